@@ -1,0 +1,215 @@
+use wasmparser::{ExternalKind, Parser, Payload, Validator};
+
+use crate::callbacks::Callbacks;
+
+/// The custom section in which the SDK's `filters!` leaves its declarations.
+pub(crate) const DECLARATIONS: &str = "attache.filters";
+
+/// What a module says of itself.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Facts {
+    /// The ABI that its marker names.
+    pub abi: Abi,
+    /// What it imports, in order.
+    pub imports: Vec<Import>,
+    /// The names it exports, in order.
+    pub exports: Vec<String>,
+    /// The filters it holds, where the SDK made it; empty for others.
+    pub declarations: Vec<Declaration>,
+}
+
+/// A version of the proxy-wasm ABI.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Abi {
+    /// `proxy_abi_version_0_1_0`
+    V0_1_0,
+    /// `proxy_abi_version_0_2_0`
+    V0_2_0,
+    /// `proxy_abi_version_0_2_1`
+    V0_2_1,
+}
+
+impl Abi {
+    fn from_export(name: &str) -> Option<Self> {
+        match name {
+            "proxy_abi_version_0_1_0" => Some(Self::V0_1_0),
+            "proxy_abi_version_0_2_0" => Some(Self::V0_2_0),
+            "proxy_abi_version_0_2_1" => Some(Self::V0_2_1),
+            _ => None,
+        }
+    }
+}
+
+/// One import.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Import {
+    /// The module imported from, such as `env`.
+    pub module: String,
+    /// The name in it.
+    pub name: String,
+}
+
+/// A filter in a module: its root id and the callbacks it declares.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Declaration {
+    /// The root id that selects it.
+    pub root_id: String,
+    /// What it needs.
+    pub callbacks: Callbacks,
+}
+
+/// Why bytes are not a proxy-wasm module.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Not WebAssembly at all.
+    #[error("not a WebAssembly module: it begins with `{begins}`, expected `\\0asm`")]
+    NotWasm {
+        /// The first bytes, escaped.
+        begins: String,
+    },
+    /// WebAssembly that does not validate.
+    #[error("not a valid WebAssembly module")]
+    Invalid(#[from] wasmparser::BinaryReaderError),
+    /// A valid module for some other host.
+    #[error(
+        "not a proxy-wasm module: it exports no `proxy_abi_version_0_1_0`, `_0_2_0` or `_0_2_1` \
+         (build it as a `cdylib` with a proxy-wasm SDK)"
+    )]
+    NoAbi,
+    /// A declaration that this version cannot read.
+    #[error(
+        "the section `attache.filters` has the line `{line}`, expected `<root id> <two hex digits>`"
+    )]
+    Declaration {
+        /// The line, escaped.
+        line: String,
+    },
+}
+
+impl Facts {
+    /// Reads and validates a module.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`], for everything but a valid proxy-wasm module.
+    pub fn read(bytes: &[u8]) -> Result<Self, ReadError> {
+        if !bytes.starts_with(b"\0asm") {
+            let begins = bytes.get(..8).unwrap_or(bytes);
+            return Err(ReadError::NotWasm {
+                begins: begins.escape_ascii().to_string(),
+            });
+        }
+        Validator::new().validate_all(bytes)?;
+
+        let mut imports = Vec::new();
+        let mut exports = Vec::new();
+        let mut abi = None;
+        let mut declarations = Vec::new();
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload? {
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        let import = import?;
+                        imports.push(Import {
+                            module: import.module.to_owned(),
+                            name: import.name.to_owned(),
+                        });
+                    }
+                }
+                Payload::ExportSection(section) => {
+                    for export in section {
+                        let export = export?;
+                        // Envoy takes the first marker (`proxy-wasm-cpp-host`,
+                        // `src/bytecode_util.cc`).
+                        if export.kind == ExternalKind::Func {
+                            abi = abi.or_else(|| Abi::from_export(export.name));
+                        }
+                        exports.push(export.name.to_owned());
+                    }
+                }
+                Payload::CustomSection(section) if section.name() == DECLARATIONS => {
+                    declarations.extend(read_declarations(section.data())?);
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            abi: abi.ok_or(ReadError::NoAbi)?,
+            imports,
+            exports,
+            declarations,
+        })
+    }
+
+    /// What all filters of the module need together; `None` for a module that declares nothing.
+    #[must_use]
+    pub fn callbacks(&self) -> Option<Callbacks> {
+        self.declarations
+            .iter()
+            .map(|declaration| declaration.callbacks)
+            .reduce(Callbacks::union)
+    }
+}
+
+fn read_declarations(section: &[u8]) -> Result<Vec<Declaration>, ReadError> {
+    section
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            declaration(line).ok_or_else(|| ReadError::Declaration {
+                line: line.escape_ascii().to_string(),
+            })
+        })
+        .collect()
+}
+
+fn declaration(line: &[u8]) -> Option<Declaration> {
+    let (root_id, digits) = std::str::from_utf8(line).ok()?.rsplit_once(' ')?;
+    let bits = u8::from_str_radix(digits, 16).ok()?;
+    (digits.len() == 2).then(|| Declaration {
+        root_id: root_id.to_owned(),
+        callbacks: Callbacks::new(bits),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_not_wasm() {
+        let error = Facts::read(b"#!/bin/sh\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r"not a WebAssembly module: it begins with `#!/bin/s`, expected `\0asm`"
+        );
+    }
+
+    #[test]
+    fn an_empty_module_is_no_proxy_wasm_module() {
+        let error = Facts::read(b"\0asm\x01\0\0\0").unwrap_err();
+        assert!(matches!(error, ReadError::NoAbi), "{error}");
+    }
+
+    #[test]
+    fn a_module_that_is_cut_short_is_invalid() {
+        let error = Facts::read(b"\0asm\x01\0\0\0\x01\x7f").unwrap_err();
+        assert!(matches!(error, ReadError::Invalid(_)), "{error}");
+    }
+
+    #[test]
+    fn a_declaration_has_a_root_id_and_two_digits() {
+        let read = read_declarations(b"a-b 05\nc 07\n").unwrap();
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[0].root_id, "a-b");
+        assert!(read[0].callbacks.waits());
+        for line in ["a", "a 5", "a 0g", "a 123"] {
+            assert!(read_declarations(line.as_bytes()).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,369 @@
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sha2::{Digest, Sha256};
+
+use crate::cargo::{self, Artifact, Run, TARGET};
+use crate::facts::Facts;
+use crate::finish::{FinishError, finish};
+
+/// A crate that becomes a module.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    directory: PathBuf,
+    package: Option<String>,
+}
+
+/// Where cargo's own words go while it builds.
+pub struct Output<'a> {
+    /// Whether they may be coloured.
+    pub color: bool,
+    /// Where to.
+    pub writer: &'a mut dyn Write,
+}
+
+/// What [`Guest::build`] does beside building.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The target is missing and rustup is asked for it.
+    InstallingTarget {
+        /// Its name.
+        target: &'static str,
+    },
+}
+
+/// A module that was built, finished and written.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Built {
+    /// The name of the file without its ending: the package's name with `-`.
+    pub name: String,
+    /// The finished module.
+    pub bytes: Vec<u8>,
+    /// Where it was written.
+    pub path: PathBuf,
+    /// The SHA-256 of the bytes, as 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// What the module says of itself.
+    pub facts: Facts,
+    /// The size in bytes that the linker left.
+    pub linked_size: usize,
+    /// The exports that finishing dropped.
+    pub dropped_exports: Vec<String>,
+    /// The source files that went into it: of the package and of its path dependencies.
+    pub sources: Vec<PathBuf>,
+}
+
+/// Why there is no module.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No cargo.
+    #[error("cannot run cargo (install Rust with rustup, https://rustup.rs)")]
+    NoCargo(#[source] io::Error),
+    /// The workspace has no package of that name.
+    #[error("there is no package `{package}` in the workspace of {directory}")]
+    NoSuchPackage {
+        /// The name.
+        package: String,
+        /// Where it was looked for.
+        directory: PathBuf,
+    },
+    /// There is no manifest.
+    #[error("no `Cargo.toml` in {directory} or above it")]
+    NoManifest {
+        /// Where it was looked for.
+        directory: PathBuf,
+    },
+    /// The target is missing, and so is the program that could fetch it.
+    #[error(
+        "the target `{TARGET}` is not installed, and there is no rustup to install it \
+         (install Rust with rustup, https://rustup.rs, or your distribution's package of the \
+         standard library for {TARGET})"
+    )]
+    NoTarget,
+    /// Rustup could not install the target.
+    #[error("rustup could not install the target `{TARGET}`: {said}")]
+    TargetNotInstalled {
+        /// Its last words.
+        said: String,
+    },
+    /// Build scripts and macros need a linker for this machine.
+    #[error(
+        "there is no C compiler: `cc` was not found, and Rust links build scripts and macros with \
+         it (Debian: `apt install gcc`; Fedora: `dnf install gcc`; macOS: `xcode-select --install`)"
+    )]
+    NoCompiler,
+    /// Cargo said why.
+    #[error("cargo could not build {}{}", .what, .said)]
+    Compile {
+        /// The package.
+        what: String,
+        /// What cargo said, where it was not shown as it came; with a line feed before it.
+        said: Said,
+    },
+    /// The package makes no module.
+    #[error(
+        "`{package}` makes no module: its library lacks the crate type `cdylib` \
+         (add `crate-type = [\"cdylib\", \"rlib\"]` under `[lib]` in {})",
+        .manifest.display()
+    )]
+    NoModule {
+        /// The package.
+        package: String,
+        /// Its manifest.
+        manifest: PathBuf,
+    },
+    /// The module is not one to ship.
+    #[error("cannot finish `{name}`")]
+    Finish {
+        /// The module's name.
+        name: String,
+        /// Why.
+        source: FinishError,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {} {}", .action, .path.display())]
+    File {
+        /// What was tried: `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What a program said, kept for a message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Said(pub String);
+
+impl fmt::Display for Said {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.trim_end() {
+            "" => Ok(()),
+            said => write!(formatter, "\n{said}"),
+        }
+    }
+}
+
+impl Guest {
+    /// The package in `directory`, or `package` of the workspace that `directory` is in.
+    #[must_use]
+    pub fn in_workspace(directory: &Path, package: Option<&str>) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            package: package.map(str::to_owned),
+        }
+    }
+
+    /// Builds and finishes the module, and writes it to `attache/<name>.wasm` in cargo's target
+    /// folder. Cargo's words are kept for the error.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`].
+    pub fn build(&self) -> Result<Built, BuildError> {
+        let mut said = Vec::new();
+        let output = Output {
+            color: false,
+            writer: &mut said,
+        };
+        let built = self.build_showing(output, &mut |_| ());
+        built.map_err(|error| match error {
+            BuildError::Compile { what, .. } => BuildError::Compile {
+                what,
+                said: Said(String::from_utf8_lossy(&said).into_owned()),
+            },
+            other => other,
+        })
+    }
+
+    /// As [`build`](Self::build), with cargo's words shown as they come.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`].
+    pub fn build_showing(
+        &self,
+        output: Output<'_>,
+        notify: &mut dyn FnMut(Notice),
+    ) -> Result<Built, BuildError> {
+        self.ensure_target(notify)?;
+        let run = cargo::build(
+            &self.directory,
+            self.package.as_deref(),
+            output.color,
+            output.writer,
+        )
+        .map_err(BuildError::NoCargo)?;
+        if !run.status.success() {
+            return Err(self.explain(&run));
+        }
+        let artifact = self.artifact(&run)?;
+        self.finish(artifact)
+    }
+
+    fn ensure_target(&self, notify: &mut dyn FnMut(Notice)) -> Result<(), BuildError> {
+        if self.has_target() {
+            return Ok(());
+        }
+        notify(Notice::InstallingTarget { target: TARGET });
+        let rustup = Command::new("rustup")
+            .current_dir(&self.directory)
+            .args(["target", "add", TARGET])
+            .stdin(Stdio::null())
+            .output();
+        match rustup {
+            Err(_) => Err(BuildError::NoTarget),
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(BuildError::TargetNotInstalled {
+                said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            }),
+        }
+    }
+
+    fn has_target(&self) -> bool {
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let output = Command::new(rustc)
+            .current_dir(&self.directory)
+            .args(["--print", "target-libdir", "--target", TARGET])
+            .stdin(Stdio::null())
+            .output();
+        match output {
+            Ok(output) => {
+                let folder = String::from_utf8_lossy(&output.stdout);
+                output.status.success() && Path::new(folder.trim()).is_dir()
+            }
+            // Without rustc the build says so better than this check could.
+            Err(_) => true,
+        }
+    }
+
+    fn explain(&self, run: &Run) -> BuildError {
+        let said = &run.said;
+        let what = self.package.clone();
+        if said.contains("linker `cc` not found") {
+            return BuildError::NoCompiler;
+        }
+        if said.contains("could not find `Cargo.toml`") {
+            return BuildError::NoManifest {
+                directory: self.directory.clone(),
+            };
+        }
+        match what {
+            Some(package)
+                if said.contains("did not match any packages")
+                    || said.contains("not found in workspace") =>
+            {
+                BuildError::NoSuchPackage {
+                    package,
+                    directory: self.directory.clone(),
+                }
+            }
+            package => BuildError::Compile {
+                what: package.map_or_else(
+                    || format!("the package in {}", self.directory.display()),
+                    |package| format!("`{package}`"),
+                ),
+                said: Said(String::new()),
+            },
+        }
+    }
+
+    /// The module among what cargo made; dependencies may be libraries of the same kind.
+    fn artifact<'a>(&self, run: &'a Run) -> Result<&'a Path, BuildError> {
+        let last: Option<&Artifact> = run.artifacts.last();
+        let wasm = last.and_then(|artifact| {
+            let module = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "wasm");
+            let is_module = artifact.target.kind.iter().any(|kind| kind == "cdylib");
+            artifact.filenames.iter().find(module).filter(|_| is_module)
+        });
+        wasm.map(PathBuf::as_path)
+            .ok_or_else(|| BuildError::NoModule {
+                package: self.package.clone().unwrap_or_default(),
+                manifest: last.map_or_else(PathBuf::new, |artifact| artifact.manifest_path.clone()),
+            })
+    }
+
+    fn finish(&self, artifact: &Path) -> Result<Built, BuildError> {
+        let name = artifact
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().replace('_', "-"))
+            .unwrap_or_default();
+        let linked = fs::read(artifact).map_err(file("read", artifact))?;
+        let finished = finish(&linked).map_err(|source| BuildError::Finish {
+            name: name.clone(),
+            source,
+        })?;
+        // <target folder>/wasm32-unknown-unknown/wasm/<name>.wasm
+        let target = artifact.ancestors().nth(3).unwrap_or(&self.directory);
+        let path = target.join("attache").join(format!("{name}.wasm"));
+        write(&path, &finished.bytes)?;
+        Ok(Built {
+            sha256: hex(&Sha256::digest(&finished.bytes)),
+            sources: sources(&artifact.with_extension("d"))?,
+            bytes: finished.bytes,
+            path,
+            name,
+            facts: finished.facts,
+            linked_size: linked.len(),
+            dropped_exports: finished.dropped_exports,
+        })
+    }
+}
+
+impl fmt::Debug for Output<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Output")
+            .field("color", &self.color)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes by way of a temporary name, so that nobody reads half a module; not at all when the file
+/// is what it should be, so that nobody who watches it is woken.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
+    if fs::read(path).is_ok_and(|present| present == bytes) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(file("write", folder))?;
+    let part = path.with_extension(format!("wasm.{}", std::process::id()));
+    fs::write(&part, bytes)
+        .and_then(|()| fs::rename(&part, path))
+        .map_err(|error| {
+            let _ = fs::remove_file(&part);
+            file("write", path)(error)
+        })
+}
+
+/// The sources in cargo's dependency file: `<module>: <source> <source>…`, blanks escaped.
+fn sources(list: &Path) -> Result<Vec<PathBuf>, BuildError> {
+    let text = fs::read_to_string(list).map_err(file("read", list))?;
+    let line = text.lines().next().unwrap_or_default();
+    let files = line.split_once(": ").map_or("", |(_, files)| files);
+    Ok(files
+        .replace("\\ ", "\0")
+        .split(' ')
+        .filter(|name| !name.is_empty())
+        .map(|name| PathBuf::from(name.replace('\0', " ")))
+        .collect())
+}
+
+fn file(action: &'static str, path: &Path) -> impl Fn(io::Error) -> BuildError {
+    move |source| BuildError::File {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

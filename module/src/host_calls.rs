@@ -1,0 +1,70 @@
+/// The calls that Envoy offers under module `env`: ABI 0.1.0 to 0.2.1 and Envoy's own
+/// (`proxy-wasm-cpp-host`, `include/proxy-wasm/exports.h` and `src/wasm.cc`; Envoy,
+/// `source/extensions/common/wasm/wasm.cc`).
+const ENV: [&str; 46] = [
+    "emscripten_notify_memory_growth",
+    "envoy_resolve_dns",
+    "proxy_add_header_map_value",
+    "proxy_call_foreign_function",
+    "proxy_clear_route_cache",
+    "proxy_close_stream",
+    "proxy_continue_request",
+    "proxy_continue_response",
+    "proxy_continue_stream",
+    "proxy_define_metric",
+    "proxy_dequeue_shared_queue",
+    "proxy_done",
+    "proxy_enqueue_shared_queue",
+    "proxy_get_buffer_bytes",
+    "proxy_get_buffer_status",
+    "proxy_get_configuration",
+    "proxy_get_current_time_nanoseconds",
+    "proxy_get_header_map_pairs",
+    "proxy_get_header_map_size",
+    "proxy_get_header_map_value",
+    "proxy_get_log_level",
+    "proxy_get_metric",
+    "proxy_get_property",
+    "proxy_get_shared_data",
+    "proxy_get_status",
+    "proxy_grpc_call",
+    "proxy_grpc_cancel",
+    "proxy_grpc_close",
+    "proxy_grpc_send",
+    "proxy_grpc_stream",
+    "proxy_http_call",
+    "proxy_increment_metric",
+    "proxy_log",
+    "proxy_record_metric",
+    "proxy_register_shared_queue",
+    "proxy_remove_header_map_value",
+    "proxy_replace_header_map_value",
+    "proxy_resolve_shared_queue",
+    "proxy_send_local_response",
+    "proxy_set_buffer_bytes",
+    "proxy_set_effective_context",
+    "proxy_set_header_map_pairs",
+    "proxy_set_property",
+    "proxy_set_shared_data",
+    "proxy_set_tick_period_milliseconds",
+    "pthread_equal",
+];
+
+/// The part of Envoy's WASI (same files) that a filter for wasm32-unknown-unknown can have a use
+/// for; any other call is a sign of a library that expects another world.
+const WASI: [&str; 4] = [
+    "clock_time_get",
+    "environ_get",
+    "environ_sizes_get",
+    "random_get",
+];
+
+/// Whether a finished module may import `name` from `module`.
+#[must_use]
+pub fn is_host_call(module: &str, name: &str) -> bool {
+    match module {
+        "env" => ENV.contains(&name),
+        "wasi_snapshot_preview1" | "wasi_unstable" => WASI.contains(&name),
+        _ => false,
+    }
+}

@@ -1,0 +1,26 @@
+//! Builds a filter's crate into a proxy-wasm module, finishes the module, and reads it.
+//!
+//! [`Guest`] runs cargo for wasm32 and hands the result to [`finish`], which checks what Envoy
+//! would refuse, drops the callbacks that the filter does not need and everything no callback
+//! reaches. What `attache build` ships and what tests load therefore are the same bytes.
+//!
+//! * [`guest`](Guest): cargo, its environment, the missing target, the file that is written
+//! * [`finish`]: checks and rewriting
+//! * [`Facts`]: what a module says of itself
+//! * [`Callbacks`]: which callbacks a filter's declaration asks for
+
+#![forbid(unsafe_code)]
+
+mod callbacks;
+mod cargo;
+mod facts;
+mod finish;
+mod guest;
+mod host_calls;
+mod reach;
+
+pub use crate::callbacks::Callbacks;
+pub use crate::facts::{Abi, Declaration, Facts, Import, ReadError};
+pub use crate::finish::{FinishError, Finished, finish};
+pub use crate::guest::{BuildError, Built, Guest, Notice, Output, Said};
+pub use crate::host_calls::is_host_call;

@@ -1,0 +1,147 @@
+use attache_module::{Abi, FinishError, finish};
+
+use crate::sample::Sample;
+
+fn names(bytes: &[u8]) -> Vec<String> {
+    attache_module::Facts::read(bytes).unwrap().exports
+}
+
+#[test]
+fn a_module_of_another_sdk_keeps_its_exports() {
+    let sample = Sample::default();
+    let finished = finish(&sample.encode()).unwrap();
+    assert_eq!(names(&finished.bytes), sample.exports);
+    assert!(finished.dropped_exports.is_empty());
+    assert_eq!(finished.facts.abi, Abi::V0_2_1);
+}
+
+#[test]
+fn callbacks_that_no_filter_declares_are_dropped() {
+    let sample = Sample {
+        declarations: Some("a 01\n"),
+        ..Sample::default()
+    };
+    let finished = finish(&sample.encode()).unwrap();
+    assert_eq!(
+        names(&finished.bytes),
+        [
+            "proxy_abi_version_0_2_1",
+            "malloc",
+            "proxy_on_context_create",
+            "proxy_on_configure",
+            "proxy_on_request_headers",
+            "proxy_on_delete"
+        ]
+    );
+    assert_eq!(finished.dropped_exports.len(), 5);
+}
+
+#[test]
+fn the_filters_of_a_module_share_their_callbacks() {
+    let sample = Sample {
+        declarations: Some("a 01\nb 03\n"),
+        ..Sample::default()
+    };
+    let finished = finish(&sample.encode()).unwrap();
+    assert!(names(&finished.bytes).contains(&"proxy_on_response_headers".to_owned()));
+    assert_eq!(finished.facts.declarations.len(), 2);
+}
+
+#[test]
+fn functions_that_nothing_reaches_are_emptied_and_no_others() {
+    let sample = Sample {
+        declarations: Some("a 01\n"),
+        ..Sample::default()
+    };
+    let finished = finish(&sample.encode()).unwrap();
+    let mut emptied = Vec::new();
+    let mut index = 1;
+    for payload in wasmparser::Parser::new(0).parse_all(&finished.bytes) {
+        if let wasmparser::Payload::CodeSectionEntry(body) = payload.unwrap() {
+            if body.as_bytes() == [0, 0, 0x0b] {
+                emptied.push(index);
+            }
+            index += 1;
+        }
+    }
+    // The bodies of the five dropped exports and of what only they call.
+    assert_eq!(emptied, [11, 12, 13, 14, 15, 16, 17, 18, 21, 22]);
+}
+
+#[test]
+fn finishing_is_reproducible_and_has_nothing_left_to_do() {
+    let sample = Sample {
+        declarations: Some("a 05\n"),
+        ..Sample::default()
+    };
+    let once = finish(&sample.encode()).unwrap();
+    assert_eq!(finish(&sample.encode()).unwrap().bytes, once.bytes);
+    assert_eq!(finish(&once.bytes).unwrap().bytes, once.bytes);
+}
+
+#[test]
+fn other_custom_sections_go_and_the_declaration_stays() {
+    let sample = Sample {
+        declarations: Some("a 01\n"),
+        ..Sample::default()
+    };
+    let bytes = finish(&sample.encode()).unwrap().bytes;
+    let sections: Vec<String> = wasmparser::Parser::new(0)
+        .parse_all(&bytes)
+        .filter_map(|payload| match payload.unwrap() {
+            wasmparser::Payload::CustomSection(section) => Some(section.name().to_owned()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sections, ["attache.filters"]);
+}
+
+#[test]
+fn a_pruned_callback_that_a_waiting_filter_needs_is_an_error() {
+    let sample = Sample {
+        exports: &[
+            "proxy_abi_version_0_2_1",
+            "proxy_on_context_create",
+            "proxy_on_configure",
+            "proxy_on_request_headers",
+            "proxy_on_response_headers",
+            "proxy_on_delete",
+            "proxy_on_log",
+        ],
+        declarations: Some("gate 05\n"),
+        ..Sample::default()
+    };
+    let error = finish(&sample.encode()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            FinishError::MissingCallback {
+                name: "proxy_on_request_body"
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn imports_that_no_proxy_offers_are_named() {
+    let sample = Sample {
+        imports: &[
+            ("env", "proxy_log"),
+            ("env", "proxy_pass_go"),
+            ("__wbindgen_placeholder__", "__wbindgen_throw"),
+            ("wasi_snapshot_preview1", "random_get"),
+            ("wasi_snapshot_preview1", "path_open"),
+        ],
+        ..Sample::default()
+    };
+    let error = finish(&sample.encode()).unwrap_err().to_string();
+    assert!(
+        error.starts_with(
+            "the module imports `env.proxy_pass_go`, `__wbindgen_placeholder__.__wbindgen_throw`, \
+             `wasi_snapshot_preview1.path_open`, which no proxy offers"
+        ),
+        "{error}"
+    );
+    assert!(error.contains("cargo tree"), "{error}");
+}

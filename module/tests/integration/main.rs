@@ -1,0 +1,7 @@
+//! Modules, built and finished.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod building;
+mod finishing;
+mod sample;

@@ -1,0 +1,67 @@
+//! The plugin configuration: JSON into a filter's own type, with the place of each fault.
+
+mod deserializer;
+mod value;
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+
+use self::value::Value;
+
+/// Why a plugin configuration was refused: where, as a JSON Pointer (RFC 6901), and what was
+/// expected there.
+///
+/// Values of the configuration never stand in it: they may be keys. The filter is then not
+/// configured, and Envoy refuses the plugin.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConfigError {
+    pointer: String,
+    reason: String,
+}
+
+impl ConfigError {
+    /// A fault at `pointer`, which is empty for the whole document and `/a/0` for the first
+    /// element of `a`.
+    ///
+    /// `reason` is lower case, without a full stop, and without the value.
+    pub fn at(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Where in the configuration, as a JSON Pointer.
+    #[must_use]
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
+    /// What is wrong there.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Quoted, with controls escaped: a key from the document cannot forge a second field or a
+        // second line of the log.
+        write!(formatter, "path={:?} reason={}", self.pointer, self.reason)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Reads `bytes` as JSON into `T`. No bytes at all mean the empty object: Envoy has no
+/// configuration to hand over then, and a filter's defaults apply.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    let document: Value = serde_json::from_slice(bytes).map_err(|error| value::refusal(&error))?;
+    T::deserialize(deserializer::Document::new(&document)).map_err(ConfigError::from)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "read by Deserialize only")]
+struct Sample {
+    #[serde(default)]
+    rules: Vec<Rule>,
+    #[serde(default)]
+    limit: u8,
+    key: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "read by Deserialize only")]
+struct Rule {
+    name: String,
+    #[serde(default)]
+    action: Action,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    #[default]
+    Remove,
+    Replace(String),
+    Mask {
+        #[allow(dead_code, reason = "read by Deserialize only")]
+        keep: u8,
+    },
+}
+
+fn refusal(json: &str) -> (String, String) {
+    let error = parse::<Sample>(json.as_bytes()).unwrap_err();
+    (error.pointer().to_owned(), error.reason().to_owned())
+}
+
+#[test]
+fn no_bytes_are_the_empty_object() {
+    let sample: Sample = parse(b"").unwrap();
+    assert!(sample.rules.is_empty());
+}
+
+#[test]
+fn each_form_of_an_enum_is_read() {
+    let sample: Sample = parse(
+        br#"{"limit": 3, "key": "k", "rules": [{"name": "a"}, {"name": "b", "action": "remove"},
+            {"name": "c", "action": {"replace": "x"}}, {"name": "d", "action": {"mask": {"keep": 1}}}]}"#,
+    )
+    .unwrap();
+    assert_eq!((sample.limit, sample.rules.len()), (3, 4));
+    assert!(matches!(&sample.rules[2].action, Action::Replace(with) if with == "x"));
+    assert!(matches!(&sample.rules[3].action, Action::Mask { keep: 1 }));
+}
+
+#[test]
+fn text_that_is_not_json_is_refused_with_line_and_column() {
+    let (pointer, reason) = refusal("{\n  rules: []\n}");
+    assert_eq!(pointer, "");
+    assert_eq!(reason, "not JSON: key must be a string at line 2 column 3");
+}
+
+#[test]
+fn a_fault_carries_its_json_pointer() {
+    let (pointer, reason) = refusal(r#"{"rules": [{"name": "a"}, {"name": 7}]}"#);
+    assert_eq!(pointer, "/rules/1/name");
+    assert_eq!(reason, "expected a string, found an integer");
+}
+
+#[test]
+fn an_unknown_field_is_named_and_the_known_ones_listed() {
+    let (pointer, reason) = refusal(r#"{"rules": [{"name": "a", "x/y~": 1}]}"#);
+    assert_eq!(pointer, "/rules/0/x~1y~0");
+    assert_eq!(reason, "unknown field, expected one of `name`, `action`");
+}
+
+#[test]
+fn a_missing_field_is_named() {
+    assert_eq!(
+        refusal(r#"{"rules": [{}]}"#),
+        ("/rules/0/name".to_owned(), "missing".to_owned())
+    );
+}
+
+#[test]
+fn a_key_given_twice_is_refused() {
+    let (_, reason) = refusal(r#"{"limit": 1, "limit": 2}"#);
+    assert!(reason.contains(r#"key "limit" given twice"#), "{reason}");
+}
+
+#[test]
+fn a_number_out_of_range_is_refused() {
+    let (pointer, reason) = refusal(r#"{"limit": 256}"#);
+    assert_eq!(pointer, "/limit");
+    assert_eq!(reason, "expected u8, found another integer");
+}
+
+#[test]
+fn values_never_stand_in_a_refusal() {
+    for json in [
+        r#"{"limit": "hunter2"}"#,
+        r#"{"rules": "hunter2"}"#,
+        r#"{"rules": [{"name": "a", "action": "hunter2"}]}"#,
+        r#"{"rules": [{"name": "a", "action": {"remove": "hunter2"}}]}"#,
+        r#"{"key": ["hunter2"]}"#,
+        r#""hunter2""#,
+        "hunter2",
+    ] {
+        let error = parse::<Sample>(json.as_bytes()).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_key_cannot_forge_a_log_line() {
+    let error = parse::<Sample>(b"{\"a\\nfilter=x\": 1}").unwrap_err();
+    assert!(!error.to_string().contains('\n'), "{error}");
+}
+
+#[test]
+fn nesting_without_end_is_refused() {
+    let deep = format!("{{\"rules\": {}", "[".repeat(100_000));
+    let (_, reason) = refusal(&deep);
+    assert!(reason.contains("recursion limit"), "{reason}");
+}

@@ -1,0 +1,81 @@
+use std::fmt;
+
+use crate::status::HostError;
+
+/// A fault that is nobody's request: the host refused a call, or the filter did what it had not
+/// declared.
+///
+/// What becomes of the stream is the filter's [`FailureMode`](crate::FailureMode). Client input
+/// never becomes an `Error`: answer it with a [`Response::local`](crate::Response::local).
+#[derive(Debug)]
+pub struct Error(ErrorKind);
+
+/// What kind of fault an [`Error`] is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A host call did not succeed.
+    Host(HostError),
+    /// The host handed over bytes that are not what the call promises.
+    Garbled {
+        /// The call's name in the ABI.
+        call: &'static str,
+    },
+    /// The filter did what it may not do, or what its [`Phases`](crate::Phases) do not declare.
+    Misuse {
+        /// What it did, and what that needs.
+        what: &'static str,
+    },
+    /// The filter's own code failed.
+    Filter(Box<dyn std::error::Error>),
+}
+
+impl Error {
+    /// A fault of the filter's own making, with its cause.
+    pub fn filter(cause: impl Into<Box<dyn std::error::Error>>) -> Self {
+        Self(ErrorKind::Filter(cause.into()))
+    }
+
+    pub(crate) fn misuse(what: &'static str) -> Self {
+        Self(ErrorKind::Misuse { what })
+    }
+
+    pub(crate) fn garbled(call: &'static str) -> Self {
+        Self(ErrorKind::Garbled { call })
+    }
+
+    /// Which kind of fault.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+}
+
+impl From<HostError> for Error {
+    fn from(error: HostError) -> Self {
+        Self(ErrorKind::Host(error))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            ErrorKind::Host(_) => formatter.write_str("a host call failed"),
+            ErrorKind::Garbled { call } => {
+                write!(formatter, "`{call}` handed over bytes that cannot be read")
+            }
+            ErrorKind::Misuse { what } => formatter.write_str(what),
+            ErrorKind::Filter(_) => formatter.write_str("the filter failed"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            ErrorKind::Host(error) => Some(error),
+            ErrorKind::Filter(cause) => Some(cause.as_ref()),
+            ErrorKind::Garbled { .. } | ErrorKind::Misuse { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+use std::pin::Pin;
+use std::rc::Rc;
+
+use serde::de::DeserializeOwned;
+
+use crate::config::ConfigError;
+use crate::error::Error;
+use crate::next::Next;
+use crate::phases::Phases;
+use crate::plugin::Plugin;
+use crate::request::Request;
+use crate::response::Response;
+
+/// An HTTP filter: configured once a plugin and thread, called once a stream.
+///
+/// See the [crate's documentation](crate) for an example.
+pub trait HttpFilter: Sized + 'static {
+    /// The plugin configuration. Give it `#[serde(deny_unknown_fields)]`: a misspelt option that
+    /// is ignored is a filter that does less than its operator thinks.
+    ///
+    /// `#[serde(untagged)]`, `tag` and `flatten` work, but their faults name the enclosing object.
+    type Config: DeserializeOwned;
+
+    /// Which callbacks the filter needs.
+    const PHASES: Phases = Phases::ALL;
+
+    /// Makes the filter from its configuration. Envoy runs it several times for one plugin: to
+    /// validate, on the main thread, and on each worker.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for a configuration that is well formed but cannot work. It is logged,
+    /// and Envoy refuses the plugin.
+    fn configure(config: Self::Config, plugin: &Plugin) -> Result<Self, ConfigError>;
+
+    /// Handles one stream.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] for a fault of host or configuration, which meets
+    /// [`failure_mode`](Self::failure_mode). Whatever a client may send is not an error: answer it
+    /// with [`Response::local`].
+    fn call(&self, request: Request, next: Next) -> impl Future<Output = Result<Response, Error>>;
+
+    /// What becomes of a stream whose [`call`](Self::call) failed. Denies unless said otherwise.
+    fn failure_mode(&self) -> FailureMode {
+        FailureMode::Deny
+    }
+}
+
+/// What becomes of a stream when its filter fails.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a third way would change what operators rely on"
+)]
+pub enum FailureMode {
+    /// The client gets 503 from the proxy.
+    #[default]
+    Deny,
+    /// The request, or response, goes on as if the filter were not there.
+    Allow,
+}
+
+/// A filter's future for one stream.
+pub(crate) type Task = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
+
+/// A configured filter without its type.
+pub(crate) trait AnyFilter {
+    fn start(self: Rc<Self>, request: Request, next: Next) -> Task;
+    fn failure_mode(&self) -> FailureMode;
+    fn phases(&self) -> Phases;
+    fn root_id(&self) -> &'static str;
+}
+
+/// A filter and the root id it is registered under.
+pub(crate) struct Configured<F> {
+    pub(crate) filter: F,
+    pub(crate) root_id: &'static str,
+}
+
+impl<F: HttpFilter> AnyFilter for Configured<F> {
+    fn start(self: Rc<Self>, request: Request, next: Next) -> Task {
+        Box::pin(async move { self.filter.call(request, next).await })
+    }
+
+    fn failure_mode(&self) -> FailureMode {
+        self.filter.failure_mode()
+    }
+
+    fn phases(&self) -> Phases {
+        F::PHASES
+    }
+
+    fn root_id(&self) -> &'static str {
+        self.root_id
+    }
+}

@@ -1,0 +1,267 @@
+use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::error::Error;
+use crate::host::{self, Map};
+use crate::tasks;
+
+use self::list::{AUTHORITY, List, Write};
+
+mod list;
+
+/// The headers of a request or a response, as bytes.
+///
+/// Nothing is read before it is asked for, and then all at once: one host call, however many
+/// headers a filter looks at. Changes stay here until the request or response goes on; then only
+/// what differs is written, so a filter that returns without [`Next`](crate::Next) has changed
+/// nothing. Names and values that the `http` crate refuses still match and can be removed.
+///
+/// Pseudo headers are not in it; see [`Request::path`](crate::Request::path) and its neighbours.
+/// `host` is the name of `:authority`, as in Envoy.
+///
+/// When the host cannot be asked, the headers look empty, and passing the request or response on
+/// fails with the [`Error`] that says so.
+pub struct Headers {
+    map: Map,
+    stream: u32,
+    list: OnceCell<List>,
+    /// Changes made before the first reading.
+    early: RefCell<Vec<Change>>,
+    fault: Cell<Option<Error>>,
+}
+
+/// The name of a header, to find or remove it: a [`HeaderName`], text or bytes in any case.
+///
+/// Sealed: implemented for these only.
+pub trait FieldName: sealed::Sealed {
+    /// The name's bytes.
+    fn as_bytes(&self) -> &[u8];
+}
+
+#[derive(Debug)]
+enum Change {
+    Remove(Vec<u8>),
+    Insert(HeaderName, HeaderValue),
+    Append(HeaderName, HeaderValue),
+}
+
+impl Headers {
+    pub(crate) fn new(map: Map, stream: u32) -> Self {
+        Self {
+            map,
+            stream,
+            list: OnceCell::new(),
+            early: RefCell::default(),
+            fault: Cell::new(None),
+        }
+    }
+
+    /// Headers that no host map stands behind.
+    pub(crate) fn detached() -> Self {
+        Self {
+            list: OnceCell::from(List::default()),
+            ..Self::new(Map::ResponseHeaders, 0)
+        }
+    }
+
+    /// Every value of `name`, in order. A decision on credentials looks at all of them: a client
+    /// may repeat a header, and upstreams differ in which one they read.
+    #[must_use]
+    pub fn all(&self, name: impl FieldName) -> Vec<&[u8]> {
+        self.list().values(name.as_bytes()).collect()
+    }
+
+    /// Whether there is a header of that name, be its value empty.
+    #[must_use]
+    pub fn contains(&self, name: impl FieldName) -> bool {
+        self.list().values(name.as_bytes()).next().is_some()
+    }
+
+    /// Every name and value in order, without pseudo headers.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.list().iter().filter(|(name, _)| !is_pseudo(name))
+    }
+
+    /// Removes every value of `name`.
+    pub fn remove(&mut self, name: impl FieldName) {
+        self.change(Change::Remove(name.as_bytes().to_vec()));
+    }
+
+    /// Makes `value` the only value of `name`.
+    pub fn insert(&mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) {
+        self.change(Change::Insert(name.into(), value.into()));
+    }
+
+    /// Adds `value` after those that `name` has.
+    pub fn append(&mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) {
+        self.change(Change::Append(name.into(), value.into()));
+    }
+
+    /// Removes each header for which `keep` answers false, and says how many those were.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) -> usize {
+        self.list();
+        let Some(list) = self.list.get_mut() else {
+            return 0;
+        };
+        list.retain(|name, value| is_pseudo(name) || keep(name, value))
+    }
+
+    /// The first value of a pseudo header; Envoy joins several by a comma, so there is but one.
+    pub(crate) fn pseudo(&self, name: &str) -> Option<&[u8]> {
+        self.list().values(name.as_bytes()).next()
+    }
+
+    pub(crate) fn set_pseudo(&mut self, name: &str, value: &[u8]) {
+        self.list();
+        if let Some(list) = self.list.get_mut() {
+            list.set(name.as_bytes(), value);
+        }
+    }
+
+    pub(crate) fn is_of(&self, stream: u32) -> bool {
+        self.stream == stream
+    }
+
+    /// Writes what has changed to the host.
+    pub(crate) fn commit(mut self) -> Result<(), Error> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        let map = self.map;
+        let writes = match self.list.take() {
+            Some(list) => list.writes(),
+            None => self
+                .early
+                .take()
+                .into_iter()
+                .flat_map(Change::blind_writes)
+                .collect(),
+        };
+        if writes.is_empty() {
+            return Ok(());
+        }
+        tasks::within(self.stream, || {
+            for write in writes {
+                match write {
+                    Write::Remove(name) => host::remove_header(map, &name)?,
+                    Write::Add(name, value) => host::add_header(map, &name, &value)?,
+                    Write::Replace(name, value) => host::replace_header(map, &name, &value)?,
+                }
+            }
+            Ok(())
+        })?
+    }
+
+    fn change(&mut self, change: Change) {
+        match self.list.get_mut() {
+            Some(list) => change.apply(list),
+            None => self.early.get_mut().push(change),
+        }
+    }
+
+    fn list(&self) -> &List {
+        self.list.get_or_init(|| {
+            let mut list = match self.read() {
+                Ok(list) => list,
+                Err(fault) => {
+                    self.fault.set(Some(fault));
+                    List::default()
+                }
+            };
+            for change in self.early.take() {
+                change.apply(&mut list);
+            }
+            list
+        })
+    }
+
+    fn read(&self) -> Result<List, Error> {
+        let pairs = tasks::within(self.stream, || host::header_pairs(self.map))??;
+        // A map that is not there reads as an empty one; a real one has at least its
+        // pseudo headers.
+        List::parse(pairs)
+            .filter(|list| list.iter().next().is_some())
+            .ok_or_else(|| Error::garbled("proxy_get_header_map_pairs"))
+    }
+}
+
+impl Change {
+    fn apply(self, list: &mut List) {
+        match self {
+            Self::Remove(name) => list.remove(&name),
+            Self::Insert(name, value) => list.set(name.as_str().as_bytes(), value.as_bytes()),
+            Self::Append(name, value) => list.append(name.as_str().as_bytes(), value.as_bytes()),
+        }
+    }
+
+    /// What to write when nothing was read. A replacement removes first: hosts have been seen to
+    /// overwrite only the first of several values.
+    fn blind_writes(self) -> Vec<Write> {
+        match self {
+            Self::Remove(name) => vec![Write::Remove(name)],
+            Self::Insert(name, value) if name == http::header::HOST => {
+                vec![Write::Replace(
+                    AUTHORITY.to_vec(),
+                    value.as_bytes().to_vec(),
+                )]
+            }
+            Self::Insert(name, value) => {
+                let name = name.as_str().as_bytes().to_vec();
+                vec![
+                    Write::Remove(name.clone()),
+                    Write::Add(name, value.as_bytes().to_vec()),
+                ]
+            }
+            Self::Append(name, value) => {
+                vec![Write::Add(name.as_str().into(), value.as_bytes().to_vec())]
+            }
+        }
+    }
+}
+
+fn is_pseudo(name: &[u8]) -> bool {
+    name.first() == Some(&b':')
+}
+
+/// Names only: values may be secrets.
+impl fmt::Debug for Headers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.list.get().map(|list| {
+            list.iter()
+                .map(|(name, _)| String::from_utf8_lossy(name))
+                .collect::<Vec<_>>()
+        });
+        formatter
+            .debug_struct("Headers")
+            .field("map", &self.map)
+            .field("names", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! field_names {
+    ($($name:ty => |$value:ident| $bytes:expr),+ $(,)?) => {
+        $(
+            impl sealed::Sealed for $name {}
+            impl FieldName for $name {
+                fn as_bytes(&self) -> &[u8] {
+                    let $value = self;
+                    $bytes
+                }
+            }
+        )+
+    };
+}
+
+field_names! {
+    HeaderName => |name| name.as_str().as_bytes(),
+    &HeaderName => |name| name.as_str().as_bytes(),
+    &str => |name| str::as_bytes(name),
+    &[u8] => |name| name,
+}

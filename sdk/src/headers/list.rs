@@ -1,0 +1,285 @@
+use std::ops::Range;
+
+use crate::pairs;
+
+/// The name under which Envoy keeps `host`.
+pub(super) const AUTHORITY: &[u8] = b":authority";
+
+/// A header map in the guest: as it was read, as it is now, and which names were touched.
+#[derive(Default)]
+pub(super) struct List {
+    /// The host's bytes, as read; most names and values point into it.
+    block: Vec<u8>,
+    entries: Vec<Entry>,
+    touched: Vec<Touched>,
+}
+
+struct Entry {
+    name: Text,
+    value: Text,
+}
+
+enum Text {
+    Read(Range<usize>),
+    Own(Vec<u8>),
+}
+
+/// A name that was touched, with the values it had before.
+struct Touched {
+    name: Vec<u8>,
+    before: Vec<Vec<u8>>,
+}
+
+/// One host call that carries a change over.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Write {
+    Remove(Vec<u8>),
+    Add(Vec<u8>, Vec<u8>),
+    Replace(Vec<u8>, Vec<u8>),
+}
+
+impl Text {
+    fn bytes<'a>(&'a self, block: &'a [u8]) -> &'a [u8] {
+        match self {
+            // The ranges were found in this block.
+            Self::Read(range) => block.get(range.clone()).unwrap_or_default(),
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
+impl List {
+    pub(super) fn parse(block: Vec<u8>) -> Option<Self> {
+        let entries = pairs::ranges(&block)?
+            .into_iter()
+            .map(|pair| Entry {
+                name: Text::Read(pair.name),
+                value: Text::Read(pair.value),
+            })
+            .collect();
+        Some(Self {
+            block,
+            entries,
+            touched: Vec::new(),
+        })
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.entries.iter().map(|entry| self.pair(entry))
+    }
+
+    pub(super) fn values<'list>(&'list self, name: &[u8]) -> impl Iterator<Item = &'list [u8]> {
+        let name = canonical(name);
+        self.iter()
+            .filter(move |(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    pub(super) fn remove(&mut self, name: &[u8]) {
+        let name = canonical(name);
+        self.retain(|own, _| !own.eq_ignore_ascii_case(name));
+    }
+
+    pub(super) fn set(&mut self, name: &[u8], value: &[u8]) {
+        self.touch(canonical(name));
+        self.remove(name);
+        self.push(canonical(name), value);
+    }
+
+    pub(super) fn append(&mut self, name: &[u8], value: &[u8]) {
+        self.touch(canonical(name));
+        self.push(canonical(name), value);
+    }
+
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) -> usize {
+        let before = self.entries.len();
+        let doomed: Vec<bool> = self
+            .iter()
+            .map(|(name, value)| !keep(name, value))
+            .collect();
+        if !doomed.contains(&true) {
+            return 0;
+        }
+        for index in (0..before).filter(|&index| doomed[index]) {
+            let name = self.entries[index].name.bytes(&self.block).to_vec();
+            self.touch(&name);
+        }
+        let mut fate = doomed.into_iter();
+        self.entries.retain(|_| !fate.next().unwrap_or(false));
+        before - self.entries.len()
+    }
+
+    /// The host calls that make the host's map what this one is: only for names whose values
+    /// differ, and the fewest for each that are right whatever the host makes of repeated names.
+    pub(super) fn writes(self) -> Vec<Write> {
+        let mut writes = Vec::new();
+        for Touched { name, before } in &self.touched {
+            let after: Vec<&[u8]> = self.values(name).collect();
+            let (before, after) = (&before[..], &after[..]);
+            if before == after {
+                continue;
+            }
+            match after {
+                [] => writes.push(Write::Remove(name.clone())),
+                [only] if before.len() <= 1 => {
+                    writes.push(Write::Replace(name.clone(), only.to_vec()));
+                }
+                _ if after.starts_with(&before.iter().map(Vec::as_slice).collect::<Vec<_>>()) => {
+                    for value in &after[before.len()..] {
+                        writes.push(Write::Add(name.clone(), value.to_vec()));
+                    }
+                }
+                _ => {
+                    writes.push(Write::Remove(name.clone()));
+                    for value in after {
+                        writes.push(Write::Add(name.clone(), value.to_vec()));
+                    }
+                }
+            }
+        }
+        writes
+    }
+
+    fn pair<'a>(&'a self, entry: &'a Entry) -> (&'a [u8], &'a [u8]) {
+        (
+            entry.name.bytes(&self.block),
+            entry.value.bytes(&self.block),
+        )
+    }
+
+    fn push(&mut self, name: &[u8], value: &[u8]) {
+        self.entries.push(Entry {
+            name: Text::Own(name.to_vec()),
+            value: Text::Own(value.to_vec()),
+        });
+    }
+
+    fn touch(&mut self, name: &[u8]) {
+        if self
+            .touched
+            .iter()
+            .any(|known| known.name.eq_ignore_ascii_case(name))
+        {
+            return;
+        }
+        let before = self.values(name).map(<[u8]>::to_vec).collect();
+        self.touched.push(Touched {
+            name: name.to_vec(),
+            before,
+        });
+    }
+}
+
+fn canonical(name: &[u8]) -> &[u8] {
+    if name.eq_ignore_ascii_case(b"host") {
+        AUTHORITY
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list() -> List {
+        let pairs: [(&[u8], &[u8]); 5] = [
+            (b":authority", b"example.com"),
+            (b"x-a", b"1"),
+            (b"x-b", b""),
+            (b"x-a", b"\xff"),
+            (b"x-c", b"3"),
+        ];
+        List::parse(pairs::serialize(pairs.into_iter()).unwrap()).unwrap()
+    }
+
+    fn remove(name: &[u8]) -> Write {
+        Write::Remove(name.to_vec())
+    }
+
+    fn add(name: &[u8], value: &[u8]) -> Write {
+        Write::Add(name.to_vec(), value.to_vec())
+    }
+
+    fn replace(name: &[u8], value: &[u8]) -> Write {
+        Write::Replace(name.to_vec(), value.to_vec())
+    }
+
+    #[test]
+    fn every_value_is_found_in_any_case() {
+        let list = list();
+        assert_eq!(
+            list.values(b"X-A").collect::<Vec<_>>(),
+            [&b"1"[..], b"\xff"]
+        );
+        assert_eq!(list.values(b"x-b").collect::<Vec<_>>(), [b""]);
+        assert_eq!(list.values(b"x-d").count(), 0);
+    }
+
+    #[test]
+    fn host_is_the_authority() {
+        let mut list = list();
+        assert_eq!(list.values(b"Host").collect::<Vec<_>>(), [b"example.com"]);
+        list.set(b"host", b"other");
+        assert_eq!(list.writes(), [replace(b":authority", b"other")]);
+    }
+
+    #[test]
+    fn reading_writes_nothing() {
+        assert_eq!(list().writes(), []);
+    }
+
+    #[test]
+    fn a_repeated_header_goes_in_one_call() {
+        let mut list = list();
+        list.remove(b"X-A");
+        assert_eq!(list.writes(), [remove(b"x-a")]);
+    }
+
+    #[test]
+    fn removing_what_is_absent_costs_no_call() {
+        let mut list = list();
+        list.remove(b"x-none");
+        assert_eq!(list.writes(), []);
+    }
+
+    #[test]
+    fn a_repeated_header_is_removed_before_it_is_set() {
+        let mut list = list();
+        list.set(b"x-a", b"new");
+        assert_eq!(list.writes(), [remove(b"x-a"), add(b"x-a", b"new")]);
+    }
+
+    #[test]
+    fn a_single_value_is_replaced_in_one_call() {
+        let mut list = list();
+        list.set(b"x-c", b"new");
+        list.set(b"x-d", b"made");
+        assert_eq!(
+            list.writes(),
+            [replace(b"x-c", b"new"), replace(b"x-d", b"made")]
+        );
+    }
+
+    #[test]
+    fn appending_keeps_what_is_there() {
+        let mut list = list();
+        list.append(b"x-a", b"2");
+        assert_eq!(list.writes(), [add(b"x-a", b"2")]);
+    }
+
+    #[test]
+    fn a_change_taken_back_costs_no_call() {
+        let mut list = list();
+        list.set(b"x-c", b"other");
+        list.set(b"x-c", b"3");
+        assert_eq!(list.writes(), []);
+    }
+
+    #[test]
+    fn one_of_several_values_can_go() {
+        let mut list = list();
+        assert_eq!(list.retain(|_, value| value != b"1"), 1);
+        assert_eq!(list.writes(), [remove(b"x-a"), add(b"x-a", b"\xff")]);
+    }
+}

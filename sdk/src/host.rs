@@ -1,0 +1,149 @@
+//! Every call to the host, and the only `unsafe` code of the crate.
+//!
+//! The crate below declares the same imports with an enum as the answer and panics on numbers it
+//! does not expect; here a status is a number. What each call answers: proxy-wasm ABI 0.2.1 and,
+//! for Envoy, `proxy-wasm-cpp-host`, `src/exports.cc`.
+
+use crate::status::{HostError, Status};
+
+#[cfg(not(target_arch = "wasm32"))]
+mod absent;
+#[cfg(target_arch = "wasm32")]
+mod imports;
+
+#[cfg(not(target_arch = "wasm32"))]
+use absent as raw;
+#[cfg(target_arch = "wasm32")]
+use imports as raw;
+
+/// Which header map of the effective stream, with the ABI's numbers (`proxy_map_type_t`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Map {
+    RequestHeaders = 0,
+    ResponseHeaders = 2,
+}
+
+/// Which direction of the effective stream (`proxy_stream_type_t`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Direction {
+    Request = 0,
+    Response = 1,
+}
+
+/// The ABI's log levels (`proxy_log_level_t`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum LogLevel {
+    Trace = 0,
+    Debug = 1,
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+    Critical = 5,
+}
+
+fn check(call: &'static str, raw: u32) -> Result<(), HostError> {
+    match Status::new(raw) {
+        Status::OK => Ok(()),
+        status => Err(HostError { call, status }),
+    }
+}
+
+/// Writes a line to the host's log. There is nobody to tell when even that fails.
+pub(crate) fn log(level: LogLevel, line: &str) {
+    let _ = raw::log(level as u32, line.as_bytes());
+}
+
+/// The host's log level by the numbering of spdlog: 0 trace to 5 critical, 6 off.
+pub(crate) fn log_level() -> Result<u32, HostError> {
+    let mut level = 0;
+    check("proxy_get_log_level", raw::log_level(&mut level))?;
+    Ok(level)
+}
+
+/// The plugin's configuration; readable while it is being configured only.
+pub(crate) fn plugin_configuration(size: usize) -> Result<Vec<u8>, HostError> {
+    const PLUGIN_CONFIGURATION: u32 = 7;
+    let (status, bytes) = raw::buffer(PLUGIN_CONFIGURATION, 0, size);
+    check("proxy_get_buffer_bytes", status)?;
+    Ok(bytes)
+}
+
+/// A property by its path; `None` when it is not there.
+pub(crate) fn property(path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {
+    let (status, bytes) = raw::property(path.join("\0").as_bytes());
+    if Status::new(status) == Status::NOT_FOUND {
+        return Ok(None);
+    }
+    check("proxy_get_property", status)?;
+    Ok(Some(bytes))
+}
+
+/// All pairs of a header map, serialized as [`crate::pairs`] reads it.
+pub(crate) fn header_pairs(map: Map) -> Result<Vec<u8>, HostError> {
+    let (status, bytes) = raw::header_pairs(map as u32);
+    check("proxy_get_header_map_pairs", status)?;
+    Ok(bytes)
+}
+
+/// Appends a value. For a pseudo header Envoy joins it to the old one by a comma.
+pub(crate) fn add_header(map: Map, name: &[u8], value: &[u8]) -> Result<(), HostError> {
+    check(
+        "proxy_add_header_map_value",
+        raw::add_header(map as u32, name, value),
+    )
+}
+
+/// Sets the only value.
+pub(crate) fn replace_header(map: Map, name: &[u8], value: &[u8]) -> Result<(), HostError> {
+    check(
+        "proxy_replace_header_map_value",
+        raw::replace_header(map as u32, name, value),
+    )
+}
+
+/// Removes every value of a name, in one call.
+pub(crate) fn remove_header(map: Map, name: &[u8]) -> Result<(), HostError> {
+    check(
+        "proxy_remove_header_map_value",
+        raw::remove_header(map as u32, name),
+    )
+}
+
+/// What [`send_local_response`] sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reply<'a> {
+    pub(crate) status: u16,
+    pub(crate) details: &'a str,
+    pub(crate) body: &'a [u8],
+    /// Serialized by [`crate::pairs::serialize`].
+    pub(crate) headers: &'a [u8],
+    /// A gRPC status, or -1 to let the host derive one.
+    pub(crate) grpc_status: i32,
+}
+
+/// Answers in the upstream's place; the stream goes no further.
+pub(crate) fn send_local_response(reply: Reply<'_>) -> Result<(), HostError> {
+    check("proxy_send_local_response", raw::send_local_response(reply))
+}
+
+/// Lets a paused direction of the effective stream go on.
+pub(crate) fn continue_stream(direction: Direction) -> Result<(), HostError> {
+    check(
+        "proxy_continue_stream",
+        raw::continue_stream(direction as u32),
+    )
+}
+
+/// Resets the effective stream in one direction.
+pub(crate) fn close_stream(direction: Direction) -> Result<(), HostError> {
+    check("proxy_close_stream", raw::close_stream(direction as u32))
+}
+
+/// Acts on another context until the end of the callback, or until the next such call; 0 is the
+/// callback's own context.
+pub(crate) fn set_effective_context(id: u32) -> Result<(), HostError> {
+    check(
+        "proxy_set_effective_context",
+        raw::set_effective_context(id),
+    )
+}

@@ -1,0 +1,155 @@
+//! Write an Envoy filter in WebAssembly as one `async fn`.
+//!
+//! A filter is a type that implements [`HttpFilter`]. Its [`call`](HttpFilter::call) receives a
+//! request, passes it on with [`Next::run`], wakes with the response and returns it. Local
+//! variables are the stream's state: when the client goes away, the future is dropped. Returning
+//! [`Response::local`] without calling `next` answers in the upstream's place.
+//!
+//! ```
+//! use attache::prelude::*;
+//!
+//! /// Marks what came through this proxy, and hides who serves it.
+//! struct Badge {
+//!     name: HeaderValue,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Config {
+//!     name: String,
+//! }
+//!
+//! impl HttpFilter for Badge {
+//!     type Config = Config;
+//!
+//!     fn configure(config: Config, _plugin: &Plugin) -> Result<Self, ConfigError> {
+//!         let name = HeaderValue::from_str(&config.name)
+//!             .map_err(|_| ConfigError::at("/name", "not a legal header value"))?;
+//!         Ok(Self { name })
+//!     }
+//!
+//!     async fn call(&self, mut request: Request, next: Next) -> Result<Response, Error> {
+//!         request.headers_mut().insert(VIA, self.name.clone());
+//!         let mut response = next.run(request).await?;
+//!         response.headers_mut().remove(SERVER);
+//!         Ok(response)
+//!     }
+//! }
+//!
+//! attache::filters! { "badge" => Badge }
+//! ```
+//!
+//! `cargo build --target wasm32-unknown-unknown` makes a module of such a crate (crate type
+//! `cdylib`); `attache build` makes a smaller and faster one. The crate also compiles for the
+//! build machine, where host calls answer [`Status::UNIMPLEMENTED`], so that a filter's own logic
+//! has ordinary unit tests.
+//!
+//! # Modules
+//!
+//! Everything is at the root; [`prelude`] is what a filter imports. Inside, `host` is the only
+//! place that calls Envoy, `stream` holds the rules of a stream's life, `tasks` the futures that
+//! wait, and `config` reads the plugin configuration.
+//!
+//! # What may go wrong
+//!
+//! Client input never becomes an [`Error`]. An `Error` is a fault of the host or of the
+//! configuration and meets the filter's [`FailureMode`]. See [`HttpFilter::failure_mode`].
+
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    expect(dead_code, reason = "only the wasm32 entry drives streams")
+)]
+
+#[cfg(target_arch = "wasm32")]
+mod entry;
+
+mod config;
+mod error;
+mod filter;
+mod headers;
+mod host;
+mod logging;
+mod next;
+mod pairs;
+mod phases;
+mod plugin;
+mod registry;
+mod request;
+mod response;
+mod status;
+mod stream;
+mod tasks;
+
+pub use crate::config::ConfigError;
+pub use crate::error::{Error, ErrorKind};
+pub use crate::filter::{FailureMode, HttpFilter};
+pub use crate::headers::{FieldName, Headers};
+pub use crate::next::{Next, Run};
+pub use crate::phases::Phases;
+pub use crate::plugin::Plugin;
+pub use crate::request::{InvalidPath, Path, Request};
+pub use crate::response::{Body, LocalReply, Response};
+pub use crate::status::{HostError, Status};
+pub use http;
+pub use log;
+pub use serde;
+
+/// What a filter imports: the types of this crate, header names, and `Deserialize`.
+pub mod prelude {
+    pub use crate::{
+        ConfigError, Error, FailureMode, HttpFilter, Next, Phases, Plugin, Request, Response,
+    };
+    pub use http::header::*;
+    pub use http::{Method, StatusCode};
+    pub use serde::Deserialize;
+}
+
+/// What [`filters!`] expands to; not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::entry::start;
+    pub use crate::phases::{DECLARATION_EXTRA, declaration};
+    pub use crate::registry::{Registration, register};
+    #[cfg(target_arch = "wasm32")]
+    pub use proxy_wasm;
+}
+
+/// Makes a module of one or several filters, each under the root id that selects it.
+///
+/// Envoy's plugin configuration names the root id. An unknown one fails `configure`, with the
+/// known ones in the log; an empty one selects the filter of a module that holds just one.
+///
+/// The macro also leaves one line a filter in the custom section `attache.filters`, from which
+/// `attache build` learns which callbacks the module needs (see [`Phases`]).
+#[macro_export]
+macro_rules! filters {
+    ($($root_id:literal => $filter:ty),+ $(,)?) => {
+        $(
+            const _: () = {
+                const LENGTH: usize = $root_id.len() + $crate::__private::DECLARATION_EXTRA;
+                #[cfg(target_arch = "wasm32")]
+                #[used]
+                #[unsafe(link_section = "attache.filters")]
+                static DECLARATION: [u8; LENGTH] = $crate::__private::declaration(
+                    $root_id,
+                    <$filter as $crate::HttpFilter>::PHASES,
+                );
+                #[cfg(not(target_arch = "wasm32"))]
+                const _: [u8; LENGTH] = $crate::__private::declaration(
+                    $root_id,
+                    <$filter as $crate::HttpFilter>::PHASES,
+                );
+            };
+        )+
+        const _: () = {
+            const REGISTRY: &[$crate::__private::Registration] =
+                &[$($crate::__private::register::<$filter>($root_id)),+];
+            #[cfg(target_arch = "wasm32")]
+            $crate::__private::proxy_wasm::main! {{ $crate::__private::start(REGISTRY); }}
+            // Off wasm32 the registry only has to type-check.
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: usize = REGISTRY.len();
+        };
+    };
+}

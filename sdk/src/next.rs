@@ -1,0 +1,125 @@
+use std::cell::Cell;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::error::Error;
+use crate::phases::Phases;
+use crate::request::Request;
+use crate::response::Response;
+
+/// How far the filter's future has brought its stream; shared by the stream, [`Next`] and [`Run`].
+pub(crate) struct Link {
+    phases: Phases,
+    passed: Cell<bool>,
+    response: Cell<Option<Response>>,
+}
+
+impl Link {
+    pub(crate) fn new(phases: Phases) -> Self {
+        Self {
+            phases,
+            passed: Cell::new(false),
+            response: Cell::new(None),
+        }
+    }
+
+    /// Whether the request has been passed on.
+    pub(crate) fn passed(&self) -> bool {
+        self.passed.get()
+    }
+
+    /// Hands the response over to the future that waits for it.
+    pub(crate) fn deliver(&self, response: Response) {
+        self.response.set(Some(response));
+    }
+
+    /// Writes the request's changes and marks it as passed on.
+    fn pass(&self, request: Request) -> Result<(), Error> {
+        request.commit()?;
+        self.passed.set(true);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Link")
+            .field("passed", &self.passed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The rest of the filter chain and the upstream. There is one for each stream, and using it uses
+/// it up.
+#[derive(Debug)]
+pub struct Next(Rc<Link>);
+
+impl Next {
+    pub(crate) fn new(link: Rc<Link>) -> Self {
+        Self(link)
+    }
+
+    /// Passes the request on and wakes with the response's headers.
+    ///
+    /// The request goes on when the future is first polled. Needs [`Phases::RESPONSE`].
+    ///
+    /// A future that waits before this, while a response arrives all the same (Envoy answers 413,
+    /// a time limit ends, another filter replies), is dropped there: its request part has lost its
+    /// purpose.
+    pub fn run(self, request: Request) -> Run {
+        Run {
+            link: self.0,
+            request: Some(request),
+        }
+    }
+
+    /// Passes the request on; the response goes to the client unseen. Costs no callback.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] when the host refuses the request's changes.
+    pub fn forward(self, request: Request) -> Result<Response, Error> {
+        self.0.pass(request)?;
+        Ok(Response::forwarded())
+    }
+}
+
+/// The future of [`Next::run`].
+///
+/// # Errors
+///
+/// An [`Error`] when the host refuses the request's changes, and when the filter has not declared
+/// [`Phases::RESPONSE`].
+#[derive(Debug)]
+#[must_use = "the request goes on when this is awaited"]
+pub struct Run {
+    link: Rc<Link>,
+    request: Option<Request>,
+}
+
+impl Future for Run {
+    type Output = Result<Response, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(request) = self.request.take() {
+            if !self.link.phases.contains(Phases::RESPONSE) {
+                return Poll::Ready(Err(Error::misuse(
+                    "`next.run` wakes with the response, which the filter's PHASES lack; \
+                     add `Phases::RESPONSE`, or use `next.forward`",
+                )));
+            }
+            if let Err(error) = self.link.pass(request) {
+                return Poll::Ready(Err(error));
+            }
+            return Poll::Pending;
+        }
+        // The stream polls the whole future when the response is there, so no waker is kept.
+        match self.link.response.take() {
+            Some(response) => Poll::Ready(Ok(response)),
+            None => Poll::Pending,
+        }
+    }
+}

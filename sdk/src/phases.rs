@@ -1,0 +1,92 @@
+use std::ops::BitOr;
+
+/// The callbacks that a filter needs.
+///
+/// Each callback that a module exports costs a crossing an event, so `attache build` drops those
+/// that no filter of the module needs. The declaration is safe to get wrong in one direction only,
+/// and the other is caught at run time: what a filter does without having declared it becomes an
+/// [`Error`](crate::Error), which meets its [`FailureMode`](crate::FailureMode).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Phases(u8);
+
+impl Phases {
+    /// Request headers; every HTTP filter has them.
+    pub const REQUEST: Self = Self(1);
+    /// Response headers: needed to wake after [`Next::run`](crate::Next::run).
+    pub const RESPONSE: Self = Self(1 << 1);
+    /// The future may wait for something other than `next`. While it does, the stream's body and
+    /// trailers are held, so those callbacks stay exported (with Envoy's
+    /// `allow_on_headers_stop_iteration`, a request would otherwise go on unjudged).
+    pub const WAITS: Self = Self(1 << 2);
+    /// Everything.
+    pub const ALL: Self = Self(0b111);
+
+    /// Whether all of `other` is declared.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both together; `|` in a constant.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOr for Phases {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.union(other)
+    }
+}
+
+/// How many bytes [`declaration`] adds to the root id: a blank, two digits, a line feed.
+#[doc(hidden)]
+pub const DECLARATION_EXTRA: usize = 4;
+
+/// One line of the custom section `attache.filters`: `<root id> <phases as two hex digits>`.
+///
+/// # Panics
+///
+/// While compiling, when `N` is not the root id's length plus [`DECLARATION_EXTRA`], or when the
+/// root id has a byte that would break the line.
+#[doc(hidden)]
+#[must_use]
+pub const fn declaration<const N: usize>(root_id: &str, phases: Phases) -> [u8; N] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let name = root_id.as_bytes();
+    assert!(N == name.len() + DECLARATION_EXTRA, "wrong length");
+    let mut line = [0; N];
+    let mut index = 0;
+    while index < name.len() {
+        assert!(name[index] > b' ', "a root id has no blanks or controls");
+        line[index] = name[index];
+        index += 1;
+    }
+    line[index] = b' ';
+    line[index + 1] = DIGITS[(phases.0 >> 4) as usize];
+    line[index + 2] = DIGITS[(phases.0 & 15) as usize];
+    line[index + 3] = b'\n';
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declaration_is_one_line() {
+        let line: [u8; 11] = declaration("a-scrub", Phases::REQUEST | Phases::WAITS);
+        assert_eq!(&line, b"a-scrub 05\n");
+    }
+
+    #[test]
+    fn all_contains_each() {
+        for phase in [Phases::REQUEST, Phases::RESPONSE, Phases::WAITS] {
+            assert!(Phases::ALL.contains(phase));
+            assert!(!Phases::REQUEST.contains(Phases::RESPONSE));
+        }
+    }
+}

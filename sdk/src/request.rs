@@ -1,0 +1,161 @@
+use std::fmt;
+
+use crate::error::Error;
+use crate::headers::Headers;
+use crate::host::Map;
+
+/// A request on its way to the upstream: its headers, and whether a body follows.
+///
+/// Changes reach the host when the request is passed on with [`Next`](crate::Next); until then,
+/// and when the filter fails in [`FailureMode::Allow`](crate::FailureMode::Allow), the request is
+/// as the client sent it.
+#[derive(Debug)]
+pub struct Request {
+    headers: Headers,
+    ends_with_headers: bool,
+}
+
+impl Request {
+    pub(crate) fn new(stream: u32, ends_with_headers: bool) -> Self {
+        Self {
+            headers: Headers::new(Map::RequestHeaders, stream),
+            ends_with_headers,
+        }
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The headers, to change.
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// The method (`:method`), such as `GET`; [`http::Method::from_bytes`] makes it a type.
+    #[must_use]
+    pub fn method(&self) -> &[u8] {
+        self.headers.pseudo(":method").unwrap_or_default()
+    }
+
+    /// Path and query as they came (`:path`). `CONNECT` has none: then it is empty.
+    #[must_use]
+    pub fn path(&self) -> Path<'_> {
+        Path(self.headers.pseudo(":path").unwrap_or_default())
+    }
+
+    /// The host that the client asked for (`:authority`), with its port if there was one.
+    #[must_use]
+    pub fn authority(&self) -> &[u8] {
+        self.headers.pseudo(":authority").unwrap_or_default()
+    }
+
+    /// `http` or `https` (`:scheme`).
+    #[must_use]
+    pub fn scheme(&self) -> &[u8] {
+        self.headers.pseudo(":scheme").unwrap_or_default()
+    }
+
+    /// Whether the request has neither body nor trailers.
+    #[must_use]
+    pub fn ends_with_headers(&self) -> bool {
+        self.ends_with_headers
+    }
+
+    /// Sets path and query. Take the bytes of [`Request::path`] and cut them: what was parsed and
+    /// printed again is a different path to somebody.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPath`] for a path with a carriage return, line feed or NUL, which could begin
+    /// another header, and for an empty one. The request is unchanged then.
+    pub fn set_path(&mut self, path: &[u8]) -> Result<(), InvalidPath> {
+        if path.is_empty() || path.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return Err(InvalidPath);
+        }
+        self.headers.set_pseudo(":path", path);
+        Ok(())
+    }
+
+    pub(crate) fn commit(self) -> Result<(), Error> {
+        self.headers.commit()
+    }
+}
+
+/// Path and query of a request, as the bytes on the wire.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Path<'a>(&'a [u8]);
+
+impl<'a> Path<'a> {
+    /// Everything.
+    #[must_use]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Up to the first `?`.
+    #[must_use]
+    pub fn without_query(self) -> &'a [u8] {
+        self.0
+            .split(|&byte| byte == b'?')
+            .next()
+            .unwrap_or_default()
+    }
+
+    /// What follows the first `?`; `None` without one.
+    #[must_use]
+    pub fn query(self) -> Option<&'a [u8]> {
+        let mark = self.0.iter().position(|&byte| byte == b'?')?;
+        self.0.get(mark + 1..)
+    }
+}
+
+/// The path without its query, which may hold a secret.
+impl fmt::Debug for Path<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.without_query().escape_ascii())
+    }
+}
+
+/// A path that would not stay one line of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct InvalidPath;
+
+impl fmt::Display for InvalidPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("path is empty or has a carriage return, line feed or NUL")
+    }
+}
+
+impl std::error::Error for InvalidPath {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_cut_at_its_first_question_mark() {
+        let path = Path(b"/a%2Fb?x=1?y#z");
+        assert_eq!(path.without_query(), b"/a%2Fb");
+        assert_eq!(path.query(), Some(&b"x=1?y#z"[..]));
+        assert_eq!(Path(b"/a?").query(), Some(&b""[..]));
+        assert_eq!(Path(b"*").query(), None);
+        assert_eq!(Path(b"").without_query(), b"");
+    }
+
+    #[test]
+    fn printing_a_path_leaves_out_its_query() {
+        assert_eq!(format!("{:?}", Path(b"/a?token=secret")), "/a");
+    }
+
+    #[test]
+    fn a_path_that_would_break_the_line_is_refused() {
+        let mut request = Request::new(1, true);
+        for path in [&b""[..], b"/a\r\nx: y", b"/a\0"] {
+            assert_eq!(request.set_path(path), Err(InvalidPath));
+        }
+    }
+}

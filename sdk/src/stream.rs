@@ -1,0 +1,283 @@
+//! The life of one HTTP stream: when its future is polled, and what its answer means to the host.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use http::StatusCode;
+use log::error;
+
+use crate::error::Error;
+use crate::filter::{AnyFilter, FailureMode, Task};
+use crate::headers::Headers;
+use crate::host::{self, Direction};
+use crate::next::{Link, Next};
+use crate::phases::Phases;
+use crate::request::Request;
+use crate::response::{LocalReply, Origin, Response};
+use crate::tasks;
+
+/// What a callback tells the host.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Action {
+    Continue,
+    Pause,
+}
+
+/// One stream of one plugin.
+pub(crate) struct Stream {
+    id: u32,
+    filter: Rc<dyn AnyFilter>,
+    link: Rc<Link>,
+    state: Cell<State>,
+    task: RefCell<Option<Task>>,
+    waker: Waker,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// Nothing has happened yet.
+    Fresh,
+    /// The request is held while the future waits.
+    RequestHeld,
+    /// The request has gone on, and the future waits for the response.
+    AwaitingResponse,
+    /// The response is held while the future waits.
+    ResponseHeld,
+    /// The future has ended; everything passes.
+    Passing,
+    /// A response came before the request was judged. It passes; the request stays where it is.
+    Abandoned,
+    /// A local reply went out, or the access log was written. From here on a reply, a resume or a
+    /// close can crash Envoy, so the host is not called again.
+    Over,
+}
+
+impl Stream {
+    pub(crate) fn new(id: u32, filter: Rc<dyn AnyFilter>) -> Rc<Self> {
+        let phases = filter.phases();
+        let waits = phases.contains(Phases::WAITS);
+        let stream = Rc::new(Self {
+            id,
+            filter,
+            link: Rc::new(Link::new(phases)),
+            state: Cell::new(State::Fresh),
+            task: RefCell::new(None),
+            waker: if waits {
+                tasks::waker(id)
+            } else {
+                Waker::noop().clone()
+            },
+        });
+        if waits {
+            tasks::register(id, &stream);
+        }
+        stream
+    }
+
+    pub(crate) fn request_headers(&self, ends_with_headers: bool) -> Action {
+        let request = Request::new(self.id, ends_with_headers);
+        let next = Next::new(Rc::clone(&self.link));
+        self.task
+            .replace(Some(Rc::clone(&self.filter).start(request, next)));
+        self.state.set(State::RequestHeld);
+        self.advance();
+        match self.state.get() {
+            State::AwaitingResponse | State::Passing => Action::Continue,
+            _ => Action::Pause,
+        }
+    }
+
+    pub(crate) fn response_headers(&self) -> Action {
+        match self.state.get() {
+            State::AwaitingResponse => {
+                self.link.deliver(Response::upstream(self.id));
+                self.state.set(State::ResponseHeld);
+                self.advance();
+                match self.state.get() {
+                    State::Passing => Action::Continue,
+                    _ => Action::Pause,
+                }
+            }
+            // A response to a request that never went on: Envoy's own (413, a time limit), another
+            // filter's. The part of the future that judges the request has lost its purpose.
+            State::RequestHeld => {
+                self.state.set(State::Abandoned);
+                self.end_task();
+                Action::Continue
+            }
+            // Also our own local reply, which visits the filter that made it.
+            _ => Action::Continue,
+        }
+    }
+
+    /// Body or trailers of the request. While the headers are held they must be too: with
+    /// `allow_on_headers_stop_iteration`, Continue here would release the headers.
+    pub(crate) fn request_body_or_trailers(&self) -> Action {
+        match self.state.get() {
+            State::RequestHeld | State::Abandoned => Action::Pause,
+            _ => Action::Continue,
+        }
+    }
+
+    /// Body or trailers of the response; as for the request.
+    pub(crate) fn response_body_or_trailers(&self) -> Action {
+        match self.state.get() {
+            State::ResponseHeld => Action::Pause,
+            _ => Action::Continue,
+        }
+    }
+
+    /// The access-log moment, or the end of the context: the future is dropped.
+    pub(crate) fn end(&self) {
+        self.state.set(State::Over);
+        tasks::forget(self.id);
+        self.end_task();
+    }
+
+    /// A poll because the future was woken in some other callback.
+    pub(crate) fn turn(&self) {
+        if self.state.get() == State::Over {
+            return;
+        }
+        let turn = tasks::within(self.id, || {
+            let held = self.state.get();
+            self.advance();
+            self.resume(held);
+        });
+        if let Err(cause) = turn {
+            error!(
+                "filter={} cannot act on its stream: {cause}",
+                self.filter.root_id()
+            );
+        }
+    }
+
+    /// Lets the host go on where a callback had paused it and the future no longer holds it.
+    fn resume(&self, held: State) {
+        let direction = match (held, self.state.get()) {
+            (State::RequestHeld, State::AwaitingResponse | State::Passing) => Direction::Request,
+            (State::ResponseHeld, State::Passing) => Direction::Response,
+            _ => return,
+        };
+        if let Err(cause) = host::continue_stream(direction) {
+            error!("filter={} cannot resume: {cause}", self.filter.root_id());
+        }
+    }
+
+    /// Polls the future once and does what its answer says.
+    fn advance(&self) {
+        let Some(mut task) = self.task.take() else {
+            return;
+        };
+        match task.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+            Poll::Ready(answer) => {
+                drop(task);
+                if let Err(fault) = answer.and_then(|response| self.finish(response)) {
+                    self.fail(&fault);
+                }
+            }
+            Poll::Pending => {
+                self.task.replace(Some(task));
+                self.pending();
+            }
+        }
+    }
+
+    fn pending(&self) {
+        if self.state.get() == State::RequestHeld && self.link.passed() {
+            self.state.set(State::AwaitingResponse);
+            return;
+        }
+        let holds = matches!(self.state.get(), State::RequestHeld | State::ResponseHeld);
+        if holds && !self.filter.phases().contains(Phases::WAITS) {
+            self.end_task();
+            self.fail(&Error::misuse(
+                "the filter waits for something other than `next`, which needs `Phases::WAITS`",
+            ));
+        }
+    }
+
+    fn finish(&self, response: Response) -> Result<(), Error> {
+        let (headers, origin) = response.into_parts();
+        match origin {
+            Origin::Local(reply) => self.reply(&reply, &headers),
+            Origin::Forwarded if self.link.passed() => {
+                self.state.set(State::Passing);
+                Ok(())
+            }
+            Origin::Upstream if self.state.get() == State::ResponseHeld => {
+                if !headers.is_of(self.id) {
+                    return Err(Error::misuse(
+                        "the filter returned another stream's response",
+                    ));
+                }
+                headers.commit()?;
+                self.state.set(State::Passing);
+                Ok(())
+            }
+            Origin::Upstream | Origin::Forwarded => Err(Error::misuse(
+                "the filter returned another stream's response",
+            )),
+        }
+    }
+
+    fn reply(&self, reply: &LocalReply, headers: &Headers) -> Result<(), Error> {
+        self.state.set(State::Over);
+        reply.send(headers)
+    }
+
+    fn fail(&self, fault: &Error) {
+        let name = self.filter.root_id();
+        let mode = self.filter.failure_mode();
+        error!(
+            "filter={name} failure_mode={mode:?} reason={}",
+            Chain(fault)
+        );
+        let state = self.state.get();
+        if mode == FailureMode::Allow && state != State::Over {
+            self.state.set(State::Passing);
+            return;
+        }
+        let reply =
+            LocalReply::new(StatusCode::SERVICE_UNAVAILABLE).details("attache_filter_failed");
+        // `Over` here means that the filter's own reply could not be sent; nor can this one.
+        if state != State::Over && self.reply(&reply, &Headers::detached()).is_ok() {
+            return;
+        }
+        // Without an answer the client would wait for ever.
+        if let Err(cause) = host::close_stream(Direction::Request) {
+            error!("filter={name} cannot close its stream: {cause}");
+            self.state.set(if self.link.passed() {
+                State::ResponseHeld
+            } else {
+                State::RequestHeld
+            });
+        }
+    }
+
+    /// Drops the future, with host calls of its destructors acting on its own stream.
+    fn end_task(&self) {
+        let Some(task) = self.task.take() else {
+            return;
+        };
+        let mut task = Some(task);
+        // Where the host no longer knows the stream, the future goes all the same, here.
+        let _ = tasks::within(self.id, || drop(task.take()));
+    }
+}
+
+/// An error with its causes, on one line.
+struct Chain<'a>(&'a Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.0)?;
+        let mut cause = std::error::Error::source(self.0);
+        while let Some(error) = cause {
+            write!(formatter, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
