@@ -62,6 +62,28 @@ pub(crate) struct Target {
     pub(crate) kind: Vec<String>,
 }
 
+/// A package of a workspace.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    targets: Vec<Target>,
+    /// The registries it may be published to: none for a package that stays at home.
+    publish: Option<Vec<String>>,
+}
+
+impl Package {
+    /// Whether it makes a module that others are meant to use.
+    pub(crate) fn is_filter(&self) -> bool {
+        let makes_module = |target: &Target| target.kind.iter().any(|kind| kind == "cdylib");
+        self.targets.iter().any(makes_module) && self.publish.is_none()
+    }
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
 #[derive(Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 enum Message {
@@ -91,6 +113,19 @@ pub(crate) fn build(
         command.args(["--package", package]);
     }
     run(command, output)
+}
+
+/// The packages of the workspace that `directory` is in, or why there are none.
+pub(crate) fn packages(directory: &Path) -> io::Result<Result<Vec<Package>, String>> {
+    let output = command(directory)
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .stdin(Stdio::null())
+        .output()?;
+    if !output.status.success() {
+        return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+    Ok(Ok(metadata.packages))
 }
 
 /// Cargo in `directory`, with the environment of the run that we are part of cleared.

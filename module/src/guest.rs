@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
 
-use crate::cargo::{self, Artifact, Run, TARGET};
+use crate::cargo::{self, Artifact, Package, Run, TARGET};
 use crate::facts::Facts;
 use crate::finish::{FinishError, finish};
 
@@ -66,15 +66,18 @@ pub enum BuildError {
     #[error("cannot run cargo (install Rust with rustup, https://rustup.rs)")]
     NoCargo(#[source] io::Error),
     /// The workspace has no package of that name.
-    #[error("there is no package `{package}` in the workspace of {directory}")]
+    #[error("there is no package `{package}` in this workspace; {}", filters(.known))]
     NoSuchPackage {
         /// The name.
         package: String,
-        /// Where it was looked for.
-        directory: PathBuf,
+        /// The packages that are filters.
+        known: Vec<String>,
     },
     /// There is no manifest.
-    #[error("no `Cargo.toml` in {directory} or above it")]
+    #[error(
+        "no `Cargo.toml` in {} or above it (go into a checkout, or name the folder of a package)",
+        .directory.display()
+    )]
     NoManifest {
         /// Where it was looked for.
         directory: PathBuf,
@@ -138,6 +141,13 @@ pub enum BuildError {
     },
 }
 
+fn filters(known: &[String]) -> String {
+    match known {
+        [] => "it has no filters (a filter is a package with the crate type `cdylib`)".to_owned(),
+        known => format!("its filters are: {}", known.join(", ")),
+    }
+}
+
 /// What a program said, kept for a message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Said(pub String);
@@ -159,6 +169,28 @@ impl Guest {
             directory: directory.to_owned(),
             package: package.map(str::to_owned),
         }
+    }
+
+    /// As [`in_workspace`](Self::in_workspace) with a package, which is looked for at once.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoCargo`], [`BuildError::NoManifest`] and [`BuildError::NoSuchPackage`].
+    pub fn find(directory: &Path, package: &str) -> Result<Self, BuildError> {
+        let packages = cargo::packages(directory)
+            .map_err(BuildError::NoCargo)?
+            .map_err(|said| refusal(&said, directory, "the workspace"))?;
+        if packages.iter().any(|known| known.name == package) {
+            return Ok(Self::in_workspace(directory, Some(package)));
+        }
+        Err(BuildError::NoSuchPackage {
+            package: package.to_owned(),
+            known: packages
+                .into_iter()
+                .filter(Package::is_filter)
+                .map(|package| package.name)
+                .collect(),
+        })
     }
 
     /// Builds and finishes the module, and writes it to `attache/<name>.wasm` in cargo's target
@@ -246,32 +278,20 @@ impl Guest {
 
     fn explain(&self, run: &Run) -> BuildError {
         let said = &run.said;
-        let what = self.package.clone();
-        if said.contains("linker `cc` not found") {
-            return BuildError::NoCompiler;
-        }
-        if said.contains("could not find `Cargo.toml`") {
-            return BuildError::NoManifest {
-                directory: self.directory.clone(),
-            };
-        }
-        match what {
+        match &self.package {
             Some(package)
                 if said.contains("did not match any packages")
                     || said.contains("not found in workspace") =>
             {
-                BuildError::NoSuchPackage {
-                    package,
-                    directory: self.directory.clone(),
-                }
+                Self::find(&self.directory, package)
+                    .err()
+                    .unwrap_or_else(|| refusal(said, &self.directory, package))
             }
-            package => BuildError::Compile {
-                what: package.map_or_else(
-                    || format!("the package in {}", self.directory.display()),
-                    |package| format!("`{package}`"),
-                ),
-                said: Said(String::new()),
-            },
+            Some(package) => refusal(said, &self.directory, &format!("`{package}`")),
+            None => {
+                let what = format!("the package in {}", self.directory.display());
+                refusal(said, &self.directory, &what)
+            }
         }
     }
 
@@ -314,6 +334,22 @@ impl Guest {
             linked_size: linked.len(),
             dropped_exports: finished.dropped_exports,
         })
+    }
+}
+
+/// Why cargo failed, from what it said. Its own words are not repeated where they were shown.
+fn refusal(said: &str, directory: &Path, what: &str) -> BuildError {
+    if said.contains("linker `cc` not found") {
+        return BuildError::NoCompiler;
+    }
+    if said.contains("could not find `Cargo.toml`") {
+        return BuildError::NoManifest {
+            directory: std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()),
+        };
+    }
+    BuildError::Compile {
+        what: what.to_owned(),
+        said: Said(String::new()),
     }
 }
 

@@ -4,6 +4,8 @@
 //! The README beside this crate says what is removed by default, how to configure it and what it
 //! does not do. [`Rules`] and [`query`] decide without a host; this file wires them to a stream.
 
+#![forbid(unsafe_code)]
+
 mod config;
 mod rules;
 

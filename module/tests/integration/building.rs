@@ -8,7 +8,9 @@ fn package(name: &str, manifest: &str, source: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(folder.join("src"));
     fs::create_dir_all(folder.join("src")).unwrap();
-    let head = format!("[workspace]\n[package]\nname = \"{name}\"\nedition = \"2024\"\n");
+    let head = format!(
+        "[workspace]\n[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"
+    );
     fs::write(folder.join("Cargo.toml"), head + manifest).unwrap();
     fs::write(folder.join("src/lib.rs"), source).unwrap();
     folder
@@ -62,7 +64,13 @@ fn a_package_that_is_not_there_is_named() {
     let error = Guest::in_workspace(&folder, Some("other"))
         .build()
         .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no package `other` in this workspace; its filters are: lonely-guest"
+    );
+    let error = Guest::find(&folder, "other").unwrap_err();
     assert!(matches!(error, BuildError::NoSuchPackage { .. }), "{error}");
+    assert!(Guest::find(&folder, "lonely-guest").is_ok());
 }
 
 #[test]

@@ -1,0 +1,265 @@
+//! `attache run`: a filter in a real Envoy, and what it does to a request.
+
+mod comparison;
+mod exchange;
+mod fetch;
+mod reload;
+mod report;
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use attache_envoy::upstream::Upstream;
+use attache_envoy::{
+    Bootstrap, Discovered, Endpoint, Environment, Envoy, FilterSource, Installation, Listener,
+    ModuleStore, Plugin, RequestId, ServerHeader, StartOptions, Trailers,
+};
+
+use crate::arguments::Run;
+use crate::screen::Screen;
+use crate::subject::{Loaded, Subject};
+
+use self::exchange::{Exchanges, Sample};
+use self::report::Report;
+
+/// The listener that requests pass without the filter.
+const PAST: &str = "past";
+/// The listener with the filter.
+const THROUGH: &str = "through";
+/// How much of a body a filter may hold back. Generated configurations say it, so that the filter's
+/// own limits can lie below.
+const BUFFER_LIMIT: u32 = 1 << 20;
+
+/// `attache run`
+pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
+    let subject = Subject::find(&arguments.filter)?;
+    let sample = Sample::new(arguments)?;
+    let config = arguments.config.as_deref();
+    // A fault in the configuration is told before anything is built.
+    let configuration = config.map(read_configuration).transpose()?;
+
+    // Envoy arrives while the filter compiles.
+    let selection = arguments.envoy.clone().unwrap_or_default();
+    let (loaded, installation) = thread::scope(|scope| {
+        let envoy = scope.spawn(|| fetch::fetch(&selection, screen));
+        let loaded = subject.load(screen);
+        // Without a module there is nothing to wait for but the other error.
+        let installation = envoy
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        loaded.and_then(|loaded| Ok((loaded, installation?)))
+    })?;
+
+    let place = Place::new(&loaded, arguments)?;
+    let plugin = place.plugin(&loaded, configuration)?;
+    let upstream = Upstream::echo()?;
+    let mut stage = Stage::start(
+        &place,
+        &plugin,
+        &installation,
+        &upstream,
+        arguments.port,
+        screen,
+    )?;
+
+    let exchanges = sample.exchange(&stage, &upstream)?;
+    let report = Report::new(&loaded, &installation, &stage, &sample);
+    print(&report, &exchanges, arguments.json, screen)?;
+    if !arguments.json {
+        screen.print(&report.what_next(arguments.once))?;
+    }
+    if arguments.once {
+        stage.envoy.stop().context("cannot stop Envoy")?;
+        return Ok(());
+    }
+    reload::until_interrupted(
+        &reload::Watched {
+            subject: &subject,
+            config,
+            place: &place,
+            sample: &sample,
+        },
+        &mut stage,
+        &upstream,
+        (loaded, plugin),
+        &mut |loaded, stage, exchanges| {
+            let report = Report::new(loaded, &installation, stage, &sample);
+            print(&report, exchanges, arguments.json, screen)
+        },
+        screen,
+    )
+}
+
+fn print(
+    report: &Report<'_>,
+    exchanges: &Exchanges,
+    json: bool,
+    screen: &Screen,
+) -> anyhow::Result<()> {
+    let text = if json {
+        report.to_json(exchanges)
+    } else {
+        report.to_text(exchanges, screen)
+    };
+    screen
+        .print(&text)
+        .context("cannot write to standard output")
+}
+
+/// Where the files of this run are, and what the plugin is called.
+struct Place {
+    folder: PathBuf,
+    name: String,
+    root_id: String,
+    /// Held for as long as the folder is in use.
+    _lock: fs::File,
+}
+
+impl Place {
+    fn new(loaded: &Loaded, arguments: &Run) -> anyhow::Result<Self> {
+        let runs = match &loaded.target {
+            Some(target) => target.join("run"),
+            None => attache_envoy::cache_folder(&Environment::current())?.join("run"),
+        };
+        let (folder, lock) = free_folder(&runs, &loaded.name)
+            .with_context(|| format!("cannot use a folder in `{}`", runs.display()))?;
+        let declared = loaded.facts.declarations.first();
+        Ok(Self {
+            folder,
+            name: loaded.name.clone(),
+            root_id: arguments
+                .root_id
+                .clone()
+                .or_else(|| declared.map(|declaration| declaration.root_id.clone()))
+                .unwrap_or_default(),
+            _lock: lock,
+        })
+    }
+
+    fn plugin(&self, loaded: &Loaded, configuration: Option<String>) -> anyhow::Result<Plugin> {
+        let module = ModuleStore::new(self.folder.join("modules")).keep(&loaded.bytes)?;
+        let mut plugin = Plugin::new(&self.name, module);
+        plugin.root_id.clone_from(&self.root_id);
+        plugin.configuration = configuration;
+        Ok(plugin)
+    }
+
+    fn discovered(&self) -> Discovered {
+        Discovered::new(&self.name, self.folder.join("plugins"))
+    }
+}
+
+/// A folder called `name`, or `name-2` and so on where another run has it, emptied of what an
+/// earlier run left. The files of this run stay when it ends, for those who want to look.
+fn free_folder(runs: &Path, name: &str) -> io::Result<(PathBuf, fs::File)> {
+    fs::create_dir_all(runs)?;
+    for number in 1_u32.. {
+        let name = if number == 1 {
+            name.to_owned()
+        } else {
+            format!("{name}-{number}")
+        };
+        let lock = fs::File::create(runs.join(format!("{name}.lock")))?;
+        match lock.try_lock() {
+            Ok(()) => {
+                let folder = runs.join(name);
+                match fs::remove_dir_all(&folder) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+                fs::create_dir_all(&folder)?;
+                return Ok((folder, lock));
+            }
+            Err(fs::TryLockError::WouldBlock) => {}
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::ResourceBusy.into())
+}
+
+/// A running Envoy with its two listeners.
+struct Stage {
+    envoy: Envoy,
+    config: PathBuf,
+    access_log: PathBuf,
+    past: SocketAddr,
+    through: SocketAddr,
+}
+
+impl Stage {
+    fn start(
+        place: &Place,
+        plugin: &Plugin,
+        installation: &Installation,
+        upstream: &Upstream,
+        port: u16,
+        screen: &Screen,
+    ) -> anyhow::Result<Self> {
+        let discovered = place.discovered();
+        discovered.write(plugin)?;
+        let access_log = place.folder.join("access.log");
+        let listener = |name| {
+            let mut listener = Listener::new(name);
+            listener.access_log = Some(access_log.clone());
+            listener.buffer_limit = Some(BUFFER_LIMIT);
+            listener.trailers = Trailers::Kept;
+            listener.server_header = ServerHeader::Untouched;
+            // A random one would differ between the two requests.
+            listener.request_id = RequestId::Untouched;
+            listener
+        };
+        let mut through = listener(THROUGH);
+        through.address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        through
+            .filters
+            .push(FilterSource::Discovered(discovered.clone()));
+        let bootstrap = Bootstrap::new(
+            Endpoint::from(upstream.address()),
+            vec![listener(PAST), through],
+        );
+        let config = bootstrap.write(&place.folder.join("envoy.yaml"))?;
+
+        screen.stage("Starting", format_args!("Envoy {}", installation.version));
+        let begun = Instant::now();
+        let options = StartOptions {
+            discovered: bootstrap.discovered(),
+            ..StartOptions::default()
+        };
+        let envoy = Envoy::start(installation, &config, &place.folder, options)
+            .with_context(|| format!("cannot start `{}` in Envoy", place.name))?;
+        let stage = Self {
+            past: envoy.listener_address(PAST)?,
+            through: envoy.listener_address(THROUGH)?,
+            envoy,
+            config,
+            access_log,
+        };
+        screen.stage(
+            "Ready",
+            format_args!(
+                "on http://{} after {}",
+                stage.through,
+                seconds(begun.elapsed())
+            ),
+        );
+        Ok(stage)
+    }
+}
+
+/// The configuration's text, once it is known to be JSON.
+fn read_configuration(path: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
+    serde_json::from_str::<serde_json::Value>(&text)
+        .with_context(|| format!("the configuration `{}` is not JSON", path.display()))?;
+    Ok(text)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}

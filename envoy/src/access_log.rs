@@ -1,0 +1,170 @@
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::yaml::{Yaml, quoted};
+
+/// The fields of a line, and Envoy's expression for each.
+const FIELDS: [(&str, &str); 9] = [
+    ("method", "%REQ(:METHOD)%"),
+    ("path", "%REQ(:PATH)%"),
+    ("status", "%RESPONSE_CODE%"),
+    ("flags", "%RESPONSE_FLAGS%"),
+    ("details", "%RESPONSE_CODE_DETAILS%"),
+    ("duration_us", "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%"),
+    (
+        "to_upstream_us",
+        "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:us)%",
+    ),
+    ("bytes_received", "%BYTES_RECEIVED%"),
+    ("bytes_sent", "%BYTES_SENT%"),
+];
+
+/// What Envoy says about one request, a line of the access log that
+/// [`Listener::access_log`](crate::Listener::access_log) asks for.
+///
+/// Envoy writes the line when the request is done, and flushes the file 20
+/// times a second: after the answer it takes a moment to appear.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct AccessEntry {
+    /// The name of the listener.
+    pub listener: String,
+    /// The method, as filters left it.
+    pub method: Option<String>,
+    /// The path with its query, as filters left it.
+    pub path: Option<String>,
+    /// The status of the response; 0 if there was none.
+    pub status: u16,
+    /// Envoy's response flags, such as `UF` for an upstream that refused.
+    pub flags: Option<String>,
+    /// Envoy's reason for the response, such as `via_upstream`.
+    pub details: Option<String>,
+    /// From the first byte of the request to the last byte of the response, by
+    /// Envoy's own clock, in whole microseconds.
+    pub duration: Option<Duration>,
+    /// From the first byte of the request to the first byte sent to the
+    /// upstream: connecting, and the request's way through the filters.
+    pub to_upstream: Option<Duration>,
+    /// Bytes of the request's body.
+    pub bytes_received: u64,
+    /// Bytes of the response's body.
+    pub bytes_sent: u64,
+}
+
+/// Why an access log could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessLogError {
+    /// The file cannot be read.
+    #[error("cannot read the access log `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A line is not JSON.
+    #[error("line {line} of the access log `{}` is not JSON", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line, from 1.
+        line: usize,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl AccessEntry {
+    /// Reads all lines that a log holds by now, oldest first; none if there is
+    /// no file yet. A line that is still being written is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessLogError`].
+    pub fn read_all(path: &Path) -> Result<Vec<Self>, AccessLogError> {
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            read => read.map_err(|source| AccessLogError::Read {
+                path: path.to_owned(),
+                source,
+            })?,
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let parse = |(index, line)| {
+            let value = serde_json::from_str(line);
+            value
+                .map(|value| Self::from_json(&value))
+                .map_err(|source| AccessLogError::Line {
+                    path: path.to_owned(),
+                    line: index + 1,
+                    source,
+                })
+        };
+        whole.lines().enumerate().map(parse).collect()
+    }
+
+    fn from_json(line: &Value) -> Self {
+        let text = |key: &str| {
+            line[key]
+                .as_str()
+                .filter(|text| *text != "-")
+                .map(str::to_owned)
+        };
+        let number = |key: &str| line[key].as_u64();
+        let micros = |key: &str| number(key).map(Duration::from_micros);
+        Self {
+            listener: text("listener").unwrap_or_default(),
+            method: text("method"),
+            path: text("path"),
+            status: number("status")
+                .and_then(|status| status.try_into().ok())
+                .unwrap_or_default(),
+            flags: text("flags"),
+            details: text("details"),
+            duration: micros("duration_us"),
+            to_upstream: micros("to_upstream_us"),
+            bytes_received: number("bytes_received").unwrap_or_default(),
+            bytes_sent: number("bytes_sent").unwrap_or_default(),
+        }
+    }
+}
+
+/// Writes the access logger that produces such lines.
+pub(crate) fn write(yaml: &mut Yaml, listener: &str, path: &str) {
+    yaml.within("- name: envoy.access_loggers.file", |yaml| {
+        yaml.within("typed_config:", |yaml| {
+            yaml.line("\"@type\": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog");
+            yaml.field("path", path);
+            yaml.within("log_format:", |yaml| {
+                yaml.within("json_format:", |yaml| {
+                    // `%` begins an expression, and stands for itself when doubled.
+                    yaml.field("listener", &listener.replace('%', "%%"));
+                    for (name, expression) in FIELDS {
+                        yaml.line(&format!("{name}: {}", quoted(expression)));
+                    }
+                });
+            });
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_with_its_absent_values() {
+        let line = r#"{"listener":"plain","method":"GET","path":"/x","status":503,"flags":"UF","details":"-",
+                       "duration_us":1142,"to_upstream_us":null,"bytes_received":0,"bytes_sent":98}"#;
+        let entry = AccessEntry::from_json(&serde_json::from_str(line).unwrap());
+        assert_eq!((entry.status, entry.bytes_sent), (503, 98));
+        assert_eq!(entry.duration, Some(Duration::from_micros(1142)));
+        assert_eq!((entry.details, entry.to_upstream), (None, None));
+    }
+}

@@ -1,0 +1,191 @@
+mod endpoint;
+mod render;
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use crate::discovered::Discovered;
+use crate::plugin::Plugin;
+
+pub use endpoint::{Endpoint, EndpointError};
+
+/// A whole configuration of Envoy: listeners with plugins in front of one upstream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Bootstrap {
+    /// Where the admin endpoint listens. It can do anything with this Envoy
+    /// and asks nobody for a password: keep it on the loopback interface.
+    pub admin: SocketAddr,
+    /// The listeners, each with a filter chain of its own.
+    pub listeners: Vec<Listener>,
+    /// Where all requests go.
+    pub upstream: Endpoint,
+}
+
+/// A place where requests come in, and what they pass.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Listener {
+    /// Its name, also the prefix of its statistics.
+    pub name: String,
+    /// Where it listens; port 0 means a free one.
+    pub address: SocketAddr,
+    /// How many bytes of a body a filter can hold back, before Envoy answers
+    /// 413 or 500. Without it, Envoy's default of 1 MiB.
+    pub buffer_limit: Option<u32>,
+    /// The plugins that requests pass, in this order; responses pass them backwards.
+    pub filters: Vec<FilterSource>,
+    /// The file that gets one line of JSON for each request; see
+    /// [`AccessEntry`](crate::AccessEntry).
+    pub access_log: Option<PathBuf>,
+    /// What becomes of HTTP/1 trailers.
+    pub trailers: Trailers,
+    /// What becomes of `x-request-id`.
+    pub request_id: RequestId,
+    /// What becomes of the response header `server`.
+    pub server_header: ServerHeader,
+}
+
+/// How a plugin comes to Envoy.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum FilterSource {
+    /// Written into the listener; another one needs another Envoy.
+    Static(Plugin),
+    /// Read from a file that can be replaced while Envoy runs.
+    Discovered(Discovered),
+}
+
+/// What becomes of HTTP/1 trailers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Trailers {
+    /// They are dropped, as Envoy does when nothing is said.
+    #[default]
+    Dropped,
+    /// They pass, and filters see them.
+    Kept,
+}
+
+/// What becomes of `x-request-id`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RequestId {
+    /// Envoy writes a random one, as it does when nothing is said.
+    #[default]
+    Generated,
+    /// None is written, so that equal requests stay equal.
+    Untouched,
+}
+
+/// What becomes of the response header `server`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ServerHeader {
+    /// It says `envoy`, as Envoy does when nothing is said.
+    #[default]
+    Overwritten,
+    /// It is what the upstream wrote, or absent.
+    Untouched,
+}
+
+impl Bootstrap {
+    /// Listeners in front of an upstream, with the admin endpoint on a free port.
+    pub fn new(upstream: Endpoint, listeners: Vec<Listener>) -> Self {
+        Self {
+            admin: loopback(),
+            listeners,
+            upstream,
+        }
+    }
+
+    /// The plugins that can be replaced, each once; for
+    /// [`StartOptions::discovered`](crate::StartOptions::discovered).
+    #[must_use]
+    pub fn discovered(&self) -> Vec<Discovered> {
+        let mut found = Vec::new();
+        for filter in self.listeners.iter().flat_map(|listener| &listener.filters) {
+            if let FilterSource::Discovered(discovered) = filter
+                && !found.contains(discovered)
+            {
+                found.push(discovered.clone());
+            }
+        }
+        found
+    }
+
+    /// The configuration as commented YAML.
+    ///
+    /// # Errors
+    ///
+    /// [`BootstrapError::Path`], if it holds a path that is not UTF-8.
+    pub fn to_yaml(&self) -> Result<String, BootstrapError> {
+        render::render(self).map_err(|error| BootstrapError::Path {
+            reason: error.to_string(),
+        })
+    }
+
+    /// Writes the configuration to a file, and creates the folder that it is in.
+    ///
+    /// # Errors
+    ///
+    /// [`BootstrapError`].
+    pub fn write(&self, path: &Path) -> Result<PathBuf, BootstrapError> {
+        let yaml = self.to_yaml()?;
+        let write = || {
+            let path = std::path::absolute(path)?;
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::write(&path, yaml)?;
+            Ok(path)
+        };
+        write().map_err(|source| BootstrapError::Write {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+impl Listener {
+    /// A listener on a free port of 127.0.0.1 without filters and access log,
+    /// with Envoy's own defaults.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            address: loopback(),
+            buffer_limit: None,
+            filters: Vec::new(),
+            access_log: None,
+            trailers: Trailers::default(),
+            request_id: RequestId::default(),
+            server_header: ServerHeader::default(),
+        }
+    }
+}
+
+/// Why a configuration could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BootstrapError {
+    /// It holds a path that YAML cannot.
+    #[error("{reason}")]
+    Path {
+        /// Which one.
+        reason: String,
+    },
+    /// The file could not be written.
+    #[error("cannot write the configuration `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}

@@ -1,0 +1,213 @@
+use std::net::SocketAddr;
+
+use super::{Bootstrap, Endpoint, FilterSource, Listener, RequestId, ServerHeader, Trailers};
+use crate::access_log;
+use crate::plugin::{NotUtf8, utf8};
+use crate::yaml::{Yaml, quoted};
+
+const TYPE: &str = "\"@type\": type.googleapis.com/";
+
+pub(super) fn render(bootstrap: &Bootstrap) -> Result<String, NotUtf8> {
+    let mut yaml = Yaml::default();
+    yaml.line("# Start it by hand with: envoy --config-path FILE");
+    yaml.line(
+        "# Envoy explains every field: https://www.envoyproxy.io/docs/envoy/latest/api-v3/api",
+    );
+    yaml.line("");
+    yaml.line("# Who this Envoy is; discovery asks for it.");
+    yaml.line("node: { id: attache, cluster: attache }");
+    yaml.line("");
+    yaml.line("# Statistics, the log level and the running configuration are here.");
+    yaml.within("admin:", |yaml| address(yaml, bootstrap.admin));
+    yaml.line("");
+    let mut done = Ok(());
+    yaml.within("static_resources:", |yaml| {
+        yaml.within("listeners:", |yaml| {
+            done = bootstrap
+                .listeners
+                .iter()
+                .try_for_each(|each| listener(yaml, each));
+        });
+        let kept = bootstrap
+            .listeners
+            .iter()
+            .any(|each| each.trailers == Trailers::Kept);
+        yaml.within("clusters:", |yaml| {
+            cluster(
+                yaml,
+                &bootstrap.upstream,
+                if kept {
+                    Trailers::Kept
+                } else {
+                    Trailers::Dropped
+                },
+            )
+        });
+    });
+    done.map(|()| yaml.finish())
+}
+
+fn address(yaml: &mut Yaml, address: SocketAddr) {
+    let (host, port) = (quoted(&address.ip().to_string()), address.port());
+    yaml.within("address:", |yaml| {
+        yaml.line(&format!(
+            "socket_address: {{ address: {host}, port_value: {port} }}"
+        ));
+    });
+}
+
+fn listener(yaml: &mut Yaml, listener: &Listener) -> Result<(), NotUtf8> {
+    let mut done = Ok(());
+    yaml.within(&format!("- name: {}", quoted(&listener.name)), |yaml| {
+        address(yaml, listener.address);
+        yaml.line("# Otherwise a second Envoy could take half of the connections of this port.");
+        yaml.line("enable_reuse_port: false");
+        if let Some(limit) = listener.buffer_limit {
+            yaml.line("# More body than this cannot be held back by a filter.");
+            yaml.line(&format!("per_connection_buffer_limit_bytes: {limit}"));
+        }
+        yaml.within("filter_chains:", |yaml| {
+            yaml.within("- filters:", |yaml| {
+                yaml.within(
+                    "- name: envoy.filters.network.http_connection_manager",
+                    |yaml| {
+                        yaml.within("typed_config:", |yaml| {
+                            done = connection_manager(yaml, listener)
+                        });
+                    },
+                );
+            });
+        });
+    });
+    done
+}
+
+fn connection_manager(yaml: &mut Yaml, listener: &Listener) -> Result<(), NotUtf8> {
+    yaml.line(&format!(
+        "{TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    ));
+    yaml.field("stat_prefix", &listener.name);
+    yaml.line("codec_type: AUTO");
+    if listener.request_id == RequestId::Untouched {
+        yaml.line("generate_request_id: false");
+    }
+    if listener.server_header == ServerHeader::Untouched {
+        yaml.line("server_header_transformation: PASS_THROUGH");
+    }
+    if listener.trailers == Trailers::Kept {
+        yaml.line("http_protocol_options: { enable_trailers: true }");
+    }
+    if let Some(path) = &listener.access_log {
+        let path = utf8(path)?;
+        yaml.within("access_log:", |yaml| {
+            access_log::write(yaml, &listener.name, path)
+        });
+    }
+    yaml.within("route_config:", |yaml| {
+        yaml.within("virtual_hosts:", |yaml| {
+            yaml.within("- name: all", |yaml| {
+                yaml.line("domains: [\"*\"]");
+                yaml.within("routes:", |yaml| {
+                    yaml.line("- { match: { prefix: / }, route: { cluster: upstream } }");
+                });
+            });
+        });
+    });
+    let mut done = Ok(());
+    yaml.line("# A request passes these from top to bottom, a response from bottom to top.");
+    yaml.within("http_filters:", |yaml| {
+        done = listener
+            .filters
+            .iter()
+            .try_for_each(|each| filter(yaml, each));
+        yaml.line("# The last one sends the request to the upstream.");
+        yaml.within("- name: envoy.filters.http.router", |yaml| {
+            yaml.within("typed_config:", |yaml| {
+                yaml.line(&format!(
+                    "{TYPE}envoy.extensions.filters.http.router.v3.Router"
+                ));
+            });
+        });
+    });
+    done
+}
+
+fn filter(yaml: &mut Yaml, filter: &FilterSource) -> Result<(), NotUtf8> {
+    let mut done = Ok(());
+    match filter {
+        FilterSource::Static(plugin) => {
+            yaml.within(&format!("- name: {}", quoted(&plugin.name)), |yaml| {
+                done = plugin.write(yaml)
+            });
+        }
+        FilterSource::Discovered(discovered) => {
+            yaml.within(&format!("- name: {}", quoted(discovered.name())), |yaml| {
+                done = discovered.refer(yaml)
+            });
+        }
+    }
+    done
+}
+
+fn cluster(yaml: &mut Yaml, upstream: &Endpoint, trailers: Trailers) {
+    yaml.within("- name: upstream", |yaml| {
+        yaml.line(if upstream.is_address() { "type: STATIC" } else { "type: STRICT_DNS" });
+        yaml.line("connect_timeout: 5s");
+        if trailers == Trailers::Kept {
+            yaml.within("typed_extension_protocol_options:", |yaml| {
+                yaml.within("envoy.extensions.upstreams.http.v3.HttpProtocolOptions:", |yaml| {
+                    yaml.line(&format!("{TYPE}envoy.extensions.upstreams.http.v3.HttpProtocolOptions"));
+                    yaml.line("explicit_http_config: { http_protocol_options: { enable_trailers: true } }");
+                });
+            });
+        }
+        yaml.within("load_assignment:", |yaml| {
+            yaml.line("cluster_name: upstream");
+            yaml.within("endpoints:", |yaml| {
+                yaml.within("- lb_endpoints:", |yaml| {
+                    let (host, port) = (quoted(upstream.host()), upstream.port());
+                    let socket = format!("{{ address: {host}, port_value: {port} }}");
+                    yaml.line(&format!("- endpoint: {{ address: {{ socket_address: {socket} }} }}"));
+                });
+            });
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::Plugin;
+
+    #[test]
+    fn a_configuration_reads_as_the_golden_one() {
+        let mut plain = Listener::new("plain");
+        plain.access_log = Some("/run/access.log".into());
+        let mut filtered = Listener::new("100%\n");
+        filtered.address = "127.0.0.1:10000".parse().unwrap();
+        filtered.buffer_limit = Some(65_536);
+        filtered.trailers = Trailers::Kept;
+        filtered.request_id = RequestId::Untouched;
+        filtered.server_header = ServerHeader::Untouched;
+        filtered.access_log = Some("/run/access.log".into());
+        let plugin =
+            Plugin::new("auth-scrub", "/m/a.wasm").configured("{\n  \"header\": [\"x-key\"]\n}");
+        let discovered = crate::Discovered::new("reloaded", "/run/plugins");
+        filtered.filters = vec![
+            FilterSource::Static(plugin),
+            FilterSource::Discovered(discovered),
+        ];
+        let upstream = "example.org:80".parse().unwrap();
+        let yaml = render(&Bootstrap::new(upstream, vec![plain, filtered])).unwrap();
+
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bootstrap.yaml");
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(golden, &yaml).unwrap();
+        }
+        assert_eq!(
+            yaml,
+            std::fs::read_to_string(golden).unwrap(),
+            "BLESS=1 rewrites {golden}"
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! A server that records what it receives, byte for byte.
+//!
+//! [`Upstream::echo`] shows each request in its answer, [`Upstream::start`]
+//! answers as a closure says. Requests are read as HTTP/1.0 or HTTP/1.1, with
+//! connections kept alive; each connection has a thread.
+
+mod connection;
+mod message;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+pub use message::{Reply, Request};
+
+/// What went wrong at an upstream.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// It cannot listen.
+    #[error("cannot listen on a port of 127.0.0.1")]
+    Listen(#[source] io::Error),
+    /// Fewer requests came than were waited for.
+    #[error("{received} of {wanted} requests arrived within {} ms", limit.as_millis())]
+    Missing {
+        /// How many were waited for.
+        wanted: usize,
+        /// How many were there.
+        received: usize,
+        /// How long it was waited.
+        limit: Duration,
+    },
+}
+
+/// A server on a free port of 127.0.0.1, which stops when it is dropped.
+#[derive(Debug)]
+pub struct Upstream {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Upstream {
+    /// Starts a server that answers each request with [`Reply::echo`].
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError::Listen`].
+    pub fn echo() -> Result<Self, UpstreamError> {
+        Self::start(Reply::echo)
+    }
+
+    /// Starts a server that answers as `handler` says. It is called on the
+    /// thread of the connection, and may wait there.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError::Listen`].
+    pub fn start(
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Result<Self, UpstreamError> {
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(UpstreamError::Listen)?;
+        let address = listener.local_addr().map_err(UpstreamError::Listen)?;
+        let shared = Arc::new(Shared::default());
+        let acceptor = thread::spawn({
+            let shared = Arc::clone(&shared);
+            let handler: Arc<connection::Handler> = Arc::new(handler);
+            move || accept(&listener, &shared, &handler)
+        });
+        Ok(Self {
+            address,
+            shared,
+            acceptor: Some(acceptor),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes the requests that were recorded and not taken yet, oldest first.
+    #[must_use]
+    pub fn take(&self) -> Vec<Request> {
+        self.shared.state().recorded.drain(..).collect()
+    }
+
+    /// Waits until `count` requests are recorded, and takes as many.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError::Missing`], if they are not there in time; those that
+    /// are can still be taken.
+    pub fn wait_for(&self, count: usize, limit: Duration) -> Result<Vec<Request>, UpstreamError> {
+        let too_few = |state: &mut State| state.recorded.len() < count;
+        let (mut state, _) = self
+            .shared
+            .arrived
+            .wait_timeout_while(self.shared.state(), limit, too_few)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.recorded.len() < count {
+            let received = state.recorded.len();
+            return Err(UpstreamError::Missing {
+                wanted: count,
+                received,
+                limit,
+            });
+        }
+        Ok(state.recorded.drain(..count).collect())
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        let connections = {
+            let mut state = self.shared.state();
+            state.stopped = true;
+            std::mem::take(&mut state.connections)
+        };
+        for (stream, _) in &connections {
+            // One that is closed already needs no closing.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        // Wakes the acceptor, which then sees that it is to stop.
+        let _ = TcpStream::connect(self.address);
+        let threads = connections.into_iter().map(|(_, thread)| thread);
+        for thread in self.acceptor.take().into_iter().chain(threads) {
+            // A handler that panicked has been reported on its own thread.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    stopped: bool,
+    recorded: VecDeque<Request>,
+    connections: Vec<(TcpStream, JoinHandle<()>)>,
+}
+
+impl Shared {
+    /// The state stays whole when a thread panics, so poison does not matter.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, request: Request) {
+        self.state().recorded.push_back(request);
+        self.arrived.notify_all();
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>, handler: &Arc<connection::Handler>) {
+    for (number, stream) in listener.incoming().enumerate() {
+        // A client that is gone before it is accepted is no reason to stop.
+        let Ok((stream, kept)) = stream.and_then(|stream| Ok((stream.try_clone()?, stream))) else {
+            continue;
+        };
+        let mut state = shared.state();
+        if state.stopped {
+            return;
+        }
+        state
+            .connections
+            .retain(|(_, thread)| !thread.is_finished());
+        let serving = Arc::clone(shared);
+        let handler = Arc::clone(handler);
+        let thread = thread::spawn(move || {
+            connection::serve(stream, number, &*handler, &|request| {
+                serving.record(request)
+            });
+        });
+        state.connections.push((kept, thread));
+    }
+}

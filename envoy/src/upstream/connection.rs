@@ -1,0 +1,80 @@
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+
+use super::message::{Reply, Request};
+use crate::http1::{Error, Framing, Limits, Wire};
+
+pub(super) type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
+
+/// Answers the requests of one connection until it ends.
+pub(super) fn serve(stream: TcpStream, number: usize, handler: &Handler, record: &dyn Fn(Request)) {
+    // An error here means that the client is gone, which is its own affair.
+    if let Err(error) = answer_all(&stream, number, handler, record)
+        && matches!(
+            error,
+            Error::Syntax(_) | Error::Length { .. } | Error::TooLong { .. }
+        )
+    {
+        let reply = Reply::new(400)
+            .header("connection", "close")
+            .body(format!("{error}\n"));
+        let _ = (&stream).write_all(&reply.to_wire(b"GET"));
+    }
+    let _ = stream.shutdown(Shutdown::Both);
+}
+
+fn answer_all(
+    stream: &TcpStream,
+    number: usize,
+    handler: &Handler,
+    record: &dyn Fn(Request),
+) -> Result<(), Error> {
+    stream.set_nodelay(true).map_err(Error::Broken)?;
+    let mut wire = Wire::new(
+        stream.try_clone().map_err(Error::Broken)?,
+        Limits::default(),
+        None,
+    );
+    loop {
+        let head = wire.request_head()?;
+        let mut request = Request {
+            connection: number,
+            method: head.method,
+            target: head.target,
+            minor_version: head.minor_version,
+            headers: head.headers,
+            body: Vec::new(),
+            trailers: Vec::new(),
+            complete: false,
+        };
+        let send = |bytes: &[u8]| (&mut &*stream).write_all(bytes).map_err(Error::Broken);
+        if says(&request, "expect", b"100-continue") {
+            send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        let framing = Framing::of_request(&request.headers)?;
+        let payload = wire.payload(framing)?;
+        request.body = payload.body;
+        request.trailers = payload.trailers;
+        request.complete = payload.complete;
+        record(request.clone());
+        if !request.complete {
+            return Ok(());
+        }
+        let reply = handler(&request);
+        send(&reply.to_wire(&request.method))?;
+        let closes = reply
+            .headers
+            .iter()
+            .any(|header| header.is("connection") && header.value.eq_ignore_ascii_case(b"close"));
+        let kept = request.minor_version == 1 || says(&request, "connection", b"keep-alive");
+        if closes || !kept || says(&request, "connection", b"close") {
+            return Ok(());
+        }
+    }
+}
+
+fn says(request: &Request, name: &str, value: &[u8]) -> bool {
+    request
+        .header(name)
+        .any(|found| found.eq_ignore_ascii_case(value))
+}
