@@ -68,6 +68,9 @@ impl Headers {
 
     /// Every value of `name`, in order. A decision on credentials looks at all of them: a client
     /// may repeat a header, and upstreams differ in which one they read.
+    ///
+    /// Envoy holds some headers once, `authorization` and `via` among them, and joins what a client
+    /// or a filter repeats by a comma: one value may then be several.
     #[must_use]
     pub fn all(&self, name: impl FieldName) -> Vec<&[u8]> {
         self.list().values(name.as_bytes()).collect()

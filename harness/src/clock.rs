@@ -1,0 +1,91 @@
+//! The host's clock, which moves only when the test moves it.
+
+use std::time::Duration;
+
+/// Where every clock starts: 2026-01-01T00:00:00Z.
+const START: Duration = Duration::from_secs(1_767_225_600);
+
+/// Virtual time since the Unix epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock(Duration);
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self(START)
+    }
+}
+
+impl Clock {
+    pub(crate) fn now(self) -> Duration {
+        self.0
+    }
+
+    pub(crate) fn set(&mut self, now: Duration) {
+        self.0 = now;
+    }
+
+    /// Nanoseconds since the epoch at Envoy's granularity of a microsecond.
+    pub(crate) fn nanoseconds(self) -> u64 {
+        u64::try_from(self.0.as_micros())
+            .unwrap_or(u64::MAX / 1000)
+            .saturating_mul(1000)
+    }
+
+    /// The time as a `date` header carries it ([RFC 9110, 5.6.7]).
+    ///
+    /// [RFC 9110, 5.6.7]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7
+    pub(crate) fn http_date(self) -> String {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let seconds = self.0.as_secs();
+        let days = seconds / 86_400;
+        let (year, month, day) = civil(days);
+        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        let weekday = DAYS[(days % 7) as usize];
+        let month = MONTHS[month];
+        format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
+    }
+}
+
+/// Year, month from 0 and day of month from 1, so many days after 1970-01-01: the arithmetic of
+/// [`civil_from_days`](https://howardhinnant.github.io/date_algorithms.html), whose years begin in
+/// March so that the leap day is their last.
+fn civil(days: u64) -> (u64, usize, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 2
+    } else {
+        from_march - 10
+    };
+    let year = era * 400 + year_of_era + u64::from(month < 2);
+    (year, usize::try_from(month).unwrap_or(0), day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_written_as_http_wants_them() {
+        for (seconds, expected) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_868_800, "Wed, 01 Mar 2000 00:00:00 GMT"),
+            (1_709_251_199, "Thu, 29 Feb 2024 23:59:59 GMT"),
+            (1_735_603_200, "Tue, 31 Dec 2024 00:00:00 GMT"),
+            (1_738_281_600, "Fri, 31 Jan 2025 00:00:00 GMT"),
+            (1_767_225_600, "Thu, 01 Jan 2026 00:00:00 GMT"),
+            (1_798_761_599, "Thu, 31 Dec 2026 23:59:59 GMT"),
+        ] {
+            assert_eq!(Clock(Duration::from_secs(seconds)).http_date(), expected);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The one wasmtime engine of a process.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use wasmtime::{
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker,
+    PoolingAllocationConfig,
+};
+
+use crate::imports;
+use crate::vm::VmState;
+
+/// What a VM's memory may grow to: V8's limit in Envoy.
+pub(crate) const MEMORY_LIMIT: usize = 1 << 30;
+
+/// VMs of one process that can live at once where the pooling allocator is in use. A slot costs
+/// address space, not memory.
+const POOL_SIZE: u32 = 512;
+
+/// Engine and host functions. Shared by all hosts: both are immutable once built.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    linker: Linker<VmState>,
+    /// Modules by their bytes: tests of one binary load the same few again and again. A list, since
+    /// to compare them is cheaper than to hash one.
+    compiled: Mutex<Vec<(Vec<u8>, InstancePre<VmState>)>>,
+}
+
+impl Shared {
+    /// The process's engine, built at the first call.
+    pub(crate) fn get() -> wasmtime::Result<&'static Self> {
+        static SHARED: OnceLock<Shared> = OnceLock::new();
+        if let Some(shared) = SHARED.get() {
+            return Ok(shared);
+        }
+        let built = Self::build()?;
+        Ok(SHARED.get_or_init(|| built))
+    }
+
+    fn build() -> wasmtime::Result<Self> {
+        // Where the address space for the pool cannot be reserved, VMs start slower, but they do.
+        let engine = Engine::new(&config(true)).or_else(|_| Engine::new(&config(false)))?;
+        let linker = imports::linker(&engine)?;
+        Ok(Self {
+            engine,
+            linker,
+            compiled: Mutex::default(),
+        })
+    }
+
+    /// A module from the cache of this process, if it was linked before.
+    pub(crate) fn cached(&self, bytes: &[u8]) -> Option<InstancePre<VmState>> {
+        let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = compiled.iter().find(|(known, _)| known == bytes)?;
+        Some(known.1.clone())
+    }
+
+    /// Links a compiled module and remembers it.
+    pub(crate) fn link(
+        &self,
+        bytes: &[u8],
+        module: &wasmtime::Module,
+    ) -> wasmtime::Result<InstancePre<VmState>> {
+        let linked = self.linker.instantiate_pre(module)?;
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        compiled.push((bytes.to_vec(), linked.clone()));
+        Ok(linked)
+    }
+}
+
+fn config(pooling: bool) -> Config {
+    let mut config = Config::new();
+    config.consume_fuel(true);
+    // Nothing reads them, and a cached module is smaller without.
+    config.generate_address_map(false).native_unwind_info(false);
+    // Without a home directory there is no cache, and each process compiles for itself.
+    if let Ok(cache) = Cache::new(CacheConfig::new()) {
+        config.cache(Some(cache));
+    }
+    if pooling {
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_core_instances(POOL_SIZE)
+            .total_memories(POOL_SIZE)
+            .total_tables(POOL_SIZE * 2)
+            .max_tables_per_module(2)
+            .table_elements(100_000)
+            .max_core_instance_size(16 << 20)
+            .max_memory_size(MEMORY_LIMIT)
+            // A slot is cleaned by the pages that were touched, where Linux can tell (6.7): a VM then
+            // starts in a quarter of the time.
+            .pagemap_scan(Enabled::Auto)
+            .linear_memory_keep_resident(1 << 20)
+            .table_keep_resident(1 << 16);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}

@@ -1,0 +1,198 @@
+//! Why a host, or a stream in it, came to no good.
+
+use std::sync::Arc;
+
+use attache_module::BuildError;
+
+use crate::exchange::StreamId;
+use crate::module::LoadError;
+use crate::timeline::{LogLine, Timeline};
+
+/// Why a host could not start, or why it gave up on what a guest did.
+///
+/// A guest that fails as Envoy lets it fail, by a trap say, is no error of the host: the
+/// [`Exchange`](crate::Exchange) shows what Envoy would have done. An error is what Envoy could not
+/// survive or this harness cannot play, so that no test passes by luck.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// A plugin's module cannot be had.
+    #[error("cannot get the module of plugin `{plugin}`")]
+    Source {
+        /// The plugin's name.
+        plugin: String,
+        /// Why.
+        #[source]
+        source: SourceError,
+    },
+    /// A plugin's module is not one that Envoy, or this harness, can run.
+    #[error("cannot load plugin `{plugin}`")]
+    Load {
+        /// The plugin's name.
+        plugin: String,
+        /// Why.
+        #[source]
+        source: LoadError,
+    },
+    /// A plugin does not start.
+    #[error(
+        "cannot start plugin `{plugin}`: Envoy would say `Unable to create Wasm plugin {plugin}`"
+    )]
+    Start {
+        /// The plugin's name.
+        plugin: String,
+        /// Why.
+        #[source]
+        source: StartError,
+    },
+    /// A host was built without a plugin.
+    #[error("a host needs at least one plugin; give it one with `HostBuilder::plugin`")]
+    NoPlugin,
+    /// A host was built without a worker.
+    #[error("a host needs at least one worker, not 0; leave out `HostBuilder::workers`")]
+    NoWorker,
+    /// A request was sent to a worker that does not exist.
+    #[error("there is no worker {worker}: the host has {workers}, counted from 0")]
+    UnknownWorker {
+        /// The worker that was named.
+        worker: usize,
+        /// How many there are.
+        workers: usize,
+    },
+    /// A stream was named that this host does not know (any more).
+    #[error("this host has no stream {id:?}; use an id that its `open` or `send` returned")]
+    UnknownStream {
+        /// The stream.
+        id: StreamId,
+    },
+    /// The guest did what crashes Envoy.
+    #[error("Envoy would crash: `{call}` {why}\n{timeline}")]
+    EnvoyWouldCrash {
+        /// The call, with what matters of its arguments.
+        call: String,
+        /// Where or when it may not be made, and what to do instead.
+        why: String,
+        /// What led to it.
+        timeline: Timeline,
+    },
+    /// The guest did what leaves a peer of Envoy waiting for bytes, or with too many of them.
+    #[error("a peer of Envoy would hang or be cut off: {why}\n{timeline}")]
+    BodyLength {
+        /// The message and both lengths, and what to do.
+        why: String,
+        /// What led to it.
+        timeline: Timeline,
+    },
+    /// The guest did what Envoy survives, with an effect that nobody can want.
+    #[error("`{call}` {why}\n{timeline}")]
+    Misuse {
+        /// The call.
+        call: String,
+        /// What Envoy would do, and what to do instead.
+        why: String,
+        /// What led to it.
+        timeline: Timeline,
+    },
+    /// A callback did not end. In Envoy it would block its worker for ever.
+    #[error(
+        "`{callback}` of plugin `{plugin}` did not end within {limit} units of fuel; in Envoy, which \
+         has no limit, it would block its worker: look for an endless loop, or raise \
+         `HostBuilder::fuel_limit`\n{timeline}"
+    )]
+    OutOfFuel {
+        /// The plugin's name.
+        plugin: String,
+        /// The export.
+        callback: &'static str,
+        /// The limit.
+        limit: u64,
+        /// What led to it.
+        timeline: Timeline,
+    },
+    /// The guest asked for what Envoy answers and this harness does not know.
+    #[error("{what} is not answered by this harness yet; test this on a real Envoy\n{timeline}")]
+    NotAnswered {
+        /// What was asked for.
+        what: String,
+        /// What led to it.
+        timeline: Timeline,
+    },
+    /// wasmtime failed at something that does not depend on the guest's behaviour.
+    #[error("wasmtime cannot {action}: {reason}")]
+    Wasmtime {
+        /// What was tried.
+        action: &'static str,
+        /// What wasmtime says, with its causes.
+        reason: String,
+    },
+}
+
+/// Why a plugin's bytes cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The package cannot be built.
+    #[error("cannot build package `{package}` for wasm32")]
+    Build {
+        /// The package's name.
+        package: String,
+        /// Why; shared by all tests that wanted the package.
+        #[source]
+        source: Arc<BuildError>,
+    },
+    /// The file cannot be read.
+    #[error("cannot read `{path}`; is it built, and is the path relative to the package's folder?")]
+    Read {
+        /// The path.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Why a plugin does not start. Envoy tries it in a VM of its own, the canary, before it serves.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// `proxy_on_vm_start` returned false.
+    #[error("`proxy_on_vm_start` returned false{}", Logged(log))]
+    VmStartRefused {
+        /// What the guest logged.
+        log: Vec<LogLine>,
+    },
+    /// `proxy_on_configure` returned false.
+    #[error(
+        "`proxy_on_configure` returned false: the configuration was refused{}",
+        Logged(log)
+    )]
+    ConfigurationRefused {
+        /// What the guest logged.
+        log: Vec<LogLine>,
+    },
+    /// A callback trapped.
+    #[error("`{callback}` failed: {reason}{}", Logged(log))]
+    Trap {
+        /// The export.
+        callback: &'static str,
+        /// What Envoy would say, such as `Uncaught RuntimeError: unreachable`.
+        reason: String,
+        /// What the guest logged.
+        log: Vec<LogLine>,
+    },
+}
+
+/// The guest's log lines, one a line, or the advice to write some.
+struct Logged<'a>(&'a [LogLine]);
+
+impl std::fmt::Display for Logged<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("; the guest logged nothing, let it log why");
+        }
+        f.write_str("; the guest logged:")?;
+        self.0
+            .iter()
+            .try_for_each(|line| write!(f, "\n  [{}] {}", line.level, line.message))
+    }
+}

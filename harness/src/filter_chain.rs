@@ -1,0 +1,323 @@
+//! The way of a message through the filters: the rules of Envoy's `filter_manager.cc`.
+//!
+//! Both directions follow the same rules; the `step` of a filter counts in its direction, so that
+//! the last filter of the chain is step 0 of the response.
+
+use crate::abi::Direction;
+use crate::proxy::{Moved, Proxy};
+use crate::stream::Iteration;
+
+/// What a headers callback, or its failure, means for the stream.
+pub(crate) enum HeadersResult {
+    Continue,
+    Stop(Iteration),
+}
+
+/// What a body callback means.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum DataResult {
+    Continue,
+    StopAndBuffer,
+    StopAndWatermark,
+    StopNoBuffer,
+}
+
+/// What a trailers callback means.
+pub(crate) enum TrailersResult {
+    Continue,
+    Stop,
+}
+
+/// The bytes that go through the filters.
+pub(crate) enum Data {
+    /// A piece that has just arrived.
+    Fresh(Vec<u8>),
+    /// What was held back, worked on in its place.
+    Buffered,
+}
+
+impl Proxy {
+    /// Sends headers through the filters behind `from`, or through all.
+    pub(crate) fn headers(
+        &mut self,
+        slot: usize,
+        direction: Direction,
+        from: Option<usize>,
+        end: bool,
+    ) -> Moved {
+        if from.is_none() && end {
+            self.world.streams[slot].flow(direction).observed_end = true;
+        }
+        for step in from.map_or(0, |step| step + 1)..self.world.streams[slot].filters.len() {
+            let filter = self.world.streams[slot].at(direction, step);
+            if self.world.streams[slot].filters[filter].vm.is_none() {
+                continue;
+            }
+            self.world.streams[slot].side(filter, direction).end_stream = end;
+            self.world.streams[slot].flow(direction).in_callback = true;
+            let result = self.headers_callback(slot, filter, direction, end)?;
+            if self.left(slot, direction)? {
+                return Ok(());
+            }
+            let side = self.world.streams[slot].side(filter, direction);
+            match result {
+                HeadersResult::Continue => side.headers_continued = true,
+                HeadersResult::Stop(iteration) => {
+                    side.iteration = iteration;
+                    return Ok(());
+                }
+            }
+        }
+        match direction {
+            Direction::Request => self.route(slot, end),
+            Direction::Response => self.send_headers(slot, end),
+        }
+    }
+
+    /// Sends a piece of a body through the filters behind `from`, or through all. A filter that
+    /// had stopped everything is the first to see it.
+    pub(crate) fn data(
+        &mut self,
+        slot: usize,
+        direction: Direction,
+        from: Option<usize>,
+        mut data: Data,
+        mut end: bool,
+    ) -> Moved {
+        if self.is_closed(slot, direction) {
+            return Ok(());
+        }
+        if from.is_none() && end {
+            self.world.streams[slot].flow(direction).observed_end = true;
+        }
+        let had_trailers = self.world.streams[slot].flow(direction).trailers.is_some();
+        let mut trailers_from = None;
+        let mut passed = true;
+        for step in self.first_step(slot, direction, from)..self.world.streams[slot].filters.len() {
+            let filter = self.world.streams[slot].at(direction, step);
+            if self.world.streams[slot].filters[filter].vm.is_none() {
+                continue;
+            }
+            let stream = &mut self.world.streams[slot];
+            let no_trailers = stream.flow(direction).trailers.is_none();
+            let side = stream.side(filter, direction);
+            if side.stopped_all() {
+                let streaming = side.iteration == Iteration::StopAllWatermark;
+                stream.flow(direction).streaming = streaming;
+                return self.hold(slot, direction, data);
+            }
+            if side.end_stream {
+                return Ok(());
+            }
+            let told = end && no_trailers;
+            side.end_stream = told;
+            stream.flow(direction).in_callback = true;
+            let result = self.data_callback(slot, filter, direction, &mut data, told)?;
+            if self.left(slot, direction)? {
+                return Ok(());
+            }
+            if !had_trailers
+                && trailers_from.is_none()
+                && self.world.streams[slot].flow(direction).trailers.is_some()
+            {
+                end = false;
+                trailers_from = Some(step);
+            }
+            let iteration = self.world.streams[slot].side(filter, direction).iteration;
+            if result == DataResult::Continue && iteration != Iteration::StopSingle {
+                continue;
+            }
+            passed = false;
+            let data = std::mem::replace(&mut data, Data::Buffered);
+            self.stop_data(slot, direction, step, result, data)?;
+            break;
+        }
+        if passed {
+            self.deliver(slot, direction, data, end)?;
+        }
+        match trailers_from {
+            Some(step) => self.trailers(slot, direction, Some(step)),
+            None => Ok(()),
+        }
+    }
+
+    /// A filter holds a piece back, or lets go of everything with it.
+    fn stop_data(
+        &mut self,
+        slot: usize,
+        direction: Direction,
+        step: usize,
+        result: DataResult,
+        data: Data,
+    ) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        let filter = stream.at(direction, step);
+        if result == DataResult::Continue {
+            self.hold(slot, direction, data)?;
+            return self.common_continue(slot, direction, step);
+        }
+        stream.side(filter, direction).iteration = Iteration::StopSingle;
+        let flow = stream.flow(direction);
+        if result == DataResult::StopNoBuffer {
+            if flow.observed_end && flow.trailers.is_none() {
+                // So that a resume still brings the end of the message.
+                flow.buffered.get_or_insert_default();
+            }
+            return Ok(());
+        }
+        flow.streaming = result == DataResult::StopAndWatermark;
+        self.hold(slot, direction, data)
+    }
+
+    /// Sends trailers through the filters behind `from`, or through all.
+    pub(crate) fn trailers(
+        &mut self,
+        slot: usize,
+        direction: Direction,
+        from: Option<usize>,
+    ) -> Moved {
+        if self.is_closed(slot, direction) {
+            return Ok(());
+        }
+        for step in self.first_step(slot, direction, from)..self.world.streams[slot].filters.len() {
+            let filter = self.world.streams[slot].at(direction, step);
+            if self.world.streams[slot].filters[filter].vm.is_none() {
+                continue;
+            }
+            if self.world.streams[slot]
+                .side(filter, direction)
+                .stopped_all()
+            {
+                return Ok(());
+            }
+            self.world.streams[slot].flow(direction).in_callback = true;
+            let result = self.trailers_callback(slot, filter, direction)?;
+            if self.left(slot, direction)? {
+                return Ok(());
+            }
+            let side = self.world.streams[slot].side(filter, direction);
+            side.end_stream = true;
+            match result {
+                TrailersResult::Continue if side.iteration == Iteration::StopSingle => {
+                    return self.common_continue(slot, direction, step);
+                }
+                TrailersResult::Continue => {}
+                TrailersResult::Stop => {
+                    side.iteration = Iteration::StopSingle;
+                    return Ok(());
+                }
+            }
+        }
+        match direction {
+            Direction::Request => self.ask_with_trailers(slot),
+            Direction::Response => self.send_trailers(slot),
+        }
+    }
+
+    /// Goes on behind a filter that had stopped: headers, then what was held back, then trailers.
+    pub(crate) fn common_continue(
+        &mut self,
+        slot: usize,
+        direction: Direction,
+        step: usize,
+    ) -> Moved {
+        if self.is_closed(slot, direction) {
+            return Ok(());
+        }
+        let stream = &mut self.world.streams[slot];
+        let filter = stream.at(direction, step);
+        let side = stream.side(filter, direction);
+        if side.iteration == Iteration::Continue {
+            return Ok(());
+        }
+        side.iterate_from_current = side.stopped_all();
+        side.iteration = Iteration::Continue;
+        if !std::mem::replace(&mut side.headers_continued, true) {
+            let flow = stream.flow(direction);
+            let end = flow.observed_end && flow.buffered.is_none() && flow.trailers.is_none();
+            self.headers(slot, direction, Some(step), end)?;
+        }
+        let flow = self.world.streams[slot].flow(direction);
+        // Trailers that a body callback adds are sent on by `data` itself.
+        let had_trailers = flow.trailers.is_some();
+        if flow.buffered.is_some() {
+            let end = flow.observed_end && !had_trailers;
+            self.data(slot, direction, Some(step), Data::Buffered, end)?;
+        }
+        if had_trailers {
+            self.trailers(slot, direction, Some(step))?;
+        }
+        self.world.streams[slot]
+            .side(filter, direction)
+            .iterate_from_current = false;
+        Ok(())
+    }
+
+    /// Keeps bytes in the stream's buffer, and replies where it grows over its limit.
+    pub(crate) fn hold(&mut self, slot: usize, direction: Direction, data: Data) -> Moved {
+        let limit = self.world.buffer_limit;
+        let flow = self.world.streams[slot].flow(direction);
+        let Data::Fresh(mut bytes) = data else {
+            return Ok(());
+        };
+        let buffered = flow.buffered.get_or_insert_default();
+        let fitted = buffered.len() <= limit;
+        buffered.append(&mut bytes);
+        if fitted && buffered.len() > limit && !flow.streaming {
+            return self.buffer_overflow(slot, direction);
+        }
+        Ok(())
+    }
+
+    /// Bytes have passed every filter.
+    fn deliver(&mut self, slot: usize, direction: Direction, data: Data, end: bool) -> Moved {
+        let bytes = match data {
+            Data::Fresh(bytes) => bytes,
+            Data::Buffered => {
+                let held = self.world.streams[slot].flow(direction).buffered.as_mut();
+                held.map(std::mem::take).unwrap_or_default()
+            }
+        };
+        match direction {
+            Direction::Request => self.send_upstream(slot, bytes, end),
+            Direction::Response => self.send_data(slot, bytes, end),
+        }
+    }
+
+    /// After a callback: whether a local reply or a reset took the stream off this way.
+    fn left(&mut self, slot: usize, direction: Direction) -> Result<bool, crate::HostError> {
+        let stream = &mut self.world.streams[slot];
+        stream.flow(direction).in_callback = false;
+        if stream.finished {
+            return Ok(true);
+        }
+        if !stream.flow(direction).aborted {
+            return Ok(false);
+        }
+        if let Some(reply) = stream.prepared.take() {
+            self.reply_through_chain(slot, reply)?;
+        }
+        Ok(true)
+    }
+
+    fn is_closed(&self, slot: usize, direction: Direction) -> bool {
+        let stream = &self.world.streams[slot];
+        match direction {
+            Direction::Request => {
+                stream.finished || stream.request.aborted || stream.response.observed_end
+            }
+            Direction::Response => stream.finished || stream.response.aborted,
+        }
+    }
+
+    fn first_step(&mut self, slot: usize, direction: Direction, from: Option<usize>) -> usize {
+        let Some(step) = from else { return 0 };
+        let stream = &mut self.world.streams[slot];
+        let filter = stream.at(direction, step);
+        if stream.side(filter, direction).iterate_from_current {
+            step
+        } else {
+            step + 1
+        }
+    }
+}

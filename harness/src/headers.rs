@@ -1,0 +1,319 @@
+//! Header maps with the rules of Envoy's `HeaderMapImpl`.
+
+use std::fmt;
+
+use crate::inline_headers::is_inline;
+
+/// Which rules a map follows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// `host` is `:authority`; the request's pseudo headers are single.
+    #[default]
+    Request,
+    /// `:status` is single.
+    Response,
+    /// Nothing is special.
+    Trailers,
+}
+
+/// The headers or trailers of a message, in the order in which Envoy holds them.
+///
+/// Names are lower case. Values are bytes: Envoy forwards what is no UTF-8, and so does this map.
+///
+/// ```
+/// use attache_harness::Request;
+///
+/// let request = Request::get("/").header("X-Tag", "one").header("x-tag", &b"\xff"[..]);
+/// let tags: Vec<&[u8]> = request.headers().get_all("X-TAG").collect();
+/// assert_eq!(tags, [&b"one"[..], b"\xff"]);
+/// ```
+#[derive(Clone, Default)]
+pub struct Headers {
+    kind: Kind,
+    /// Names and values, each name with its value behind it; a stream copies maps several times,
+    /// and so a copy is two allocations. What was replaced stays until the map goes.
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    name: usize,
+    value: usize,
+    end: usize,
+}
+
+impl Headers {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            bytes: Vec::with_capacity(256),
+            entries: Vec::with_capacity(8),
+        }
+    }
+
+    /// The first value of `name`, in any case. `host` and `:authority` are one in a request.
+    #[must_use]
+    pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
+        let name = self.name(name.as_ref());
+        self.position(name)
+            .map(|at| self.value_of(self.entries[at]))
+    }
+
+    /// Every value of `name`, in order.
+    pub fn get_all(&self, name: impl AsRef<[u8]>) -> impl Iterator<Item = &[u8]> {
+        let name = self.name(name.as_ref()).to_ascii_lowercase();
+        self.iter()
+            .filter(move |(key, _)| *key == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Whether `name` is there, be it with an empty value.
+    #[must_use]
+    pub fn contains_key(&self, name: impl AsRef<[u8]>) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All names and values; pseudo headers come first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone {
+        self.entries
+            .iter()
+            .map(|entry| (self.name_of(*entry), self.value_of(*entry)))
+    }
+
+    /// How many entries there are; a repeated name counts each time.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The bytes of all names and values, as `proxy_get_header_map_size` counts them.
+    pub(crate) fn byte_size(&self) -> usize {
+        self.entries
+            .iter()
+            .map(|entry| entry.end - entry.name)
+            .sum()
+    }
+
+    /// Adds an entry: at the end of its group, or after a comma where a pseudo header, or one that
+    /// Envoy holds once, is there already.
+    pub(crate) fn add(&mut self, name: &[u8], value: &[u8]) {
+        let name = self.name(name);
+        if let Some(at) = self.position(name)
+            && self.is_single(&name.to_ascii_lowercase())
+        {
+            let joined = [self.value_of(self.entries[at]), value].join(&b","[..]);
+            self.entries[at] = self.store(name, &joined);
+            return;
+        }
+        let at = if name.starts_with(b":") {
+            self.pseudo_count()
+        } else {
+            self.entries.len()
+        };
+        let entry = self.store(name, value);
+        self.entries.insert(at, entry);
+    }
+
+    /// Removes every value of `name` and adds one, so that the name moves to the end of its group.
+    pub(crate) fn replace(&mut self, name: &[u8], value: &[u8]) {
+        self.remove(name);
+        self.add(name, value);
+    }
+
+    /// Gives the first entry of `name` another value and leaves it at its place, or adds one.
+    pub(crate) fn set(&mut self, name: &[u8], value: &[u8]) {
+        match self.position(self.name(name)) {
+            Some(at) => self.entries[at] = self.store(self.name(name), value),
+            None => self.add(name, value),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, name: &[u8]) {
+        let name = self.name(name);
+        let bytes = &self.bytes;
+        self.entries
+            .retain(|entry| !bytes[entry.name..entry.value].eq_ignore_ascii_case(name));
+    }
+
+    /// Replaces everything by `pairs`, added in order.
+    pub(crate) fn replace_all(&mut self, pairs: &[(Vec<u8>, Vec<u8>)]) {
+        self.entries.clear();
+        self.bytes.clear();
+        for (name, value) in pairs {
+            self.add(name, value);
+        }
+    }
+
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        self.entries
+            .iter()
+            .position(|entry| self.name_of(*entry).eq_ignore_ascii_case(name))
+    }
+
+    fn name_of(&self, entry: Entry) -> &[u8] {
+        &self.bytes[entry.name..entry.value]
+    }
+
+    fn value_of(&self, entry: Entry) -> &[u8] {
+        &self.bytes[entry.value..entry.end]
+    }
+
+    fn store(&mut self, name: &[u8], value: &[u8]) -> Entry {
+        let start = self.bytes.len();
+        self.bytes
+            .extend(name.iter().map(|byte| byte.to_ascii_lowercase()));
+        self.bytes.extend_from_slice(value);
+        Entry {
+            name: start,
+            value: start + name.len(),
+            end: self.bytes.len(),
+        }
+    }
+
+    fn pseudo_count(&self) -> usize {
+        self.iter()
+            .take_while(|(name, _)| name.starts_with(b":"))
+            .count()
+    }
+
+    fn name<'a>(&self, name: &'a [u8]) -> &'a [u8] {
+        if self.kind == Kind::Request && name.eq_ignore_ascii_case(b"host") {
+            b":authority"
+        } else {
+            name
+        }
+    }
+
+    fn is_single(&self, name: &[u8]) -> bool {
+        match self.kind {
+            _ if !name.starts_with(b":") => is_inline(self.kind, name),
+            Kind::Request => {
+                matches!(
+                    name,
+                    b":authority" | b":method" | b":path" | b":protocol" | b":scheme"
+                )
+            }
+            Kind::Response => name == b":status",
+            Kind::Trailers => false,
+        }
+    }
+}
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let escaped = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        f.debug_list()
+            .entries(
+                self.iter()
+                    .map(|(name, value)| (escaped(name), escaped(value))),
+            )
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(headers: &Headers) -> Vec<String> {
+        headers
+            .iter()
+            .map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii()))
+            .collect()
+    }
+
+    fn request() -> Headers {
+        let mut headers = Headers::new(Kind::Request);
+        for (name, value) in [
+            (":authority", "a"),
+            (":path", "/"),
+            (":method", "GET"),
+            ("X-Multi", "1"),
+        ] {
+            headers.add(name.as_bytes(), value.as_bytes());
+        }
+        headers
+    }
+
+    #[test]
+    fn added_pseudo_headers_join_and_ordinary_ones_stay_apart() {
+        let mut headers = request();
+        headers.add(b":path", b"/dup");
+        headers.add(b"Host", b"b");
+        headers.add(b"x-multi", b"2");
+        assert_eq!(
+            pairs(&headers),
+            [
+                ":authority=a,b",
+                ":path=/,/dup",
+                ":method=GET",
+                "x-multi=1",
+                "x-multi=2"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_header_that_envoy_holds_once_joins_by_its_kind_of_map() {
+        for (kind, name, joined) in [
+            (Kind::Request, "Authorization", true),
+            (Kind::Response, "authorization", false),
+            (Kind::Response, "Location", true),
+            (Kind::Request, "location", false),
+            (Kind::Trailers, "grpc-status", true),
+            (Kind::Request, "cookie", false),
+            (Kind::Response, "set-cookie", false),
+        ] {
+            let mut headers = Headers::new(kind);
+            headers.add(name.as_bytes(), b"1");
+            headers.add(name.as_bytes(), b"2");
+            let expected: &[&[u8]] = if joined { &[b"1,2"] } else { &[b"1", b"2"] };
+            assert_eq!(
+                headers.get_all(name).collect::<Vec<_>>(),
+                expected,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_replaced_pseudo_header_moves_to_the_end_of_its_group() {
+        let mut headers = request();
+        headers.replace(b"host", b"b");
+        assert_eq!(
+            pairs(&headers),
+            [":path=/", ":method=GET", ":authority=b", "x-multi=1"]
+        );
+    }
+
+    #[test]
+    fn replace_drops_every_old_value() {
+        let mut headers = request();
+        headers.add(b"x-multi", b"2");
+        headers.replace(b"X-MULTI", b"3");
+        assert_eq!(headers.get_all("x-multi").collect::<Vec<_>>(), [b"3"]);
+    }
+
+    #[test]
+    fn an_unknown_pseudo_header_is_kept_in_the_group_and_not_joined() {
+        let mut headers = request();
+        headers.add(b":foo", b"1");
+        headers.add(b":foo", b"2");
+        assert_eq!(pairs(&headers)[3..], [":foo=1", ":foo=2", "x-multi=1"]);
+    }
+}

@@ -1,0 +1,369 @@
+//! The host: what a test talks to.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::abi::{Direction, LogLevel};
+use crate::error::HostError;
+use crate::exchange::{Exchange, StreamId, UpstreamRequest};
+use crate::module::Module;
+use crate::plugin::Plugin;
+use crate::proxy::{Loaded, Proxy, Thread};
+use crate::request::Request;
+use crate::response::Response;
+use crate::timeline::{LogLine, Timeline};
+use crate::vm::PluginInfo;
+use crate::world::World;
+
+/// Envoy's `per_connection_buffer_limit_bytes`, where a listener does not set it.
+const BUFFER_LIMIT: usize = 1 << 20;
+
+/// A callback that burns this much does not end: it would take seconds.
+const FUEL_LIMIT: u64 = 2_000_000_000;
+
+/// Envoy with a chain of Wasm filters and one route to one upstream.
+///
+/// It moves only when it is called: [`send`](Self::send) plays a request to its end, or to where a
+/// filter holds it, and [`advance`](Self::advance) moves the clock. Two hosts share nothing.
+///
+/// ```
+/// # let wasm = wat::parse_str(r#"(module (memory (export "memory") 1)
+/// #   (func (export "proxy_abi_version_0_2_1"))
+/// #   (func (export "malloc") (param i32) (result i32) i32.const 1024))"#).unwrap();
+/// use attache_harness::{Host, HostError, Plugin, Request};
+///
+/// let mut host = Host::with(Plugin::from_bytes("idle", wasm))?;
+/// let exchange = host.send(Request::get("/orders").header("X-Tag", "a"))?;
+/// assert_eq!(exchange.upstream_request().headers().get("x-tag"), Some(&b"a"[..]));
+/// assert_eq!(exchange.response().status(), 200);
+/// # Ok::<(), HostError>(())
+/// ```
+pub struct Host {
+    proxy: Proxy,
+}
+
+impl Host {
+    /// Starts a host with one plugin and everything else as it is by default.
+    ///
+    /// # Errors
+    ///
+    /// As [`HostBuilder::start`].
+    pub fn with(plugin: Plugin) -> Result<Self, HostError> {
+        Self::builder().plugin(plugin).start()
+    }
+
+    /// Describes a host.
+    pub fn builder() -> HostBuilder {
+        HostBuilder::default()
+    }
+
+    /// Sends a request through the chain of the first worker, and lets everything happen that can.
+    ///
+    /// A filter that still holds the stream makes it [`Outcome::Paused`](crate::Outcome::Paused). The stream then stays: a
+    /// later call may set it free, and [`exchange`](Self::exchange) shows it again.
+    ///
+    /// # Errors
+    ///
+    /// What a guest does to its stream is no error and shows in the exchange. A [`HostError`] is
+    /// what Envoy would not survive or this harness cannot play; the host is of no use afterwards.
+    pub fn send(&mut self, request: Request) -> Result<Exchange, HostError> {
+        self.send_to_worker(0, request)
+    }
+
+    /// Sends a request through the chain of any worker, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), and [`HostError::UnknownWorker`].
+    pub fn send_to_worker(
+        &mut self,
+        worker: usize,
+        request: Request,
+    ) -> Result<Exchange, HostError> {
+        let slot = self.open_slot(worker, request)?;
+        if self.proxy.world.streams[slot].finished {
+            return Ok(self.proxy.world.close(slot));
+        }
+        Ok(self.proxy.world.streams[slot].exchange.clone())
+    }
+
+    /// Sends a request as [`send`](Self::send) does, and keeps the stream however it ends, to be
+    /// looked at by [`exchange`](Self::exchange). For filters that wait in one stream for another.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn open(&mut self, request: Request) -> Result<StreamId, HostError> {
+        let slot = self.open_slot(0, request)?;
+        Ok(self.proxy.world.streams[slot].exchange.id)
+    }
+
+    /// How a stream stands that [`open`](Self::open) began, or that [`send`](Self::send) left
+    /// paused.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::UnknownStream`] if `send` handed the stream out when it ended.
+    pub fn exchange(&self, id: StreamId) -> Result<&Exchange, HostError> {
+        let slot = self
+            .proxy
+            .world
+            .find(id)
+            .ok_or(HostError::UnknownStream { id })?;
+        Ok(&self.proxy.world.streams[slot].exchange)
+    }
+
+    /// Lets the client of a stream give up: the stream is reset, logged, done and deleted. Nothing
+    /// happens to one that has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::UnknownStream`], or as [`send`](Self::send).
+    pub fn disconnect(&mut self, id: StreamId) -> Result<(), HostError> {
+        let slot = self
+            .proxy
+            .world
+            .find(id)
+            .ok_or(HostError::UnknownStream { id })?;
+        if !self.proxy.world.streams[slot].finished {
+            self.proxy
+                .world
+                .timeline(Some(slot))
+                .note("the client disconnects");
+            self.proxy.reset(slot)?;
+        }
+        self.settle()
+    }
+
+    /// Moves the clock, and fires on the way the timers of the main thread and of all workers.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn advance(&mut self, time: Duration) -> Result<(), HostError> {
+        let until = self.proxy.world.clock.now() + time;
+        self.proxy.advance_to(until)?;
+        self.settle()
+    }
+
+    /// Lets the upstream answer in another way from now on.
+    pub fn upstream(&mut self, answer: impl FnMut(&UpstreamRequest) -> Response + Send + 'static) {
+        self.proxy.upstream = Box::new(answer);
+    }
+
+    /// Ends every plugin as SIGTERM does: done and delete for the roots of all threads.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn shut_down(&mut self) -> Result<(), HostError> {
+        self.proxy.shut_down()
+    }
+
+    /// Every line that was logged since the host began to start, by guests and by Envoy's Wasm
+    /// code.
+    #[must_use]
+    pub fn log(&self) -> &[LogLine] {
+        &self.proxy.world.log
+    }
+
+    /// What happened outside of streams: starts, timers, ends.
+    #[must_use]
+    pub fn timeline(&self) -> &Timeline {
+        &self.proxy.world.timeline
+    }
+
+    /// The value of the counter `wasmcustom.<name>`, if a guest defined it. The copies of a VM
+    /// share it: what a guest adds in configure counts once a thread and once for the canary.
+    #[must_use]
+    pub fn counter(&self, name: impl AsRef<[u8]>) -> Option<u64> {
+        self.proxy.world.metrics.counter(name.as_ref())
+    }
+
+    /// The value of the gauge `wasmcustom.<name>`, if a guest defined it.
+    #[must_use]
+    pub fn gauge(&self, name: impl AsRef<[u8]>) -> Option<u64> {
+        self.proxy.world.metrics.gauge(name.as_ref())
+    }
+
+    /// What was recorded in the histogram `wasmcustom.<name>`, if a guest defined it.
+    #[must_use]
+    pub fn histogram(&self, name: impl AsRef<[u8]>) -> Option<&[u64]> {
+        self.proxy.world.metrics.histogram(name.as_ref())
+    }
+
+    fn open_slot(&mut self, worker: usize, request: Request) -> Result<usize, HostError> {
+        let workers = self.proxy.threads.len() - 1;
+        if worker >= workers {
+            return Err(HostError::UnknownWorker { worker, workers });
+        }
+        let end = request.ends_with_headers();
+        let stream = self.proxy.accept(request);
+        let slot = self.proxy.open(worker + 1, stream)?;
+        self.proxy.headers(slot, Direction::Request, None, end)?;
+        self.settle()?;
+        Ok(slot)
+    }
+
+    /// Lets everything happen, and says how the streams stand that are left.
+    fn settle(&mut self) -> Result<(), HostError> {
+        self.proxy.run_until_idle()?;
+        let infos = &self.proxy.infos;
+        for stream in self
+            .proxy
+            .world
+            .streams
+            .iter_mut()
+            .filter(|stream| !stream.finished)
+        {
+            stream.exchange.outcome = stream.waiting(|plugin| infos[plugin].name.to_string());
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host")
+            .field("plugins", &self.proxy.infos)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Describes a [`Host`]: its chain and Envoy's settings.
+#[derive(Debug)]
+#[must_use]
+pub struct HostBuilder {
+    plugins: Vec<Plugin>,
+    workers: usize,
+    log_level: LogLevel,
+    buffer_limit: usize,
+    fuel_limit: u64,
+}
+
+impl Default for HostBuilder {
+    fn default() -> Self {
+        Self {
+            plugins: Vec::new(),
+            workers: 1,
+            log_level: LogLevel::Info,
+            buffer_limit: BUFFER_LIMIT,
+            fuel_limit: FUEL_LIMIT,
+        }
+    }
+}
+
+impl HostBuilder {
+    /// Adds a plugin at the end of the chain: the request visits it after those before.
+    pub fn plugin(mut self, plugin: Plugin) -> Self {
+        self.plugins.push(plugin);
+        self
+    }
+
+    /// Sets how many workers there are, as `--concurrency`; 1 unless set.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Sets the level that `proxy_get_log_level` tells; info unless set. The host keeps lines of
+    /// every level.
+    pub fn log_level(mut self, level: LogLevel) -> Self {
+        self.log_level = level;
+        self
+    }
+
+    /// Sets the bytes of a body that may be held back, as `per_connection_buffer_limit_bytes`;
+    /// 1 MiB unless set.
+    pub fn buffer_limit(mut self, bytes: usize) -> Self {
+        self.buffer_limit = bytes;
+        self
+    }
+
+    /// Sets the fuel that one callback may burn before the harness takes it for endless;
+    /// 2,000,000,000 unless set. Envoy has no such limit.
+    pub fn fuel_limit(mut self, fuel: u64) -> Self {
+        self.fuel_limit = fuel;
+        self
+    }
+
+    /// Loads the modules and starts every plugin in a canary, in the main thread and in each
+    /// worker.
+    ///
+    /// # Errors
+    ///
+    /// If there is no plugin or no worker, a module cannot be had or loaded, or a plugin does not
+    /// start in the canary.
+    pub fn start(self) -> Result<Host, HostError> {
+        if self.plugins.is_empty() {
+            return Err(HostError::NoPlugin);
+        }
+        if self.workers == 0 {
+            return Err(HostError::NoWorker);
+        }
+        let mut sources: Vec<Vec<u8>> = Vec::new();
+        let mut plugins = Vec::new();
+        let mut infos: Vec<PluginInfo> = Vec::new();
+        for plugin in self.plugins {
+            let (loaded, info, bytes) = load(plugin, &sources, &infos)?;
+            plugins.push(loaded);
+            infos.push(info);
+            sources.push(bytes);
+        }
+        let mut proxy = Proxy {
+            world: Box::new(World::new(self.log_level, self.buffer_limit)),
+            vms: Vec::new(),
+            threads: (0..=self.workers).map(|_| Thread::default()).collect(),
+            plugins,
+            infos: Arc::from(infos),
+            upstream: Box::new(|_| Response::ok()),
+            asked: VecDeque::new(),
+            fuel_limit: self.fuel_limit,
+            random: 0,
+        };
+        proxy.start_all()?;
+        Ok(Host { proxy })
+    }
+}
+
+/// Loads a plugin's module, and finds the first plugin before it whose VMs it shares.
+fn load(
+    plugin: Plugin,
+    sources: &[Vec<u8>],
+    infos: &[PluginInfo],
+) -> Result<(Loaded, PluginInfo, Vec<u8>), HostError> {
+    let name = || plugin.name.clone();
+    let bytes = plugin.bytes().map_err(|source| HostError::Source {
+        plugin: name(),
+        source,
+    })?;
+    let module = Module::load(&bytes).map_err(|source| HostError::Load {
+        plugin: name(),
+        source,
+    })?;
+    let info = PluginInfo {
+        vm_id: plugin.vm_id.unwrap_or_else(|| plugin.name.clone()),
+        name: plugin.name.into(),
+        root_id: plugin.root_id,
+        configuration: plugin.configuration,
+        vm_configuration: plugin.vm_configuration,
+    };
+    let same = |(other, source): (&PluginInfo, &Vec<u8>)| {
+        other.vm_id == info.vm_id
+            && other.vm_configuration == info.vm_configuration
+            && *source == bytes
+    };
+    let vm_identity = infos
+        .iter()
+        .zip(sources)
+        .position(same)
+        .unwrap_or(infos.len());
+    let loaded = Loaded {
+        module,
+        policy: plugin.failure_policy,
+        allow_on_headers_stop_iteration: plugin.allow_on_headers_stop_iteration,
+        vm_identity,
+    };
+    Ok((loaded, info, bytes))
+}

@@ -1,0 +1,178 @@
+//! `proxy_get_header_map_value` and kin: headers and trailers.
+
+use crate::abi::{Direction, MapType, Status};
+use crate::call::{Answer, Call};
+use crate::headers::{Headers, Kind};
+use crate::pairs;
+use crate::stream::BodyView;
+use crate::timeline::Argument;
+use crate::vm::VmState;
+
+pub(crate) fn value(
+    call: &mut Call<'_>,
+    map: u32,
+    key: u32,
+    key_size: u32,
+    value: u32,
+    value_size: u32,
+) -> Answer {
+    call.number(map);
+    let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
+    let key = call.bytes(key, key_size)?;
+    let state = call.state();
+    let Some(headers) = readable(state, map) else {
+        let logging = state
+            .place()
+            .is_some_and(|at| state.world.streams[at.slot].filters[at.filter].logging);
+        return Err(if logging {
+            Status::NotFound
+        } else {
+            Status::BadArgument
+        }
+        .into());
+    };
+    let found = headers.get(&key).ok_or(Status::NotFound)?.to_vec();
+    call.give(&found, value, value_size)
+}
+
+pub(crate) fn add(
+    call: &mut Call<'_>,
+    map: u32,
+    key: u32,
+    key_size: u32,
+    value: u32,
+    value_size: u32,
+) -> Answer {
+    change(call, map, |call| {
+        let (key, value) = (call.bytes(key, key_size)?, call.bytes(value, value_size)?);
+        Ok(move |headers: &mut Headers| headers.add(&key, &value))
+    })
+}
+
+pub(crate) fn replace(
+    call: &mut Call<'_>,
+    map: u32,
+    key: u32,
+    key_size: u32,
+    value: u32,
+    value_size: u32,
+) -> Answer {
+    change(call, map, |call| {
+        let (key, value) = (call.bytes(key, key_size)?, call.bytes(value, value_size)?);
+        Ok(move |headers: &mut Headers| headers.replace(&key, &value))
+    })
+}
+
+pub(crate) fn remove(call: &mut Call<'_>, map: u32, key: u32, key_size: u32) -> Answer {
+    change(call, map, |call| {
+        let key = call.bytes(key, key_size)?;
+        Ok(move |headers: &mut Headers| headers.remove(&key))
+    })
+}
+
+/// An absent map is an empty one here, and an empty one is a null pointer, not a count of 0.
+pub(crate) fn pairs(call: &mut Call<'_>, map: u32, pairs: u32, size: u32) -> Answer {
+    call.number(map);
+    let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
+    let bytes = match readable(call.state(), map) {
+        Some(headers) if !headers.is_empty() => pairs::serialize(headers.iter()),
+        _ => Vec::new(),
+    };
+    call.give(&bytes, pairs, size)?;
+    call.record.returned = Some(Argument::Pairs(pairs::parse(&bytes)));
+    Ok(())
+}
+
+pub(crate) fn set_pairs(call: &mut Call<'_>, map: u32, pairs: u32, size: u32) -> Answer {
+    change(call, map, |call| {
+        let pairs = call.pairs(pairs, size)?;
+        Ok(move |headers: &mut Headers| headers.replace_all(&pairs))
+    })
+}
+
+pub(crate) fn size(call: &mut Call<'_>, map: u32, size: u32) -> Answer {
+    call.number(map);
+    let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
+    let bytes = readable(call.state(), map)
+        .ok_or(Status::BadArgument)?
+        .byte_size();
+    call.write_u32(size, u32::try_from(bytes).unwrap_or(u32::MAX))
+}
+
+/// Reads the arguments, then changes the map if it may be changed.
+fn change<F: FnOnce(&mut Headers)>(
+    call: &mut Call<'_>,
+    map: u32,
+    arguments: impl FnOnce(&mut Call<'_>) -> Result<F, crate::call::Stop>,
+) -> Answer {
+    call.number(map);
+    let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
+    let change = arguments(call)?;
+    change(writable(call.state(), map).ok_or(Status::BadArgument)?);
+    Ok(())
+}
+
+/// The map that the effective context may read now.
+pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
+    let at = state.place()?;
+    let stream = &state.world.streams[at.slot];
+    let filter = &stream.filters[at.filter];
+    let (request, response) = (&filter.request, &filter.response);
+    let (flow, seen) = match map {
+        MapType::RequestHeaders => (
+            &stream.request.headers,
+            filter.logging || request.headers_visible,
+        ),
+        MapType::RequestTrailers => (
+            &stream.request.trailers,
+            request.trailers_visible && !filter.logging,
+        ),
+        MapType::ResponseHeaders => (
+            &stream.response.headers,
+            filter.logging || response.headers_visible,
+        ),
+        MapType::ResponseTrailers => (
+            &stream.response.trailers,
+            filter.logging || response.trailers_visible,
+        ),
+        MapType::OfCall => return None,
+    };
+    flow.as_ref().filter(|_| seen)
+}
+
+/// The map that the effective context may change now.
+fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
+    let at = state.place()?;
+    let stream = &mut state.world.streams[at.slot];
+    if stream.filters[at.filter].logging {
+        return None;
+    }
+    match map {
+        MapType::RequestHeaders | MapType::ResponseHeaders => {
+            let direction = direction(map);
+            let visible = stream.side(at.filter, direction).headers_visible;
+            stream.flow(direction).headers.as_mut().filter(|_| visible)
+        }
+        MapType::RequestTrailers | MapType::ResponseTrailers => {
+            let direction = direction(map);
+            let side = stream.side(at.filter, direction);
+            // In the last body callback a change makes trailers where there are none.
+            let last = side.in_callback && side.body != BodyView::None && side.end_stream;
+            side.trailers_visible |= last;
+            let visible = side.trailers_visible;
+            let trailers = &mut stream.flow(direction).trailers;
+            if last {
+                trailers.get_or_insert_with(|| Headers::new(Kind::Trailers));
+            }
+            trailers.as_mut().filter(|_| visible)
+        }
+        MapType::OfCall => None,
+    }
+}
+
+fn direction(map: MapType) -> Direction {
+    match map {
+        MapType::ResponseHeaders | MapType::ResponseTrailers => Direction::Response,
+        MapType::RequestHeaders | MapType::RequestTrailers | MapType::OfCall => Direction::Request,
+    }
+}

@@ -1,0 +1,116 @@
+//! `proxy_send_local_response`, `proxy_continue_stream`, `proxy_close_stream`.
+//!
+//! All three take effect when the callback has returned.
+
+use crate::abi::{Direction, Status};
+use crate::call::{Answer, Call};
+use crate::error::HostError;
+use crate::stream::Reply;
+use crate::vm::{Deferred, Phase};
+
+#[expect(clippy::too_many_arguments, reason = "the ABI has them")]
+pub(crate) fn send_local_response(
+    call: &mut Call<'_>,
+    code: u32,
+    details: u32,
+    details_size: u32,
+    body: u32,
+    body_size: u32,
+    headers: u32,
+    headers_size: u32,
+    grpc: u32,
+) -> Answer {
+    call.number(code);
+    let details = call.bytes(details, details_size)?;
+    let body = call.bytes(body, body_size)?;
+    let headers = call.pairs(headers, headers_size)?;
+    call.number(grpc.cast_signed());
+    let state = call.state();
+    let Some(place) = state.place() else {
+        return Ok(());
+    };
+    match state.phase {
+        Phase::Log | Phase::Done => {
+            return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
+                call: "proxy_send_local_response".to_owned(),
+                why: "may not be called from `proxy_on_log` or `proxy_on_done` on, where the \
+                      response is out; reply in an earlier callback"
+                    .to_owned(),
+                timeline,
+            }));
+        }
+        Phase::Delete => return Ok(()),
+        _ => {}
+    }
+    let details = String::from_utf8_lossy(&details);
+    let reply = Reply {
+        status: code,
+        body,
+        headers,
+        grpc_status: (grpc <= 16).then_some(grpc),
+        details: details.replace(|character: char| character.is_ascii_whitespace(), "_"),
+        plugin: state.context().map(|context| context.plugin),
+    };
+    state.deferred.push_back(Deferred::LocalReply(place, reply));
+    Ok(())
+}
+
+pub(crate) fn continue_stream(call: &mut Call<'_>, stream: u32) -> Answer {
+    call.number(stream);
+    let direction = match stream {
+        0 => Direction::Request,
+        1 => Direction::Response,
+        2 => return Ok(()),
+        3 => return Err(Status::Unimplemented.into()),
+        _ => return Err(Status::BadArgument.into()),
+    };
+    let state = call.state();
+    let Some(place) = state.place() else {
+        return Ok(());
+    };
+    let replied = state
+        .deferred
+        .iter()
+        .any(|action| matches!(action, Deferred::LocalReply(reply, _) if reply.slot == place.slot));
+    if replied {
+        return Err(call.give_up(|timeline| HostError::Misuse {
+            call: "proxy_continue_stream".to_owned(),
+            why: "follows `proxy_send_local_response` in one callback: Envoy would resume the \
+                  request in the middle of the reply; drop the call, a reply ends the request"
+                .to_owned(),
+            timeline,
+        }));
+    }
+    // Envoy forgets the request's maps for either direction.
+    state.world.streams[place.slot]
+        .side(place.filter, Direction::Request)
+        .hide();
+    state
+        .deferred
+        .push_back(Deferred::Continue(place, direction));
+    Ok(())
+}
+
+pub(crate) fn close_stream(call: &mut Call<'_>, stream: u32) -> Answer {
+    call.number(stream);
+    let direction = match stream {
+        0 => Direction::Request,
+        1 => Direction::Response,
+        2 | 3 => return Ok(()),
+        _ => return Err(Status::BadArgument.into()),
+    };
+    let state = call.state();
+    let Some(place) = state.place() else {
+        return Ok(());
+    };
+    if state.phase == Phase::Log && direction == Direction::Request {
+        return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
+            call: "proxy_close_stream(0)".to_owned(),
+            why: "may not be called in `proxy_on_log`, where the stream is over; drop the call"
+                .to_owned(),
+            timeline,
+        }));
+    }
+    state.deferred.push_back(Deferred::Close(place, direction));
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! Replies that Envoy makes itself: for a guest, after a failure, at a limit.
+
+use crate::abi::Direction;
+use crate::exchange::LocalReply;
+use crate::filter_chain::Data;
+use crate::headers::{Headers, Kind};
+use crate::proxy::{Moved, Proxy};
+use crate::stream::Reply;
+
+impl Proxy {
+    /// Makes a reply, in the way that the state of the response leaves open: through the filters'
+    /// response callbacks, directly, or not at all by cutting the connection.
+    pub(crate) fn send_local_reply(&mut self, slot: usize, reply: Reply) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        if stream.prepared.is_some() {
+            stream.exchange.timeline.note(format!(
+                "a second local reply, {}, is ignored",
+                reply.status
+            ));
+            return Ok(());
+        }
+        if stream.request.in_callback {
+            stream.request.aborted = true;
+        } else if stream.response.in_callback {
+            stream.response.aborted = true;
+        }
+        stream.exchange.details = Some(reply.details.clone());
+        stream.exchange.local_reply = Some(LocalReply {
+            status: reply.status,
+            body: reply.body.clone(),
+            details: reply.details.clone(),
+            plugin: reply
+                .plugin
+                .map(|plugin| self.infos[plugin].name.to_string()),
+        });
+        if stream.response.headers.is_none() {
+            stream
+                .exchange
+                .timeline
+                .note(format!("local reply {} ({})", reply.status, reply.details));
+            if stream.request.in_callback {
+                stream.prepared = Some(reply);
+                return Ok(());
+            }
+            return self.reply_through_chain(slot, reply);
+        }
+        if stream.headers_sent {
+            let note = format!(
+                "local reply {} comes too late, the connection is cut",
+                reply.status
+            );
+            stream.exchange.timeline.note(note);
+            return self.reset(slot);
+        }
+        let note = format!(
+            "local reply {} replaces the response ({})",
+            reply.status, reply.details
+        );
+        stream.exchange.timeline.note(note);
+        self.reply_directly(slot, &reply)
+    }
+
+    /// The reply goes past the filters that have seen the request.
+    pub(crate) fn reply_through_chain(&mut self, slot: usize, reply: Reply) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        let (headers, body) = compose(&reply, stream.grpc, stream.head);
+        stream.request.aborted = true;
+        stream.response.headers = Some(headers);
+        self.headers(slot, Direction::Response, None, body.is_empty())?;
+        let stream = &self.world.streams[slot];
+        if body.is_empty() || stream.finished || stream.response.aborted {
+            return Ok(());
+        }
+        self.data(slot, Direction::Response, None, Data::Fresh(body), true)
+    }
+
+    fn reply_directly(&mut self, slot: usize, reply: &Reply) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        let (headers, body) = compose(reply, stream.grpc, stream.head);
+        stream.response.headers = Some(headers);
+        stream.response.trailers = None;
+        stream.response.observed_end = true;
+        self.write_headers(slot, body.is_empty())?;
+        if body.is_empty() {
+            Ok(())
+        } else {
+            self.send_data(slot, body, true)
+        }
+    }
+
+    /// More was held back than the buffer limit allows.
+    pub(crate) fn buffer_overflow(&mut self, slot: usize, direction: Direction) -> Moved {
+        let reply = match direction {
+            Direction::Request => Reply::own(413, "Payload Too Large", "request_payload_too_large"),
+            Direction::Response => {
+                Reply::own(500, "Internal Server Error", "response_payload_too_large")
+            }
+        };
+        self.send_local_reply(slot, reply)
+    }
+}
+
+/// Headers and body of a reply. A `:status` of the guest's own is ignored, a `content-length`
+/// recomputed, a `content-type` kept where there is a body.
+fn compose(reply: &Reply, grpc: bool, head: bool) -> (Headers, Vec<u8>) {
+    let mut headers = Headers::new(Kind::Response);
+    headers.add(b":status", reply.status.to_string().as_bytes());
+    for (name, value) in &reply.headers {
+        if !name.eq_ignore_ascii_case(b":status") {
+            headers.add(name, value);
+        }
+    }
+    if grpc {
+        headers.set(b":status", b"200");
+        headers.set(b"content-type", b"application/grpc");
+        let status = reply
+            .grpc_status
+            .unwrap_or_else(|| grpc_status_of(reply.status));
+        headers.set(b"grpc-status", status.to_string().as_bytes());
+        if !reply.body.is_empty() && !head {
+            headers.set(b"grpc-message", &percent_encode(&reply.body));
+        }
+        headers.remove(b"content-length");
+        return (headers, Vec::new());
+    }
+    if reply.body.is_empty() {
+        headers.remove(b"content-length");
+        headers.remove(b"content-type");
+        return (headers, Vec::new());
+    }
+    headers.set(b"content-length", reply.body.len().to_string().as_bytes());
+    if !headers.contains_key("content-type") {
+        headers.add(b"content-type", b"text/plain");
+    }
+    (headers, if head { Vec::new() } else { reply.body.clone() })
+}
+
+/// The gRPC status of an HTTP status ([the mapping of gRPC]).
+///
+/// [the mapping of gRPC]: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+pub(crate) fn grpc_status_of(status: u32) -> u32 {
+    match status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
+
+/// gRPC's `Percent-Encoded`: everything but printable ASCII, and `%`.
+fn percent_encode(text: &[u8]) -> Vec<u8> {
+    text.iter()
+        .fold(Vec::with_capacity(text.len()), |mut encoded, byte| {
+            match byte {
+                b' '..=b'~' if *byte != b'%' => encoded.push(*byte),
+                _ => encoded.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            }
+            encoded
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn composed(body: &str, headers: &[(&str, &str)], grpc: bool) -> String {
+        let mut reply = Reply::own(403, body, "why");
+        reply.headers = headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+            .collect();
+        let (headers, body) = compose(&reply, grpc, false);
+        format!("{headers:?} {}", body.escape_ascii())
+    }
+
+    #[test]
+    fn a_body_gets_its_length_and_a_type_unless_the_guest_gave_one() {
+        let headers = [
+            ("X-A", "1"),
+            (":status", "200"),
+            ("content-length", "99"),
+            ("x-a", "2"),
+        ];
+        assert_eq!(
+            composed("no\n", &headers, false),
+            r#"[(":status", "403"), ("x-a", "1"), ("content-length", "3"), ("x-a", "2"), ("content-type", "text/plain")] no\n"#
+        );
+        let own = composed("{}", &[("content-type", "application/json")], false);
+        assert_eq!(
+            own,
+            r#"[(":status", "403"), ("content-type", "application/json"), ("content-length", "2")] {}"#
+        );
+    }
+
+    #[test]
+    fn an_empty_reply_has_neither_length_nor_type() {
+        assert_eq!(
+            composed("", &[("content-type", "text/html")], false),
+            r#"[(":status", "403")] "#
+        );
+    }
+
+    #[test]
+    fn a_grpc_request_is_answered_in_headers_only() {
+        assert_eq!(
+            composed("50% ü", &[], true),
+            r#"[(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "7"), ("grpc-message", "50%25 %C3%BC")] "#
+        );
+    }
+}

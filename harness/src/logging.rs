@@ -1,0 +1,49 @@
+//! `proxy_log`, `proxy_get_log_level`.
+
+use crate::abi::{LogLevel, Status};
+use crate::call::{Answer, Call};
+use crate::timeline::LogLine;
+use crate::vm::VmState;
+
+pub(crate) fn log(call: &mut Call<'_>, level: u32, message: u32, size: u32) -> Answer {
+    call.number(level);
+    let level = LogLevel::from_code(level).ok_or(Status::BadArgument)?;
+    let message = call.bytes(message, size)?;
+    let message = String::from_utf8_lossy(&message).into_owned();
+    let state = call.state();
+    let prefix = prefix(state);
+    let slot = state.slot;
+    state.world.log(
+        slot,
+        LogLine {
+            level,
+            message,
+            prefix,
+        },
+    );
+    Ok(())
+}
+
+/// The number is spdlog's, which agrees with the ABI's for the levels that a guest can log at.
+pub(crate) fn log_level(call: &mut Call<'_>, level: u32) -> Answer {
+    let configured = call.world().log_level.unwrap_or(LogLevel::Info);
+    call.write_u32(level, configured as u32)
+}
+
+/// `wasm log name root_id vm_id: `, each where it is not empty. Roots omit the name.
+fn prefix(state: &VmState) -> String {
+    let context = state.context();
+    let plugin = &state.plugins[context.map_or(state.first_plugin, |context| context.plugin)];
+    let parts: &[&str] = match context {
+        None => &[&plugin.vm_id],
+        Some(context) if context.stream.is_none() => &[&plugin.root_id, &plugin.vm_id],
+        Some(_) => &[&plugin.name, &plugin.root_id, &plugin.vm_id],
+    };
+    let mut prefix = String::from("wasm log");
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        prefix.push(' ');
+        prefix.push_str(part);
+    }
+    prefix.push_str(": ");
+    prefix
+}

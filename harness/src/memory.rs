@@ -1,0 +1,86 @@
+//! The guest's memory. It is read and written here and nowhere else.
+
+use wasmtime::AsContextMut;
+
+use crate::abi::Status;
+use crate::call::{Answer, Call, Stop};
+use crate::pairs::{self, Pair};
+use crate::timeline::Argument;
+
+impl Call<'_> {
+    /// Copies an argument out of the guest and records it.
+    ///
+    /// The range must lie in memory even where it is empty.
+    pub(crate) fn bytes(&mut self, pointer: u32, size: u32) -> Result<Vec<u8>, Stop> {
+        let bytes = self.range(pointer, size)?.to_vec();
+        self.record.arguments.push(Argument::Bytes(bytes.clone()));
+        Ok(bytes)
+    }
+
+    /// Reads a list of names and values out of the guest and records it.
+    pub(crate) fn pairs(&mut self, pointer: u32, size: u32) -> Result<Vec<Pair>, Stop> {
+        let pairs = pairs::parse(self.range(pointer, size)?);
+        self.record.arguments.push(Argument::Pairs(pairs.clone()));
+        Ok(pairs)
+    }
+
+    /// Writes a number where the guest wants it.
+    pub(crate) fn write_u32(&mut self, pointer: u32, number: u32) -> Answer {
+        self.range(pointer, 4)?
+            .copy_from_slice(&number.to_le_bytes());
+        Ok(())
+    }
+
+    /// Writes a long number where the guest wants it.
+    pub(crate) fn write_u64(&mut self, pointer: u32, number: u64) -> Answer {
+        self.range(pointer, 8)?
+            .copy_from_slice(&number.to_le_bytes());
+        Ok(())
+    }
+
+    /// Hands data to the guest: asks its allocator for room, copies, and writes place and size
+    /// where the guest wants them. Empty data is a null pointer, without a call of the allocator.
+    pub(crate) fn give(&mut self, data: &[u8], pointer: u32, size: u32) -> Answer {
+        self.record.returned = Some(Argument::Bytes(data.to_vec()));
+        let length = u32::try_from(data.len()).map_err(|_| Status::InvalidMemoryAccess)?;
+        let place = if data.is_empty() {
+            0
+        } else {
+            self.allocate(length)?
+        };
+        if place != 0 {
+            self.range(place, length)?.copy_from_slice(data);
+        }
+        self.write_u32(pointer, place)?;
+        self.write_u32(size, length)
+    }
+
+    fn allocate(&mut self, size: u32) -> Result<u32, Stop> {
+        let state = self.state();
+        let Some(allocator) = state.allocator.clone() else {
+            return Err(Status::InvalidMemoryAccess.into());
+        };
+        state.in_allocator = true;
+        state.count_crossing();
+        let place = allocator.call(self.caller.as_context_mut(), size)?;
+        self.state().in_allocator = false;
+        if place == 0 {
+            Err(Status::InvalidMemoryAccess.into())
+        } else {
+            Ok(place)
+        }
+    }
+
+    fn range(&mut self, pointer: u32, size: u32) -> Result<&mut [u8], Status> {
+        let memory = self
+            .caller
+            .data()
+            .memory
+            .ok_or(Status::InvalidMemoryAccess)?;
+        let start = pointer as usize;
+        memory
+            .data_mut(&mut self.caller)
+            .get_mut(start..start.saturating_add(size as usize))
+            .ok_or(Status::InvalidMemoryAccess)
+    }
+}

@@ -1,0 +1,141 @@
+//! `proxy_define_metric` and what follows from it.
+
+use std::collections::HashMap;
+
+use crate::abi::Status;
+use crate::call::{Answer, Call};
+
+/// The kinds of metrics, numbered as in the ABI.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Kind {
+    Counter = 0,
+    Gauge = 1,
+    Histogram = 2,
+}
+
+/// Every metric of a host. All copies of a VM, and all plugins, share a metric of one name.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    metrics: Vec<Metric>,
+}
+
+struct Metric {
+    kind: Kind,
+    name: Vec<u8>,
+    value: u64,
+    samples: Vec<u64>,
+}
+
+impl Metrics {
+    pub(crate) fn counter(&self, name: &[u8]) -> Option<u64> {
+        self.find(Kind::Counter, name).map(|metric| metric.value)
+    }
+
+    pub(crate) fn gauge(&self, name: &[u8]) -> Option<u64> {
+        self.find(Kind::Gauge, name).map(|metric| metric.value)
+    }
+
+    pub(crate) fn histogram(&self, name: &[u8]) -> Option<&[u64]> {
+        self.find(Kind::Histogram, name)
+            .map(|metric| metric.samples.as_slice())
+    }
+
+    fn find(&self, kind: Kind, name: &[u8]) -> Option<&Metric> {
+        self.metrics
+            .iter()
+            .find(|metric| metric.kind == kind && metric.name == name)
+    }
+
+    fn define(&mut self, kind: Kind, name: Vec<u8>) -> usize {
+        let known = |metric: &Metric| metric.kind == kind && metric.name == name;
+        self.metrics.iter().position(known).unwrap_or_else(|| {
+            self.metrics.push(Metric {
+                kind,
+                name,
+                value: 0,
+                samples: Vec::new(),
+            });
+            self.metrics.len() - 1
+        })
+    }
+}
+
+/// The ids of one VM: counters 4, 8, 12, gauges 5, 9, histograms 6, 10, a fresh one each time.
+#[derive(Default)]
+pub(crate) struct Ids {
+    defined: [u32; 3],
+    metrics: HashMap<u32, usize>,
+}
+
+impl Ids {
+    fn add(&mut self, kind: Kind, metric: usize) -> u32 {
+        let count = &mut self.defined[kind as usize];
+        *count += 1;
+        let id = *count * 4 + kind as u32;
+        self.metrics.insert(id, metric);
+        id
+    }
+}
+
+pub(crate) fn define(call: &mut Call<'_>, kind: u32, name: u32, size: u32, id: u32) -> Answer {
+    call.number(kind);
+    let kind = match kind {
+        0 => Kind::Counter,
+        1 => Kind::Gauge,
+        2 => Kind::Histogram,
+        _ => return Err(Status::BadArgument.into()),
+    };
+    let name = call.bytes(name, size)?;
+    let state = call.state();
+    let metric = state.world.metrics.define(kind, name);
+    let fresh = state.metric_ids.add(kind, metric);
+    call.write_u32(id, fresh)
+}
+
+/// Moves a counter up or a gauge either way; a gauge wraps below 0.
+pub(crate) fn increment(call: &mut Call<'_>, id: u32, offset: i64) -> Answer {
+    call.number(id);
+    call.number(offset);
+    let metric = metric(call, id)?;
+    match metric.kind {
+        Kind::Counter if offset > 0 => metric.value = metric.value.wrapping_add_signed(offset),
+        Kind::Gauge => metric.value = metric.value.wrapping_add_signed(offset),
+        Kind::Counter | Kind::Histogram => return Err(Status::BadArgument.into()),
+    }
+    Ok(())
+}
+
+/// Adds to a counter, sets a gauge, records a sample.
+pub(crate) fn record(call: &mut Call<'_>, id: u32, value: i64) -> Answer {
+    call.number(id);
+    call.number(value);
+    let metric = metric(call, id)?;
+    let value = value.cast_unsigned();
+    match metric.kind {
+        Kind::Counter => metric.value = metric.value.wrapping_add(value),
+        Kind::Gauge => metric.value = value,
+        Kind::Histogram => metric.samples.push(value),
+    }
+    Ok(())
+}
+
+pub(crate) fn get(call: &mut Call<'_>, id: u32, value: u32) -> Answer {
+    call.number(id);
+    let metric = metric(call, id)?;
+    if metric.kind == Kind::Histogram {
+        return Err(Status::BadArgument.into());
+    }
+    let current = metric.value;
+    call.write_u64(value, current)
+}
+
+fn metric<'a>(call: &'a mut Call<'_>, id: u32) -> Result<&'a mut Metric, Status> {
+    let state = call.state();
+    let index = *state.metric_ids.metrics.get(&id).ok_or(Status::NotFound)?;
+    state
+        .world
+        .metrics
+        .metrics
+        .get_mut(index)
+        .ok_or(Status::NotFound)
+}

@@ -1,0 +1,223 @@
+//! A plugin to put into a chain.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::SourceError;
+use crate::guest::Package;
+
+/// A filter with its configuration, as Envoy's `PluginConfig` describes one.
+///
+/// ```no_run
+/// use attache_harness::{FailurePolicy, Plugin};
+///
+/// let plugin = Plugin::from_file("auth_scrub.wasm")
+///     .name("auth-scrub")
+///     .config(r#"{ "headers": ["authorization"] }"#)
+///     .failure_policy(FailurePolicy::FailReload);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    pub(crate) name: String,
+    pub(crate) root_id: String,
+    pub(crate) vm_id: Option<String>,
+    pub(crate) configuration: Vec<u8>,
+    pub(crate) vm_configuration: Vec<u8>,
+    pub(crate) failure_policy: FailurePolicy,
+    pub(crate) allow_on_headers_stop_iteration: bool,
+    source: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Package(Package),
+    File(PathBuf),
+    Bytes(Vec<u8>),
+}
+
+impl Plugin {
+    /// A plugin that a package of a workspace builds, named after the package; `directory` is any
+    /// folder in the workspace. [`plugin!`](crate::plugin!) knows the folder. The package is built
+    /// for wasm32 when the host starts, once a process, and finished as `attache build` does.
+    #[must_use]
+    pub fn guest(directory: impl Into<PathBuf>, package: impl Into<String>) -> Self {
+        let package = Package {
+            directory: directory.into(),
+            name: package.into(),
+        };
+        Self::new(package.name.clone(), Source::Package(package))
+    }
+
+    /// A plugin from a `.wasm` file, named after the file. It is read when the host starts.
+    #[must_use]
+    pub fn from_file(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let name = path
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
+        Self::new(name.unwrap_or_default(), Source::File(path))
+    }
+
+    /// A plugin from the bytes of a module.
+    #[must_use]
+    pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self::new(name.into(), Source::Bytes(bytes.into()))
+    }
+
+    fn new(name: String, source: Source) -> Self {
+        Self {
+            name,
+            root_id: String::new(),
+            vm_id: None,
+            configuration: Vec::new(),
+            vm_configuration: Vec::new(),
+            failure_policy: FailurePolicy::default(),
+            allow_on_headers_stop_iteration: false,
+            source,
+        }
+    }
+
+    /// Sets the configuration that `proxy_on_configure` reads; empty unless set.
+    #[must_use]
+    pub fn config(mut self, configuration: impl Into<Configuration>) -> Self {
+        self.configuration = configuration.into().0;
+        self
+    }
+
+    /// Sets the configuration that `proxy_on_vm_start` reads; empty unless set.
+    #[must_use]
+    pub fn vm_config(mut self, configuration: impl Into<Configuration>) -> Self {
+        self.vm_configuration = configuration.into().0;
+        self
+    }
+
+    /// Sets the name, which stands in log lines and in `plugin_name`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets the root id, which chooses among the filters of one module; empty unless set.
+    #[must_use]
+    pub fn root_id(mut self, root_id: impl Into<String>) -> Self {
+        self.root_id = root_id.into();
+        self
+    }
+
+    /// Sets the VM id; the plugin's name unless set. Plugins with one VM id, VM configuration and
+    /// module share a VM, as in Envoy, and a trap in one fails both. Shared data belongs to the
+    /// VM id.
+    #[must_use]
+    pub fn vm_id(mut self, vm_id: impl Into<String>) -> Self {
+        self.vm_id = Some(vm_id.into());
+        self
+    }
+
+    /// Sets what a trap means for the streams after it.
+    #[must_use]
+    pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
+        self.failure_policy = policy;
+        self
+    }
+
+    /// Sets `allow_on_headers_stop_iteration`: a pause in a headers callback then lets body and
+    /// trailers callbacks come, and one of those that continues also releases the headers.
+    #[must_use]
+    pub fn allow_on_headers_stop_iteration(mut self) -> Self {
+        self.allow_on_headers_stop_iteration = true;
+        self
+    }
+
+    /// Gets the module.
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>, SourceError> {
+        match &self.source {
+            Source::Package(package) => match package.build() {
+                Ok(bytes) => Ok(bytes.to_vec()),
+                Err(source) => Err(SourceError::Build {
+                    package: package.name.clone(),
+                    source,
+                }),
+            },
+            Source::File(path) => read(path),
+            Source::Bytes(bytes) => Ok(bytes.clone()),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, SourceError> {
+    fs::read(path).map_err(|source| SourceError::Read {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+/// The configuration of a plugin or a VM, as bytes.
+///
+/// A [`serde_json::Value`] is written as JSON text, as Envoy does with a `Struct`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Configuration(Vec<u8>);
+
+impl From<serde_json::Value> for Configuration {
+    fn from(value: serde_json::Value) -> Self {
+        Self(value.to_string().into_bytes())
+    }
+}
+
+impl From<&str> for Configuration {
+    fn from(text: &str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
+}
+
+impl From<String> for Configuration {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes())
+    }
+}
+
+impl From<&[u8]> for Configuration {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl From<Vec<u8>> for Configuration {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+/// What becomes of streams when a VM has failed. The stream in which it fails gets a 503 with all
+/// of them but the last.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum FailurePolicy {
+    /// Every following stream of the thread gets a 503.
+    #[default]
+    FailClosed,
+    /// Every following stream of the thread passes without the filter.
+    FailOpen,
+    /// The next stream starts the VM anew, if the last start is long enough ago: Envoy's default
+    /// back-off of one second, and up to half a second more. Until then there are 503s.
+    FailReload,
+    /// The deprecated `fail_open: true`: as [`FailOpen`](Self::FailOpen), and the stream in which
+    /// the VM fails goes on to the upstream.
+    DeprecatedFailOpen,
+}
+
+/// The plugin that a package of this workspace builds; without a name, that of the caller's own
+/// package. It is built for wasm32 when the host starts, once a run of the tests.
+///
+/// ```ignore
+/// let mut host = Host::with(plugin!("auth-scrub").config(json!({})))?;
+/// ```
+#[macro_export]
+macro_rules! plugin {
+    () => {
+        $crate::Plugin::guest(env!("CARGO_MANIFEST_DIR"), env!("CARGO_PKG_NAME"))
+    };
+    ($package:expr) => {
+        $crate::Plugin::guest(env!("CARGO_MANIFEST_DIR"), $package)
+    };
+}

@@ -1,0 +1,242 @@
+//! The machine behind a host: VMs, streams, and what moves them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::TypedFunc;
+
+use crate::abi::{Direction, LogLevel};
+use crate::error::HostError;
+use crate::exchange::UpstreamRequest;
+use crate::module::Module;
+use crate::plugin::FailurePolicy;
+use crate::response::Response;
+use crate::timeline::Timeline;
+use crate::vm::{
+    Arguments, Callbacks, Deferred, Entry, Failure, Phase, Place, PluginInfo, Results, Vm,
+};
+use crate::world::World;
+
+/// What answers a request that reached the upstream.
+pub(crate) type Upstream = Box<dyn FnMut(&UpstreamRequest) -> Response + Send>;
+
+/// Whether a step of a stream went well for the host.
+pub(crate) type Moved = Result<(), HostError>;
+
+pub(crate) struct Proxy {
+    /// Boxed, so that lending it to a VM moves a pointer.
+    pub(crate) world: Box<World>,
+    /// VMs of all threads. One that failed stays: streams may still stand in it.
+    pub(crate) vms: Vec<Vm>,
+    /// The main thread and then the workers.
+    pub(crate) threads: Vec<Thread>,
+    pub(crate) plugins: Vec<Loaded>,
+    pub(crate) infos: Arc<[PluginInfo]>,
+    pub(crate) upstream: Upstream,
+    /// Streams that wait for the upstream's answer.
+    pub(crate) asked: VecDeque<usize>,
+    pub(crate) fuel_limit: u64,
+    /// The state of a small random generator; it starts the same in each host.
+    pub(crate) random: u64,
+}
+
+/// A plugin ready to start.
+pub(crate) struct Loaded {
+    pub(crate) module: Module,
+    pub(crate) policy: FailurePolicy,
+    pub(crate) allow_on_headers_stop_iteration: bool,
+    /// Plugins of one number share their VMs: `vm_id`, VM configuration and code are the same.
+    pub(crate) vm_identity: usize,
+}
+
+/// What a thread has of each plugin; none where the plugin's start failed in it.
+#[derive(Default)]
+pub(crate) struct Thread {
+    pub(crate) handles: Vec<Option<Handle>>,
+}
+
+/// A plugin in a thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Handle {
+    pub(crate) vm: usize,
+    pub(crate) root: u32,
+    pub(crate) loaded: Duration,
+}
+
+/// How a callback ended.
+pub(crate) enum Called<R> {
+    /// The module does not export it.
+    Missing,
+    Returned(R),
+    /// With the words of V8.
+    Trapped(String),
+}
+
+impl Proxy {
+    /// Calls an export if there is one. The deferred actions are left to the caller, who has to
+    /// look for a failure first.
+    pub(crate) fn call<P: Arguments, R: Results>(
+        &mut self,
+        vm: usize,
+        (phase, context, slot): (Phase, u32, Option<usize>),
+        name: &'static str,
+        find: fn(&Callbacks) -> &Option<TypedFunc<P, R>>,
+        arguments: P,
+    ) -> Result<Called<R>, HostError> {
+        let entry = Entry {
+            phase,
+            context,
+            slot,
+            fuel_limit: self.fuel_limit,
+        };
+        let vm = &mut self.vms[vm];
+        let Some(function) = find(&vm.callbacks).clone() else {
+            return Ok(Called::Missing);
+        };
+        let result = vm.call(&mut self.world, entry, name, &function, arguments);
+        let plugin = vm.plugin_of(context);
+        self.after(slot, plugin, name, result)
+    }
+
+    /// Sorts out how guest code ended.
+    pub(crate) fn after<R>(
+        &mut self,
+        slot: Option<usize>,
+        plugin: usize,
+        name: &'static str,
+        result: Result<R, Failure>,
+    ) -> Result<Called<R>, HostError> {
+        if let Some(fatal) = self.world.fatal.take() {
+            return Err(fatal);
+        }
+        match result {
+            Ok(result) => Ok(Called::Returned(result)),
+            Err(Failure::OutOfFuel) => Err(HostError::OutOfFuel {
+                plugin: self.infos[plugin].name.to_string(),
+                callback: name,
+                limit: self.fuel_limit,
+                timeline: self.timeline(slot),
+            }),
+            Err(Failure::Trap(reason)) => {
+                let message = format!("Function: {name} failed: {reason}");
+                self.world.timeline(slot).note(message.clone());
+                self.world.log_own(slot, LogLevel::Error, message);
+                Ok(Called::Trapped(reason))
+            }
+        }
+    }
+
+    /// Does what the guest asked for while it ran. A callback that such an action makes empties the
+    /// same queue, as in Envoy.
+    pub(crate) fn run_deferred(&mut self, vm: usize) -> Moved {
+        while let Some(action) = self.vms[vm].state().deferred.pop_front() {
+            match action {
+                Deferred::Continue(place, direction) => self.resume(place, direction)?,
+                Deferred::Close(place, direction) => self.close_stream(place, direction)?,
+                Deferred::LocalReply(place, reply) => {
+                    if !self.world.streams[place.slot].finished {
+                        self.send_local_reply(place.slot, reply)?;
+                    }
+                }
+                Deferred::EndRoot(root) => self.delete_root(vm, root)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets everything happen that can without the clock.
+    pub(crate) fn run_until_idle(&mut self) -> Moved {
+        loop {
+            if let Some(slot) = self.asked.pop_front() {
+                self.answer(slot)?;
+            } else if let Some((slot, direction)) = self.readable() {
+                self.read_on(slot, direction)?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn readable(&self) -> Option<(usize, Direction)> {
+        let limit = self.world.buffer_limit;
+        self.world
+            .streams
+            .iter()
+            .enumerate()
+            .find_map(|(slot, stream)| {
+                if stream.finished {
+                    return None;
+                }
+                let request = stream
+                    .request
+                    .can_read(limit)
+                    .then_some((slot, Direction::Request));
+                request.or(stream
+                    .response
+                    .can_read(limit)
+                    .then_some((slot, Direction::Response)))
+            })
+    }
+
+    fn resume(&mut self, place: Place, direction: Direction) -> Moved {
+        let stream = &mut self.world.streams[place.slot];
+        if stream.finished {
+            return Ok(());
+        }
+        stream
+            .exchange
+            .timeline
+            .note(format!("the {direction} is resumed"));
+        if direction == Direction::Response && stream.response.headers.is_none() {
+            return Err(HostError::EnvoyWouldCrash {
+                call: "proxy_continue_stream(1)".to_owned(),
+                why: "may not be called before there are response headers; resume only what was \
+                      paused"
+                    .to_owned(),
+                timeline: self.timeline(Some(place.slot)),
+            });
+        }
+        let side = stream.side(place.filter, direction);
+        if side.in_callback {
+            side.continued_inside = true;
+            return Ok(());
+        }
+        side.hide();
+        let filters = stream.filters.len();
+        let step = match direction {
+            Direction::Request => place.filter,
+            Direction::Response => filters - 1 - place.filter,
+        };
+        self.common_continue(place.slot, direction, step)
+    }
+
+    fn close_stream(&mut self, place: Place, direction: Direction) -> Moved {
+        let stream = &mut self.world.streams[place.slot];
+        if stream.finished {
+            return Ok(());
+        }
+        stream
+            .exchange
+            .timeline
+            .note(format!("`proxy_close_stream` on the {direction}"));
+        stream
+            .exchange
+            .details
+            .get_or_insert_with(|| "wasm_close_stream".to_owned());
+        self.reset(place.slot)
+    }
+
+    pub(crate) fn timeline(&mut self, slot: Option<usize>) -> Timeline {
+        self.world.timeline(slot).clone()
+    }
+
+    /// A number below `bound` (splitmix64).
+    pub(crate) fn random_below(&mut self, bound: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound.max(1)
+    }
+}

@@ -1,0 +1,125 @@
+//! What a downstream client sends.
+
+use crate::headers::{Headers, Kind};
+
+/// A request to send through the chain.
+///
+/// Names and values are anything made of bytes. As in Envoy, names are lower-cased, and repeated
+/// headers kept, but for those that Envoy joins by a comma (`authorization` and `accept` among them). `:authority` is `example.com` and `:scheme` `http` unless set.
+///
+/// ```
+/// use attache_harness::Request;
+///
+/// let request = Request::post("/orders").header("X-Tenant", "acme").body("{}");
+/// assert_eq!(request.headers().get("content-length"), Some(&b"2"[..]));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub(crate) headers: Headers,
+    pub(crate) chunks: Vec<Vec<u8>>,
+    pub(crate) trailers: Option<Headers>,
+}
+
+impl Request {
+    /// A request of any method, without a body.
+    #[must_use]
+    pub fn new(method: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> Self {
+        let mut headers = Headers::new(Kind::Request);
+        headers.add(b":authority", b"example.com");
+        headers.add(b":path", path.as_ref());
+        headers.add(b":method", method.as_ref());
+        headers.add(b":scheme", b"http");
+        Self {
+            headers,
+            chunks: Vec::new(),
+            trailers: None,
+        }
+    }
+
+    /// `GET path`.
+    #[must_use]
+    pub fn get(path: impl AsRef<[u8]>) -> Self {
+        Self::new("GET", path)
+    }
+
+    /// `HEAD path`.
+    #[must_use]
+    pub fn head(path: impl AsRef<[u8]>) -> Self {
+        Self::new("HEAD", path)
+    }
+
+    /// `POST path`.
+    #[must_use]
+    pub fn post(path: impl AsRef<[u8]>) -> Self {
+        Self::new("POST", path)
+    }
+
+    /// `PUT path`.
+    #[must_use]
+    pub fn put(path: impl AsRef<[u8]>) -> Self {
+        Self::new("PUT", path)
+    }
+
+    /// `DELETE path`.
+    #[must_use]
+    pub fn delete(path: impl AsRef<[u8]>) -> Self {
+        Self::new("DELETE", path)
+    }
+
+    /// Adds a header; a name that is there already gets a second entry. A pseudo header, or `host`,
+    /// replaces the one that the constructor chose.
+    #[must_use]
+    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        if name.starts_with(b":") {
+            self.headers.set(name, value);
+        } else if name.eq_ignore_ascii_case(b"host") {
+            self.headers.set(b":authority", value);
+        } else {
+            self.headers.add(name, value);
+        }
+        self
+    }
+
+    /// Sets a body that arrives in one piece, with its `content-length`.
+    #[must_use]
+    pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref();
+        self.headers
+            .set(b"content-length", body.len().to_string().as_bytes());
+        self.chunks = if body.is_empty() {
+            Vec::new()
+        } else {
+            vec![body.to_vec()]
+        };
+        self
+    }
+
+    /// Adds a piece to the body. Without a `content-length` of the test's own the body is chunked.
+    #[must_use]
+    pub fn chunk(mut self, piece: impl AsRef<[u8]>) -> Self {
+        self.chunks.push(piece.as_ref().to_vec());
+        self
+    }
+
+    /// Adds a trailer.
+    #[must_use]
+    pub fn trailer(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        let trailers = self
+            .trailers
+            .get_or_insert_with(|| Headers::new(Kind::Trailers));
+        trailers.add(name.as_ref(), value.as_ref());
+        self
+    }
+
+    /// The headers, with the pseudo headers.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// Whether the headers are all there is.
+    pub(crate) fn ends_with_headers(&self) -> bool {
+        self.chunks.is_empty() && self.trailers.is_none()
+    }
+}

@@ -1,0 +1,102 @@
+//! `proxy_get_shared_data`, `proxy_set_shared_data`.
+
+use std::collections::HashMap;
+
+use crate::abi::Status;
+use crate::call::{Answer, Call};
+use crate::vm::VmState;
+
+/// Key-value data of all VMs with one `vm_id`, across threads and plugins.
+#[derive(Default)]
+pub(crate) struct SharedData {
+    values: HashMap<String, HashMap<Vec<u8>, Value>>,
+    /// One count for everything, as Envoy has one for the process.
+    last_cas: u32,
+}
+
+#[derive(Clone)]
+struct Value {
+    bytes: Vec<u8>,
+    cas: u32,
+}
+
+impl SharedData {
+    fn get(&self, vm_id: &str, key: &[u8]) -> Option<&Value> {
+        self.values.get(vm_id)?.get(key)
+    }
+
+    /// Sets a value. A `cas` of 0 does not care about what is there.
+    fn set(&mut self, vm_id: &str, key: Vec<u8>, bytes: Vec<u8>, cas: u32) -> Result<(), Status> {
+        let values = self.values.entry(vm_id.to_owned()).or_default();
+        if cas != 0 && values.get(&key).is_some_and(|value| value.cas != cas) {
+            return Err(Status::CasMismatch);
+        }
+        self.last_cas += 1;
+        values.insert(
+            key,
+            Value {
+                bytes,
+                cas: self.last_cas,
+            },
+        );
+        Ok(())
+    }
+}
+
+pub(crate) fn get(
+    call: &mut Call<'_>,
+    key: u32,
+    key_size: u32,
+    value: u32,
+    value_size: u32,
+    cas: u32,
+) -> Answer {
+    let key = call.bytes(key, key_size)?;
+    let state = call.state();
+    let found = state
+        .world
+        .shared_data
+        .get(vm_id(state), &key)
+        .cloned()
+        .ok_or(Status::NotFound)?;
+    call.give(&found.bytes, value, value_size)?;
+    call.write_u32(cas, found.cas)
+}
+
+pub(crate) fn set(
+    call: &mut Call<'_>,
+    key: u32,
+    key_size: u32,
+    value: u32,
+    value_size: u32,
+    cas: u32,
+) -> Answer {
+    let key = call.bytes(key, key_size)?;
+    let value = call.bytes(value, value_size)?;
+    call.number(cas);
+    let state = call.state();
+    let vm_id = vm_id(state).to_owned();
+    Ok(state.world.shared_data.set(&vm_id, key, value, cas)?)
+}
+
+/// All plugins of a VM have the same.
+fn vm_id(state: &VmState) -> &str {
+    &state.plugins[state.first_plugin].vm_id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_takes_any_cas_and_an_old_one_only_its_own_or_0() {
+        let mut data = SharedData::default();
+        let mut set = |cas| data.set("vm", b"k".to_vec(), Vec::new(), cas);
+        assert_eq!(set(77), Ok(()));
+        assert_eq!(set(77), Err(Status::CasMismatch));
+        assert_eq!(set(1), Ok(()));
+        assert_eq!(set(0), Ok(()));
+        assert_eq!(data.get("vm", b"k").map(|value| value.cas), Some(3));
+        assert!(data.get("other", b"k").is_none());
+    }
+}

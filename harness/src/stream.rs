@@ -1,0 +1,228 @@
+//! One HTTP stream: the messages under way and how each filter stands to them.
+//!
+//! The names of the states are those of Envoy's filter manager, whose rules `filter_chain.rs` plays.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::abi::Direction;
+use crate::exchange::{Exchange, Outcome};
+use crate::headers::Headers;
+
+/// A stream and its filters.
+#[derive(Default)]
+pub(crate) struct Stream {
+    /// What the test sees of it.
+    pub(crate) exchange: Exchange,
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) request: Flow,
+    pub(crate) response: Flow,
+    /// `set_property` without the prefix `wasm.`.
+    pub(crate) filter_state: HashMap<Vec<u8>, Vec<u8>>,
+    pub(crate) started: Duration,
+    /// When the upstream had the whole request.
+    pub(crate) asked_at: Duration,
+    /// Bytes of the request's body that Envoy has read.
+    pub(crate) request_bytes: u64,
+    /// Whether the original request was a HEAD or a gRPC request: decides on local replies.
+    pub(crate) head: bool,
+    pub(crate) grpc: bool,
+    /// A local reply that waits for the callback to return.
+    pub(crate) prepared: Option<Reply>,
+    /// Whether response headers went downstream.
+    pub(crate) headers_sent: bool,
+    /// Whether the whole request is at the router.
+    pub(crate) upstream_asked: bool,
+    /// The response's code, once there is one.
+    pub(crate) response_code: Option<u32>,
+    /// Envoy's response flags, as bits.
+    pub(crate) flags: u64,
+    /// How long the upstream took.
+    pub(crate) latency: Option<Duration>,
+    /// Whether the stream is over: logged, done, deleted.
+    pub(crate) finished: bool,
+}
+
+impl Stream {
+    pub(crate) fn flow(&mut self, direction: Direction) -> &mut Flow {
+        match direction {
+            Direction::Request => &mut self.request,
+            Direction::Response => &mut self.response,
+        }
+    }
+
+    pub(crate) fn side(&mut self, filter: usize, direction: Direction) -> &mut Side {
+        self.filters[filter].side(direction)
+    }
+
+    /// The filter that is the `step`th in this direction.
+    pub(crate) fn at(&self, direction: Direction, step: usize) -> usize {
+        match direction {
+            Direction::Request => step,
+            Direction::Response => self.filters.len() - 1 - step,
+        }
+    }
+
+    /// The outcome as long as the stream is not over: who holds it?
+    pub(crate) fn waiting(&self, names: impl Fn(usize) -> String) -> Outcome {
+        let held = |direction, side: fn(&Filter) -> &Side| {
+            let filter = self
+                .filters
+                .iter()
+                .find(|filter| side(filter).iteration != Iteration::Continue)?;
+            Some(Outcome::Paused {
+                direction,
+                plugin: names(filter.plugin),
+            })
+        };
+        held(Direction::Response, |filter| &filter.response)
+            .or_else(|| held(Direction::Request, |filter| &filter.request))
+            .unwrap_or(Outcome::Running)
+    }
+}
+
+/// One direction of a stream.
+#[derive(Default)]
+pub(crate) struct Flow {
+    pub(crate) headers: Option<Headers>,
+    pub(crate) trailers: Option<Headers>,
+    /// The piece that the body callback being made works on.
+    pub(crate) chunk: Vec<u8>,
+    /// What filters hold back; one buffer for all, as in Envoy.
+    pub(crate) buffered: Option<Vec<u8>>,
+    /// Whether the last who held back asked for a watermark instead of a limit.
+    pub(crate) streaming: bool,
+    /// What the peer has sent and Envoy not read: pieces of a body, then the trailers.
+    pub(crate) unread: VecDeque<Vec<u8>>,
+    pub(crate) unread_trailers: Option<Headers>,
+    /// Whether the message has more than what was read.
+    pub(crate) reading: bool,
+    /// Whether the end of the message was seen.
+    pub(crate) observed_end: bool,
+    /// Whether a callback of this direction is being made.
+    pub(crate) in_callback: bool,
+    /// Whether a local reply ended this direction.
+    pub(crate) aborted: bool,
+}
+
+impl Flow {
+    /// Whether there is something to read, and a watermark does not forbid it.
+    pub(crate) fn can_read(&self, limit: usize) -> bool {
+        let full = self.streaming
+            && self
+                .buffered
+                .as_ref()
+                .is_some_and(|held| held.len() > limit);
+        self.reading && !self.aborted && !full
+    }
+}
+
+/// One filter of a stream.
+#[derive(Default)]
+pub(crate) struct Filter {
+    /// Which plugin of the host.
+    pub(crate) plugin: usize,
+    /// Which VM; none where the filter is skipped (`FAIL_OPEN`, or a failed start on this thread).
+    pub(crate) vm: Option<usize>,
+    pub(crate) context: u32,
+    pub(crate) root: u32,
+    /// Whether the guest knows the context.
+    pub(crate) created: bool,
+    /// Whether its VM failed under it and the reply was sent.
+    pub(crate) failure_replied: bool,
+    /// Whether its log callback is being made.
+    pub(crate) logging: bool,
+    pub(crate) request: Side,
+    pub(crate) response: Side,
+}
+
+impl Filter {
+    pub(crate) fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Request => &mut self.request,
+            Direction::Response => &mut self.response,
+        }
+    }
+}
+
+/// How a filter stands to one direction.
+#[derive(Default)]
+pub(crate) struct Side {
+    pub(crate) iteration: Iteration,
+    pub(crate) headers_continued: bool,
+    pub(crate) iterate_from_current: bool,
+    /// Whether the filter was told of the end of the message.
+    pub(crate) end_stream: bool,
+    /// Whether `continue_stream` was called in the callback being made.
+    pub(crate) continued_inside: bool,
+    pub(crate) in_callback: bool,
+    /// Which maps and bytes its host calls see.
+    pub(crate) headers_visible: bool,
+    pub(crate) trailers_visible: bool,
+    pub(crate) body: BodyView,
+    /// Whether its last body callback returned `StopIterationAndBuffer`.
+    pub(crate) buffering: bool,
+}
+
+impl Side {
+    pub(crate) fn stopped_all(&self) -> bool {
+        matches!(
+            self.iteration,
+            Iteration::StopAllBuffer | Iteration::StopAllWatermark
+        )
+    }
+
+    /// What `continue_stream` does to the pointers of a context.
+    pub(crate) fn hide(&mut self) {
+        self.headers_visible = false;
+        self.trailers_visible = false;
+        self.body = BodyView::None;
+        self.buffering = false;
+    }
+}
+
+/// Whether the messages run past a filter.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Iteration {
+    #[default]
+    Continue,
+    StopSingle,
+    StopAllBuffer,
+    StopAllWatermark,
+}
+
+/// Which bytes the body buffer of a filter shows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum BodyView {
+    #[default]
+    None,
+    Chunk,
+    Buffered,
+}
+
+/// A local reply to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u32,
+    pub(crate) body: Vec<u8>,
+    pub(crate) headers: Vec<crate::pairs::Pair>,
+    pub(crate) grpc_status: Option<u32>,
+    pub(crate) details: String,
+    /// Which plugin asked; none where Envoy did.
+    pub(crate) plugin: Option<usize>,
+}
+
+impl Reply {
+    /// A reply of Envoy's own.
+    pub(crate) fn own(status: u32, body: &str, details: impl Into<String>) -> Self {
+        let (body, details) = (body.as_bytes().to_vec(), details.into());
+        Self {
+            status,
+            body,
+            headers: Vec::new(),
+            grpc_status: None,
+            details,
+            plugin: None,
+        }
+    }
+}

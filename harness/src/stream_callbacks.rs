@@ -1,0 +1,317 @@
+//! The callbacks of a stream and what their results mean: `proxy_on_request_headers` and kin.
+
+use crate::abi::Direction;
+use crate::error::HostError;
+use crate::filter_chain::{Data, DataResult, HeadersResult, TrailersResult};
+use crate::plugin::FailurePolicy;
+use crate::proxy::{Called, Moved, Proxy};
+use crate::stream::{BodyView, Iteration, Reply};
+use crate::vm::Phase;
+
+/// What remains of a callback when failures are dealt with.
+enum Verdict {
+    /// It returned this; 0 where it is not exported.
+    Result(u32),
+    /// The VM has failed, and the plugin is set to let the stream pass.
+    Open,
+    /// The VM has failed, and the stream with it.
+    Closed,
+}
+
+impl Proxy {
+    pub(crate) fn headers_callback(
+        &mut self,
+        slot: usize,
+        filter: usize,
+        direction: Direction,
+        end: bool,
+    ) -> Result<HeadersResult, HostError> {
+        if direction == Direction::Request {
+            self.create_stream_context(slot, filter)?;
+        } else if self.is_deaf(slot, filter) {
+            return Ok(HeadersResult::Continue);
+        }
+        let stream = &mut self.world.streams[slot];
+        let count = stream
+            .flow(direction)
+            .headers
+            .as_ref()
+            .map_or(0, |headers| number(headers.len()));
+        stream.side(filter, direction).headers_visible = true;
+        let verdict = self.guarded(slot, filter, direction, |proxy, vm, context| {
+            let at = (Phase::Stream, context, Some(slot));
+            let arguments = (context, count, u32::from(end));
+            match direction {
+                Direction::Request => proxy.call(
+                    vm,
+                    at,
+                    "proxy_on_request_headers",
+                    |all| &all.request_headers,
+                    arguments,
+                ),
+                Direction::Response => proxy.call(
+                    vm,
+                    at,
+                    "proxy_on_response_headers",
+                    |all| &all.response_headers,
+                    arguments,
+                ),
+            }
+        })?;
+        let plugin = self.world.streams[slot].filters[filter].plugin;
+        let single = self.plugins[plugin].allow_on_headers_stop_iteration;
+        Ok(match verdict {
+            Verdict::Result(0 | 2) | Verdict::Open => {
+                self.world.streams[slot]
+                    .side(filter, direction)
+                    .headers_visible = false;
+                HeadersResult::Continue
+            }
+            Verdict::Result(1) if single => HeadersResult::Stop(Iteration::StopSingle),
+            Verdict::Result(3) => HeadersResult::Stop(Iteration::StopAllBuffer),
+            Verdict::Result(_) | Verdict::Closed => {
+                HeadersResult::Stop(Iteration::StopAllWatermark)
+            }
+        })
+    }
+
+    pub(crate) fn data_callback(
+        &mut self,
+        slot: usize,
+        filter: usize,
+        direction: Direction,
+        data: &mut Data,
+        end: bool,
+    ) -> Result<DataResult, HostError> {
+        if self.is_deaf(slot, filter) {
+            return Ok(DataResult::Continue);
+        }
+        if self.world.streams[slot].side(filter, direction).buffering {
+            let fresh = std::mem::replace(data, Data::Buffered);
+            self.hold(slot, direction, fresh)?;
+            if self.world.streams[slot].finished {
+                return Ok(DataResult::StopAndBuffer);
+            }
+        }
+        let flow = self.world.streams[slot].flow(direction);
+        let (view, size) = match data {
+            Data::Fresh(bytes) => (BodyView::Chunk, bytes.len()),
+            Data::Buffered => (
+                BodyView::Buffered,
+                flow.buffered.as_ref().map_or(0, Vec::len),
+            ),
+        };
+        self.world.streams[slot].side(filter, direction).body = view;
+        let verdict = self.guarded(slot, filter, direction, |proxy, vm, context| {
+            let at = (Phase::Stream, context, Some(slot));
+            let arguments = (context, number(size), u32::from(end));
+            if let Data::Fresh(bytes) = data {
+                proxy.world.streams[slot].flow(direction).chunk = std::mem::take(bytes);
+            }
+            let called = match direction {
+                Direction::Request => proxy.call(
+                    vm,
+                    at,
+                    "proxy_on_request_body",
+                    |all| &all.request_body,
+                    arguments,
+                ),
+                Direction::Response => proxy.call(
+                    vm,
+                    at,
+                    "proxy_on_response_body",
+                    |all| &all.response_body,
+                    arguments,
+                ),
+            };
+            // What follows may send other bytes this way.
+            if let Data::Fresh(bytes) = data {
+                *bytes = std::mem::take(&mut proxy.world.streams[slot].flow(direction).chunk);
+            }
+            called
+        })?;
+        let result = match verdict {
+            Verdict::Result(0) | Verdict::Open => DataResult::Continue,
+            Verdict::Result(1) => DataResult::StopAndBuffer,
+            Verdict::Result(2) => DataResult::StopAndWatermark,
+            Verdict::Result(_) | Verdict::Closed => DataResult::StopNoBuffer,
+        };
+        let side = self.world.streams[slot].side(filter, direction);
+        side.buffering = result == DataResult::StopAndBuffer;
+        side.body = if side.buffering {
+            BodyView::Buffered
+        } else {
+            BodyView::None
+        };
+        Ok(result)
+    }
+
+    pub(crate) fn trailers_callback(
+        &mut self,
+        slot: usize,
+        filter: usize,
+        direction: Direction,
+    ) -> Result<TrailersResult, HostError> {
+        if self.is_deaf(slot, filter) {
+            return Ok(TrailersResult::Continue);
+        }
+        let stream = &mut self.world.streams[slot];
+        let count = stream
+            .flow(direction)
+            .trailers
+            .as_ref()
+            .map_or(0, |trailers| number(trailers.len()));
+        stream.side(filter, direction).trailers_visible = true;
+        let verdict = self.guarded(slot, filter, direction, |proxy, vm, context| {
+            let at = (Phase::Stream, context, Some(slot));
+            match direction {
+                Direction::Request => proxy.call(
+                    vm,
+                    at,
+                    "proxy_on_request_trailers",
+                    |all| &all.request_trailers,
+                    (context, count),
+                ),
+                Direction::Response => proxy.call(
+                    vm,
+                    at,
+                    "proxy_on_response_trailers",
+                    |all| &all.response_trailers,
+                    (context, count),
+                ),
+            }
+        })?;
+        Ok(match verdict {
+            Verdict::Result(0) | Verdict::Open => {
+                self.world.streams[slot]
+                    .side(filter, direction)
+                    .trailers_visible = false;
+                TrailersResult::Continue
+            }
+            Verdict::Result(_) | Verdict::Closed => TrailersResult::Stop,
+        })
+    }
+
+    /// Tells the guest of the stream, once.
+    pub(crate) fn create_stream_context(&mut self, slot: usize, filter: usize) -> Moved {
+        let filter = &mut self.world.streams[slot].filters[filter];
+        let (Some(vm), false) = (filter.vm, filter.created) else {
+            return Ok(());
+        };
+        filter.created = true;
+        if self.vms[vm].failed {
+            return Ok(());
+        }
+        let (context, root) = (filter.context, filter.root);
+        let at = (Phase::ContextCreate, context, Some(slot));
+        self.call(
+            vm,
+            at,
+            "proxy_on_context_create",
+            |all| &all.context_create,
+            (context, root),
+        )?;
+        self.run_deferred(vm)
+    }
+
+    /// The end of a stream: log for every filter, then done and delete for each.
+    pub(crate) fn end_contexts(&mut self, slot: usize) -> Moved {
+        for filter in 0..self.world.streams[slot].filters.len() {
+            self.create_stream_context(slot, filter)?;
+            let Some((vm, context)) = self.sound(slot, filter) else {
+                continue;
+            };
+            self.world.streams[slot].filters[filter].logging = true;
+            let at = (Phase::Log, context, Some(slot));
+            self.call(vm, at, "proxy_on_log", |all| &all.log, (context,))?;
+            self.run_deferred(vm)?;
+            self.world.streams[slot].filters[filter].logging = false;
+        }
+        for filter in 0..self.world.streams[slot].filters.len() {
+            for direction in [Direction::Request, Direction::Response] {
+                self.world.streams[slot].side(filter, direction).hide();
+            }
+            if let Some((vm, context)) = self.sound(slot, filter) {
+                let at = (Phase::Done, context, Some(slot));
+                self.call(vm, at, "proxy_on_done", |all| &all.done, (context,))?;
+                self.run_deferred(vm)?;
+            }
+            if let Some((vm, context)) = self.sound(slot, filter) {
+                let at = (Phase::Delete, context, Some(slot));
+                self.call(vm, at, "proxy_on_delete", |all| &all.delete, (context,))?;
+                self.run_deferred(vm)?;
+            }
+            let filter = &self.world.streams[slot].filters[filter];
+            if let Some(vm) = filter.vm {
+                self.vms[vm].state().contexts.remove(&filter.context);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a callback unless the VM has failed, before or in it, and then does what was deferred.
+    fn guarded(
+        &mut self,
+        slot: usize,
+        filter: usize,
+        direction: Direction,
+        call: impl FnOnce(&mut Self, usize, u32) -> Result<Called<u32>, HostError>,
+    ) -> Result<Verdict, HostError> {
+        let at = &self.world.streams[slot].filters[filter];
+        let (Some(vm), context) = (at.vm, at.context) else {
+            return Ok(Verdict::Result(0));
+        };
+        if self.vms[vm].failed {
+            return self.fail(slot, filter);
+        }
+        self.world.streams[slot].side(filter, direction).in_callback = true;
+        let verdict = match call(self, vm, context)? {
+            Called::Missing => Verdict::Result(0),
+            Called::Returned(result) => Verdict::Result(result),
+            Called::Trapped(_) => self.fail(slot, filter)?,
+        };
+        self.run_deferred(vm)?;
+        let side = self.world.streams[slot].side(filter, direction);
+        side.in_callback = false;
+        let continued = std::mem::take(&mut side.continued_inside);
+        Ok(match verdict {
+            Verdict::Result(_) if continued => Verdict::Result(0),
+            verdict => verdict,
+        })
+    }
+
+    /// What a failed VM means for a stream.
+    fn fail(&mut self, slot: usize, filter: usize) -> Result<Verdict, HostError> {
+        let at = &mut self.world.streams[slot].filters[filter];
+        if self.plugins[at.plugin].policy == FailurePolicy::DeprecatedFailOpen {
+            return Ok(Verdict::Open);
+        }
+        if !std::mem::replace(&mut at.failure_replied, true) {
+            let mut reply = Reply::own(503, "", "wasm_fail_stream");
+            // UNAVAILABLE
+            reply.grpc_status = Some(14);
+            self.send_local_reply(slot, reply)?;
+        }
+        Ok(Verdict::Closed)
+    }
+
+    /// Whether a filter hears nothing of the response or of bodies: it was never reached, or its
+    /// failure ended the stream.
+    fn is_deaf(&self, slot: usize, filter: usize) -> bool {
+        let filter = &self.world.streams[slot].filters[filter];
+        !filter.created || filter.failure_replied
+    }
+
+    /// VM and context of a filter whose VM has not failed.
+    fn sound(&self, slot: usize, filter: usize) -> Option<(usize, u32)> {
+        let filter = &self.world.streams[slot].filters[filter];
+        filter
+            .vm
+            .filter(|vm| !self.vms[*vm].failed)
+            .map(|vm| (vm, filter.context))
+    }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

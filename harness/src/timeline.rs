@@ -1,0 +1,199 @@
+//! What happened, in order.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::abi::{LogLevel, Status};
+
+/// The events of a stream, or of a host outside of its streams, in the order in which they happened.
+///
+/// `Display` prints one event a line: a callback, the host calls that the guest made in it (set
+/// in) with arguments and answers, and what the host did about it. Bytes that are not printable
+/// ASCII are escaped.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    pub(crate) events: Vec<Event>,
+}
+
+impl Timeline {
+    /// The events.
+    pub fn events(&self) -> impl ExactSizeIterator<Item = &Event> {
+        self.events.iter()
+    }
+
+    /// The names of the callbacks that were entered, in order, each after the plugin's name and a
+    /// colon: `auth-scrub:proxy_on_request_headers`.
+    #[must_use]
+    pub fn callbacks(&self) -> Vec<String> {
+        let callback = |event: &Event| match event {
+            Event::Callback { plugin, name, .. } => Some(format!("{plugin}:{name}")),
+            _ => None,
+        };
+        self.events.iter().filter_map(callback).collect()
+    }
+
+    pub(crate) fn note(&mut self, text: impl Into<Cow<'static, str>>) {
+        self.events.push(Event::Note(text.into()));
+    }
+}
+
+impl fmt::Display for Timeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.events.is_empty() {
+            return writeln!(f, "  (nothing happened)");
+        }
+        self.events
+            .iter()
+            .try_for_each(|event| writeln!(f, "  {event}"))
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The host entered the guest.
+    Callback {
+        /// The plugin's name.
+        plugin: Arc<str>,
+        /// The export.
+        name: &'static str,
+        /// The context id and what follows it.
+        arguments: Vec<u32>,
+    },
+    /// The guest called the host, in the callback before.
+    HostCall(HostCall),
+    /// A callback came back.
+    Returned {
+        /// The export.
+        name: &'static str,
+        /// What it returned.
+        result: u32,
+    },
+    /// What the host did, in words.
+    Note(Cow<'static, str>),
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Callback {
+                plugin,
+                name,
+                arguments,
+            } => {
+                write!(f, "{plugin}: {name}(")?;
+                separated(f, arguments.iter(), |f, argument| write!(f, "{argument}"))?;
+                f.write_str(")")
+            }
+            Self::HostCall(call) => write!(f, "    {call}"),
+            Self::Returned { name, result } => write!(f, "  {name} returned {result}"),
+            Self::Note(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A call of the guest to its host.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HostCall {
+    /// The import, such as `proxy_get_header_map_value`.
+    pub name: &'static str,
+    /// The arguments that carry meaning; pointers and lengths are replaced by what they lead to.
+    pub arguments: Vec<Argument>,
+    /// What the guest was answered. A call that ended in a trap has none.
+    pub status: Option<Status>,
+    /// What was handed out through the guest's allocator.
+    pub returned: Option<Argument>,
+}
+
+impl HostCall {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            arguments: Vec::new(),
+            status: None,
+            returned: None,
+        }
+    }
+}
+
+impl fmt::Display for HostCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.name)?;
+        separated(f, self.arguments.iter(), |f, argument| {
+            write!(f, "{argument}")
+        })?;
+        f.write_str(") = ")?;
+        match self.status {
+            Some(status) => write!(f, "{status}")?,
+            None => f.write_str("trap")?,
+        }
+        match &self.returned {
+            Some(returned) => write!(f, " {returned}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An argument or a result of a host call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Argument {
+    /// A number.
+    Number(i64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A list of names and values.
+    Pairs(Vec<(Vec<u8>, Vec<u8>)>),
+}
+
+impl fmt::Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Bytes(bytes) => write!(f, "\"{}\"", bytes.escape_ascii()),
+            Self::Pairs(pairs) => {
+                f.write_str("[")?;
+                separated(f, pairs.iter(), |f, (name, value)| {
+                    write!(f, "\"{}: {}\"", name.escape_ascii(), value.escape_ascii())
+                })?;
+                f.write_str("]")
+            }
+        }
+    }
+}
+
+/// A line that a guest, or Envoy's Wasm code, logged.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LogLine {
+    /// How grave it is.
+    pub level: LogLevel,
+    /// The message, without what Envoy puts before it. Bytes that are no UTF-8 are replaced.
+    pub message: String,
+    /// What Envoy puts before the message of a guest: `wasm log name root_id vm_id: `. Empty where
+    /// Envoy itself speaks.
+    pub prefix: String,
+}
+
+impl fmt::Display for LogLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {}{}", self.level, self.prefix, self.message)
+    }
+}
+
+fn separated<T>(
+    f: &mut fmt::Formatter<'_>,
+    items: impl Iterator<Item = T>,
+    write: impl Fn(&mut fmt::Formatter<'_>, T) -> fmt::Result,
+) -> fmt::Result {
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            f.write_str(", ")?;
+        }
+        write(f, item)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,344 @@
+//! A VM: one wasm instance, its contexts and what they are doing.
+
+mod callbacks;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{InstancePre, Memory, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc};
+
+pub(crate) use self::callbacks::{Arguments, Callbacks, Results};
+use crate::abi::Direction;
+use crate::engine::MEMORY_LIMIT;
+use crate::metrics::Ids;
+use crate::stream::Reply;
+use crate::timeline::Event;
+use crate::world::World;
+
+/// One copy of a module, as a thread of Envoy has it.
+pub(crate) struct Vm {
+    store: Store<VmState>,
+    pub(crate) callbacks: Callbacks,
+    /// Whether a trap ended it.
+    pub(crate) failed: bool,
+}
+
+/// Who is called, and for what.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) phase: Phase,
+    pub(crate) context: u32,
+    /// The stream on whose account the call goes.
+    pub(crate) slot: Option<usize>,
+    pub(crate) fuel_limit: u64,
+}
+
+/// How a call ended that did not return.
+pub(crate) enum Failure {
+    /// As V8 would say it.
+    Trap(String),
+    OutOfFuel,
+}
+
+impl Vm {
+    /// Starts an instance. The wasm start function, if there is one, runs in here.
+    pub(crate) fn start(
+        linked: &InstancePre<VmState>,
+        state: VmState,
+        world: &mut Box<World>,
+        entry: Entry,
+    ) -> (Self, Result<(), Failure>) {
+        let mut store = Store::new(linked.module().engine(), state);
+        store.limiter(|state| &mut state.limits);
+        let mut vm = Self {
+            store,
+            callbacks: Callbacks::default(),
+            failed: false,
+        };
+        let instance = vm.lend(world, entry, |store| linked.instantiate(store));
+        let started = instance.map(|instance| {
+            vm.callbacks = Callbacks::of(&instance, &mut vm.store);
+            let memory = callbacks::memory(&instance, &mut vm.store);
+            let state = vm.store.data_mut();
+            state.memory = memory;
+            state.allocator.clone_from(&vm.callbacks.allocator);
+        });
+        vm.failed = started.is_err();
+        (vm, started)
+    }
+
+    pub(crate) fn state(&mut self) -> &mut VmState {
+        self.store.data_mut()
+    }
+
+    /// The plugin whose context this is; during `_initialize` the one that made the VM start.
+    pub(crate) fn plugin_of(&self, context: u32) -> usize {
+        let state = self.store.data();
+        state
+            .contexts
+            .get(&context)
+            .map_or(state.first_plugin, |context| context.plugin)
+    }
+
+    /// Calls an export of the guest and records it.
+    pub(crate) fn call<P: Arguments, R: Results>(
+        &mut self,
+        world: &mut Box<World>,
+        entry: Entry,
+        name: &'static str,
+        function: &TypedFunc<P, R>,
+        arguments: P,
+    ) -> Result<R, Failure> {
+        let plugin = self.store.data().plugins[self.plugin_of(entry.context)]
+            .name
+            .clone();
+        let event = Event::Callback {
+            plugin,
+            name,
+            arguments: arguments.list(),
+        };
+        world.timeline(entry.slot).events.push(event);
+        if let Some(slot) = entry.slot {
+            world.streams[slot].exchange.crossings += 1;
+        }
+        let result = self.lend(world, entry, |store| function.call(store, arguments));
+        match &result {
+            Ok(result) => {
+                if let Some(result) = result.shown() {
+                    world
+                        .timeline(entry.slot)
+                        .events
+                        .push(Event::Returned { name, result });
+                }
+            }
+            Err(_) => self.failed = true,
+        }
+        result
+    }
+
+    /// Lends the world to the store and runs guest code with a full tank.
+    fn lend<T>(
+        &mut self,
+        world: &mut Box<World>,
+        entry: Entry,
+        run: impl FnOnce(&mut Store<VmState>) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
+        let state = self.store.data_mut();
+        std::mem::swap(&mut state.world, world);
+        state.phase = entry.phase;
+        state.current = entry.context;
+        state.effective = entry.context;
+        state.slot = entry.slot;
+        state.in_allocator = false;
+        let result = self
+            .store
+            .set_fuel(entry.fuel_limit)
+            .and_then(|()| run(&mut self.store));
+        let burnt = entry.fuel_limit - self.store.get_fuel().unwrap_or(0);
+        std::mem::swap(&mut self.store.data_mut().world, world);
+        if let Some(slot) = entry.slot {
+            world.streams[slot].exchange.fuel += burnt;
+        }
+        result.map_err(|error| Failure::from(&error))
+    }
+}
+
+impl From<&wasmtime::Error> for Failure {
+    fn from(error: &wasmtime::Error) -> Self {
+        let Some(trap) = error.downcast_ref::<Trap>() else {
+            return Self::Trap(format!("Uncaught RuntimeError: {}", error.root_cause()));
+        };
+        let text = match trap {
+            Trap::OutOfFuel => return Self::OutOfFuel,
+            Trap::StackOverflow => "RangeError: Maximum call stack size exceeded",
+            Trap::UnreachableCodeReached => "RuntimeError: unreachable",
+            Trap::MemoryOutOfBounds | Trap::HeapMisaligned => {
+                "RuntimeError: memory access out of bounds"
+            }
+            Trap::TableOutOfBounds => "RuntimeError: table index is out of bounds",
+            Trap::IndirectCallToNull | Trap::BadSignature => {
+                "RuntimeError: null function or function signature mismatch"
+            }
+            Trap::IntegerOverflow => "RuntimeError: divide result unrepresentable",
+            Trap::IntegerDivisionByZero => "RuntimeError: divide by zero",
+            Trap::BadConversionToInteger => "RuntimeError: float unrepresentable in integer range",
+            other => return Self::Trap(format!("Uncaught RuntimeError: {other}")),
+        };
+        Self::Trap(format!("Uncaught {text}"))
+    }
+}
+
+/// What the host knows of a VM while guest code runs.
+pub(crate) struct VmState {
+    /// The host's world during a call, an empty one otherwise.
+    pub(crate) world: Box<World>,
+    limits: StoreLimits,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) allocator: Option<TypedFunc<u32, u32>>,
+    /// All plugins of the host.
+    pub(crate) plugins: Arc<[PluginInfo]>,
+    /// The plugin that made this VM start.
+    pub(crate) first_plugin: usize,
+    pub(crate) contexts: HashMap<u32, Context>,
+    pub(crate) roots: HashMap<u32, Root>,
+    last_context: u32,
+    pub(crate) phase: Phase,
+    /// The context that the callback names, and the one that host calls act on.
+    pub(crate) current: u32,
+    pub(crate) effective: u32,
+    pub(crate) slot: Option<usize>,
+    pub(crate) in_allocator: bool,
+    /// What waits for the callback to return.
+    pub(crate) deferred: VecDeque<Deferred>,
+    pub(crate) metric_ids: Ids,
+}
+
+impl VmState {
+    pub(crate) fn new(plugins: Arc<[PluginInfo]>, first_plugin: usize) -> Self {
+        Self {
+            world: Box::default(),
+            limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
+            memory: None,
+            allocator: None,
+            plugins,
+            first_plugin,
+            contexts: HashMap::new(),
+            roots: HashMap::new(),
+            last_context: 0,
+            phase: Phase::Initialize,
+            current: 0,
+            effective: 0,
+            slot: None,
+            in_allocator: false,
+            deferred: VecDeque::new(),
+            metric_ids: Ids::default(),
+        }
+    }
+
+    /// Numbers a root context: roots and streams of a VM share one count, from 1.
+    pub(crate) fn add_root(&mut self, plugin: usize) -> u32 {
+        self.last_context += 1;
+        let id = self.last_context;
+        self.contexts.insert(
+            id,
+            Context {
+                root: id,
+                plugin,
+                stream: None,
+            },
+        );
+        self.roots.insert(id, Root::default());
+        id
+    }
+
+    /// Numbers a stream context.
+    pub(crate) fn add_stream(
+        &mut self,
+        root: u32,
+        plugin: usize,
+        slot: usize,
+        filter: usize,
+    ) -> u32 {
+        self.last_context += 1;
+        let stream = Some(Place { slot, filter });
+        self.contexts.insert(
+            self.last_context,
+            Context {
+                root,
+                plugin,
+                stream,
+            },
+        );
+        self.last_context
+    }
+
+    /// The context that a host call acts on. None during `_initialize`.
+    pub(crate) fn context(&self) -> Option<&Context> {
+        self.contexts.get(&self.effective)
+    }
+
+    /// The stream that a host call acts on.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.context()?.stream
+    }
+
+    pub(crate) fn count_crossing(&mut self) {
+        if let Some(slot) = self.slot {
+            self.world.streams[slot].exchange.crossings += 1;
+        }
+    }
+}
+
+/// What is told of a plugin.
+#[derive(Debug)]
+pub(crate) struct PluginInfo {
+    pub(crate) name: Arc<str>,
+    pub(crate) root_id: String,
+    pub(crate) vm_id: String,
+    pub(crate) configuration: Vec<u8>,
+    pub(crate) vm_configuration: Vec<u8>,
+}
+
+/// A context that the guest may name.
+pub(crate) struct Context {
+    pub(crate) root: u32,
+    pub(crate) plugin: usize,
+    pub(crate) stream: Option<Place>,
+}
+
+/// Where a stream context stands: the stream's slot and the filter in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) slot: usize,
+    pub(crate) filter: usize,
+}
+
+/// A configured plugin in a VM.
+#[derive(Default)]
+pub(crate) struct Root {
+    pub(crate) tick: Option<Tick>,
+    pub(crate) end: RootEnd,
+}
+
+/// A timer of a root context.
+#[derive(Clone, Copy)]
+pub(crate) struct Tick {
+    pub(crate) period: Duration,
+    pub(crate) due: Duration,
+}
+
+/// How far a root context has come in ending.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum RootEnd {
+    #[default]
+    Alive,
+    /// `proxy_on_done` returned false: it ends when the guest calls `proxy_done`.
+    Pending,
+    /// `proxy_done` was called: it is deleted after the callback.
+    Done,
+}
+
+/// What the VM is called for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Phase {
+    /// `_initialize` and kin, where hardly any host call is allowed.
+    Initialize,
+    ContextCreate,
+    VmStart,
+    Configure,
+    Tick,
+    Stream,
+    Log,
+    Done,
+    Delete,
+}
+
+/// What a host call asked for and the host does when the callback has returned.
+pub(crate) enum Deferred {
+    Continue(Place, Direction),
+    Close(Place, Direction),
+    LocalReply(Place, Reply),
+    /// `proxy_done` of this root.
+    EndRoot(u32),
+}

@@ -1,0 +1,100 @@
+//! What all VMs of a host share: time, streams, logs, metrics, shared data.
+
+use crate::abi::LogLevel;
+use crate::clock::Clock;
+use crate::error::HostError;
+use crate::exchange::{Exchange, StreamId};
+use crate::metrics::Metrics;
+use crate::shared_data::SharedData;
+use crate::stream::Stream;
+use crate::timeline::{LogLine, Timeline};
+
+/// The state of a host that its VMs see. It is lent to a VM for the time of a call, so that no lock
+/// and no cell is needed.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) clock: Clock,
+    pub(crate) streams: Vec<Stream>,
+    free: Vec<usize>,
+    opened: u64,
+    pub(crate) timeline: Timeline,
+    pub(crate) log: Vec<LogLine>,
+    /// The level that `proxy_get_log_level` tells.
+    pub(crate) log_level: Option<LogLevel>,
+    pub(crate) metrics: Metrics,
+    pub(crate) shared_data: SharedData,
+    pub(crate) buffer_limit: usize,
+    /// Why the run has to end, set by a host call.
+    pub(crate) fatal: Option<HostError>,
+}
+
+impl World {
+    pub(crate) fn new(log_level: LogLevel, buffer_limit: usize) -> Self {
+        Self {
+            log_level: Some(log_level),
+            buffer_limit,
+            ..Self::default()
+        }
+    }
+
+    /// Makes room for a stream and numbers it.
+    pub(crate) fn open(&mut self, mut stream: Stream) -> usize {
+        self.opened += 1;
+        stream.exchange.id = StreamId(self.opened);
+        match self.free.pop() {
+            Some(slot) => {
+                self.streams[slot] = stream;
+                slot
+            }
+            None => {
+                self.streams.push(stream);
+                self.streams.len() - 1
+            }
+        }
+    }
+
+    /// The number that the next stream gets.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.opened + 1
+    }
+
+    /// Takes a stream that has ended.
+    pub(crate) fn close(&mut self, slot: usize) -> Exchange {
+        self.free.push(slot);
+        std::mem::take(&mut self.streams[slot]).exchange
+    }
+
+    pub(crate) fn find(&self, id: StreamId) -> Option<usize> {
+        self.streams
+            .iter()
+            .position(|stream| stream.exchange.id == id)
+    }
+
+    /// The timeline of a stream, or the host's own.
+    pub(crate) fn timeline(&mut self, slot: Option<usize>) -> &mut Timeline {
+        match slot {
+            Some(slot) => &mut self.streams[slot].exchange.timeline,
+            None => &mut self.timeline,
+        }
+    }
+
+    /// Logs a line, for the host and for the stream in whose callback it came.
+    pub(crate) fn log(&mut self, slot: Option<usize>, line: LogLine) {
+        if let Some(slot) = slot {
+            self.streams[slot].exchange.log.push(line.clone());
+        }
+        self.log.push(line);
+    }
+
+    /// Logs a line of Envoy's own.
+    pub(crate) fn log_own(&mut self, slot: Option<usize>, level: LogLevel, message: String) {
+        self.log(
+            slot,
+            LogLine {
+                level,
+                message,
+                prefix: String::new(),
+            },
+        );
+    }
+}

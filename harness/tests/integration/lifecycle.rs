@@ -1,0 +1,206 @@
+use std::time::Duration;
+
+use attache_harness::{Host, HostError, Request};
+
+use crate::guest::{guest, said, trace, transparent};
+
+type Tested = Result<(), HostError>;
+
+#[test]
+fn a_plugin_starts_in_the_canary_the_main_thread_and_each_worker() -> Tested {
+    let guest = guest()
+        .on("_initialize", "(call $text s(initialize))")
+        .on(
+            "context_create",
+            "(call $text s(create)) (call $say (local.get $ctx))",
+        )
+        .on("vm_start", "(call $text s(vm_start)) i32.const 1")
+        .on("configure", "(call $text s(configure)) i32.const 1");
+    let host = Host::builder()
+        .plugin(guest.plugin("guest"))
+        .workers(2)
+        .start()?;
+    let once = ["initialize", "create", "1", "vm_start", "configure"];
+    assert_eq!(said(host.log()), [once; 4].concat());
+    Ok(())
+}
+
+#[test]
+fn a_stream_lives_in_the_documented_order() -> Tested {
+    let exchange = transparent().host().send(Request::post("/").body("x"))?;
+    assert_eq!(
+        trace(&exchange).replace("guest:", ""),
+        "create rqh rqb rqb rsh log done delete",
+        "the body comes in one piece, its end in another"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_end_of_a_message_is_told_with_the_last_piece() -> Tested {
+    let mut host = transparent().host();
+    host.upstream(|_| {
+        attache_harness::Response::ok()
+            .chunk("a")
+            .chunk("bc")
+            .trailer("t", "1")
+    });
+    let exchange = host.send(Request::get("/"))?;
+    let shown = exchange.timeline().to_string();
+    let calls: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.contains(": proxy_on_re"))
+        .map(str::trim)
+        .collect();
+    assert_eq!(
+        calls,
+        [
+            "guest: proxy_on_request_headers(2, 6, 1)",
+            "guest: proxy_on_response_headers(2, 2, 0)",
+            "guest: proxy_on_response_body(2, 1, 0)",
+            "guest: proxy_on_response_body(2, 2, 0)",
+            "guest: proxy_on_response_trailers(2, 1)",
+        ]
+    );
+    Ok(())
+}
+
+#[test]
+fn contexts_are_numbered_from_one_and_streams_go_on_after_the_roots() -> Tested {
+    let guest = guest().on(
+        "context_create",
+        "(call $say (local.get $ctx)) (call $say (local.get $n))",
+    );
+    let mut host = guest.host();
+    assert_eq!(said(host.send(Request::get("/"))?.log()), ["2", "1"]);
+    assert_eq!(said(host.send(Request::get("/"))?.log()), ["3", "1"]);
+    Ok(())
+}
+
+#[test]
+fn ticks_fire_on_the_main_thread_and_the_worker_when_the_clock_moves() -> Tested {
+    let guest = guest()
+        .on("configure", "(call $set_tick_period_milliseconds (i32.const 100)) drop i32.const 1")
+        .on(
+            "tick",
+            "(drop (call $get_current_time_nanoseconds (i32.const 24)))
+             (call $say (i32.wrap_i64 (i64.rem_u (i64.div_u (i64.load (i32.const 24)) (i64.const 1000000)) (i64.const 1000))))",
+        );
+    let mut host = guest.host();
+    host.advance(Duration::from_millis(99))?;
+    assert!(host.log().is_empty());
+    host.advance(Duration::from_millis(151))?;
+    assert_eq!(said(host.log()), ["100", "100", "200", "200"]);
+    Ok(())
+}
+
+#[test]
+fn a_tick_period_of_zero_stops_the_timer() -> Tested {
+    let guest = guest()
+        .on(
+            "configure",
+            "(call $set_tick_period_milliseconds (i32.const 10)) drop i32.const 1",
+        )
+        .on(
+            "tick",
+            "(call $text s(tick)) (drop (call $set_tick_period_milliseconds (i32.const 0)))",
+        );
+    let mut host = guest.host();
+    host.advance(Duration::from_secs(1))?;
+    assert_eq!(said(host.log()), ["tick", "tick"], "one on each thread");
+    Ok(())
+}
+
+#[test]
+fn at_shutdown_roots_are_done_and_deleted_unless_they_ask_for_time() -> Tested {
+    let ends = guest()
+        .on("done", "(call $text s(done)) i32.const 1")
+        .on("delete", "(call $text s(delete))");
+    let mut host = ends.host();
+    host.shut_down()?;
+    assert_eq!(said(host.log()), ["done", "delete", "done", "delete"]);
+
+    let waits = guest()
+        .on("configure", "(call $say (call $done)) i32.const 1")
+        .on(
+            "done",
+            "(drop (call $set_tick_period_milliseconds (i32.const 10))) i32.const 0",
+        )
+        .on("tick", "(call $say (call $done)) (call $say (call $done))")
+        .on("delete", "(call $text s(delete))");
+    let mut host = waits.host();
+    host.shut_down()?;
+    assert_eq!(
+        said(host.log()),
+        ["1", "1", "1"],
+        "nothing was pending in configure"
+    );
+    host.advance(Duration::from_millis(20))?;
+    assert_eq!(
+        said(host.log())[3..],
+        ["0", "1", "delete", "0", "1", "delete"]
+    );
+    Ok(())
+}
+
+#[test]
+fn in_initialize_only_logging_is_allowed() {
+    let guest = guest().on("_initialize", "(drop (call $get_log_level (i32.const 24)))");
+    let error = Host::with(guest.plugin("guest")).expect_err("a restricted call");
+    let source = std::error::Error::source(&error)
+        .expect("a cause")
+        .to_string();
+    assert!(
+        source.contains("`_initialize` failed: Uncaught RuntimeError: restricted_callback"),
+        "{source}"
+    );
+}
+
+#[test]
+fn a_worker_that_refuses_what_the_canary_took_serves_without_the_filter() -> Tested {
+    // The third root to be configured, that of the worker, sees the count 2.
+    let guest = guest()
+        .on(
+            "configure",
+            "(drop (call $define_metric (i32.const 0) s(starts) (i32.const 24)))
+             (drop (call $get_metric (i32.load (i32.const 24)) (i32.const 32)))
+             (drop (call $increment_metric (i32.load (i32.const 24)) (i64.const 1)))
+             (i64.lt_u (i64.load (i32.const 32)) (i64.const 2))",
+        )
+        .on("delete", "(call $text s(delete))")
+        .on("request_headers", "unreachable");
+    let mut host = guest.host();
+    let log = said(host.log()).join("\n");
+    assert!(
+        log.contains("delete\nFailed to configure thread-local Wasm plugin"),
+        "{log}"
+    );
+    assert_eq!(host.send(Request::get("/"))?.response().status(), 200);
+    Ok(())
+}
+
+#[test]
+fn an_unknown_context_cannot_be_effective_and_zero_goes_back() -> Tested {
+    let guest = guest().on(
+        "request_headers",
+        "(call $say (call $set_effective_context (i32.const 99)))
+         (call $say (call $set_effective_context (i32.const 1)))
+         (call $tell (call $get_header_map_value (i32.const 0) s(:path) ret))
+         (call $say (call $set_effective_context (i32.const 0)))
+         (call $tell (call $get_header_map_value (i32.const 0) s(:path) ret)) i32.const 0",
+    );
+    let exchange = guest.host().send(Request::get("/"))?;
+    assert_eq!(said(exchange.log()), ["2", "0", "2", "-", "0", "0", "/"]);
+    let prefixes: Vec<&str> = exchange
+        .log()
+        .iter()
+        .map(|line| line.prefix.as_str())
+        .collect();
+    let (own, root) = ("wasm log guest guest: ", "wasm log guest: ");
+    assert_eq!(
+        prefixes,
+        [own, root, root, root, own, own, own],
+        "the prefix follows the context"
+    );
+    Ok(())
+}

@@ -1,0 +1,194 @@
+use attache_harness::{Host, HostError, Outcome, Request, Response};
+
+use crate::chains::chain;
+use crate::guest::{guest, said, trace, transparent};
+
+type Tested = Result<(), HostError>;
+
+#[test]
+fn an_endless_loop_ends_in_an_error_that_names_the_callback() -> Tested {
+    let guest = guest().on(
+        "request_headers",
+        "(loop $for_ever (br $for_ever)) unreachable",
+    );
+    let mut host = Host::builder()
+        .plugin(guest.plugin("spins"))
+        .fuel_limit(1_000_000)
+        .start()?;
+    let error = host
+        .send(Request::get("/"))
+        .expect_err("Envoy's worker would be blocked")
+        .to_string();
+    assert!(
+        error
+            .starts_with("`proxy_on_request_headers` of plugin `spins` did not end within 1000000"),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[test]
+fn fuel_is_the_same_for_the_same_request() -> Tested {
+    let guest = guest().on("request_headers", "(call $text s(hello)) i32.const 0");
+    let mut host = guest.host();
+    let first = host.send(Request::get("/"))?;
+    let second = guest.host().send(Request::get("/other").header("a", "b"))?;
+    assert!(first.fuel() > 0);
+    assert_eq!(first.fuel(), second.fuel());
+    assert_eq!(guest.host().send(Request::get("/"))?.fuel(), first.fuel());
+    Ok(())
+}
+
+#[test]
+fn a_guest_that_exports_nothing_costs_nothing() -> Tested {
+    let exchange = guest().host().send(Request::post("/").body("x"))?;
+    assert_eq!(
+        (
+            exchange.fuel(),
+            exchange.crossings(),
+            exchange.host_calls().len()
+        ),
+        (0, 0, 0)
+    );
+    Ok(())
+}
+
+#[test]
+fn crossings_count_callbacks_and_the_allocator() -> Tested {
+    let guest = guest().on(
+        "request_headers",
+        "(drop (call $get_header_map_pairs (i32.const 0) ret)) i32.const 0",
+    );
+    let exchange = guest.host().send(Request::get("/"))?;
+    assert_eq!((exchange.crossings(), exchange.host_calls().len()), (2, 1));
+    Ok(())
+}
+
+#[test]
+fn a_request_held_over_the_buffer_limit_is_a_413_through_the_filters() -> Tested {
+    let holds = guest()
+        .on("request_body", "(call $say (local.get $n)) i32.const 1")
+        .on("response_headers", "i32.const 0");
+    let mut host = Host::builder()
+        .plugin(holds.plugin("guest"))
+        .buffer_limit(2000)
+        .start()?;
+    let exchange = host.send(
+        Request::post("/")
+            .chunk([b'x'; 1500])
+            .chunk([b'y'; 1500])
+            .chunk("rest"),
+    )?;
+    assert_eq!(
+        said(exchange.log()),
+        ["1500", "3000"],
+        "the callback that crosses the limit is made"
+    );
+    assert_eq!(
+        (exchange.response().status(), exchange.details()),
+        (413, Some("request_payload_too_large"))
+    );
+    assert_eq!(
+        exchange.response().headers().get("connection"),
+        Some(&b"close"[..])
+    );
+    assert!(
+        trace(&exchange).ends_with("guest:rsh"),
+        "{}",
+        trace(&exchange)
+    );
+    Ok(())
+}
+
+#[test]
+fn a_request_over_a_watermark_waits_unread() -> Tested {
+    let holds = guest().on("request_body", "(call $say (local.get $n)) i32.const 2");
+    let mut host = Host::builder()
+        .plugin(holds.plugin("guest"))
+        .buffer_limit(2000)
+        .start()?;
+    let exchange = host.send(Request::post("/").chunk([b'x'; 3000]).chunk("unread"))?;
+    assert_eq!(said(exchange.log()), ["3000"]);
+    assert!(matches!(exchange.outcome(), Outcome::Paused { .. }));
+    Ok(())
+}
+
+#[test]
+fn a_response_held_over_the_buffer_limit_is_cut() -> Tested {
+    let holds = guest().on("response_body", "i32.const 1");
+    let mut host = Host::builder()
+        .plugin(holds.plugin("guest"))
+        .buffer_limit(2000)
+        .start()?;
+    host.upstream(|_| Response::ok().body([b'x'; 3000]));
+    let exchange = host.send(Request::get("/"))?;
+    assert_eq!(
+        (exchange.response().status(), exchange.outcome()),
+        (200, &Outcome::Reset)
+    );
+    assert_eq!(exchange.details(), Some("response_payload_too_large"));
+    Ok(())
+}
+
+#[test]
+fn a_response_held_over_the_limit_with_its_headers_is_a_500() -> Tested {
+    let holds = guest()
+        .on("response_headers", "i32.const 1")
+        .on("response_body", "i32.const 1");
+    let plugin = holds.plugin("guest").allow_on_headers_stop_iteration();
+    let mut host = Host::builder().plugin(plugin).buffer_limit(2000).start()?;
+    host.upstream(|_| Response::ok().body([b'x'; 3000]));
+    let exchange = host.send(Request::get("/"))?;
+    assert_eq!(
+        (exchange.response().status(), exchange.response().body()),
+        (500, b"Internal Server Error".to_vec())
+    );
+    Ok(())
+}
+
+#[test]
+fn ten_thousand_streams_leave_nothing_behind() -> Tested {
+    let each = transparent();
+    let mut host = chain(&each, &each, &each);
+    for _ in 0..10_000 {
+        assert_eq!(host.send(Request::get("/"))?.crossings(), 18);
+    }
+    Ok(())
+}
+
+#[test]
+fn hosts_run_side_by_side() {
+    let guest = guest().on(
+        "configure",
+        "(drop (call $define_metric (i32.const 0) s(n) (i32.const 24)))
+        (drop (call $increment_metric (i32.load (i32.const 24)) (i64.const 1))) i32.const 1",
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut host = guest.host();
+                for _ in 0..50 {
+                    assert_eq!(
+                        host.send(Request::get("/"))
+                            .expect("it lives")
+                            .response()
+                            .status(),
+                        200
+                    );
+                }
+                assert_eq!(host.counter("n"), Some(3));
+            });
+        }
+    });
+}
+
+#[test]
+fn a_host_can_move_to_another_thread() -> Tested {
+    let mut host = guest().host();
+    let status = std::thread::spawn(move || {
+        host.send(Request::get("/"))
+            .map(|got| got.response().status())
+    });
+    assert_eq!(status.join().expect("the thread lives")?, 200);
+    Ok(())
+}

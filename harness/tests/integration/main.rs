@@ -1,0 +1,22 @@
+//! The harness against guests written for the purpose.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy knows tests, and not what tests call"
+)]
+
+mod buffers;
+mod chains;
+mod failures;
+mod guest;
+mod header_maps;
+mod lifecycle;
+mod limits;
+mod loading;
+mod local_replies;
+mod observing;
+mod pausing;
+mod properties;
+mod shared_state;

@@ -1,0 +1,16 @@
+//! Cases on the harness, and the same cases on a real Envoy.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod auth_scrub;
+mod both;
+mod compose;
+mod envoy_configs;
+mod istio;
+mod repeated_headers;
+mod sdk_answers;
+mod sdk_waits;

@@ -1,0 +1,130 @@
+//! What is held while a filter waits: without and with `allow_on_headers_stop_iteration`, and with
+//! body and trailers on their way.
+
+use attache_suite::{Answer, Case, Ended, Filter, Request, Seen};
+
+use crate::both::{Play, module, plays};
+
+plays! {
+    a_waiting_request_goes_on_when_another_stream_says_so => opened(false);
+    a_waiting_request_goes_on_when_another_stream_says_so_with_headers_stopped => opened(true);
+    a_waiting_request_is_denied_before_the_upstream_sees_it => denied(false);
+    a_waiting_request_is_denied_before_the_upstream_sees_it_with_headers_stopped => denied(true);
+    a_request_that_nobody_releases_stays_held => held(false);
+    a_request_that_nobody_releases_stays_held_with_headers_stopped => held(true);
+    a_waiting_response_goes_on_when_another_stream_says_so => response_opened(false);
+    a_waiting_response_goes_on_when_another_stream_says_so_with_headers_stopped => response_opened(true);
+    a_waiting_response_is_replaced_when_it_is_denied => response_denied(false);
+    a_waiting_response_is_replaced_when_it_is_denied_with_headers_stopped => response_denied(true);
+    a_failure_after_the_wait_meets_the_failure_mode => failed();
+}
+
+fn gate(headers_stopped: bool) -> Filter {
+    let gate = Filter::new("gate", module("gate")).configured("{}");
+    if headers_stopped {
+        gate.allow_on_headers_stop_iteration()
+    } else {
+        gate
+    }
+}
+
+/// One request each: headers only, with a body, with a body and trailers.
+fn three(case: Case, path: &str) -> Case {
+    case.request(Request::get(path))
+        .request(Request::post(path).chunk("some ").chunk("body"))
+        .request(
+            Request::post(path)
+                .header("te", "trailers")
+                .chunk("a body")
+                .trailer("x-sum", "6"),
+        )
+}
+
+fn status(seen: &Seen, number: usize) -> String {
+    match &seen.streams[number].downstream {
+        Ended::Answered(message) => message.start.clone(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn opened(headers_stopped: bool) -> Play {
+    let case = three(Case::new(gate(headers_stopped)), "/wait").request(Request::get("/open"));
+    (case, |seen| {
+        let statuses: Vec<_> = (0..4).map(|number| status(seen, number)).collect();
+        assert_eq!(statuses, ["200"; 4]);
+        let bodies: Vec<_> = (0..3)
+            .map(|number| seen.streams[number].upstream.as_ref().unwrap().body.clone())
+            .collect();
+        assert_eq!(bodies, [&b""[..], b"some body", b"a body"]);
+        let last = seen.streams[2].upstream.as_ref().unwrap();
+        assert_eq!(last.trailers, [(b"x-sum".to_vec(), b"6".to_vec())]);
+        assert_eq!(last.values("via").collect::<Vec<_>>(), [b"gate"]);
+    })
+}
+
+fn denied(headers_stopped: bool) -> Play {
+    let case = three(Case::new(gate(headers_stopped)), "/wait").request(Request::get("/deny"));
+    (case, |seen| {
+        for number in 0..3 {
+            assert_eq!(status(seen, number), "403");
+            assert_eq!(seen.streams[number].upstream, None);
+        }
+    })
+}
+
+fn held(headers_stopped: bool) -> Play {
+    let case = three(Case::new(gate(headers_stopped)), "/wait");
+    (case, |seen| {
+        for stream in &seen.streams {
+            assert_eq!(stream.upstream, None);
+            assert_eq!(stream.downstream, Ended::Held);
+        }
+    })
+}
+
+fn response_opened(headers_stopped: bool) -> Play {
+    let answer = Answer::new(200)
+        .header("x-a", "1")
+        .body("answer")
+        .trailer("x-sum", "6");
+    let case = Case::new(gate(headers_stopped))
+        .answer(answer)
+        .request(Request::get("/hold").header("te", "trailers"))
+        .request(Request::get("/open"));
+    (case, |seen| match &seen.streams[0].downstream {
+        Ended::Answered(message) => {
+            assert_eq!(message.start, "200");
+            assert_eq!(message.body, b"answer");
+            assert_eq!(message.values("via").collect::<Vec<_>>(), [b"gate"]);
+        }
+        other => panic!("{other:?}"),
+    })
+}
+
+fn response_denied(headers_stopped: bool) -> Play {
+    let case = Case::new(gate(headers_stopped))
+        .answer(Answer::new(200).header("x-secret", "1").body("secret"))
+        .request(Request::get("/hold"))
+        .request(Request::get("/deny"));
+    (case, |seen| match &seen.streams[0].downstream {
+        Ended::Answered(message) => {
+            assert_eq!(message.start, "403");
+            assert_eq!(message.body, b"denied\n");
+            assert_eq!(message.values("x-secret").count(), 0);
+        }
+        other => panic!("{other:?}"),
+    })
+}
+
+fn failed() -> Play {
+    let case = Case::new(gate(false))
+        .request(Request::get("/wait"))
+        .request(Request::get("/fail"))
+        .request(Request::get("/hold"))
+        .request(Request::get("/fail"));
+    (case, |seen| {
+        assert_eq!(status(seen, 0), "503");
+        assert_eq!(seen.streams[0].upstream, None);
+        assert_eq!(status(seen, 2), "503");
+    })
+}
