@@ -3,7 +3,7 @@ use serde_json::json;
 use anyhow::bail;
 
 use crate::arguments::Build;
-use crate::screen::{Screen, Tone, bytes};
+use crate::screen::{Screen, Tone, bytes, shown};
 use crate::subject::{self, Subject};
 
 /// `attache build`
@@ -36,7 +36,7 @@ pub(crate) fn build(arguments: &Build, screen: &Screen) -> anyhow::Result<()> {
         screen.print(&format!(
             "{}\n  path       {}\n  size       {} ({} as linked)\n  sha256     {}\n  root ids   {}\n  callbacks  {}\n",
             screen.tint(Tone::Strong, &built.name),
-            built.path.display(),
+            shown(&built.path),
             bytes(built.bytes.len() as u64),
             bytes(built.linked_size as u64),
             built.sha256,

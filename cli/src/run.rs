@@ -11,7 +11,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use attache_envoy::upstream::Upstream;
@@ -25,6 +25,7 @@ use crate::screen::Screen;
 use crate::subject::{Loaded, Subject};
 
 use self::exchange::{Exchanges, Sample};
+use self::reload::{Files, Watched};
 use self::report::Report;
 
 /// The listener that requests pass without the filter.
@@ -43,17 +44,22 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
     // A fault in the configuration is told before anything is built.
     let configuration = config.map(read_configuration).transpose()?;
 
-    // Envoy arrives while the filter compiles.
+    // Envoy arrives while the filter compiles. Where one of the two fails the other is waited for:
+    // cargo has shown its errors by then, and what was fetched is there the next time.
     let selection = arguments.envoy.clone().unwrap_or_default();
+    let since = SystemTime::now();
     let (loaded, installation) = thread::scope(|scope| {
         let envoy = scope.spawn(|| fetch::fetch(&selection, screen));
         let loaded = subject.load(screen);
-        // Without a module there is nothing to wait for but the other error.
         let installation = envoy
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         loaded.and_then(|loaded| Ok((loaded, installation?)))
     })?;
+    let files = match arguments.once {
+        true => None,
+        false => Some(Files::new(&loaded, config, since)?),
+    };
 
     let place = Place::new(&loaded, arguments)?;
     let plugin = place.plugin(&loaded, configuration)?;
@@ -73,25 +79,22 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
     if !arguments.json {
         screen.print(&report.what_next(arguments.once))?;
     }
-    if arguments.once {
+    let Some(files) = files else {
         stage.envoy.stop().context("cannot stop Envoy")?;
         return Ok(());
-    }
+    };
+    let watched = Watched {
+        subject: &subject,
+        config,
+        place: &place,
+        sample: &sample,
+    };
+    let mut show = |loaded: &Loaded, stage: &Stage, exchanges: &Exchanges| {
+        let report = Report::new(loaded, &installation, stage, &sample);
+        print(&report, exchanges, arguments.json, screen)
+    };
     reload::until_interrupted(
-        &reload::Watched {
-            subject: &subject,
-            config,
-            place: &place,
-            sample: &sample,
-        },
-        &mut stage,
-        &upstream,
-        (loaded, plugin),
-        &mut |loaded, stage, exchanges| {
-            let report = Report::new(loaded, &installation, stage, &sample);
-            print(&report, exchanges, arguments.json, screen)
-        },
-        screen,
+        &watched, &mut stage, &upstream, files, plugin, &mut show, screen,
     )
 }
 

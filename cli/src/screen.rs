@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 /// The terminal, or the file, that the command writes to.
 pub(crate) struct Screen {
@@ -110,6 +111,16 @@ pub(crate) fn bytes(count: u64) -> String {
         1_000..1_000_000 => format!("{} KB", count.div_ceil(1_000)),
         _ => format!("{}.{} MB", count / 1_000_000, count / 100_000 % 10),
     }
+}
+
+/// A path as short as it can be told from here.
+pub(crate) fn shown(path: &Path) -> impl Display {
+    let here = std::env::current_dir().ok();
+    let relative = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    relative
+        .unwrap_or_else(|| path.to_owned())
+        .display()
+        .to_string()
 }
 
 #[cfg(test)]

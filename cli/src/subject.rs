@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use attache_module::{Built, Facts, Guest, Notice, Output};
+use attache_module::{Built, Facts, Guest, Output};
 
-use crate::screen::{Screen, bytes};
+use crate::screen::{Screen, bytes, shown};
 
 /// What the word on the command line names.
 pub(crate) enum Subject {
@@ -66,19 +66,12 @@ pub(crate) fn build(guest: &Guest, screen: &Screen) -> anyhow::Result<Built> {
         color: screen.colors_errors(),
         writer: &mut std::io::stderr(),
     };
-    let built = guest.build_showing(output, &mut |notice| {
-        if let Notice::InstallingTarget { target } = notice {
-            screen.stage(
-                "Installing",
-                format_args!("the target {target} with rustup"),
-            );
-        }
-    })?;
+    let built = guest.build_showing(output, &mut |notice| screen.stage("Target", notice))?;
     screen.stage(
         "Built",
         format_args!(
             "{} ({}; {} as linked)",
-            built.path.display(),
+            shown(&built.path),
             bytes(built.bytes.len() as u64),
             bytes(built.linked_size as u64),
         ),

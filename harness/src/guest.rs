@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use attache_module::{BuildError, Guest};
+use attache_module::{BuildError, Guest, Notice};
 
 /// What became of a package: its module, or why there is none.
 type Built = Result<Arc<[u8]>, Arc<BuildError>>;
@@ -30,8 +30,16 @@ impl Package {
         build
             .get_or_init(|| {
                 let guest = Guest::find(&self.directory, &self.name)?;
-                Ok(guest.build()?.bytes.into())
+                Ok(guest.build(&mut tell)?.bytes.into())
             })
             .clone()
     }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that installs something says so"
+)]
+fn tell(notice: Notice) {
+    eprintln!("{notice}");
 }

@@ -9,8 +9,12 @@ impl Callbacks {
     const RESPONSE: u8 = 1 << 1;
     const WAITS: u8 = 1 << 2;
 
-    pub(crate) fn new(bits: u8) -> Self {
-        Self(bits)
+    const KNOWN: u8 = 0b111;
+
+    /// `None` for bits of an SDK that is newer than this crate: what they ask for must not be
+    /// dropped.
+    pub(crate) fn new(bits: u8) -> Option<Self> {
+        (bits & !Self::KNOWN == 0).then_some(Self(bits))
     }
 
     pub(crate) fn union(self, other: Self) -> Self {
@@ -79,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_filter_of_request_headers_keeps_four_callbacks() {
-        let required: Vec<_> = Callbacks::new(1).required().collect();
+        let required: Vec<_> = Callbacks(1).required().collect();
         assert_eq!(
             required,
             [
@@ -93,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_waits_keeps_body_and_trailers_of_the_request() {
-        let waits = Callbacks::new(0b101);
+        let waits = Callbacks(0b101);
         for name in [
             "proxy_on_request_body",
             "proxy_on_request_trailers",
@@ -102,14 +106,14 @@ mod tests {
             assert!(waits.keeps(name), "{name}");
         }
         assert!(!waits.keeps("proxy_on_response_body"));
-        assert!(Callbacks::new(0b111).keeps("proxy_on_response_trailers"));
+        assert!(Callbacks(0b111).keeps("proxy_on_response_trailers"));
     }
 
     #[test]
     fn what_is_no_callback_stays() {
         for name in ["memory", "malloc", "_initialize", "proxy_abi_version_0_2_1"] {
-            assert!(Callbacks::new(1).keeps(name), "{name}");
+            assert!(Callbacks(1).keeps(name), "{name}");
         }
-        assert!(!Callbacks::new(0b111).keeps("proxy_on_tick"));
+        assert!(!Callbacks(0b111).keeps("proxy_on_tick"));
     }
 }

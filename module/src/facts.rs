@@ -1,4 +1,4 @@
-use wasmparser::{ExternalKind, Parser, Payload, Validator};
+use wasmparser::{ExternalKind, Parser, Payload, TypeRef, Validator};
 
 use crate::callbacks::Callbacks;
 
@@ -50,6 +50,8 @@ pub struct Import {
     pub module: String,
     /// The name in it.
     pub name: String,
+    /// Whether it is a function; a proxy offers nothing else by a name.
+    pub is_function: bool,
 }
 
 /// A filter in a module: its root id and the callbacks it declares.
@@ -83,7 +85,8 @@ pub enum ReadError {
     NoAbi,
     /// A declaration that this version cannot read.
     #[error(
-        "the section `attache.filters` has the line `{line}`, expected `<root id> <two hex digits>`"
+        "the section `attache.filters` has the line `{line}`, expected `<root id> <two hex digits>` \
+         up to 07; if the module is made with a newer SDK, install the `attache` that goes with it"
     )]
     Declaration {
         /// The line, escaped.
@@ -118,6 +121,10 @@ impl Facts {
                         imports.push(Import {
                             module: import.module.to_owned(),
                             name: import.name.to_owned(),
+                            is_function: matches!(
+                                import.ty,
+                                TypeRef::Func(_) | TypeRef::FuncExact(_)
+                            ),
                         });
                     }
                 }
@@ -170,10 +177,10 @@ fn read_declarations(section: &[u8]) -> Result<Vec<Declaration>, ReadError> {
 
 fn declaration(line: &[u8]) -> Option<Declaration> {
     let (root_id, digits) = std::str::from_utf8(line).ok()?.rsplit_once(' ')?;
-    let bits = u8::from_str_radix(digits, 16).ok()?;
+    let callbacks = Callbacks::new(u8::from_str_radix(digits, 16).ok()?)?;
     (digits.len() == 2).then(|| Declaration {
         root_id: root_id.to_owned(),
-        callbacks: Callbacks::new(bits),
+        callbacks,
     })
 }
 
@@ -208,7 +215,7 @@ mod tests {
         assert_eq!(read.len(), 2);
         assert_eq!(read[0].root_id, "a-b");
         assert!(read[0].callbacks.waits());
-        for line in ["a", "a 5", "a 0g", "a 123"] {
+        for line in ["a", "a 5", "a 0g", "a 123", "a 08"] {
             assert!(read_declarations(line.as_bytes()).is_err(), "{line}");
         }
     }

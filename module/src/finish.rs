@@ -56,7 +56,7 @@ fn foreign_imports(imports: &[Import]) -> String {
     if more > 0 {
         text.push_str(&format!(" and {more} more"));
     }
-    text.push_str(", which no proxy offers, so Envoy cannot load it");
+    text.push_str(", which no proxy offers to its ABI, so Envoy cannot load it");
     if imports
         .iter()
         .any(|import| import.module.contains("wbindgen"))
@@ -84,7 +84,9 @@ pub fn finish(bytes: &[u8]) -> Result<Finished, FinishError> {
     let foreign: Vec<Import> = facts
         .imports
         .iter()
-        .filter(|import| !is_host_call(&import.module, &import.name))
+        .filter(|import| {
+            !import.is_function || !is_host_call(facts.abi, &import.module, &import.name)
+        })
         .cloned()
         .collect();
     if !foreign.is_empty() {

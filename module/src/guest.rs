@@ -25,7 +25,7 @@ pub struct Output<'a> {
     pub writer: &'a mut dyn Write,
 }
 
-/// What [`Guest::build`] does beside building.
+/// What [`Guest::build`] does beside building; a sentence for people.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Notice {
@@ -194,18 +194,18 @@ impl Guest {
     }
 
     /// Builds and finishes the module, and writes it to `attache/<name>.wasm` in cargo's target
-    /// folder. Cargo's words are kept for the error.
+    /// folder. Cargo's words are kept for the error; `notify` hears what else is done.
     ///
     /// # Errors
     ///
     /// [`BuildError`].
-    pub fn build(&self) -> Result<Built, BuildError> {
+    pub fn build(&self, notify: &mut dyn FnMut(Notice)) -> Result<Built, BuildError> {
         let mut said = Vec::new();
         let output = Output {
             color: false,
             writer: &mut said,
         };
-        let built = self.build_showing(output, &mut |_| ());
+        let built = self.build_showing(output, notify);
         built.map_err(|error| match error {
             BuildError::Compile { what, .. } => BuildError::Compile {
                 what,
@@ -350,6 +350,16 @@ fn refusal(said: &str, directory: &Path, what: &str) -> BuildError {
     BuildError::Compile {
         what: what.to_owned(),
         said: Said(String::new()),
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InstallingTarget { target } => {
+                write!(formatter, "installing the target {target} with rustup")
+            }
+        }
     }
 }
 

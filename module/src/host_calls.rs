@@ -1,3 +1,5 @@
+use crate::facts::Abi;
+
 /// The calls that Envoy offers under module `env`: ABI 0.1.0 to 0.2.1 and Envoy's own
 /// (`proxy-wasm-cpp-host`, `include/proxy-wasm/exports.h` and `src/wasm.cc`; Envoy,
 /// `source/extensions/common/wasm/wasm.cc`).
@@ -59,11 +61,25 @@ const WASI: [&str; 4] = [
     "random_get",
 ];
 
-/// Whether a finished module may import `name` from `module`.
+/// Calls that some versions of the ABI lack (`src/wasm.cc`).
+fn belongs_to(name: &str, abi: Abi) -> bool {
+    match name {
+        "proxy_clear_route_cache"
+        | "proxy_continue_request"
+        | "proxy_continue_response"
+        | "proxy_get_configuration" => abi == Abi::V0_1_0,
+        "proxy_close_stream" | "proxy_continue_stream" => abi != Abi::V0_1_0,
+        "proxy_get_log_level" => abi == Abi::V0_2_1,
+        _ => true,
+    }
+}
+
+/// Whether Envoy offers the function `name` of `module` to a module of this ABI, and a finished
+/// module may import it.
 #[must_use]
-pub fn is_host_call(module: &str, name: &str) -> bool {
+pub fn is_host_call(abi: Abi, module: &str, name: &str) -> bool {
     match module {
-        "env" => ENV.contains(&name),
+        "env" => ENV.contains(&name) && belongs_to(name, abi),
         "wasi_snapshot_preview1" | "wasi_unstable" => WASI.contains(&name),
         _ => false,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wasmparser::{
     BinaryReaderError, ConstExpr, ElementItems, ExternalKind, FunctionBody, Operator, Parser,
-    Payload, TypeRef,
+    Payload, TableInit, TypeRef,
 };
 
 /// The functions that can run when of the exports only those that `keep` accepts exist, as indices
@@ -24,6 +24,13 @@ pub(crate) fn reachable(
                 for import in section.into_imports() {
                     if let TypeRef::Func(_) | TypeRef::FuncExact(_) = import?.ty {
                         imported += 1;
+                    }
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    if let TableInit::Expr(expression) = table?.init {
+                        constant(&expression, &mut roots)?;
                     }
                 }
             }

@@ -7,7 +7,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action as RawAction, ContextType};
 
 use crate::filter::AnyFilter;
-use crate::host;
+use crate::host::{self, Direction};
 use crate::logging;
 use crate::plugin::{Plugin, property_text};
 use crate::registry::{Registration, select};
@@ -87,12 +87,12 @@ struct Http {
 }
 
 impl Http {
-    fn callback(&self, body: impl FnOnce(&Stream) -> Action) -> RawAction {
-        let action = tasks::callback(self.id, || match &self.stream {
-            Some(stream) => body(stream),
+    fn callback(&self, direction: Direction, event: impl FnOnce(&Stream)) -> RawAction {
+        let action = match &self.stream {
+            Some(stream) => stream.callback(direction, event),
             // Nothing judged this stream, so nothing lets it through.
             None => Action::Pause,
-        });
+        };
         match action {
             Action::Continue => RawAction::Continue,
             Action::Pause => RawAction::Pause,
@@ -114,27 +114,29 @@ impl Context for Http {
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> RawAction {
-        self.callback(|stream| stream.request_headers(end_of_stream))
+        self.callback(Direction::Request, |stream| {
+            stream.request_headers(end_of_stream);
+        })
     }
 
     fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> RawAction {
-        self.callback(Stream::request_body_or_trailers)
+        self.callback(Direction::Request, Stream::body_or_trailers)
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> RawAction {
-        self.callback(Stream::request_body_or_trailers)
+        self.callback(Direction::Request, Stream::body_or_trailers)
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> RawAction {
-        self.callback(Stream::response_headers)
+        self.callback(Direction::Response, Stream::response_headers)
     }
 
     fn on_http_response_body(&mut self, _size: usize, _end_of_stream: bool) -> RawAction {
-        self.callback(Stream::response_body_or_trailers)
+        self.callback(Direction::Response, Stream::body_or_trailers)
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> RawAction {
-        self.callback(Stream::response_body_or_trailers)
+        self.callback(Direction::Response, Stream::body_or_trailers)
     }
 
     fn on_log(&mut self) {

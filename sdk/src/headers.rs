@@ -73,13 +73,17 @@ impl Headers {
     /// or a filter repeats by a comma: one value may then be several.
     #[must_use]
     pub fn all(&self, name: impl FieldName) -> Vec<&[u8]> {
-        self.list().values(name.as_bytes()).collect()
+        match name.as_bytes() {
+            name if is_pseudo(name) => Vec::new(),
+            name => self.list().values(name).collect(),
+        }
     }
 
     /// Whether there is a header of that name, be its value empty.
     #[must_use]
     pub fn contains(&self, name: impl FieldName) -> bool {
-        self.list().values(name.as_bytes()).next().is_some()
+        let name = name.as_bytes();
+        !is_pseudo(name) && self.list().values(name).next().is_some()
     }
 
     /// Every name and value in order, without pseudo headers.
@@ -89,6 +93,9 @@ impl Headers {
 
     /// Removes every value of `name`.
     pub fn remove(&mut self, name: impl FieldName) {
+        if is_pseudo(name.as_bytes()) {
+            return;
+        }
         self.change(Change::Remove(name.as_bytes().to_vec()));
     }
 

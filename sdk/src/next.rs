@@ -11,22 +11,33 @@ use crate::response::Response;
 
 /// How far the filter's future has brought its stream; shared by the stream, [`Next`] and [`Run`].
 pub(crate) struct Link {
+    stream: u32,
     phases: Phases,
-    passed: Cell<bool>,
+    passed: Cell<Option<Way>>,
     response: Cell<Option<Response>>,
 }
 
+/// How a request was passed on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Way {
+    /// By [`Next::run`]: the future wakes with the response.
+    Run,
+    /// By [`Next::forward`]: the response is none of the filter's business.
+    Forwarded,
+}
+
 impl Link {
-    pub(crate) fn new(phases: Phases) -> Self {
+    pub(crate) fn new(stream: u32, phases: Phases) -> Self {
         Self {
+            stream,
             phases,
-            passed: Cell::new(false),
+            passed: Cell::new(None),
             response: Cell::new(None),
         }
     }
 
-    /// Whether the request has been passed on.
-    pub(crate) fn passed(&self) -> bool {
+    /// How the request has been passed on, if it has.
+    pub(crate) fn passed(&self) -> Option<Way> {
         self.passed.get()
     }
 
@@ -36,9 +47,14 @@ impl Link {
     }
 
     /// Writes the request's changes and marks it as passed on.
-    fn pass(&self, request: Request) -> Result<(), Error> {
+    fn pass(&self, request: Request, way: Way) -> Result<(), Error> {
+        if !request.headers().is_of(self.stream) {
+            return Err(Error::misuse(
+                "the filter passed another stream's request on",
+            ));
+        }
         request.commit()?;
-        self.passed.set(true);
+        self.passed.set(Some(way));
         Ok(())
     }
 }
@@ -78,11 +94,14 @@ impl Next {
 
     /// Passes the request on; the response goes to the client unseen. Costs no callback.
     ///
+    /// A future that goes on after this cannot change the stream's fate any more: a local reply or
+    /// an error then is logged and ignored.
+    ///
     /// # Errors
     ///
     /// An [`Error`] when the host refuses the request's changes.
     pub fn forward(self, request: Request) -> Result<Response, Error> {
-        self.0.pass(request)?;
+        self.0.pass(request, Way::Forwarded)?;
         Ok(Response::forwarded())
     }
 }
@@ -111,7 +130,7 @@ impl Future for Run {
                      add `Phases::RESPONSE`, or use `next.forward`",
                 )));
             }
-            if let Err(error) = self.link.pass(request) {
+            if let Err(error) = self.link.pass(request, Way::Run) {
                 return Poll::Ready(Err(error));
             }
             return Poll::Pending;

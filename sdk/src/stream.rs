@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::filter::{AnyFilter, FailureMode, Task};
 use crate::headers::Headers;
 use crate::host::{self, Direction};
-use crate::next::{Link, Next};
+use crate::next::{Link, Next, Way};
 use crate::phases::Phases;
 use crate::request::Request;
 use crate::response::{LocalReply, Origin, Response};
@@ -32,6 +32,10 @@ pub(crate) struct Stream {
     state: Cell<State>,
     task: RefCell<Option<Task>>,
     waker: Waker,
+    /// The callback that the host waits in, while it does.
+    callback: Cell<Option<Direction>>,
+    /// Whether a local reply went out in that callback.
+    replied: Cell<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,7 +64,7 @@ impl Stream {
         let stream = Rc::new(Self {
             id,
             filter,
-            link: Rc::new(Link::new(phases)),
+            link: Rc::new(Link::new(id, phases)),
             state: Cell::new(State::Fresh),
             task: RefCell::new(None),
             waker: if waits {
@@ -68,6 +72,8 @@ impl Stream {
             } else {
                 Waker::noop().clone()
             },
+            callback: Cell::new(None),
+            replied: Cell::new(false),
         });
         if waits {
             tasks::register(id, &stream);
@@ -75,58 +81,56 @@ impl Stream {
         stream
     }
 
-    pub(crate) fn request_headers(&self, ends_with_headers: bool) -> Action {
-        let request = Request::new(self.id, ends_with_headers);
-        let next = Next::new(Rc::clone(&self.link));
-        self.task
-            .replace(Some(Rc::clone(&self.filter).start(request, next)));
-        self.state.set(State::RequestHeld);
-        self.advance();
-        match self.state.get() {
-            State::AwaitingResponse | State::Passing => Action::Continue,
-            _ => Action::Pause,
+    /// Runs a callback and answers the host.
+    ///
+    /// Futures that were woken get their turn before the answer is known, this stream's own among
+    /// them: after Pause, nobody might call again.
+    pub(crate) fn callback(&self, direction: Direction, event: impl FnOnce(&Self)) -> Action {
+        self.callback.set(Some(direction));
+        self.replied.set(false);
+        tasks::callback(self.id, || event(self));
+        self.callback.set(None);
+        let holds = match direction {
+            Direction::Request => matches!(self.state.get(), State::RequestHeld | State::Abandoned),
+            Direction::Response => self.state.get() == State::ResponseHeld,
+        };
+        if holds || self.replied.get() {
+            Action::Pause
+        } else {
+            Action::Continue
         }
     }
 
-    pub(crate) fn response_headers(&self) -> Action {
-        match self.state.get() {
-            State::AwaitingResponse => {
+    pub(crate) fn request_headers(&self, ends_with_headers: bool) {
+        let request = Request::new(self.id, ends_with_headers);
+        let next = Next::new(Rc::clone(&self.link));
+        let task = Rc::clone(&self.filter).start(request, next);
+        self.task.replace(Some(task));
+        self.state.set(State::RequestHeld);
+        self.advance();
+    }
+
+    pub(crate) fn response_headers(&self) {
+        match (self.state.get(), self.link.passed()) {
+            (State::AwaitingResponse, Some(Way::Run)) => {
                 self.link.deliver(Response::upstream(self.id));
                 self.state.set(State::ResponseHeld);
                 self.advance();
-                match self.state.get() {
-                    State::Passing => Action::Continue,
-                    _ => Action::Pause,
-                }
             }
             // A response to a request that never went on: Envoy's own (413, a time limit), another
             // filter's. The part of the future that judges the request has lost its purpose.
-            State::RequestHeld => {
+            (State::RequestHeld, _) => {
                 self.state.set(State::Abandoned);
                 self.end_task();
-                Action::Continue
             }
             // Also our own local reply, which visits the filter that made it.
-            _ => Action::Continue,
+            _ => {}
         }
     }
 
-    /// Body or trailers of the request. While the headers are held they must be too: with
-    /// `allow_on_headers_stop_iteration`, Continue here would release the headers.
-    pub(crate) fn request_body_or_trailers(&self) -> Action {
-        match self.state.get() {
-            State::RequestHeld | State::Abandoned => Action::Pause,
-            _ => Action::Continue,
-        }
-    }
-
-    /// Body or trailers of the response; as for the request.
-    pub(crate) fn response_body_or_trailers(&self) -> Action {
-        match self.state.get() {
-            State::ResponseHeld => Action::Pause,
-            _ => Action::Continue,
-        }
-    }
+    /// Body or trailers, of either direction. While the headers are held they must be too: with
+    /// `allow_on_headers_stop_iteration`, Continue would release the headers.
+    pub(crate) fn body_or_trailers(&self) {}
 
     /// The access-log moment, or the end of the context: the future is dropped.
     pub(crate) fn end(&self) {
@@ -160,6 +164,10 @@ impl Stream {
             (State::ResponseHeld, State::Passing) => Direction::Response,
             _ => return,
         };
+        // The answer of the callback says it.
+        if self.callback.get() == Some(direction) {
+            return;
+        }
         if let Err(cause) = host::continue_stream(direction) {
             error!("filter={} cannot resume: {cause}", self.filter.root_id());
         }
@@ -185,7 +193,7 @@ impl Stream {
     }
 
     fn pending(&self) {
-        if self.state.get() == State::RequestHeld && self.link.passed() {
+        if self.state.get() == State::RequestHeld && self.link.passed().is_some() {
             self.state.set(State::AwaitingResponse);
             return;
         }
@@ -201,8 +209,9 @@ impl Stream {
     fn finish(&self, response: Response) -> Result<(), Error> {
         let (headers, origin) = response.into_parts();
         match origin {
-            Origin::Local(reply) => self.reply(&reply, &headers),
-            Origin::Forwarded if self.link.passed() => {
+            Origin::Local(reply) if !self.is_out_of_reach() => self.reply(&reply, &headers),
+            Origin::Local(_) => Err(Error::misuse("the filter replied after `next.forward`")),
+            Origin::Forwarded if self.link.passed().is_some() => {
                 self.state.set(State::Passing);
                 Ok(())
             }
@@ -222,8 +231,15 @@ impl Stream {
         }
     }
 
+    /// Whether the response may be on its way past this filter, so that a reply would cut it.
+    fn is_out_of_reach(&self) -> bool {
+        let forwarded = self.link.passed() == Some(Way::Forwarded);
+        forwarded && self.state.get() != State::RequestHeld
+    }
+
     fn reply(&self, reply: &LocalReply, headers: &Headers) -> Result<(), Error> {
         self.state.set(State::Over);
+        self.replied.set(true);
         reply.send(headers)
     }
 
@@ -235,7 +251,8 @@ impl Stream {
             Chain(fault)
         );
         let state = self.state.get();
-        if mode == FailureMode::Allow && state != State::Over {
+        let allows = mode == FailureMode::Allow && state != State::Over;
+        if allows || self.is_out_of_reach() {
             self.state.set(State::Passing);
             return;
         }
@@ -248,7 +265,7 @@ impl Stream {
         // Without an answer the client would wait for ever.
         if let Err(cause) = host::close_stream(Direction::Request) {
             error!("filter={name} cannot close its stream: {cause}");
-            self.state.set(if self.link.passed() {
+            self.state.set(if self.link.passed().is_some() {
                 State::ResponseHeld
             } else {
                 State::RequestHeld

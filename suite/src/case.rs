@@ -28,6 +28,7 @@ pub struct Request {
     pub(crate) chunks: Vec<Vec<u8>>,
     pub(crate) trailers: Vec<(Vec<u8>, Vec<u8>)>,
     pub(crate) after: Duration,
+    pub(crate) abandoned: bool,
 }
 
 /// What the upstream answers to each request.
@@ -111,6 +112,7 @@ impl Request {
             chunks: Vec::new(),
             trailers: Vec::new(),
             after: Duration::ZERO,
+            abandoned: false,
         }
     }
 
@@ -118,6 +120,13 @@ impl Request {
     #[must_use]
     pub fn after(mut self, time: Duration) -> Self {
         self.after = time;
+        self
+    }
+
+    /// Lets the client go away once the request has come as far as it can.
+    #[must_use]
+    pub fn abandoned(mut self) -> Self {
+        self.abandoned = true;
         self
     }
 

@@ -1,5 +1,5 @@
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -70,7 +70,12 @@ pub fn on_envoy(
     let mut clients = Vec::new();
     for (number, request) in case.requests.iter().enumerate() {
         thread::sleep(request.after);
-        clients.push(Client::send(address, wire(request, number)));
+        let wire = wire(request, number);
+        clients.push(if request.abandoned {
+            abandon(address, &wire)?
+        } else {
+            Client::send(address, wire)
+        });
     }
     let ends: Vec<Ended> = clients.into_iter().map(Client::ended).collect();
     let arrived = upstream.take();
@@ -171,6 +176,19 @@ impl Client {
         self.settle();
         self.ended.unwrap_or(Ended::Held)
     }
+}
+
+/// Sends a request, and closes the connection once it has come as far as it can.
+fn abandon(address: SocketAddr, request: &[u8]) -> io::Result<Client> {
+    let mut connection = TcpStream::connect(address)?;
+    connection.write_all(request)?;
+    thread::sleep(HELD_AFTER);
+    drop(connection);
+    thread::sleep(HELD_AFTER);
+    Ok(Client {
+        answer: mpsc::channel().1,
+        ended: Some(Ended::Abandoned),
+    })
 }
 
 /// The request on the wire, with its number.

@@ -29,14 +29,19 @@ pub fn on_harness(case: &Case) -> Result<Seen, HarnessError> {
     let mut streams = Vec::new();
     for request in &case.requests {
         host.advance(request.after)?;
-        streams.push(host.open(sent(request))?);
+        let id = host.open(sent(request))?;
+        if request.abandoned {
+            host.disconnect(id)?;
+        }
+        streams.push(id);
     }
     let mut seen = Vec::new();
-    for id in streams {
+    for (request, id) in case.requests.iter().zip(streams) {
         let exchange = host.exchange(id)?;
         seen.push(Stream {
             upstream: exchange.try_upstream_request().map(received),
             downstream: match (exchange.outcome(), exchange.try_response()) {
+                _ if request.abandoned => Ended::Abandoned,
                 (Outcome::Completed, Some(response)) => Ended::Answered(answered(response)),
                 (Outcome::Paused { .. }, _) => Ended::Held,
                 _ => Ended::Reset,

@@ -30,6 +30,8 @@ pub enum Ended {
     Reset,
     /// Not at all: a filter holds the stream.
     Held,
+    /// The client went away.
+    Abandoned,
 }
 
 /// A message on the wire, less what differs each time.

@@ -141,17 +141,28 @@ impl Sample {
         wire.into_bytes()
     }
 
-    /// The same request as a command for a shell.
+    /// The same request as a command for a shell: without curl's own ideas about brackets, dots in
+    /// the path, the method that goes with a body, and headers without a value.
     pub(super) fn curl(&self, address: SocketAddr) -> String {
         let mut line = String::from("curl -i");
-        if self.method != "GET" {
+        if self.path.contains(['[', ']', '{', '}']) {
+            line.push_str(" -g");
+        }
+        if self.path.contains("/.") {
+            line.push_str(" --path-as-is");
+        }
+        if self.method != "GET" || self.body.is_some() {
             line.push_str(&format!(" -X {}", self.method));
         }
         for header in &self.headers {
-            line.push_str(&format!(" -H {}", quoted(header)));
+            let empty = header
+                .split_once(':')
+                .filter(|(_, value)| value.trim().is_empty());
+            let header = empty.map_or_else(|| header.clone(), |(name, _)| format!("{name};"));
+            line.push_str(&format!(" -H {}", quoted(&header)));
         }
         if let Some(body) = &self.body {
-            line.push_str(&format!(" -d {}", quoted(body)));
+            line.push_str(&format!(" --data-raw {}", quoted(body)));
         }
         line.push(' ');
         line.push_str(&quoted(&format!("http://{address}{}", self.path)));

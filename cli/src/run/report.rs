@@ -9,7 +9,7 @@ use attache_envoy::upstream::Request;
 use attache_envoy::{Installation, Version};
 use serde_json::{Value, json};
 
-use crate::screen::{Screen, Tone, bytes};
+use crate::screen::{Screen, Tone, bytes, shown};
 use crate::subject::Loaded;
 
 use super::Stage;
@@ -77,8 +77,8 @@ impl<'a> Report<'a> {
         text.push_str(&render(&rows(&left, &right), screen));
 
         text.push_str(&format!(
-            "\n  {} is {}; Envoy took {} with the filter, {} without (medians, by its own clock)\n",
-            self.loaded.path.display(),
+            "\n  {} is {}\n  Envoy took {} with the filter, {} without (medians, by its own clock)\n",
+            shown(&self.loaded.path),
             bytes(self.loaded.bytes.len() as u64),
             microseconds(through.took),
             microseconds(past.took),
@@ -90,8 +90,8 @@ impl<'a> Report<'a> {
     pub(super) fn what_next(&self, once: bool) -> String {
         let mut text = format!(
             "  configuration  {}\n  Envoy's log    {}\n",
-            self.config.display(),
-            self.log.display()
+            shown(self.config),
+            shown(self.log)
         );
         if once {
             text.push_str("\nRun it without --once to send requests of your own.\n");

@@ -1,8 +1,10 @@
 //! Parameters out of a query, with every byte of the others kept.
 //!
-//! A parameter's name is what an upstream may take it for: percent-decoded, `+` as a blank, and by
-//! PHP's rules (`main/php_variables.c`) without leading blanks, cut at NUL and at `[`, with `.`
-//! and blank as `_`. Where upstreams differ, the parameter goes.
+//! Upstreams read names differently, and where any of these readings names a credential, the
+//! parameter goes: percent-decoded, `+` as a blank, `%u0061` as `a` (ASP.NET); by PHP's rules
+//! (`main/php_variables.c`) without leading blanks, cut at NUL, with `.` and blank as `_`, and cut at
+//! `[` or, where that is never closed, with `_` in its place; and `[name]` as `name` (the library
+//! `qs` of Express).
 
 use std::borrow::Cow;
 
@@ -22,13 +24,13 @@ pub fn scrub(path: &[u8], mut doomed: impl FnMut(&[u8]) -> bool) -> Option<Vec<u
     for parameter in query.split(|&byte| byte == b'&') {
         let mut parts = parameter.split(|&byte| byte == b';');
         let first = parts.next().unwrap_or_default();
-        if doomed(&name(first)) {
+        if goes(first, &mut doomed) {
             changed = true;
             continue;
         }
-        if parts.clone().any(|part| doomed(&name(part))) {
+        if parts.clone().any(|part| goes(part, &mut doomed)) {
             changed = true;
-            let rest = parts.filter(|part| !doomed(&name(part)));
+            let rest = parts.filter(|part| !goes(part, &mut doomed));
             let whole: Vec<&[u8]> = std::iter::once(first).chain(rest).collect();
             kept.push(Cow::Owned(whole.join(&b';')));
         } else {
@@ -46,38 +48,40 @@ pub fn scrub(path: &[u8], mut doomed: impl FnMut(&[u8]) -> bool) -> Option<Vec<u
     Some(path)
 }
 
-/// The name of `name=value` or `name` as an upstream may read it.
-fn name(parameter: &[u8]) -> Cow<'_, [u8]> {
+/// Whether some upstream reads the name of `name=value`, or of `name`, as one that is doomed.
+fn goes(parameter: &[u8], doomed: &mut impl FnMut(&[u8]) -> bool) -> bool {
     let raw = parameter
         .split(|&byte| byte == b'=')
         .next()
         .unwrap_or_default();
     let plain = |byte: &u8| !matches!(byte, b'%' | b'+' | b' ' | b'.' | b'[' | 0);
     if raw.iter().all(plain) {
-        return Cow::Borrowed(raw);
+        return doomed(raw);
     }
     let decoded = decode(raw);
-    let start = decoded
-        .iter()
-        .position(|&byte| byte != b' ')
-        .unwrap_or(decoded.len());
-    let name = decoded
-        .get(start..)
-        .unwrap_or_default()
-        .split(|&byte| byte == b'[' || byte == 0)
+    let start = decoded.iter().take_while(|&&byte| byte == b' ').count();
+    let name = decoded.get(start..).unwrap_or_default();
+    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+    let fold = |bytes: &[u8]| -> Vec<u8> {
+        let fold = |&byte| {
+            if matches!(byte, b'.' | b' ' | b'[') {
+                b'_'
+            } else {
+                byte
+            }
+        };
+        bytes.iter().map(fold).collect()
+    };
+    let mut brackets = name.split(|&byte| byte == b'[');
+    let before = brackets.next().unwrap_or_default();
+    let inside = brackets.next().unwrap_or_default();
+    let inside = inside
+        .split(|&byte| byte == b']')
         .next()
         .unwrap_or_default();
-    Cow::Owned(
-        name.iter()
-            .map(|&byte| {
-                if matches!(byte, b'.' | b' ') {
-                    b'_'
-                } else {
-                    byte
-                }
-            })
-            .collect(),
-    )
+    doomed(&fold(before))
+        || (name.contains(&b'[') && doomed(&fold(name)))
+        || (before.is_empty() && doomed(&fold(inside)))
 }
 
 /// Percent-decodes; what is no escape stays as it is.
@@ -87,6 +91,12 @@ fn decode(raw: &[u8]) -> Vec<u8> {
     while let [byte, tail @ ..] = rest {
         rest = tail;
         decoded.push(match (byte, tail) {
+            (b'%', [b'u' | b'U', b'0', b'0', high, low, after @ ..])
+                if digit(*high).is_some() && digit(*low).is_some() =>
+            {
+                rest = after;
+                digit(*high).unwrap_or(0) << 4 | digit(*low).unwrap_or(0)
+            }
             (b'%', [high, low, after @ ..]) => match (digit(*high), digit(*low)) {
                 (Some(high), Some(low)) => {
                     rest = after;
@@ -134,6 +144,12 @@ mod tests {
             "access_token[]=x",
             "access_token[a][b]=x",
             "access_token%5B%5D=x",
+            "access[token=x",
+            "access%5btoken=x",
+            "[access_token]=x",
+            "%5Baccess_token%5D[x]=x",
+            "%u0061ccess_token=x",
+            "access%u005Ftoken=x",
             "access_token%00=x",
             "access_token%00z=x",
             "access_token=x;y=z",
@@ -157,6 +173,8 @@ mod tests {
             "access_toke%6=1",
             "access_token%=1",
             "%zzaccess_token=1",
+            "a[access_token]=1",
+            "%u0161ccess_token=1",
         ] {
             assert_eq!(without_token(&format!("/p?{other}")), None, "{other}");
         }

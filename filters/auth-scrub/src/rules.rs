@@ -32,9 +32,33 @@ pub(crate) const DEFAULT_PARAMETERS: [&str; 10] = [
 #[derive(Debug)]
 pub struct Rules {
     matching: NameMatching,
-    /// Folded as `matching` says.
-    headers: Vec<Vec<u8>>,
-    parameters: Vec<Vec<u8>>,
+    headers: Names,
+    parameters: Names,
+}
+
+/// Names, folded as [`Rules::matching`] says.
+#[derive(Debug, Default)]
+struct Names {
+    names: Vec<Vec<u8>>,
+    /// A bit for each length that occurs, the last one for all from 63 on. Most headers differ from
+    /// all names in length already, and each of them asks.
+    lengths: u64,
+}
+
+impl Names {
+    fn push(&mut self, name: Vec<u8>) {
+        self.lengths |= length_bit(&name);
+        self.names.push(name);
+    }
+
+    /// Whether `name`, folded, is among them.
+    fn contain(&self, name: &[u8], fold: impl Fn(u8) -> u8) -> bool {
+        self.lengths & length_bit(name) != 0 && self.names.iter().any(|own| same(own, name, &fold))
+    }
+}
+
+fn length_bit(name: &[u8]) -> u64 {
+    1 << name.len().min(63)
 }
 
 impl Rules {
@@ -46,8 +70,8 @@ impl Rules {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let mut rules = Self {
             matching: config.name_matching,
-            headers: Vec::new(),
-            parameters: Vec::new(),
+            headers: Names::default(),
+            parameters: Names::default(),
         };
         match config.rules {
             None => {
@@ -76,15 +100,14 @@ impl Rules {
     /// Whether a header of this name goes.
     #[must_use]
     pub fn names_header(&self, name: &[u8]) -> bool {
-        let fold = |byte| self.fold_header(byte);
-        self.headers.iter().any(|own| same(own, name, fold))
+        self.headers.contain(name, |byte| self.fold_header(byte))
     }
 
     /// Whether a query parameter of this decoded name goes.
     #[must_use]
     pub fn names_parameter(&self, name: &[u8]) -> bool {
-        let fold = |byte| self.fold_parameter(byte);
-        self.parameters.iter().any(|own| same(own, name, fold))
+        self.parameters
+            .contain(name, |byte| self.fold_parameter(byte))
     }
 
     fn add(&mut self, rule: &RuleConfig, index: usize) -> Result<(), ConfigError> {
@@ -133,7 +156,7 @@ impl Rules {
 }
 
 /// Whether `name`, folded, is `own`, which already is.
-fn same(own: &[u8], name: &[u8], fold: impl Fn(u8) -> u8) -> bool {
+fn same(own: &[u8], name: &[u8], fold: &impl Fn(u8) -> u8) -> bool {
     own.len() == name.len() && own.iter().zip(name).all(|(&own, &byte)| own == fold(byte))
 }
 

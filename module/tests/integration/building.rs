@@ -23,7 +23,9 @@ fn a_crate_becomes_a_module_beside_its_sources() {
     let source = "#[unsafe(no_mangle)] extern \"C\" fn proxy_abi_version_0_2_1() {}\nmod part;\n";
     let folder = package("smallest-guest", CDYLIB, source);
     fs::write(folder.join("src/part.rs"), "").unwrap();
-    let built = Guest::in_workspace(&folder, None).build().unwrap();
+    let built = Guest::in_workspace(&folder, None)
+        .build(&mut |_| ())
+        .unwrap();
     assert_eq!(built.name, "smallest-guest");
     assert_eq!(
         built.path,
@@ -41,7 +43,9 @@ fn a_crate_becomes_a_module_beside_its_sources() {
 #[test]
 fn a_compile_error_is_shown_as_cargo_shows_it() {
     let folder = package("broken-guest", CDYLIB, "fn main() { let x: u8 = \"\"; }\n");
-    let error = Guest::in_workspace(&folder, None).build().unwrap_err();
+    let error = Guest::in_workspace(&folder, None)
+        .build(&mut |_| ())
+        .unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, BuildError::Compile { .. }), "{text}");
     assert!(text.contains("error[E0308]: mismatched types"), "{text}");
@@ -52,7 +56,7 @@ fn a_compile_error_is_shown_as_cargo_shows_it() {
 fn a_crate_that_makes_no_module_is_told_what_it_lacks() {
     let folder = package("rlib-guest", "", "");
     let error = Guest::in_workspace(&folder, Some("rlib-guest"))
-        .build()
+        .build(&mut |_| ())
         .unwrap_err();
     assert!(matches!(error, BuildError::NoModule { .. }), "{error}");
     assert!(error.to_string().contains("crate-type"), "{error}");
@@ -62,7 +66,7 @@ fn a_crate_that_makes_no_module_is_told_what_it_lacks() {
 fn a_package_that_is_not_there_is_named() {
     let folder = package("lonely-guest", CDYLIB, "");
     let error = Guest::in_workspace(&folder, Some("other"))
-        .build()
+        .build(&mut |_| ())
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -76,7 +80,9 @@ fn a_package_that_is_not_there_is_named() {
 #[test]
 fn a_module_without_an_abi_is_refused() {
     let folder = package("abiless-guest", CDYLIB, "");
-    let error = Guest::in_workspace(&folder, None).build().unwrap_err();
+    let error = Guest::in_workspace(&folder, None)
+        .build(&mut |_| ())
+        .unwrap_err();
     assert_eq!(error.to_string(), "cannot finish `abiless-guest`");
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.starts_with("not a proxy-wasm module"), "{cause}");

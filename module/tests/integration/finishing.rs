@@ -139,9 +139,26 @@ fn imports_that_no_proxy_offers_are_named() {
     assert!(
         error.starts_with(
             "the module imports `env.proxy_pass_go`, `__wbindgen_placeholder__.__wbindgen_throw`, \
-             `wasi_snapshot_preview1.path_open`, which no proxy offers"
+             `wasi_snapshot_preview1.path_open`, which no proxy offers to its ABI"
         ),
         "{error}"
     );
     assert!(error.contains("cargo tree"), "{error}");
+}
+
+#[test]
+fn a_host_call_of_another_abi_is_named() {
+    for (marker, call, offered) in [
+        ("proxy_abi_version_0_2_1", "proxy_continue_request", false),
+        ("proxy_abi_version_0_1_0", "proxy_continue_request", true),
+        ("proxy_abi_version_0_2_0", "proxy_get_log_level", false),
+        ("proxy_abi_version_0_2_1", "proxy_get_log_level", true),
+    ] {
+        let sample = Sample {
+            imports: &[("env", call)],
+            exports: &[marker],
+            ..Sample::default()
+        };
+        assert_eq!(finish(&sample.encode()).is_ok(), offered, "{marker} {call}");
+    }
 }

@@ -177,9 +177,16 @@ impl<'de> Deserializer<'de> for Document<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
-            Value::List(values) => visitor.visit_seq(Elements {
-                rest: values.iter().enumerate(),
-            }),
+            Value::List(values) => {
+                let mut elements = Elements {
+                    rest: values.iter().enumerate(),
+                };
+                let value = visitor.visit_seq(&mut elements)?;
+                match elements.rest.len() {
+                    0 => Ok(value),
+                    more => Err(Fault::new(format!("{more} elements too many"))),
+                }
+            }
             other => Err(mismatch(other, &visitor)),
         }
     }
@@ -286,8 +293,25 @@ impl<'de> Deserializer<'de> for Document<'_> {
         visitor.visit_enum(Variant { variant, content })
     }
 
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_seq(visitor)
+    }
+
     forward_to_deserialize_any! {
-        i128 u128 bytes byte_buf unit unit_struct tuple tuple_struct
+        i128 u128 bytes byte_buf unit unit_struct
     }
 }
 
@@ -396,7 +420,7 @@ impl<'de> VariantAccess<'de> for Content<'_> {
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Fault> {
-        Document(self.value()).deserialize_any(visitor)
+        Document(self.value()).deserialize_seq(visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(

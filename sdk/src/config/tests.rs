@@ -127,3 +127,25 @@ fn nesting_without_end_is_refused() {
     let (_, reason) = refusal(&deep);
     assert!(reason.contains("recursion limit"), "{reason}");
 }
+
+#[test]
+fn numbers_keep_their_sign_and_lists_their_length() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Numbers {
+        signed: i32,
+        ratio: f64,
+        whole: f32,
+        pair: (u8, i64),
+    }
+    let numbers: Numbers =
+        parse(br#"{"signed": -1, "ratio": -2, "whole": 0.5, "pair": [1, -3]}"#).unwrap();
+    let expected = Numbers {
+        signed: -1,
+        ratio: -2.0,
+        whole: 0.5,
+        pair: (1, -3),
+    };
+    assert_eq!(numbers, expected);
+    let error = parse::<(u8, u8)>(b"[1, 2, 3]").unwrap_err();
+    assert_eq!(error.reason(), "1 elements too many");
+}

@@ -18,7 +18,10 @@ pub(crate) fn module(package: &'static str) -> PathBuf {
     let build = || {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let guest = Guest::in_workspace(folder, Some(package));
-        guest.build().unwrap_or_else(|error| panic!("{error}")).path
+        guest
+            .build(&mut |_| ())
+            .unwrap_or_else(|error| panic!("{error}"))
+            .path
     };
     built.entry(package).or_insert_with(build).clone()
 }

@@ -115,13 +115,17 @@ fn undeclared() -> Play {
     let case = Case::new(hasty)
         .request(Request::get("/waits"))
         .request(Request::get("/runs"))
-        .request(Request::get("/fine"));
+        .request(Request::get("/fine"))
+        .request(Request::get("/late"));
     (case, |seen| {
         assert_eq!(status(seen, 0), "503");
         assert_eq!(status(seen, 1), "503");
         assert_eq!(seen.streams[0].upstream, None);
         assert_eq!(seen.streams[1].upstream, None);
         assert_eq!(status(seen, 2), "200");
+        // A reply in the same callback as `forward` still comes in time.
+        assert_eq!(status(seen, 3), "403");
+        assert_eq!(seen.streams[3].upstream, None);
         assert!(seen.log[0].contains("Phases::WAITS"), "{:?}", seen.log);
         assert!(seen.log[1].contains("Phases::RESPONSE"), "{:?}", seen.log);
     })

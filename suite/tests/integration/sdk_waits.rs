@@ -17,6 +17,11 @@ plays! {
     a_waiting_response_is_replaced_when_it_is_denied => response_denied(false);
     a_waiting_response_is_replaced_when_it_is_denied_with_headers_stopped => response_denied(true);
     a_failure_after_the_wait_meets_the_failure_mode => failed();
+    a_client_that_goes_away_while_its_request_is_held_costs_nobody_else => abandoned(false);
+    a_client_that_goes_away_while_its_request_is_held_costs_nobody_else_with_headers_stopped => abandoned(true);
+    a_leader_that_goes_away_wakes_its_followers => leader_gone(false);
+    a_leader_that_goes_away_wakes_its_followers_with_headers_stopped => leader_gone(true);
+    a_body_beyond_the_limit_is_answered_while_the_request_is_held => too_large();
 }
 
 fn gate(headers_stopped: bool) -> Filter {
@@ -126,5 +131,48 @@ fn failed() -> Play {
         assert_eq!(status(seen, 0), "503");
         assert_eq!(seen.streams[0].upstream, None);
         assert_eq!(status(seen, 2), "503");
+    })
+}
+
+fn abandoned(headers_stopped: bool) -> Play {
+    let case = Case::new(gate(headers_stopped))
+        .request(Request::get("/wait").abandoned())
+        .request(Request::post("/wait").chunk("body").abandoned())
+        .request(Request::get("/wait"))
+        .request(Request::get("/open"))
+        .request(Request::get("/hold").abandoned())
+        .request(Request::get("/open"));
+    (case, |seen| {
+        assert_eq!(seen.streams[0].upstream, None);
+        assert_eq!(seen.streams[1].upstream, None);
+        assert_eq!(status(seen, 2), "200");
+        assert_eq!(status(seen, 3), "200");
+        assert_eq!(status(seen, 5), "200");
+        assert_eq!(seen.log, [""; 0]);
+    })
+}
+
+fn leader_gone(headers_stopped: bool) -> Play {
+    let case = Case::new(gate(headers_stopped))
+        .request(Request::post("/wait").chunk("body"))
+        .request(Request::get("/lead").abandoned());
+    (case, |seen| {
+        assert_eq!(status(seen, 0), "200");
+        assert_eq!(seen.streams[0].upstream.as_ref().unwrap().body, b"body");
+        assert_eq!(seen.streams[1].upstream, None);
+        assert_eq!(seen.log, [""; 0]);
+    })
+}
+
+/// With headers stopped, body callbacks come, and Pause buffers: Envoy answers beyond 1 MiB.
+fn too_large() -> Play {
+    let case = Case::new(gate(true))
+        .request(Request::post("/wait").chunk(vec![b'x'; 2 << 20]))
+        .request(Request::get("/open"));
+    (case, |seen| {
+        assert_eq!(status(seen, 0), "413");
+        assert_eq!(seen.streams[0].upstream, None);
+        assert_eq!(status(seen, 1), "200");
+        assert_eq!(seen.log, [""; 0]);
     })
 }

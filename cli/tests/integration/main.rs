@@ -1,0 +1,8 @@
+//! The command as a user runs it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod building;
+mod command;
+mod running;
+mod without;

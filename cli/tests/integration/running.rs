@@ -1,0 +1,217 @@
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::command::{attache, folder, said};
+
+#[test]
+fn a_file_that_is_no_module_is_refused_before_anything_starts() {
+    let folder = folder("no-module");
+    let file = folder.join("script.wasm");
+    fs::write(&file, "#!/bin/sh\n").unwrap();
+    let said = said(attache(&["run", file.to_str().unwrap()]).env("ENVOY", "/bin/sh"));
+    said.refuses("caused by: not a WebAssembly module: it begins with `#!/bin/s`");
+}
+
+#[test]
+fn words_that_name_nothing_are_refused() {
+    said(&mut attache(&["run", "nowhere.wasm"])).refuses("error: there is no file `nowhere.wasm`");
+    said(&mut attache(&["run", "./nowhere"]))
+        .refuses("error: `./nowhere` is neither a folder with a `Cargo.toml` nor a file");
+}
+
+#[test]
+fn a_configuration_that_is_not_json_is_refused_with_its_line() {
+    let file = folder("no-json").join("config.json");
+    fs::write(&file, "{\n  rules: []\n}\n").unwrap();
+    let said = said(&mut attache(&[
+        "run",
+        "auth-scrub",
+        "--config",
+        file.to_str().unwrap(),
+    ]));
+    said.refuses("config.json` is not JSON");
+    said.refuses("caused by: key must be a string at line 2 column 3");
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_refused() {
+    said(&mut attache(&[
+        "run",
+        "auth-scrub",
+        "--config",
+        "nowhere.json",
+    ]))
+    .refuses("error: cannot read the configuration `nowhere.json`");
+}
+
+#[test]
+fn an_envoy_that_is_not_there_is_refused() {
+    said(&mut attache(&[
+        "run",
+        "auth-scrub",
+        "--once",
+        "--envoy",
+        "/nowhere/envoy",
+    ]))
+    .refuses("/nowhere/envoy");
+}
+
+#[test]
+fn a_version_that_is_not_known_is_a_usage_error() {
+    let said = said(&mut attache(&["run", "auth-scrub", "--envoy", "0.9"]));
+    assert_eq!(said.status, Some(2));
+    assert!(said.err.contains("1.40"), "{}", said.err);
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_program_sees_what_the_filter_took_away() {
+    let arguments = [
+        "run",
+        "auth-scrub",
+        "--once",
+        "--json",
+        "-H",
+        "AUTHORIZATION: s",
+        "-H",
+        "x-kept: 1",
+        "--path",
+        "/?key=s&page=2",
+    ];
+    let said = said(&mut attache(&arguments));
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let line: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(line["past"]["upstream"]["path"], "/?key=s&page=2");
+    assert_eq!(line["through"]["upstream"]["path"], "/?page=2");
+    let names = |way: &str| -> Vec<String> {
+        let headers = line[way]["upstream"]["headers"].as_array().unwrap();
+        headers
+            .iter()
+            .map(|header| header[0].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert!(names("past").contains(&"authorization".to_owned()));
+    assert!(!names("through").contains(&"authorization".to_owned()));
+    assert!(names("through").contains(&"x-kept".to_owned()));
+    assert!(line["through"]["envoy_microseconds"].as_u64().unwrap() > 0);
+    assert!(fs::exists(line["envoy"]["configuration"].as_str().unwrap()).unwrap());
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let said = said(&mut attache(&[
+        "run",
+        "auth-scrub",
+        "--once",
+        "--port",
+        &port,
+    ]));
+    said.refuses(&format!("`127.0.0.1:{port}` is in use"));
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_configuration_that_the_filter_refuses_is_shown_with_its_place() {
+    for (name, text, place) in [
+        (
+            "unknown-field",
+            r#"{"rules": [{"requests": {}}]}"#,
+            "/rules/0/requests",
+        ),
+        (
+            "wrong-type",
+            r#"{"name_matching": {"query_ignores_case": 1}}"#,
+            "/name_matching/query_ignores_case",
+        ),
+    ] {
+        let file = folder(name).join("config.json");
+        fs::write(&file, text).unwrap();
+        let arguments = [
+            "run",
+            "auth-scrub",
+            "--once",
+            "--config",
+            file.to_str().unwrap(),
+        ];
+        let said = said(&mut attache(&arguments));
+        said.refuses(&format!(
+            "filter=auth-scrub configuration refused: path={place:?}"
+        ));
+    }
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_changed_configuration_is_reloaded_and_a_bad_one_is_not() {
+    let file = folder("reloaded").join("config.json");
+    let rule = |header: &str| {
+        format!(
+            r#"{{"rules": [{{"request": {{"headers": [{{"name": {header:?}, "action": "remove"}}]}}}}]}}"#
+        )
+    };
+    fs::write(&file, rule("accept")).unwrap();
+    let arguments = [
+        "run",
+        "auth-scrub",
+        "--json",
+        "--config",
+        file.to_str().unwrap(),
+    ];
+    let mut child = attache(&arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut gone = |name: &str| {
+        let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        let headers = line["through"]["upstream"]["headers"]
+            .as_array()
+            .unwrap()
+            .clone();
+        !headers.iter().any(|header| header[0] == name)
+    };
+    assert!(gone("accept"));
+    fs::write(&file, "{").unwrap();
+    fs::write(&file, rule("cookie")).unwrap();
+    assert!(gone("cookie"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn no_envoy_is_left_when_the_command_is_killed() {
+    let arguments = ["run", "auth-scrub", "--json"];
+    let mut child = attache(&arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let admin = line["envoy"]["admin"].as_str().unwrap();
+    assert!(std::net::TcpStream::connect(admin).is_ok());
+    // SIGKILL: the command cannot clean up after itself.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let begun = Instant::now();
+    while std::net::TcpStream::connect(admin).is_ok() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "Envoy still runs"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
