@@ -1,12 +1,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use attache_envoy::upstream::Reply;
+
 /// One play: filters, requests, and what the upstream answers.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub(crate) filters: Vec<Filter>,
     pub(crate) requests: Vec<Request>,
-    pub(crate) answer: Answer,
+    pub(crate) answer: Reply,
 }
 
 /// A filter in the chain, in a VM of its own.
@@ -31,15 +33,6 @@ pub struct Request {
     pub(crate) abandoned: bool,
 }
 
-/// What the upstream answers to each request.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(Vec<u8>, Vec<u8>)>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) trailers: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
 impl Case {
     /// A case of one filter, without requests, with an upstream that answers 200 and nothing else.
     #[must_use]
@@ -47,7 +40,7 @@ impl Case {
         Self {
             filters: vec![filter],
             requests: Vec::new(),
-            answer: Answer::new(200),
+            answer: Reply::new(200),
         }
     }
 
@@ -68,7 +61,7 @@ impl Case {
 
     /// Sets what the upstream answers.
     #[must_use]
-    pub fn answer(mut self, answer: Answer) -> Self {
+    pub fn answer(mut self, answer: Reply) -> Self {
         self.answer = answer;
         self
     }
@@ -163,39 +156,5 @@ impl Request {
 
     pub(crate) fn is_chunked(&self) -> bool {
         !self.chunks.is_empty() || !self.trailers.is_empty()
-    }
-}
-
-impl Answer {
-    /// A status without headers and body.
-    #[must_use]
-    pub fn new(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-            trailers: Vec::new(),
-        }
-    }
-
-    /// Adds a header.
-    #[must_use]
-    pub fn header(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// Sets the body; its length is sent as `content-length`, or it is chunked with trailers.
-    #[must_use]
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
-        self
-    }
-
-    /// Adds a trailer.
-    #[must_use]
-    pub fn trailer(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
-        self.trailers.push((name.into(), value.into()));
-        self
     }
 }

@@ -31,7 +31,8 @@ mod on_envoy;
 mod on_harness;
 mod seen;
 
-pub use crate::case::{Answer, Case, Filter, Request};
+pub use crate::case::{Case, Filter, Request};
 pub use crate::on_envoy::{EnvoyError, on_envoy};
 pub use crate::on_harness::{HarnessError, on_harness};
 pub use crate::seen::{Ended, Message, Seen, Stream};
+pub use attache_envoy::upstream::Reply;

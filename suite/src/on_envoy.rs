@@ -12,7 +12,7 @@ use attache_envoy::{
     Plugin, StartError, StartOptions, Trailers,
 };
 
-use crate::case::{Answer, Case, Filter, Request};
+use crate::case::{Case, Filter, Request};
 use crate::seen::{Ended, Message, Seen, Stream};
 
 /// How long a request may come no further until it counts as held.
@@ -116,17 +116,15 @@ fn plugin(filter: &Filter) -> Plugin {
     plugin
 }
 
-fn reply(answer: &Answer) -> Reply {
-    let mut reply = Reply::new(answer.status).body(answer.body.clone());
-    // First, as the harness's upstream has it: the order is part of what is compared.
-    if answer.trailers.is_empty() {
-        reply = reply.header("content-length", answer.body.len().to_string());
-    }
-    for (name, value) in &answer.headers {
-        reply = reply.header(name.clone(), value.clone());
-    }
-    for (name, value) in &answer.trailers {
-        reply = reply.trailer(name.clone(), value.clone());
+/// The answer with its length first, as the harness's upstream has it: the order of headers is part
+/// of what is compared.
+fn reply(answer: &Reply) -> Reply {
+    let mut reply = answer.clone();
+    if reply.trailers.is_empty() {
+        let length = reply.body.len().to_string();
+        reply
+            .headers
+            .insert(0, Header::new("content-length", length));
     }
     reply
 }

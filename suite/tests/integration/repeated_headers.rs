@@ -1,6 +1,6 @@
 //! Which headers Envoy holds once, joining a second value by a comma.
 
-use attache_suite::{Answer, Case, Filter, Request};
+use attache_suite::{Case, Filter, Reply, Request};
 
 use crate::both::{Play, module, plays};
 
@@ -101,7 +101,7 @@ fn requests() -> Play {
 
 /// Envoy takes 100 lines of headers from an upstream, so half of the names go at a time.
 fn responses(first: usize) -> Play {
-    let mut answer = Answer::new(200);
+    let mut answer = Reply::new(200);
     for name in &NAMES[first..first + 30] {
         answer = answer.header(*name, "one").header(*name, "two");
     }

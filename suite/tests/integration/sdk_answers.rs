@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use attache_suite::{Answer, Case, Ended, Filter, Message, Request, Seen};
+use attache_suite::{Case, Ended, Filter, Message, Reply, Request, Seen};
 
 use crate::both::{Play, module, plays};
 
@@ -37,7 +37,7 @@ fn answer(seen: &Seen, number: usize) -> &Message {
 fn both_ways() -> Play {
     let case = Case::new(gate("{}"))
         .answer(
-            Answer::new(200)
+            Reply::new(200)
                 .header("Server", "secret/1.0")
                 .header("Via", "first")
                 .body("hello"),
@@ -65,7 +65,7 @@ fn local() -> Play {
 
 fn replaced() -> Play {
     let case = Case::new(gate("{}"))
-        .answer(Answer::new(200).header("x-secret", "1").body("hello"))
+        .answer(Reply::new(200).header("x-secret", "1").body("hello"))
         .request(Request::get("/replace"));
     (case, |seen| {
         assert_eq!(status(seen, 0), "502");
@@ -76,7 +76,7 @@ fn replaced() -> Play {
 
 fn denied() -> Play {
     let case = Case::new(gate("{}"))
-        .answer(Answer::new(200).body("hello"))
+        .answer(Reply::new(200).body("hello"))
         .request(Request::get("/error"))
         .request(Request::get("/error-late"));
     (case, |seen| {
@@ -93,7 +93,7 @@ fn denied() -> Play {
 
 fn allowed() -> Play {
     let case = Case::new(gate(r#"{"failure_mode": "allow"}"#))
-        .answer(Answer::new(200).header("via", "upstream").body("hello"))
+        .answer(Reply::new(200).header("via", "upstream").body("hello"))
         .request(Request::get("/error").header("via", "client"))
         .request(Request::get("/error-late"));
     (case, |seen| {

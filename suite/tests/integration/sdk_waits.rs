@@ -1,7 +1,7 @@
 //! What is held while a filter waits: without and with `allow_on_headers_stop_iteration`, and with
 //! body and trailers on their way.
 
-use attache_suite::{Answer, Case, Ended, Filter, Request, Seen};
+use attache_suite::{Case, Ended, Filter, Reply, Request, Seen};
 
 use crate::both::{Play, module, plays};
 
@@ -88,7 +88,7 @@ fn held(headers_stopped: bool) -> Play {
 }
 
 fn response_opened(headers_stopped: bool) -> Play {
-    let answer = Answer::new(200)
+    let answer = Reply::new(200)
         .header("x-a", "1")
         .body("answer")
         .trailer("x-sum", "6");
@@ -108,7 +108,7 @@ fn response_opened(headers_stopped: bool) -> Play {
 
 fn response_denied(headers_stopped: bool) -> Play {
     let case = Case::new(gate(headers_stopped))
-        .answer(Answer::new(200).header("x-secret", "1").body("secret"))
+        .answer(Reply::new(200).header("x-secret", "1").body("secret"))
         .request(Request::get("/hold"))
         .request(Request::get("/deny"));
     (case, |seen| match &seen.streams[0].downstream {
