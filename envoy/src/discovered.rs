@@ -111,7 +111,10 @@ impl Discovered {
 
     /// The prefix of what Envoy counts about this place.
     pub(crate) fn statistics(&self) -> String {
-        format!("extension_config_discovery.http_filter.{}.", self.name)
+        // Names of statistics have no colons (Envoy, `source/common/stats/utility.cc`).
+        let name = self.name.replace("://", "_").replace(":/", "_");
+        let name = name.replace(':', "_");
+        format!("extension_config_discovery.http_filter.{name}.")
     }
 
     /// A discovery response with one resource, `envoy.config.core.v3.TypedExtensionConfig`.

@@ -1,6 +1,7 @@
 use std::io::Read;
 use std::process::{Command, ExitStatus, Stdio};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// What a program that ended had to say.
@@ -43,6 +44,9 @@ pub enum ProgramError {
     },
 }
 
+/// How long output is waited for once the program has ended, at the least.
+const AFTER_THE_END: Duration = Duration::from_millis(100);
+
 /// Runs a program to its end, without input, for at most `limit`.
 pub(crate) fn run(mut command: Command, limit: Duration) -> Result<Output, ProgramError> {
     command
@@ -56,10 +60,12 @@ pub(crate) fn run(mut command: Command, limit: Duration) -> Result<Output, Progr
     let stderr = child.stderr.take().map(collect);
     loop {
         if let Some(status) = child.try_wait().map_err(ProgramError::Wait)? {
+            // Something that it left behind may hold the pipes open for longer.
+            let limit = deadline.max(Instant::now() + AFTER_THE_END);
             return Ok(Output {
                 status,
-                stdout: text(stdout),
-                stderr: text(stderr),
+                stdout: text(stdout, limit),
+                stderr: text(stderr, limit),
             });
         }
         if Instant::now() >= deadline {
@@ -99,19 +105,29 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
 }
 
 /// Reads at most 1 MiB, far past any answer that is waited for here.
-fn collect(pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+fn collect(pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        let mut bytes = Vec::new();
+        let mut pipe = pipe.take(1 << 20);
+        let mut piece = [0; 4096];
         // What was read before an error is still an answer.
-        let _ = pipe.take(1 << 20).read_to_end(&mut bytes);
-        bytes
-    })
+        while let Ok(length @ 1..) = pipe.read(&mut piece) {
+            if sender.send(piece[..length].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
-fn text(reader: Option<JoinHandle<Vec<u8>>>) -> String {
-    let bytes = reader
-        .and_then(|reader| reader.join().ok())
-        .unwrap_or_default();
+/// What comes through a pipe until its end, or until `limit`.
+fn text(pieces: Option<Receiver<Vec<u8>>>, limit: Instant) -> String {
+    let mut bytes = Vec::new();
+    if let Some(pieces) = pieces {
+        while let Ok(piece) = pieces.recv_timeout(limit.saturating_duration_since(Instant::now())) {
+            bytes.extend(piece);
+        }
+    }
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -123,6 +139,14 @@ mod tests {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
         command
+    }
+
+    #[test]
+    fn what_a_program_leaves_behind_is_not_waited_for() {
+        let begun = Instant::now();
+        let output = run(shell("sleep 20 & echo 1.2.3"), Duration::from_millis(500)).unwrap();
+        assert_eq!(output.stdout, "1.2.3\n");
+        assert!(begun.elapsed() < Duration::from_secs(10));
     }
 
     #[test]

@@ -8,6 +8,10 @@ use crate::timeline::{Argument, Event, HostCall};
 use crate::vm::{Phase, VmState};
 use crate::world::World;
 
+const HOST_CALLS_A_CALLBACK: u32 = 100_000;
+const BYTES_A_CALLBACK: usize = 256 << 20;
+const EVENTS_SHOWN: usize = 50;
+
 /// What a host call answers; `Ok` is status 0.
 pub(crate) type Answer = Result<(), Stop>;
 
@@ -48,6 +52,7 @@ impl<'a> Call<'a> {
             caller,
             record: HostCall::new(name),
         };
+        call.count(name)?;
         let state = call.state();
         let restricted = state.phase == Phase::Initialize || state.in_allocator;
         let answer = if restricted && name != "proxy_log" {
@@ -73,6 +78,27 @@ impl<'a> Call<'a> {
             .events
             .push(Event::HostCall(record));
         answer.map(Status::code)
+    }
+
+    /// Fuel bounds what a guest does, not what it makes the host do; this does.
+    fn count(&mut self, name: &'static str) -> wasmtime::Result<()> {
+        let state = self.state();
+        state.host_calls += 1;
+        let limit = if state.host_calls > HOST_CALLS_A_CALLBACK {
+            "100,000 host calls"
+        } else if state.copied > BYTES_A_CALLBACK {
+            "256 MiB handed over in host calls"
+        } else {
+            return Ok(());
+        };
+        let slot = state.slot;
+        let timeline = state.world.timeline(slot).first(EVENTS_SHOWN);
+        self.world().fatal = Some(HostError::HostCallLimit {
+            call: name,
+            limit,
+            timeline,
+        });
+        Err(wasmtime::Error::msg("the harness gave up"))
     }
 
     pub(crate) fn state(&mut self) -> &mut VmState {

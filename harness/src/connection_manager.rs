@@ -109,7 +109,8 @@ impl Proxy {
             }
         }
         if !end && !sent.contains_key("content-length") {
-            sent.add(b"transfer-encoding", b"chunked");
+            // The codec writes its own line, also beside one that a filter added.
+            sent.add_line(b"transfer-encoding", b"chunked");
         }
         stream
             .exchange

@@ -117,13 +117,25 @@ pub enum HostError {
         /// What led to it.
         timeline: Timeline,
     },
-    /// wasmtime failed at something that does not depend on the guest's behaviour.
-    #[error("wasmtime cannot {action}: {reason}")]
-    Wasmtime {
-        /// What was tried.
-        action: &'static str,
-        /// What wasmtime says, with its causes.
+    /// A process can have some 500 VMs at once, and each plugin takes one for each worker and two
+    /// more.
+    #[error("there is no room for another VM in this process: {reason}; drop hosts that are done")]
+    NoRoom {
+        /// What wasmtime says.
         reason: String,
+    },
+    /// A guest made host calls without end.
+    #[error(
+        "`{call}` was reached after {limit} in one callback: look for an endless loop around host \
+         calls; in Envoy it would block its worker\n{timeline}"
+    )]
+    HostCallLimit {
+        /// The host call that was one too many.
+        call: &'static str,
+        /// What there was too much of: host calls, or bytes handed over in them.
+        limit: &'static str,
+        /// What led to it, the first events only.
+        timeline: Timeline,
     },
 }
 

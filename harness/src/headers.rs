@@ -121,6 +121,12 @@ impl Headers {
         self.entries.insert(at, entry);
     }
 
+    /// Adds an entry at the end, whatever is there.
+    pub(crate) fn add_line(&mut self, name: &[u8], value: &[u8]) {
+        let entry = self.store(name, value);
+        self.entries.push(entry);
+    }
+
     /// Removes every value of `name` and adds one, so that the name moves to the end of its group.
     pub(crate) fn replace(&mut self, name: &[u8], value: &[u8]) {
         self.remove(name);

@@ -142,7 +142,7 @@ impl Host {
     ///
     /// As [`send`](Self::send).
     pub fn advance(&mut self, time: Duration) -> Result<(), HostError> {
-        let until = self.proxy.world.clock.now() + time;
+        let until = self.proxy.world.clock.now().saturating_add(time);
         self.proxy.advance_to(until)?;
         self.settle()
     }
@@ -158,7 +158,8 @@ impl Host {
     ///
     /// As [`send`](Self::send).
     pub fn shut_down(&mut self) -> Result<(), HostError> {
-        self.proxy.shut_down()
+        self.proxy.shut_down()?;
+        self.settle()
     }
 
     /// Every line that was logged since the host began to start, by guests and by Envoy's Wasm
@@ -275,9 +276,9 @@ impl HostBuilder {
     }
 
     /// Sets the bytes of a body that may be held back, as `per_connection_buffer_limit_bytes`;
-    /// 1 MiB unless set.
+    /// 1 MiB unless set. 0 is no limit, as in Envoy.
     pub fn buffer_limit(mut self, bytes: usize) -> Self {
-        self.buffer_limit = bytes;
+        self.buffer_limit = if bytes == 0 { usize::MAX } else { bytes };
         self
     }
 

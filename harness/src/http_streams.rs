@@ -29,18 +29,14 @@ pub(crate) fn send_local_response(
     let Some(place) = state.place() else {
         return Ok(());
     };
-    match state.phase {
-        Phase::Log | Phase::Done => {
-            return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
-                call: "proxy_send_local_response".to_owned(),
-                why: "may not be called from `proxy_on_log` or `proxy_on_done` on, where the \
+    if let Some(Phase::Log | Phase::Done | Phase::Delete) = state.own_phase() {
+        return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
+            call: "proxy_send_local_response".to_owned(),
+            why: "may not be called from `proxy_on_log` or `proxy_on_done` on, where the \
                       response is out; reply in an earlier callback"
-                    .to_owned(),
-                timeline,
-            }));
-        }
-        Phase::Delete => return Ok(()),
-        _ => {}
+                .to_owned(),
+            timeline,
+        }));
     }
     let details = String::from_utf8_lossy(&details);
     let reply = Reply {
@@ -103,7 +99,7 @@ pub(crate) fn close_stream(call: &mut Call<'_>, stream: u32) -> Answer {
     let Some(place) = state.place() else {
         return Ok(());
     };
-    if state.phase == Phase::Log && direction == Direction::Request {
+    if state.own_phase() == Some(Phase::Log) && direction == Direction::Request {
         return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
             call: "proxy_close_stream(0)".to_owned(),
             why: "may not be called in `proxy_on_log`, where the stream is over; drop the call"

@@ -13,6 +13,7 @@ impl Call<'_> {
     /// The range must lie in memory even where it is empty.
     pub(crate) fn bytes(&mut self, pointer: u32, size: u32) -> Result<Vec<u8>, Stop> {
         let bytes = self.range(pointer, size)?.to_vec();
+        self.state().copied += bytes.len();
         self.record.arguments.push(Argument::Bytes(bytes.clone()));
         Ok(bytes)
     }
@@ -20,6 +21,7 @@ impl Call<'_> {
     /// Reads a list of names and values out of the guest and records it.
     pub(crate) fn pairs(&mut self, pointer: u32, size: u32) -> Result<Vec<Pair>, Stop> {
         let pairs = pairs::parse(self.range(pointer, size)?);
+        self.state().copied += size as usize;
         self.record.arguments.push(Argument::Pairs(pairs.clone()));
         Ok(pairs)
     }
@@ -43,6 +45,7 @@ impl Call<'_> {
     pub(crate) fn give(&mut self, data: &[u8], pointer: u32, size: u32) -> Answer {
         self.record.returned = Some(Argument::Bytes(data.to_vec()));
         let length = u32::try_from(data.len()).map_err(|_| Status::InvalidMemoryAccess)?;
+        self.state().copied += data.len();
         let place = if data.is_empty() {
             0
         } else {

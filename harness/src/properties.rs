@@ -71,7 +71,7 @@ fn find(state: &VmState, path: &[u8]) -> Found {
     };
     let plugin = &state.plugins[context.plugin];
     // From `proxy_on_done` on the stream is gone.
-    let over = matches!(state.phase, Phase::Done | Phase::Delete);
+    let over = matches!(state.own_phase(), Some(Phase::Done | Phase::Delete));
     let stream = context
         .stream
         .filter(|_| !over)

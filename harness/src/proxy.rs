@@ -118,6 +118,7 @@ impl Proxy {
                 limit: self.fuel_limit,
                 timeline: self.timeline(slot),
             }),
+            Err(Failure::NoRoom(reason)) => Err(HostError::NoRoom { reason }),
             Err(Failure::Trap(reason)) => {
                 let message = format!("Function: {name} failed: {reason}");
                 self.world.timeline(slot).note(message.clone());

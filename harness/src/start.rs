@@ -253,11 +253,16 @@ impl Proxy {
             .timeline
             .note(format!("`{}` is reloaded", self.infos[plugin].name));
         let started = match self.new_vm(plugin)? {
-            Ok(vm) => self.start_root(vm, plugin)?.map(|root| Handle {
-                vm,
-                root,
-                loaded: now,
-            }),
+            Ok(vm) => {
+                let root = self.start_root(vm, plugin)?;
+                // What did not start must not tick, nor be ended.
+                self.vms[vm].failed |= root.is_err();
+                root.map(|root| Handle {
+                    vm,
+                    root,
+                    loaded: now,
+                })
+            }
             Err(error) => Err(error),
         };
         let handle = started.unwrap_or(Handle { loaded: now, ..old });

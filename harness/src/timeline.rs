@@ -33,6 +33,17 @@ impl Timeline {
         self.events.iter().filter_map(callback).collect()
     }
 
+    /// A timeline of the first events only.
+    pub(crate) fn first(&self, count: usize) -> Self {
+        let mut first = Self {
+            events: self.events.iter().take(count).cloned().collect(),
+        };
+        if self.events.len() > count {
+            first.note(format!("… and {} more events", self.events.len() - count));
+        }
+        first
+    }
+
     pub(crate) fn note(&mut self, text: impl Into<Cow<'static, str>>) {
         self.events.push(Event::Note(text.into()));
     }

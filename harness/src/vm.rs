@@ -6,7 +6,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::{InstancePre, Memory, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc};
+use wasmtime::{
+    InstancePre, Memory, PoolConcurrencyLimitError, Store, StoreLimits, StoreLimitsBuilder, Trap,
+    TypedFunc,
+};
 
 pub(crate) use self::callbacks::{Arguments, Callbacks, Results};
 use crate::abi::Direction;
@@ -39,6 +42,8 @@ pub(crate) enum Failure {
     /// As V8 would say it.
     Trap(String),
     OutOfFuel,
+    /// This process has as many VMs as it can have; no fault of the guest's.
+    NoRoom(String),
 }
 
 impl Vm {
@@ -131,6 +136,8 @@ impl Vm {
         state.effective = entry.context;
         state.slot = entry.slot;
         state.in_allocator = false;
+        state.host_calls = 0;
+        state.copied = 0;
         let result = self
             .store
             .set_fuel(entry.fuel_limit)
@@ -146,6 +153,9 @@ impl Vm {
 
 impl From<&wasmtime::Error> for Failure {
     fn from(error: &wasmtime::Error) -> Self {
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Self::NoRoom(format!("{error:#}"));
+        }
         let Some(trap) = error.downcast_ref::<Trap>() else {
             return Self::Trap(format!("Uncaught RuntimeError: {}", error.root_cause()));
         };
@@ -189,6 +199,10 @@ pub(crate) struct VmState {
     pub(crate) effective: u32,
     pub(crate) slot: Option<usize>,
     pub(crate) in_allocator: bool,
+    /// Host calls made in this callback.
+    pub(crate) host_calls: u32,
+    /// Bytes handed over in them, either way.
+    pub(crate) copied: usize,
     /// What waits for the callback to return.
     pub(crate) deferred: VecDeque<Deferred>,
     pub(crate) metric_ids: Ids,
@@ -211,6 +225,8 @@ impl VmState {
             effective: 0,
             slot: None,
             in_allocator: false,
+            host_calls: 0,
+            copied: 0,
             deferred: VecDeque::new(),
             metric_ids: Ids::default(),
         }
@@ -256,6 +272,12 @@ impl VmState {
     /// The context that a host call acts on. None during `_initialize`.
     pub(crate) fn context(&self) -> Option<&Context> {
         self.contexts.get(&self.effective)
+    }
+
+    /// The phase of the stream that a host call acts on: the callback's, unless another context was
+    /// made the effective one.
+    pub(crate) fn own_phase(&self) -> Option<Phase> {
+        (self.effective == self.current).then_some(self.phase)
     }
 
     /// The stream that a host call acts on.

@@ -29,9 +29,8 @@ pub(super) fn request(state: &VmState, stream: &Stream, rest: &[&[u8]]) -> Found
         b"useragent" => header("user-agent"),
         b"headers" => return map(Some(headers), below),
         b"time" => Some(integer(stream.started.as_nanos())),
-        b"duration" => {
-            (state.phase == Phase::Log).then(|| integer((now - stream.started).as_nanos()))
-        }
+        b"duration" => (state.own_phase() == Some(Phase::Log))
+            .then(|| integer((now - stream.started).as_nanos())),
         b"size" => Some(integer(request_size(headers, stream))),
         b"total_size" => Some(integer(stream.request_bytes + headers.byte_size() as u64)),
         _ => None,
@@ -47,7 +46,7 @@ pub(super) fn response(state: &VmState, stream: &Stream, rest: &[&[u8]]) -> Foun
     let body: u64 = sent.map_or(0, |sent| {
         sent.chunks().iter().map(|chunk| chunk.len() as u64).sum()
     });
-    let logging = state.phase == Phase::Log;
+    let logging = state.own_phase() == Some(Phase::Log);
     let code = stream.response_code;
     let value = match name {
         b"code" => code.map(integer),

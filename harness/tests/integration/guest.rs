@@ -186,8 +186,7 @@ pub(crate) fn said(lines: &[LogLine]) -> Vec<&str> {
     lines.iter().map(|line| line.message.as_str()).collect()
 }
 
-/// The callbacks of an exchange, without the plugin where there is only one, shortened as abi.md
-/// does: `A:rqh`.
+/// The callbacks of an exchange, without the plugin where there is only one, shortened: `A:rqh`.
 pub(crate) fn trace(exchange: &Exchange) -> String {
     let short = |callback: String| {
         [

@@ -28,6 +28,24 @@ fn an_endless_loop_ends_in_an_error_that_names_the_callback() -> Tested {
 }
 
 #[test]
+fn host_calls_without_end_are_stopped_before_they_fill_memory() {
+    let guest = guest().on(
+        "request_headers",
+        "(loop $for_ever (call $text s(flood)) (br $for_ever)) unreachable",
+    );
+    let error = guest
+        .host()
+        .send(Request::get("/"))
+        .expect_err("Envoy's worker would be blocked")
+        .to_string();
+    assert!(
+        error.starts_with("`proxy_log` was reached after 100,000 host calls in one callback"),
+        "{error}"
+    );
+    assert!(error.len() < 20_000, "{}", error.len());
+}
+
+#[test]
 fn fuel_is_the_same_for_the_same_request() -> Tested {
     let guest = guest().on("request_headers", "(call $text s(hello)) i32.const 0");
     let mut host = guest.host();

@@ -8,6 +8,7 @@ use crate::both::{Play, module, plays};
 
 plays! {
     headers_are_changed_on_both_ways => both_ways();
+    a_framing_header_of_a_filter_stands_beside_the_codecs => framing();
     a_local_reply_replaces_the_upstream => local();
     a_local_reply_replaces_the_response => replaced();
     an_error_denies_unless_said_otherwise => denied();
@@ -51,6 +52,15 @@ fn both_ways() -> Play {
         assert_eq!(answer.values("via").collect::<Vec<_>>(), [b"first,gate"]);
         assert_eq!(answer.values("server").collect::<Vec<_>>(), [b"envoy"]);
         assert_eq!(answer.body, b"hello");
+    })
+}
+
+fn framing() -> Play {
+    let case = Case::new(gate("{}")).request(Request::post("/chunked").chunk("body"));
+    (case, |seen| {
+        let upstream = seen.streams[0].upstream.as_ref().unwrap();
+        let values: Vec<_> = upstream.values("transfer-encoding").collect();
+        assert_eq!(values, [b"chunked", b"chunked"]);
     })
 }
 

