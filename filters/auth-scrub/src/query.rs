@@ -79,7 +79,8 @@ fn goes(parameter: &[u8], doomed: &mut impl FnMut(&[u8]) -> bool) -> bool {
         .split(|&byte| byte == b']')
         .next()
         .unwrap_or_default();
-    doomed(&fold(before))
+    doomed(name)
+        || doomed(&fold(before))
         || (name.contains(&b'[') && doomed(&fold(name)))
         || (before.is_empty() && doomed(&fold(inside)))
 }
@@ -161,6 +162,13 @@ mod tests {
                 "{spelling}"
             );
         }
+    }
+
+    #[test]
+    fn a_name_with_brackets_can_be_meant() {
+        let doomed = |name: &[u8]| name == b"filter[key]";
+        let scrubbed = scrub(b"/?filter%5Bkey%5D=s&filter[other]=1", doomed).unwrap();
+        assert_eq!(scrubbed, b"/?filter[other]=1");
     }
 
     #[test]
