@@ -1,5 +1,6 @@
 //! Why a host, or a stream in it, came to no good.
 
+use std::fmt;
 use std::sync::Arc;
 
 use attache_module::BuildError;
@@ -13,7 +14,10 @@ use crate::timeline::{LogLine, Timeline};
 /// A guest that fails as Envoy lets it fail, by a trap say, is no error of the host: the
 /// [`Exchange`](crate::Exchange) shows what Envoy would have done. An error is what Envoy could not
 /// survive or this harness cannot play, so that no test passes by luck.
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` shows the message with its causes and the timeline as lines, because that is what a test
+/// prints that returns a `Result`.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
     /// A plugin's module cannot be had.
@@ -139,6 +143,18 @@ pub enum HostError {
     },
 }
 
+impl fmt::Debug for HostError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{self}")?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(formatter, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
 /// Why a plugin's bytes cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -197,8 +213,8 @@ pub enum StartError {
 /// The guest's log lines, one a line, or the advice to write some.
 struct Logged<'a>(&'a [LogLine]);
 
-impl std::fmt::Display for Logged<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Logged<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str("; the guest logged nothing, let it log why");
         }

@@ -16,7 +16,9 @@ use crate::case::{Case, Filter, Request};
 use crate::seen::{Ended, Message, Seen, Stream};
 
 /// How long a request may come no further until it counts as held.
-const HELD_AFTER: Duration = Duration::from_millis(300);
+const HELD_AFTER: Duration = Duration::from_millis(500);
+/// The same at the end of the case, when nothing else can release it.
+const HELD_IN_THE_END: Duration = Duration::from_millis(1_500);
 /// How long a client waits in all.
 const LIMIT: Duration = Duration::from_secs(20);
 /// How long Envoy takes at the most to write its log.
@@ -153,16 +155,16 @@ impl Client {
             answer,
             ended: None,
         };
-        client.settle();
+        client.settle(HELD_AFTER);
         client
     }
 
     /// Waits until the request has ended, or has come no further for a while.
-    fn settle(&mut self) {
+    fn settle(&mut self, limit: Duration) {
         if self.ended.is_some() {
             return;
         }
-        if let Ok(answer) = self.answer.recv_timeout(HELD_AFTER) {
+        if let Ok(answer) = self.answer.recv_timeout(limit) {
             self.ended = Some(match answer {
                 Ok(response) => Ended::Answered(answered(response)),
                 Err(_) => Ended::Reset,
@@ -171,7 +173,7 @@ impl Client {
     }
 
     fn ended(mut self) -> Ended {
-        self.settle();
+        self.settle(HELD_IN_THE_END);
         self.ended.unwrap_or(Ended::Held)
     }
 }

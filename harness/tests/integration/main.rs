@@ -8,6 +8,7 @@
 )]
 
 mod buffers;
+mod building;
 mod chains;
 mod failures;
 mod guest;
