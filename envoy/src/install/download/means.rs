@@ -1,5 +1,7 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,21 +82,28 @@ impl Means {
     ) -> Result<(), Fault> {
         let authorities = environment.first(&["PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"]);
         let mut arguments: Vec<OsString> = Vec::new();
-        let proxy = environment.get("PIP_PROXY");
+        // Proxy and address may hold a password, which every user of the machine can read in the
+        // arguments of a process.
+        let mut environment = environment.clone();
+        if let Some(proxy) = environment.get("PIP_PROXY").map(OsStr::to_owned) {
+            environment = environment
+                .with("http_proxy", proxy.clone())
+                .with("https_proxy", proxy);
+        }
         let (program, judge): (_, fn(Option<i32>, &str) -> Fault) = match self {
             Self::Pip(program) => (program, Fault::of_pip),
             Self::Curl(program) => {
                 // Ends when fewer than 1,000 bytes a second arrive for a minute.
-                let fixed = "--fail --silent --show-error --location --connect-timeout 30 --speed-limit 1000 --speed-time 60 --retry 1";
-                arguments.extend(fixed.split(' ').map(OsString::from));
-                for (option, value) in [("--cacert", authorities), ("--proxy", proxy)] {
-                    arguments.extend(
-                        value
-                            .into_iter()
-                            .flat_map(|value| [option.into(), value.to_owned()]),
-                    );
+                let fixed = "--fail --silent --show-error --location --connect-timeout 30 \
+                             --speed-limit 1000 --speed-time 60 --retry 1";
+                arguments.extend(fixed.split_whitespace().map(OsString::from));
+                if let Some(authorities) = authorities {
+                    arguments.extend(["--cacert".into(), authorities.to_owned()]);
                 }
-                arguments.extend(["--output".into(), target.into(), address.into()]);
+                let quoted = address.replace('\\', "\\\\").replace('"', "\\\"");
+                let config = private(folder, "curl.conf", &format!("url = \"{quoted}\"\n"))?;
+                arguments.extend(["--config".into(), config.into()]);
+                arguments.extend(["--output".into(), target.into()]);
                 (program, Fault::of_curl)
             }
             Self::Wget(program) => {
@@ -104,13 +113,10 @@ impl Means {
                     "--tries=2".into(),
                 ]);
                 arguments.extend(authorities.map(|file| joined("--ca-certificate=", file)));
-                for name in ["http_proxy=", "https_proxy="] {
-                    arguments
-                        .extend(proxy.map(|proxy| joined(&format!("--execute={name}"), proxy)));
-                }
+                let list = private(folder, "wget.list", &format!("{address}\n"))?;
                 arguments.extend([
                     joined("--output-document=", target.as_os_str()),
-                    address.into(),
+                    joined("--input-file=", list.as_os_str()),
                 ]);
                 (program, Fault::of_wget)
             }
@@ -120,12 +126,24 @@ impl Means {
             program,
             &arguments,
             folder,
-            environment,
+            &environment,
             &watched,
             received,
             judge,
         )
     }
+}
+
+/// Writes a file that nobody else can read.
+fn private(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Fault> {
+    let path = folder.join(name);
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options
+        .open(&path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(Fault::Run)?;
+    Ok(path)
 }
 
 fn with_pip(
