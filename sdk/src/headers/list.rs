@@ -5,29 +5,25 @@ use crate::pairs;
 /// The name under which Envoy keeps `host`.
 pub(super) const AUTHORITY: &[u8] = b":authority";
 
-/// A header map in the guest: as it was read, as it is now, and which names were touched.
+/// A header map in the guest: what was read, less what was removed, and what was added.
+///
+/// Nothing is copied to remember what was: entries that were read stay, with a mark.
 #[derive(Default)]
 pub(super) struct List {
-    /// The host's bytes, as read; most names and values point into it.
+    /// The host's bytes, as read; the names and values of the entries that were read point into it.
     block: Vec<u8>,
     entries: Vec<Entry>,
-    touched: Vec<Touched>,
 }
 
 struct Entry {
     name: Text,
     value: Text,
+    removed: bool,
 }
 
 enum Text {
     Read(Range<usize>),
     Own(Vec<u8>),
-}
-
-/// A name that was touched, with the values it had before.
-struct Touched {
-    name: Vec<u8>,
-    before: Vec<Vec<u8>>,
 }
 
 /// One host call that carries a change over.
@@ -48,6 +44,17 @@ impl Text {
     }
 }
 
+impl Entry {
+    fn was_read(&self) -> bool {
+        matches!(self.name, Text::Read(_))
+    }
+
+    /// Whether the host does not know what became of it.
+    fn is_news(&self) -> bool {
+        self.was_read() == self.removed
+    }
+}
+
 impl List {
     pub(super) fn parse(block: Vec<u8>) -> Option<Self> {
         let entries = pairs::ranges(&block)?
@@ -55,17 +62,17 @@ impl List {
             .map(|pair| Entry {
                 name: Text::Read(pair.name),
                 value: Text::Read(pair.value),
+                removed: false,
             })
             .collect();
-        Some(Self {
-            block,
-            entries,
-            touched: Vec::new(),
-        })
+        Some(Self { block, entries })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.entries.iter().map(|entry| self.pair(entry))
+        self.entries
+            .iter()
+            .filter(|entry| !entry.removed)
+            .map(|entry| self.pair(entry))
     }
 
     pub(super) fn values<'list>(&'list self, name: &[u8]) -> impl Iterator<Item = &'list [u8]> {
@@ -81,63 +88,86 @@ impl List {
     }
 
     pub(super) fn set(&mut self, name: &[u8], value: &[u8]) {
-        self.touch(canonical(name));
         self.remove(name);
-        self.push(canonical(name), value);
+        self.append(name, value);
     }
 
     pub(super) fn append(&mut self, name: &[u8], value: &[u8]) {
-        self.touch(canonical(name));
-        self.push(canonical(name), value);
+        self.entries.push(Entry {
+            name: Text::Own(canonical(name).to_vec()),
+            value: Text::Own(value.to_vec()),
+            removed: false,
+        });
     }
 
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) -> usize {
-        let before = self.entries.len();
-        let doomed: Vec<bool> = self
-            .iter()
-            .map(|(name, value)| !keep(name, value))
-            .collect();
-        if !doomed.contains(&true) {
-            return 0;
+        let mut count = 0;
+        for entry in self.entries.iter_mut().filter(|entry| !entry.removed) {
+            let (name, value) = (
+                entry.name.bytes(&self.block),
+                entry.value.bytes(&self.block),
+            );
+            if !keep(name, value) {
+                entry.removed = true;
+                count += 1;
+            }
         }
-        for index in (0..before).filter(|&index| doomed[index]) {
-            let name = self.entries[index].name.bytes(&self.block).to_vec();
-            self.touch(&name);
-        }
-        let mut fate = doomed.into_iter();
-        self.entries.retain(|_| !fate.next().unwrap_or(false));
-        before - self.entries.len()
+        count
     }
 
     /// The host calls that make the host's map what this one is: only for names whose values
     /// differ, and the fewest for each that are right whatever the host makes of repeated names.
-    pub(super) fn writes(self) -> Vec<Write> {
+    pub(super) fn writes(&self) -> Vec<Write> {
         let mut writes = Vec::new();
-        for Touched { name, before } in &self.touched {
-            let after: Vec<&[u8]> = self.values(name).collect();
-            let (before, after) = (&before[..], &after[..]);
-            if before == after {
-                continue;
-            }
-            match after {
-                [] => writes.push(Write::Remove(name.clone())),
-                [only] if before.len() <= 1 => {
-                    writes.push(Write::Replace(name.clone(), only.to_vec()));
-                }
-                _ if after.starts_with(&before.iter().map(Vec::as_slice).collect::<Vec<_>>()) => {
-                    for value in &after[before.len()..] {
-                        writes.push(Write::Add(name.clone(), value.to_vec()));
-                    }
-                }
-                _ => {
-                    writes.push(Write::Remove(name.clone()));
-                    for value in after {
-                        writes.push(Write::Add(name.clone(), value.to_vec()));
-                    }
-                }
+        for (index, entry) in self.entries.iter().enumerate() {
+            let name = entry.name.bytes(&self.block);
+            let is_done = |earlier: &Entry| {
+                earlier.is_news() && earlier.name.bytes(&self.block).eq_ignore_ascii_case(name)
+            };
+            if entry.is_news() && !self.entries.iter().take(index).any(is_done) {
+                self.write(name, &mut writes);
             }
         }
         writes
+    }
+
+    fn write(&self, name: &[u8], writes: &mut Vec<Write>) {
+        let named = |entry: &&Entry| entry.name.bytes(&self.block).eq_ignore_ascii_case(name);
+        let value = |entry: &'_ Entry| entry.value.bytes(&self.block).to_vec();
+        let before = || {
+            self.entries
+                .iter()
+                .filter(named)
+                .filter(|entry| entry.was_read())
+        };
+        let after = || {
+            self.entries
+                .iter()
+                .filter(named)
+                .filter(|entry| !entry.removed)
+        };
+        let bytes = |entry| self.pair(entry).1;
+        let (was, is) = (before().count(), after().count());
+        let kept = before()
+            .map(bytes)
+            .zip(after().map(bytes))
+            .take_while(|(before, after)| before == after)
+            .count();
+        if kept == was && kept == is {
+            return;
+        }
+        let add = |entry| Write::Add(name.to_vec(), value(entry));
+        match is {
+            0 => writes.push(Write::Remove(name.to_vec())),
+            1 if was <= 1 => {
+                writes.extend(after().map(|only| Write::Replace(name.to_vec(), value(only))));
+            }
+            _ if kept == was => writes.extend(after().skip(kept).map(add)),
+            _ => {
+                writes.push(Write::Remove(name.to_vec()));
+                writes.extend(after().map(add));
+            }
+        }
     }
 
     fn pair<'a>(&'a self, entry: &'a Entry) -> (&'a [u8], &'a [u8]) {
@@ -145,28 +175,6 @@ impl List {
             entry.name.bytes(&self.block),
             entry.value.bytes(&self.block),
         )
-    }
-
-    fn push(&mut self, name: &[u8], value: &[u8]) {
-        self.entries.push(Entry {
-            name: Text::Own(name.to_vec()),
-            value: Text::Own(value.to_vec()),
-        });
-    }
-
-    fn touch(&mut self, name: &[u8]) {
-        if self
-            .touched
-            .iter()
-            .any(|known| known.name.eq_ignore_ascii_case(name))
-        {
-            return;
-        }
-        let before = self.values(name).map(<[u8]>::to_vec).collect();
-        self.touched.push(Touched {
-            name: name.to_vec(),
-            before,
-        });
     }
 }
 

@@ -26,9 +26,9 @@ fn each_name_that_goes_costs_one_call_however_often_it_stands_there() -> Result<
         calls(&exchange),
         [
             "proxy_get_header_map_pairs",
-            "proxy_remove_header_map_value",
-            "proxy_remove_header_map_value",
             "proxy_replace_header_map_value",
+            "proxy_remove_header_map_value",
+            "proxy_remove_header_map_value",
         ]
     );
     Ok(())
