@@ -39,8 +39,19 @@
 //! attache::filters! { "badge" => Badge }
 //! ```
 //!
-//! `cargo build --target wasm32-unknown-unknown` makes a module of such a crate (crate type
-//! `cdylib`); `attache build` makes a smaller and faster one. The crate also compiles for the
+//! The crate's manifest says that it becomes a module, and has `serde` for the configuration:
+//!
+//! ```toml
+//! [lib]
+//! crate-type = ["cdylib", "rlib"]
+//!
+//! [dependencies]
+//! attache = "0.1"
+//! serde = { version = "1", features = ["derive"] }
+//! ```
+//!
+//! `cargo build --target wasm32-unknown-unknown` makes a module of such a crate; `attache build`
+//! makes a smaller and faster one. The crate also compiles for the
 //! build machine, where host calls answer [`Status::UNIMPLEMENTED`], so that a filter's own logic
 //! has ordinary unit tests.
 //!
