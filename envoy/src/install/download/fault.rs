@@ -57,7 +57,7 @@ impl Fault {
         let reason = program::last_lines(output, 2);
         match code {
             Some(126 | 127 | 2) => Self::Unusable,
-            Some(22) if output.contains("404") => Self::NotFound(reason),
+            Some(22) if output.contains("error: 404") => Self::NotFound(reason),
             // Its message does not say why writing failed; the folder is ours and new.
             Some(23) => Self::DiskFull,
             Some(5..=7 | 16 | 18 | 28 | 35 | 52 | 55 | 56 | 60 | 77 | 91..=97) => {
@@ -72,7 +72,7 @@ impl Fault {
         let reason = program::last_lines(output, 2);
         match code {
             Some(126 | 127 | 2) => Self::Unusable,
-            Some(8) if output.contains("404") => Self::NotFound(reason),
+            Some(8) if output.contains("ERROR 404") => Self::NotFound(reason),
             // It does not say why a file could not be written, either.
             Some(3) => Self::DiskFull,
             // 4 is the network, 5 the certificate.
@@ -127,6 +127,14 @@ mod tests {
             Fault::of_wget(Some(8), "ERROR 500"),
             Fault::Other(_)
         ));
+    }
+
+    #[test]
+    fn a_port_with_404_in_it_is_no_missing_file() {
+        let wget = "http://127.0.0.1:40477/simple/:\n2026-01-01 00:00:00 ERROR 503: Unavailable.";
+        assert!(matches!(Fault::of_wget(Some(8), wget), Fault::Other(_)));
+        let curl = "curl: (22) The requested URL returned error: 503 (port 40477)";
+        assert!(matches!(Fault::of_curl(Some(22), curl), Fault::Other(_)));
     }
 
     #[test]
