@@ -77,7 +77,9 @@ fn read(call: &mut Call<'_>, buffer: u32) -> Result<Vec<u8>, Stop> {
             .unwrap_or_default(),
         BufferType::Connection | BufferType::GrpcMessage => Vec::new(),
         BufferType::HttpCallBody => return Err(Status::NotFound.into()),
-        BufferType::VmConfiguration => state.plugins[state.first_plugin].vm_configuration.clone(),
+        BufferType::VmConfiguration => state.world.plugins[state.first_plugin]
+            .vm_configuration
+            .clone(),
         BufferType::PluginConfiguration => plugin_configuration(state)?,
         BufferType::CallData => {
             return Err(call.give_up(|timeline| HostError::NotAnswered {
@@ -95,7 +97,7 @@ fn plugin_configuration(state: &VmState) -> Result<Vec<u8>, Status> {
     if context.stream.is_some() || state.current != state.effective || !now {
         return Err(Status::NotFound);
     }
-    Ok(state.plugins[context.plugin].configuration.clone())
+    Ok(state.world.plugins[context.plugin].configuration.clone())
 }
 
 /// The bytes of a body that the effective context sees, if it sees any.

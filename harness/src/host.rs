@@ -9,7 +9,7 @@ use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId, UpstreamRequest};
 use crate::module::Module;
 use crate::plugin::Plugin;
-use crate::proxy::{Loaded, Proxy, Thread};
+use crate::proxy::{Chain, Loaded, Proxy, Thread};
 use crate::request::Request;
 use crate::response::Response;
 use crate::timeline::{LogLine, Timeline};
@@ -201,7 +201,7 @@ impl Host {
         }
         let end = request.ends_with_headers();
         let stream = self.proxy.accept(request);
-        let slot = self.proxy.open(worker + 1, stream)?;
+        let slot = self.proxy.open(worker + 1, 0, stream)?;
         self.proxy.headers(slot, Direction::Request, None, end)?;
         self.settle()?;
         Ok(slot)
@@ -210,14 +210,9 @@ impl Host {
     /// Lets everything happen, and says how the streams stand that are left.
     fn settle(&mut self) -> Result<(), HostError> {
         self.proxy.run_until_idle()?;
-        let infos = &self.proxy.infos;
-        for stream in self
-            .proxy
-            .world
-            .streams
-            .iter_mut()
-            .filter(|stream| !stream.finished)
-        {
+        let world = &mut *self.proxy.world;
+        let infos = &world.plugins;
+        for stream in world.streams.iter_mut().filter(|stream| !stream.finished) {
             stream.exchange.outcome = stream.waiting(|plugin| infos[plugin].name.to_string());
         }
         Ok(())
@@ -227,7 +222,7 @@ impl Host {
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Host")
-            .field("plugins", &self.proxy.infos)
+            .field("plugins", &self.proxy.world.plugins)
             .finish_non_exhaustive()
     }
 }
@@ -305,11 +300,11 @@ impl HostBuilder {
         }
         let mut sources: Vec<Vec<u8>> = Vec::new();
         let mut plugins = Vec::new();
-        let mut infos: Vec<PluginInfo> = Vec::new();
+        let mut infos: Vec<Arc<PluginInfo>> = Vec::new();
         for plugin in self.plugins {
             let (loaded, info, bytes) = load(plugin, &sources, &infos)?;
             plugins.push(loaded);
-            infos.push(info);
+            infos.push(Arc::new(info));
             sources.push(bytes);
         }
         let mut proxy = Proxy {
@@ -317,12 +312,15 @@ impl HostBuilder {
             vms: Vec::new(),
             threads: (0..=self.workers).map(|_| Thread::default()).collect(),
             plugins,
-            infos: Arc::from(infos),
+            chains: vec![Chain {
+                plugins: (0..infos.len()).collect(),
+            }],
             upstream: Box::new(|_| Response::ok()),
             asked: VecDeque::new(),
             fuel_limit: self.fuel_limit,
             random: 0,
         };
+        proxy.world.plugins = infos;
         proxy.start_all()?;
         Ok(Host { proxy })
     }
@@ -332,7 +330,7 @@ impl HostBuilder {
 fn load(
     plugin: Plugin,
     sources: &[Vec<u8>],
-    infos: &[PluginInfo],
+    infos: &[Arc<PluginInfo>],
 ) -> Result<(Loaded, PluginInfo, Vec<u8>), HostError> {
     let name = || plugin.name.clone();
     let bytes = plugin.bytes().map_err(|source| HostError::Source {
@@ -350,7 +348,7 @@ fn load(
         configuration: plugin.configuration,
         vm_configuration: plugin.vm_configuration,
     };
-    let same = |(other, source): (&PluginInfo, &Vec<u8>)| {
+    let same = |(other, source): (&Arc<PluginInfo>, &Vec<u8>)| {
         other.vm_id == info.vm_id
             && other.vm_configuration == info.vm_configuration
             && *source == bytes

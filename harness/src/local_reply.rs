@@ -31,7 +31,7 @@ impl Proxy {
             details: reply.details.clone(),
             plugin: reply
                 .plugin
-                .map(|plugin| self.infos[plugin].name.to_string()),
+                .map(|plugin| self.world.plugins[plugin].name.to_string()),
         });
         if stream.response.headers.is_none() {
             stream

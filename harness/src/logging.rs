@@ -33,7 +33,7 @@ pub(crate) fn log_level(call: &mut Call<'_>, level: u32) -> Answer {
 /// `wasm log name root_id vm_id: `, each where it is not empty. Roots omit the name.
 fn prefix(state: &VmState) -> String {
     let context = state.context();
-    let plugin = &state.plugins[context.map_or(state.first_plugin, |context| context.plugin)];
+    let plugin = &state.world.plugins[context.map_or(state.first_plugin, |context| context.plugin)];
     let parts: &[&str] = match context {
         None => &[&plugin.vm_id],
         Some(context) if context.stream.is_none() => &[&plugin.root_id, &plugin.vm_id],

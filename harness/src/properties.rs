@@ -69,7 +69,7 @@ fn find(state: &VmState, path: &[u8]) -> Found {
     let Some(context) = state.context() else {
         return Found::No(Status::NotFound);
     };
-    let plugin = &state.plugins[context.plugin];
+    let plugin = &state.world.plugins[context.plugin];
     // From `proxy_on_done` on the stream is gone.
     let over = matches!(state.own_phase(), Some(Phase::Done | Phase::Delete));
     let stream = context

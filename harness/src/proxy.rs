@@ -1,7 +1,6 @@
 //! The machine behind a host: VMs, streams, and what moves them.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::TypedFunc;
@@ -13,9 +12,7 @@ use crate::module::Module;
 use crate::plugin::FailurePolicy;
 use crate::response::Response;
 use crate::timeline::Timeline;
-use crate::vm::{
-    Arguments, Callbacks, Deferred, Entry, Failure, Phase, Place, PluginInfo, Results, Vm,
-};
+use crate::vm::{Arguments, Callbacks, Deferred, Entry, Failure, Phase, Place, Results, Vm};
 use crate::world::World;
 
 /// What answers a request that reached the upstream.
@@ -32,7 +29,8 @@ pub(crate) struct Proxy {
     /// The main thread and then the workers.
     pub(crate) threads: Vec<Thread>,
     pub(crate) plugins: Vec<Loaded>,
-    pub(crate) infos: Arc<[PluginInfo]>,
+    /// Where connections arrive; the first one unless a test names another.
+    pub(crate) chains: Vec<Chain>,
     pub(crate) upstream: Upstream,
     /// Streams that wait for the upstream's answer.
     pub(crate) asked: VecDeque<usize>,
@@ -48,6 +46,12 @@ pub(crate) struct Loaded {
     pub(crate) allow_on_headers_stop_iteration: bool,
     /// Plugins of one number share their VMs: `vm_id`, VM configuration and code are the same.
     pub(crate) vm_identity: usize,
+}
+
+/// A filter chain: what a connection or a request passes.
+pub(crate) struct Chain {
+    /// Indices into the host's plugins, in the order of a request.
+    pub(crate) plugins: Vec<usize>,
 }
 
 /// What a thread has of each plugin; none where the plugin's start failed in it.
@@ -113,7 +117,7 @@ impl Proxy {
         match result {
             Ok(result) => Ok(Called::Returned(result)),
             Err(Failure::OutOfFuel) => Err(HostError::OutOfFuel {
-                plugin: self.infos[plugin].name.to_string(),
+                plugin: self.world.plugins[plugin].name.to_string(),
                 callback: name,
                 limit: self.fuel_limit,
                 timeline: self.timeline(slot),

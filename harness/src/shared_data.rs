@@ -81,7 +81,7 @@ pub(crate) fn set(
 
 /// All plugins of a VM have the same.
 fn vm_id(state: &VmState) -> &str {
-    &state.plugins[state.first_plugin].vm_id
+    &state.world.plugins[state.first_plugin].vm_id
 }
 
 #[cfg(test)]

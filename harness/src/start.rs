@@ -38,7 +38,7 @@ impl Proxy {
         started.map_err(|mut source| {
             source.attach(&self.world.log[logged..]);
             HostError::Start {
-                plugin: self.infos[plugin].name.to_string(),
+                plugin: self.world.plugins[plugin].name.to_string(),
                 source,
             }
         })
@@ -91,7 +91,7 @@ impl Proxy {
 
     /// Makes a VM and runs its module start.
     fn new_vm(&mut self, plugin: usize) -> Result<Result<usize, StartError>, HostError> {
-        let state = VmState::new(self.infos.clone(), plugin);
+        let state = VmState::new(plugin);
         let entry = Entry {
             phase: Phase::Initialize,
             context: 0,
@@ -144,7 +144,7 @@ impl Proxy {
         if let Called::Trapped(reason) = created {
             return Ok(Err(StartError::trap("proxy_on_context_create", reason)));
         }
-        let size = size_of_bytes(&self.infos[plugin].vm_configuration);
+        let size = size_of_bytes(&self.world.plugins[plugin].vm_configuration);
         let at = (Phase::VmStart, root, None);
         let started = self.call(
             vm,
@@ -161,7 +161,7 @@ impl Proxy {
             }
             Called::Returned(_) | Called::Missing => {}
         }
-        let size = size_of_bytes(&self.infos[plugin].configuration);
+        let size = size_of_bytes(&self.world.plugins[plugin].configuration);
         let at = (Phase::Configure, root, None);
         let configured = self.call(
             vm,
@@ -189,7 +189,7 @@ impl Proxy {
     }
 
     fn log_thread_failure(&mut self, plugin: usize, error: &StartError) {
-        let name = &self.infos[plugin].name;
+        let name = &self.world.plugins[plugin].name;
         let message = format!(
             "Failed to configure thread-local Wasm plugin `{name}`, requests pass without it: {error}"
         );
@@ -197,9 +197,15 @@ impl Proxy {
     }
 
     /// The filters of a new stream: each gets its context id here, in chain order.
-    pub(crate) fn open(&mut self, thread: usize, stream: Stream) -> Result<usize, HostError> {
+    pub(crate) fn open(
+        &mut self,
+        thread: usize,
+        chain: usize,
+        stream: Stream,
+    ) -> Result<usize, HostError> {
         let slot = self.world.open(stream);
-        for plugin in 0..self.plugins.len() {
+        for at in 0..self.chains[chain].plugins.len() {
+            let plugin = self.chains[chain].plugins[at];
             let handle = self.handle_for_stream(thread, plugin)?;
             let mut filter = Filter {
                 plugin,
@@ -244,14 +250,15 @@ impl Proxy {
         let wait = std::time::Duration::from_millis(BACKOFF_MILLISECONDS + jitter);
         let now = self.world.clock.now();
         if now - old.loaded < wait {
-            self.world
-                .timeline
-                .note(format!("`{}` is not reloaded yet", self.infos[plugin].name));
+            self.world.timeline.note(format!(
+                "`{}` is not reloaded yet",
+                self.world.plugins[plugin].name
+            ));
             return Ok(old);
         }
         self.world
             .timeline
-            .note(format!("`{}` is reloaded", self.infos[plugin].name));
+            .note(format!("`{}` is reloaded", self.world.plugins[plugin].name));
         let started = match self.new_vm(plugin)? {
             Ok(vm) => {
                 let root = self.start_root(vm, plugin)?;

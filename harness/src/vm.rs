@@ -95,9 +95,7 @@ impl Vm {
         function: &TypedFunc<P, R>,
         arguments: P,
     ) -> Result<R, Failure> {
-        let plugin = self.store.data().plugins[self.plugin_of(entry.context)]
-            .name
-            .clone();
+        let plugin = world.plugins[self.plugin_of(entry.context)].name.clone();
         let event = Event::Callback {
             plugin,
             name,
@@ -186,8 +184,6 @@ pub(crate) struct VmState {
     limits: StoreLimits,
     pub(crate) memory: Option<Memory>,
     pub(crate) allocator: Option<TypedFunc<u32, u32>>,
-    /// All plugins of the host.
-    pub(crate) plugins: Arc<[PluginInfo]>,
     /// The plugin that made this VM start.
     pub(crate) first_plugin: usize,
     pub(crate) contexts: HashMap<u32, Context>,
@@ -209,13 +205,12 @@ pub(crate) struct VmState {
 }
 
 impl VmState {
-    pub(crate) fn new(plugins: Arc<[PluginInfo]>, first_plugin: usize) -> Self {
+    pub(crate) fn new(first_plugin: usize) -> Self {
         Self {
             world: Box::default(),
             limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
             memory: None,
             allocator: None,
-            plugins,
             first_plugin,
             contexts: HashMap::new(),
             roots: HashMap::new(),

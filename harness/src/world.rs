@@ -1,5 +1,7 @@
 //! What all VMs of a host share: time, streams, logs, metrics, shared data.
 
+use std::sync::Arc;
+
 use crate::abi::LogLevel;
 use crate::clock::Clock;
 use crate::error::HostError;
@@ -8,11 +10,14 @@ use crate::metrics::Metrics;
 use crate::shared_data::SharedData;
 use crate::stream::Stream;
 use crate::timeline::{LogLine, Timeline};
+use crate::vm::PluginInfo;
 
 /// The state of a host that its VMs see. It is lent to a VM for the time of a call, so that no lock
 /// and no cell is needed.
 #[derive(Default)]
 pub(crate) struct World {
+    /// All plugins of the host; an index stays what it is.
+    pub(crate) plugins: Vec<Arc<PluginInfo>>,
     pub(crate) clock: Clock,
     pub(crate) streams: Vec<Stream>,
     free: Vec<usize>,
