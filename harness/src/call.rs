@@ -4,6 +4,7 @@ use wasmtime::Caller;
 
 use crate::abi::Status;
 use crate::error::HostError;
+use crate::lints::LintKind;
 use crate::timeline::{Argument, Event, HostCall};
 use crate::vm::{Phase, VmState};
 use crate::world::World;
@@ -39,6 +40,8 @@ impl From<wasmtime::Error> for Stop {
 pub(crate) struct Call<'a> {
     pub(crate) caller: Caller<'a, VmState>,
     pub(crate) record: HostCall,
+    /// Surprises in it, reported after it.
+    pub(crate) lints: Vec<(LintKind, String)>,
 }
 
 impl<'a> Call<'a> {
@@ -51,6 +54,7 @@ impl<'a> Call<'a> {
         let mut call = Self {
             caller,
             record: HostCall::new(name),
+            lints: Vec::new(),
         };
         call.count(name)?;
         let state = call.state();
@@ -68,15 +72,16 @@ impl<'a> Call<'a> {
         let Self {
             mut caller,
             mut record,
+            lints,
         } = call;
         record.status = answer.as_ref().ok().copied();
         let state = caller.data_mut();
         let slot = state.slot;
-        state
-            .world
-            .timeline(slot)
-            .events
-            .push(Event::HostCall(record));
+        state.world.timeline(slot).push(Event::HostCall(record));
+        for (kind, what) in lints {
+            let plugin = state.plugin();
+            state.world.lint(slot, plugin, kind, what);
+        }
         answer.map(Status::code)
     }
 
@@ -127,7 +132,7 @@ impl<'a> Call<'a> {
         let state = self.state();
         let slot = state.slot;
         let mut timeline = state.world.timeline(slot).clone();
-        timeline.events.push(Event::HostCall(self.record.clone()));
+        timeline.push(Event::HostCall(self.record.clone()));
         self.world().fatal = Some(error(timeline));
         Stop::Trap(wasmtime::Error::msg("the harness gave up"))
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use attache_module::BuildError;
 
 use crate::exchange::StreamId;
+use crate::lints::Lint;
 use crate::module::LoadError;
 use crate::timeline::{LogLine, Timeline};
 
@@ -94,6 +95,15 @@ pub enum HostError {
         call: String,
         /// What Envoy would do, and what to do instead.
         why: String,
+        /// What led to it.
+        timeline: Timeline,
+    },
+    /// A surprise, where [`HostBuilder::deny_lints`](crate::HostBuilder::deny_lints) makes it an
+    /// error.
+    #[error("{lint}\n{timeline}")]
+    Lint {
+        /// The surprise.
+        lint: Box<Lint>,
         /// What led to it.
         timeline: Timeline,
     },

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use crate::abi::Direction;
 use crate::headers::Headers;
+use crate::lints::Lint;
 use crate::timeline::{Event, HostCall, LogLine, Timeline};
 
 /// Names a stream of a [`Host`](crate::Host).
@@ -168,6 +169,7 @@ pub struct Exchange {
     pub(crate) local_reply: Option<LocalReply>,
     pub(crate) details: Option<String>,
     pub(crate) log: Vec<LogLine>,
+    pub(crate) lints: Vec<Lint>,
     pub(crate) timeline: Timeline,
     pub(crate) fuel: u64,
     pub(crate) crossings: u64,
@@ -250,6 +252,12 @@ impl Exchange {
     #[must_use]
     pub fn log(&self) -> &[LogLine] {
         &self.log
+    }
+
+    /// What Envoy did in the stream to the surprise of those who write filters; see [`Lint`].
+    #[must_use]
+    pub fn lints(&self) -> &[Lint] {
+        &self.lints
     }
 
     /// The host calls that guests made in the stream's callbacks.

@@ -68,6 +68,13 @@ impl Headers {
             .map(|(_, value)| value)
     }
 
+    /// How many values `name` has.
+    pub(crate) fn count(&self, name: &[u8]) -> usize {
+        let name = self.name(name);
+        let same = |key: &[u8]| key.eq_ignore_ascii_case(name);
+        self.iter().filter(|(key, _)| same(key)).count()
+    }
+
     /// Whether `name` is there, be it with an empty value.
     #[must_use]
     pub fn contains_key(&self, name: impl AsRef<[u8]>) -> bool {

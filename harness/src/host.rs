@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::abi::{Direction, LogLevel};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId, UpstreamRequest};
+use crate::lints::{Lint, LintKind, Lints};
 use crate::module::Module;
 use crate::plugin::Plugin;
 use crate::proxy::{Chain, Loaded, Proxy, Thread};
@@ -169,6 +170,13 @@ impl Host {
         &self.proxy.world.log
     }
 
+    /// The surprises of callbacks outside of streams; those of a stream are in
+    /// [`Exchange::lints`].
+    #[must_use]
+    pub fn lints(&self) -> &[Lint] {
+        &self.proxy.world.lints.of_host
+    }
+
     /// What happened outside of streams: starts, timers, ends.
     #[must_use]
     pub fn timeline(&self) -> &Timeline {
@@ -210,6 +218,9 @@ impl Host {
     /// Lets everything happen, and says how the streams stand that are left.
     fn settle(&mut self) -> Result<(), HostError> {
         self.proxy.run_until_idle()?;
+        if let Some(fatal) = self.proxy.world.fatal.take() {
+            return Err(fatal);
+        }
         let world = &mut *self.proxy.world;
         let infos = &world.plugins;
         for stream in world.streams.iter_mut().filter(|stream| !stream.finished) {
@@ -236,6 +247,7 @@ pub struct HostBuilder {
     log_level: LogLevel,
     buffer_limit: usize,
     fuel_limit: u64,
+    lints: Lints,
 }
 
 impl Default for HostBuilder {
@@ -246,6 +258,7 @@ impl Default for HostBuilder {
             log_level: LogLevel::Info,
             buffer_limit: BUFFER_LIMIT,
             fuel_limit: FUEL_LIMIT,
+            lints: Lints::default(),
         }
     }
 }
@@ -281,6 +294,19 @@ impl HostBuilder {
     /// 2,000,000,000 unless set. Envoy has no such limit.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
         self.fuel_limit = fuel;
+        self
+    }
+
+    /// Makes every [`Lint`] an error, [`HostError::Lint`], but those that
+    /// [`allow_lint`](Self::allow_lint) names.
+    pub fn deny_lints(mut self) -> Self {
+        self.lints.denied = true;
+        self
+    }
+
+    /// Lets a lint pass that [`deny_lints`](Self::deny_lints) would make an error.
+    pub fn allow_lint(mut self, kind: LintKind) -> Self {
+        self.lints.allowed.push(kind);
         self
     }
 
@@ -321,7 +347,11 @@ impl HostBuilder {
             random: 0,
         };
         proxy.world.plugins = infos;
+        proxy.world.lints = self.lints;
         proxy.start_all()?;
+        if let Some(fatal) = proxy.world.fatal.take() {
+            return Err(fatal);
+        }
         Ok(Host { proxy })
     }
 }

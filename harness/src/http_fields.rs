@@ -3,6 +3,7 @@
 use crate::abi::{Direction, MapType, Status};
 use crate::call::{Answer, Call};
 use crate::headers::{Headers, Kind};
+use crate::lints::LintKind;
 use crate::pairs;
 use crate::stream::BodyView;
 use crate::timeline::Argument;
@@ -32,6 +33,14 @@ pub(crate) fn value(
         .into());
     };
     let found = headers.get(&key).ok_or(Status::NotFound)?.to_vec();
+    let values = headers.count(&key);
+    if values > 1 {
+        let key = key.escape_ascii();
+        call.lint(
+            LintKind::FirstOfSeveralValues,
+            format!("`{key}` has {values} values"),
+        );
+    }
     call.give(&found, value, value_size)
 }
 

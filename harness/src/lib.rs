@@ -51,6 +51,7 @@ mod http_fields;
 mod http_streams;
 mod imports;
 mod inline_headers;
+mod lints;
 mod local_reply;
 mod logging;
 mod memory;
@@ -78,6 +79,7 @@ pub use crate::exchange::{
 };
 pub use crate::headers::Headers;
 pub use crate::host::{Host, HostBuilder};
+pub use crate::lints::{Lint, LintKind};
 pub use crate::module::{LoadError, Module};
 pub use crate::plugin::{Configuration, FailurePolicy, Plugin};
 pub use crate::request::Request;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::abi::{LogLevel, Status};
+use crate::lints::Lint;
 
 /// The events of a stream, or of a host outside of its streams, in the order in which they happened.
 ///
@@ -44,8 +45,12 @@ impl Timeline {
         first
     }
 
+    pub(crate) fn push(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
     pub(crate) fn note(&mut self, text: impl Into<Cow<'static, str>>) {
-        self.events.push(Event::Note(text.into()));
+        self.push(Event::Note(text.into()));
     }
 }
 
@@ -82,6 +87,8 @@ pub enum Event {
         /// What it returned.
         result: u32,
     },
+    /// A surprise.
+    Lint(Lint),
     /// What the host did, in words.
     Note(Cow<'static, str>),
 }
@@ -100,6 +107,7 @@ impl fmt::Display for Event {
             }
             Self::HostCall(call) => write!(f, "    {call}"),
             Self::Returned { name, result } => write!(f, "  {name} returned {result}"),
+            Self::Lint(lint) => write!(f, "{lint}"),
             Self::Note(text) => f.write_str(text),
         }
     }

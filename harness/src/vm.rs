@@ -101,7 +101,7 @@ impl Vm {
             name,
             arguments: arguments.list(),
         };
-        world.timeline(entry.slot).events.push(event);
+        world.timeline(entry.slot).push(event);
         if let Some(slot) = entry.slot {
             world.streams[slot].exchange.crossings += 1;
         }
@@ -111,7 +111,6 @@ impl Vm {
                 if let Some(result) = result.shown() {
                     world
                         .timeline(entry.slot)
-                        .events
                         .push(Event::Returned { name, result });
                 }
             }
@@ -267,6 +266,12 @@ impl VmState {
     /// The context that a host call acts on. None during `_initialize`.
     pub(crate) fn context(&self) -> Option<&Context> {
         self.contexts.get(&self.effective)
+    }
+
+    /// The plugin whose callback is being made.
+    pub(crate) fn plugin(&self) -> usize {
+        let current = self.contexts.get(&self.current);
+        current.map_or(self.first_plugin, |context| context.plugin)
     }
 
     /// The phase of the stream that a host call acts on: the callback's, unless another context was

@@ -6,6 +6,7 @@ use crate::abi::LogLevel;
 use crate::clock::Clock;
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
+use crate::lints::Lints;
 use crate::metrics::Metrics;
 use crate::shared_data::SharedData;
 use crate::stream::Stream;
@@ -26,6 +27,7 @@ pub(crate) struct World {
     pub(crate) log: Vec<LogLine>,
     /// The level that `proxy_get_log_level` tells.
     pub(crate) log_level: Option<LogLevel>,
+    pub(crate) lints: Lints,
     pub(crate) metrics: Metrics,
     pub(crate) shared_data: SharedData,
     pub(crate) buffer_limit: usize,

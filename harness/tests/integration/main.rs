@@ -15,6 +15,7 @@ mod guest;
 mod header_maps;
 mod lifecycle;
 mod limits;
+mod lints;
 mod loading;
 mod local_replies;
 mod observing;
