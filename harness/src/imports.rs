@@ -5,7 +5,8 @@ use wasmtime::{Caller, Engine, FuncType, Linker, ValType};
 use crate::call::Call;
 use crate::vm::VmState;
 use crate::{
-    buffers, contexts, http_fields, http_streams, logging, metrics, properties, shared_data, timers,
+    buffers, contexts, http_fields, http_streams, logging, metrics, properties, shared_data,
+    shared_queues, timers,
 };
 
 /// The parameters of a host call; each returns one i32, its status.
@@ -132,6 +133,10 @@ answered {
     "proxy_close_stream" (stream: u32) => http_streams::close_stream;
     "proxy_get_shared_data" (key: u32, key_size: u32, value: u32, value_size: u32, cas: u32) => shared_data::get;
     "proxy_set_shared_data" (key: u32, key_size: u32, value: u32, value_size: u32, cas: u32) => shared_data::set;
+    "proxy_register_shared_queue" (name: u32, size: u32, token: u32) => shared_queues::register;
+    "proxy_resolve_shared_queue" (vm_id: u32, vm_id_size: u32, name: u32, size: u32, token: u32) => shared_queues::resolve;
+    "proxy_enqueue_shared_queue" (token: u32, value: u32, size: u32) => shared_queues::enqueue;
+    "proxy_dequeue_shared_queue" (token: u32, value: u32, size: u32) => shared_queues::dequeue;
     "proxy_define_metric" (kind: u32, name: u32, size: u32, id: u32) => metrics::define;
     "proxy_increment_metric" (id: u32, offset: i64) => metrics::increment;
     "proxy_record_metric" (id: u32, value: i64) => metrics::record;
@@ -153,10 +158,6 @@ not_yet {
     "proxy_grpc_send" (token, message, size, end_stream);
     "proxy_grpc_close" (token);
     "proxy_grpc_cancel" (token);
-    "proxy_register_shared_queue" (name, size, token);
-    "proxy_resolve_shared_queue" (vm_id, vm_id_size, name, size, token);
-    "proxy_enqueue_shared_queue" (token, value, size);
-    "proxy_dequeue_shared_queue" (token, value, size);
     "proxy_call_foreign_function" (name, name_size, argument, argument_size, result, result_size);
 }
 }

@@ -64,6 +64,7 @@ mod proxy;
 mod request;
 mod response;
 mod shared_data;
+mod shared_queues;
 mod start;
 mod stream;
 mod stream_callbacks;

@@ -251,6 +251,7 @@ const CALLBACKS: &[(&str, usize, usize)] = &[
     ("proxy_on_vm_start", 2, 1),
     ("proxy_on_configure", 2, 1),
     ("proxy_on_tick", 1, 0),
+    ("proxy_on_queue_ready", 2, 0),
     ("proxy_on_request_headers", 3, 1),
     ("proxy_on_request_body", 3, 1),
     ("proxy_on_request_trailers", 2, 1),

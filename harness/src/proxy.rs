@@ -152,11 +152,14 @@ impl Proxy {
 
     /// Lets everything happen that can without the clock.
     pub(crate) fn run_until_idle(&mut self) -> Moved {
+        let mut notifications = 0;
         loop {
             if let Some(slot) = self.asked.pop_front() {
                 self.answer(slot)?;
             } else if let Some((slot, direction)) = self.readable() {
                 self.read_on(slot, direction)?;
+            } else if self.notify_queue()? {
+                self.count_notification(&mut notifications)?;
             } else {
                 return Ok(());
             }

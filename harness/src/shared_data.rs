@@ -41,6 +41,11 @@ impl SharedData {
         );
         Ok(())
     }
+
+    /// Drops the data of a `vm_id`, whose last VM is gone.
+    pub(crate) fn forget(&mut self, vm_id: &str) {
+        self.values.remove(vm_id);
+    }
 }
 
 pub(crate) fn get(

@@ -24,13 +24,13 @@ impl Proxy {
                 self.start_in(thread, plugin)?;
             }
         }
-        Ok(())
+        self.run_until_idle()
     }
 
     /// Starts the plugin in a VM that is thrown away, without done and delete.
     fn try_canary(&mut self, plugin: usize) -> Moved {
         let logged = self.world.log.len();
-        let started = match self.new_vm(plugin)? {
+        let started = match self.new_vm(0, plugin)? {
             Ok(vm) => self.start_root(vm, plugin)?.map(drop),
             Err(error) => Err(error),
         };
@@ -85,13 +85,17 @@ impl Proxy {
             .find_map(shares)
         {
             Some(handle) => Ok(Ok(handle.vm)),
-            None => self.new_vm(plugin),
+            None => self.new_vm(thread, plugin),
         }
     }
 
     /// Makes a VM and runs its module start.
-    fn new_vm(&mut self, plugin: usize) -> Result<Result<usize, StartError>, HostError> {
-        let state = VmState::new(plugin);
+    fn new_vm(
+        &mut self,
+        thread: usize,
+        plugin: usize,
+    ) -> Result<Result<usize, StartError>, HostError> {
+        let state = VmState::new(thread, plugin);
         let entry = Entry {
             phase: Phase::Initialize,
             context: 0,
@@ -259,7 +263,7 @@ impl Proxy {
         self.world
             .timeline
             .note(format!("`{}` is reloaded", self.world.plugins[plugin].name));
-        let started = match self.new_vm(plugin)? {
+        let started = match self.new_vm(thread, plugin)? {
             Ok(vm) => {
                 let root = self.start_root(vm, plugin)?;
                 // What did not start must not tick, nor be ended.

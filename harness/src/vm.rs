@@ -183,6 +183,8 @@ pub(crate) struct VmState {
     limits: StoreLimits,
     pub(crate) memory: Option<Memory>,
     pub(crate) allocator: Option<TypedFunc<u32, u32>>,
+    /// The thread that it belongs to; the canary, too, is the main thread's.
+    pub(crate) thread: usize,
     /// The plugin that made this VM start.
     pub(crate) first_plugin: usize,
     pub(crate) contexts: HashMap<u32, Context>,
@@ -204,12 +206,13 @@ pub(crate) struct VmState {
 }
 
 impl VmState {
-    pub(crate) fn new(first_plugin: usize) -> Self {
+    pub(crate) fn new(thread: usize, first_plugin: usize) -> Self {
         Self {
             world: Box::default(),
             limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
             memory: None,
             allocator: None,
+            thread,
             first_plugin,
             contexts: HashMap::new(),
             roots: HashMap::new(),
@@ -350,6 +353,7 @@ pub(crate) enum Phase {
     VmStart,
     Configure,
     Tick,
+    Queue,
     Stream,
     Log,
     Done,

@@ -9,6 +9,7 @@ use crate::exchange::{Exchange, StreamId};
 use crate::lints::Lints;
 use crate::metrics::Metrics;
 use crate::shared_data::SharedData;
+use crate::shared_queues::SharedQueues;
 use crate::stream::Stream;
 use crate::timeline::{LogLine, Timeline};
 use crate::vm::PluginInfo;
@@ -30,6 +31,7 @@ pub(crate) struct World {
     pub(crate) lints: Lints,
     pub(crate) metrics: Metrics,
     pub(crate) shared_data: SharedData,
+    pub(crate) shared_queues: SharedQueues,
     pub(crate) buffer_limit: usize,
     /// Why the run has to end, set by a host call.
     pub(crate) fatal: Option<HostError>,
@@ -58,6 +60,13 @@ impl World {
                 self.streams.len() - 1
             }
         }
+    }
+
+    /// Drops what the VMs of a `vm_id` shared. To be called when the last of them is gone.
+    #[expect(dead_code, reason = "VMs are not dropped yet")]
+    pub(crate) fn forget_vm_id(&mut self, vm_id: &str) {
+        self.shared_data.forget(vm_id);
+        self.shared_queues.forget(vm_id);
     }
 
     /// The number that the next stream gets.

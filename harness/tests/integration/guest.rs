@@ -50,6 +50,10 @@ const IMPORTS: &[(&str, &str)] = &[
     ("close_stream", "i32"),
     ("get_shared_data", "i32 i32 i32 i32 i32"),
     ("set_shared_data", "i32 i32 i32 i32 i32"),
+    ("register_shared_queue", "i32 i32 i32"),
+    ("resolve_shared_queue", "i32 i32 i32 i32 i32"),
+    ("enqueue_shared_queue", "i32 i32 i32"),
+    ("dequeue_shared_queue", "i32 i32 i32"),
     ("define_metric", "i32 i32 i32 i32"),
     ("increment_metric", "i32 i64"),
     ("record_metric", "i32 i64"),
@@ -139,7 +143,7 @@ fn signature(callback: &str) -> (&'static str, &'static str) {
     let two = "(param $ctx i32) (param $n i32)";
     match callback {
         "_initialize" => ("", ""),
-        "context_create" => (two, ""),
+        "context_create" | "queue_ready" => (two, ""),
         "vm_start" | "configure" | "request_trailers" | "response_trailers" => {
             (two, "(result i32)")
         }

@@ -101,11 +101,11 @@ fn a_call_out_may_be_imported_and_ends_the_test_when_it_is_made() -> Result<(), 
     let wat = |call: &str| {
         let text = format!(
             r#"(module
-            (import "env" "proxy_enqueue_shared_queue" (func $enqueue (param i32 i32 i32) (result i32)))
+            (import "env" "proxy_grpc_cancel" (func $cancel (param i32) (result i32)))
             (memory (export "memory") 1) {MARKER} {MALLOC}
             (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {call}))"#
         );
-        Plugin::from_bytes("queue", wat::parse_str(text).expect("a module"))
+        Plugin::from_bytes("cancel", wat::parse_str(text).expect("a module"))
     };
     assert_eq!(
         Host::with(wat("i32.const 0"))?
@@ -114,14 +114,12 @@ fn a_call_out_may_be_imported_and_ends_the_test_when_it_is_made() -> Result<(), 
             .status(),
         200
     );
-    let error = Host::with(wat(
-        "(call $enqueue (i32.const 1) (i32.const 0) (i32.const 0))",
-    ))?
-    .send(Request::get("/"))
-    .expect_err("an answer would be an invention")
-    .to_string();
+    let error = Host::with(wat("(call $cancel (i32.const 1))"))?
+        .send(Request::get("/"))
+        .expect_err("an answer would be an invention")
+        .to_string();
     assert!(
-        error.starts_with("`proxy_enqueue_shared_queue` is not answered by this harness yet"),
+        error.starts_with("`proxy_grpc_cancel` is not answered by this harness yet"),
         "{error}"
     );
     Ok(())

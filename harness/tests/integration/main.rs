@@ -21,4 +21,5 @@ mod local_replies;
 mod observing;
 mod pausing;
 mod properties;
+mod shared_queues;
 mod shared_state;
