@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::abi::Direction;
+use crate::agenda::Event;
 use crate::error::HostError;
 use crate::exchange::{DownstreamResponse, Message, Outcome, UpstreamRequest};
 use crate::filter_chain::Data;
@@ -162,7 +163,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// The upstream answers.
+    /// Asks the upstream's double, which answers now or later.
     pub(crate) fn answer(&mut self, slot: usize) -> Moved {
         let stream = &mut self.world.streams[slot];
         if stream.finished || stream.response.headers.is_some() {
@@ -172,6 +173,29 @@ impl Proxy {
             return Ok(());
         };
         let response = (self.upstream)(request);
+        let latency = response.latency;
+        stream.answer = Some(Box::new(response));
+        if latency.is_zero() {
+            return self.respond(slot);
+        }
+        let event = Event::Answer {
+            slot,
+            stream: stream.exchange.id,
+        };
+        let now = self.world.clock.now();
+        self.world.agenda.schedule(now + latency, event);
+        Ok(())
+    }
+
+    /// The upstream's answer arrives.
+    pub(crate) fn respond(&mut self, slot: usize) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        if stream.finished || stream.response.headers.is_some() {
+            return Ok(());
+        }
+        let Some(response) = stream.answer.take() else {
+            return Ok(());
+        };
         let latency = self.world.clock.now() - stream.asked_at;
         let mut headers = response.headers;
         HOP_BY_HOP.iter().for_each(|name| headers.remove(name));

@@ -148,6 +148,18 @@ impl Host {
         self.settle()
     }
 
+    /// Moves the clock until nothing waits for a time any more but ticks, by `limit` at the most:
+    /// answers that take their time arrive, timeouts fire.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn advance_until_idle(&mut self, limit: Duration) -> Result<(), HostError> {
+        let until = self.proxy.world.clock.now().saturating_add(limit);
+        self.proxy.advance_until_idle(until)?;
+        self.settle()
+    }
+
     /// Lets the upstream answer in another way from now on.
     pub fn upstream(&mut self, answer: impl FnMut(&UpstreamRequest) -> Response + Send + 'static) {
         self.proxy.upstream = Box::new(answer);

@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod abi;
+mod agenda;
 mod buffers;
 mod call;
 mod clock;

@@ -150,10 +150,14 @@ impl Proxy {
         Ok(())
     }
 
-    /// Lets everything happen that can without the clock.
+    /// Lets everything happen that can without the clock: what is due, then answers of the
+    /// upstream, then what peers have sent.
     pub(crate) fn run_until_idle(&mut self) -> Moved {
         let mut notifications = 0;
         loop {
+            if self.run_due()? {
+                continue;
+            }
             if let Some(slot) = self.asked.pop_front() {
                 self.answer(slot)?;
             } else if let Some((slot, direction)) = self.readable() {

@@ -1,5 +1,7 @@
 //! What an upstream answers.
 
+use std::time::Duration;
+
 use crate::headers::{Headers, Kind};
 
 /// A response of the upstream.
@@ -15,6 +17,7 @@ pub struct Response {
     pub(crate) headers: Headers,
     pub(crate) chunks: Vec<Vec<u8>>,
     pub(crate) trailers: Option<Headers>,
+    pub(crate) latency: Duration,
 }
 
 impl Response {
@@ -30,6 +33,7 @@ impl Response {
             headers,
             chunks: Vec::new(),
             trailers: None,
+            latency: Duration::ZERO,
         }
     }
 
@@ -82,6 +86,13 @@ impl Response {
             .trailers
             .get_or_insert_with(|| Headers::new(Kind::Trailers));
         trailers.add(name.as_ref(), value.as_ref());
+        self
+    }
+
+    /// Lets time pass between the request's end and the first byte of the response.
+    #[must_use]
+    pub fn after(mut self, latency: Duration) -> Self {
+        self.latency = latency;
         self
     }
 

@@ -95,7 +95,7 @@ impl Proxy {
         thread: usize,
         plugin: usize,
     ) -> Result<Result<usize, StartError>, HostError> {
-        let state = VmState::new(thread, plugin);
+        let state = VmState::new(self.vms.len(), thread, plugin);
         let entry = Entry {
             phase: Phase::Initialize,
             context: 0,
@@ -279,44 +279,6 @@ impl Proxy {
         let handle = started.unwrap_or(Handle { loaded: now, ..old });
         self.threads[thread].handles[plugin] = Some(handle);
         Ok(handle)
-    }
-
-    /// Fires the timers that are due, in order, and moves the clock to `until`.
-    pub(crate) fn advance_to(&mut self, until: std::time::Duration) -> Moved {
-        while let Some((due, vm, root)) = self.next_tick(until) {
-            self.world.clock.set(due);
-            if let Some(tick) = self.vms[vm]
-                .state()
-                .roots
-                .get_mut(&root)
-                .and_then(|root| root.tick.as_mut())
-            {
-                tick.due = due + tick.period;
-            }
-            self.call(
-                vm,
-                (Phase::Tick, root, None),
-                "proxy_on_tick",
-                |all| &all.tick,
-                (root,),
-            )?;
-            self.run_deferred(vm)?;
-            self.run_until_idle()?;
-        }
-        self.world.clock.set(until);
-        Ok(())
-    }
-
-    fn next_tick(
-        &mut self,
-        until: std::time::Duration,
-    ) -> Option<(std::time::Duration, usize, u32)> {
-        let mut ticks = Vec::new();
-        for (index, vm) in self.vms.iter_mut().enumerate().filter(|(_, vm)| !vm.failed) {
-            let roots = vm.state().roots.iter();
-            ticks.extend(roots.filter_map(|(id, root)| Some((root.tick?.due, index, *id))));
-        }
-        ticks.into_iter().filter(|(due, ..)| *due <= until).min()
     }
 
     /// Ends every root, as at SIGTERM: one that asks for time is not waited for.

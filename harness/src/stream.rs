@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::abi::Direction;
 use crate::exchange::{Exchange, Outcome};
 use crate::headers::Headers;
+use crate::response::Response;
 
 /// A stream and its filters.
 #[derive(Default)]
@@ -22,6 +23,8 @@ pub(crate) struct Stream {
     pub(crate) started: Duration,
     /// When the upstream had the whole request.
     pub(crate) asked_at: Duration,
+    /// What the upstream is about to answer.
+    pub(crate) answer: Option<Box<Response>>,
     /// Bytes of the request's body that Envoy has read.
     pub(crate) request_bytes: u64,
     /// Whether the original request was a HEAD or a gRPC request: decides on local replies.

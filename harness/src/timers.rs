@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::agenda::Event;
 use crate::call::{Answer, Call};
 use crate::vm::Tick;
 
@@ -16,12 +17,18 @@ pub(crate) fn set_tick_period(call: &mut Call<'_>, milliseconds: u32) -> Answer 
     let state = call.state();
     let now = state.world.clock.now();
     let period = Duration::from_millis(milliseconds.into());
-    let root = state.context().map(|context| context.root);
-    if let Some(root) = root.and_then(|root| state.roots.get_mut(&root)) {
-        root.tick = (!period.is_zero()).then_some(Tick {
-            period,
-            due: now + period,
-        });
+    let vm = state.index;
+    if let Some(id) = state.context().map(|context| context.root)
+        && let Some(root) = state.roots.get_mut(&id)
+    {
+        if let Some(old) = root.tick.take() {
+            state.world.agenda.cancel(old.due);
+        }
+        if !period.is_zero() {
+            let event = Event::Tick { vm, root: id };
+            let due = state.world.agenda.schedule(now + period, event);
+            root.tick = Some(Tick { period, due });
+        }
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use wasmtime::{
 
 pub(crate) use self::callbacks::{Arguments, Callbacks, Results};
 use crate::abi::Direction;
+use crate::agenda::Moment;
 use crate::engine::MEMORY_LIMIT;
 use crate::metrics::Ids;
 use crate::stream::Reply;
@@ -181,6 +182,8 @@ pub(crate) struct VmState {
     /// The host's world during a call, an empty one otherwise.
     pub(crate) world: Box<World>,
     limits: StoreLimits,
+    /// Its place among the host's VMs.
+    pub(crate) index: usize,
     pub(crate) memory: Option<Memory>,
     pub(crate) allocator: Option<TypedFunc<u32, u32>>,
     /// The thread that it belongs to; the canary, too, is the main thread's.
@@ -206,10 +209,11 @@ pub(crate) struct VmState {
 }
 
 impl VmState {
-    pub(crate) fn new(thread: usize, first_plugin: usize) -> Self {
+    pub(crate) fn new(index: usize, thread: usize, first_plugin: usize) -> Self {
         Self {
             world: Box::default(),
             limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
+            index,
             memory: None,
             allocator: None,
             thread,
@@ -330,7 +334,8 @@ pub(crate) struct Root {
 #[derive(Clone, Copy)]
 pub(crate) struct Tick {
     pub(crate) period: Duration,
-    pub(crate) due: Duration,
+    /// When it fires next; what else the agenda holds for this root is out of date.
+    pub(crate) due: Moment,
 }
 
 /// How far a root context has come in ending.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::abi::LogLevel;
+use crate::agenda::Agenda;
 use crate::clock::Clock;
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
@@ -21,6 +22,7 @@ pub(crate) struct World {
     /// All plugins of the host; an index stays what it is.
     pub(crate) plugins: Vec<Arc<PluginInfo>>,
     pub(crate) clock: Clock,
+    pub(crate) agenda: Agenda,
     pub(crate) streams: Vec<Stream>,
     free: Vec<usize>,
     opened: u64,
@@ -84,6 +86,13 @@ impl World {
         self.streams
             .iter()
             .position(|stream| stream.exchange.id == id)
+    }
+
+    /// Whether a slot still holds this stream, and it is not over.
+    pub(crate) fn is_open(&self, slot: usize, id: StreamId) -> bool {
+        self.streams
+            .get(slot)
+            .is_some_and(|stream| stream.exchange.id == id && !stream.finished)
     }
 
     /// The timeline of a stream, or the host's own.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use attache_harness::{Host, HostError, Request};
+use attache_harness::{Host, HostError, Outcome, Request, Response};
 
 use crate::guest::{guest, said, trace, transparent};
 
@@ -201,6 +201,22 @@ fn an_unknown_context_cannot_be_effective_and_zero_goes_back() -> Tested {
         prefixes,
         [own, root, root, root, own, own, own],
         "the prefix follows the context"
+    );
+    Ok(())
+}
+
+#[test]
+fn an_upstream_that_takes_its_time_answers_when_the_clock_has_moved() -> Tested {
+    let mut host = transparent().host();
+    host.upstream(|_| Response::ok().after(Duration::from_millis(40)));
+    let id = host.open(Request::get("/"))?;
+    host.advance(Duration::from_millis(39))?;
+    assert_eq!(*host.exchange(id)?.outcome(), Outcome::Running);
+    host.advance_until_idle(Duration::from_secs(1))?;
+    let response = host.exchange(id)?.response();
+    assert_eq!(
+        response.headers().get("x-envoy-upstream-service-time"),
+        Some(&b"40"[..])
     );
     Ok(())
 }

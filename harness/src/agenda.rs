@@ -1,0 +1,178 @@
+//! What happens at which time: ticks of guests, answers of clusters, timeouts.
+//!
+//! The clock moves only when the test moves it. What is due at one time happens in the order in
+//! which it was put on the agenda.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::exchange::StreamId;
+use crate::proxy::{Moved, Proxy};
+use crate::vm::Phase;
+
+/// A place on the agenda: a time, and a number that tells those of one time apart.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Moment {
+    time: Duration,
+    number: u64,
+}
+
+/// What is to happen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// A root context's timer.
+    Tick { vm: usize, root: u32 },
+    /// The upstream's answer to a stream begins to arrive.
+    Answer { slot: usize, stream: StreamId },
+}
+
+/// Everything that is to happen, in order.
+#[derive(Default)]
+pub(crate) struct Agenda {
+    events: BTreeMap<Moment, Event>,
+    numbered: u64,
+}
+
+impl Agenda {
+    /// Puts an event on the agenda; what is due now happens when the host is idle next.
+    pub(crate) fn schedule(&mut self, time: Duration, event: Event) -> Moment {
+        self.numbered += 1;
+        let moment = Moment {
+            time,
+            number: self.numbered,
+        };
+        self.events.insert(moment, event);
+        moment
+    }
+
+    /// Takes an event off the agenda, if it is still there.
+    pub(crate) fn cancel(&mut self, moment: Moment) {
+        self.events.remove(&moment);
+    }
+
+    /// Takes the first event that is due at `time` or was due before.
+    fn take_due(&mut self, time: Duration) -> Option<(Moment, Event)> {
+        let first = self.events.first_entry()?;
+        (first.key().time <= time).then(|| first.remove_entry())
+    }
+
+    /// When the next event is due that is no tick.
+    fn next_but_ticks(&self) -> Option<Duration> {
+        let mut events = self.events.iter();
+        events
+            .find(|(_, event)| !matches!(event, Event::Tick { .. }))
+            .map(|(moment, _)| moment.time)
+    }
+}
+
+impl Proxy {
+    /// Lets happen what is due until a time, in order, and moves the clock there.
+    pub(crate) fn advance_to(&mut self, until: Duration) -> Moved {
+        self.run_until_idle()?;
+        while let Some((moment, event)) = self.world.agenda.take_due(until) {
+            self.world
+                .clock
+                .set(moment.time.max(self.world.clock.now()));
+            self.fire(moment, event)?;
+            self.run_until_idle()?;
+        }
+        self.world.clock.set(until);
+        Ok(())
+    }
+
+    /// Moves the clock until nothing but ticks is left on the agenda, or to `until`.
+    pub(crate) fn advance_until_idle(&mut self, until: Duration) -> Moved {
+        self.run_until_idle()?;
+        while let Some(next) = self.world.agenda.next_but_ticks()
+            && next <= until
+        {
+            self.advance_to(next)?;
+        }
+        Ok(())
+    }
+
+    /// Does the next thing that is due now; false if there is none.
+    pub(crate) fn run_due(&mut self) -> Result<bool, crate::HostError> {
+        let now = self.world.clock.now();
+        let Some((moment, event)) = self.world.agenda.take_due(now) else {
+            return Ok(false);
+        };
+        self.fire(moment, event)?;
+        Ok(true)
+    }
+
+    fn fire(&mut self, moment: Moment, event: Event) -> Moved {
+        match event {
+            Event::Tick { vm, root } => self.tick(moment, vm, root),
+            Event::Answer { slot, stream } => {
+                if self.world.is_open(slot, stream) {
+                    self.respond(slot)
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    /// Calls `proxy_on_tick`, unless the timer was set anew or its VM is gone.
+    fn tick(&mut self, moment: Moment, vm: usize, root: u32) -> Moved {
+        let Some(guest) = self.vms.get_mut(vm).filter(|vm| !vm.failed) else {
+            return Ok(());
+        };
+        let roots = &mut guest.state().roots;
+        let timer = roots.get_mut(&root).and_then(|root| root.tick.as_mut());
+        let Some(timer) = timer.filter(|timer| timer.due == moment) else {
+            return Ok(());
+        };
+        let next = moment.time + timer.period;
+        timer.due = self.world.agenda.schedule(next, Event::Tick { vm, root });
+        self.call(
+            vm,
+            (Phase::Tick, root, None),
+            "proxy_on_tick",
+            |all| &all.tick,
+            (root,),
+        )?;
+        self.run_deferred(vm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(root: u32) -> Event {
+        Event::Tick { vm: 0, root }
+    }
+
+    fn taken(agenda: &mut Agenda, time: u64) -> Vec<u32> {
+        let mut roots = Vec::new();
+        while let Some((_, event)) = agenda.take_due(Duration::from_secs(time)) {
+            if let Event::Tick { root, .. } = event {
+                roots.push(root);
+            }
+        }
+        roots
+    }
+
+    #[test]
+    fn events_come_by_time_and_then_as_they_were_scheduled() {
+        let mut agenda = Agenda::default();
+        for (time, root) in [(2, 1), (1, 2), (2, 3), (1, 4)] {
+            agenda.schedule(Duration::from_secs(time), tick(root));
+        }
+        assert!(taken(&mut agenda, 0).is_empty());
+        assert_eq!(taken(&mut agenda, 1), [2, 4]);
+        assert_eq!(taken(&mut agenda, 9), [1, 3]);
+    }
+
+    #[test]
+    fn what_is_cancelled_does_not_happen() {
+        let mut agenda = Agenda::default();
+        let first = agenda.schedule(Duration::ZERO, tick(1));
+        agenda.schedule(Duration::ZERO, tick(2));
+        agenda.cancel(first);
+        agenda.cancel(first);
+        assert_eq!(taken(&mut agenda, 0), [2]);
+    }
+}
