@@ -53,6 +53,22 @@ pub enum HostError {
     /// A host was built without a plugin.
     #[error("a host needs at least one plugin; give it one with `HostBuilder::plugin`")]
     NoPlugin,
+    /// A chain was named that the host does not have, or has none of that protocol.
+    #[error("the host has no {protocol} chain{}", Unknown(chain.as_deref(), known))]
+    UnknownChain {
+        /// `HTTP` or `TCP`.
+        protocol: String,
+        /// The chain that was named, if one was.
+        chain: Option<String>,
+        /// The chains of that protocol.
+        known: Vec<String>,
+    },
+    /// A chain of one protocol was described again with another.
+    #[error("the chain `{chain}` cannot be both HTTP and TCP; name each chain once")]
+    ChainTwice {
+        /// The chain.
+        chain: String,
+    },
     /// A host was built without a worker.
     #[error("a host needs at least one worker, not 0; leave out `HostBuilder::workers`")]
     NoWorker,
@@ -162,6 +178,21 @@ impl fmt::Debug for HostError {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+/// The chain that is missing, and those that are there.
+struct Unknown<'a>(Option<&'a str>, &'a [String]);
+
+impl fmt::Display for Unknown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(chain) = self.0 {
+            write!(f, " `{chain}`")?;
+        }
+        match self.1 {
+            [] => f.write_str("; describe one when it is built"),
+            known => write!(f, "; it has `{}`", known.join("`, `")),
+        }
     }
 }
 

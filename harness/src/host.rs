@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::abi::{Direction, LogLevel};
+use crate::entries::{Chain, DEFAULT_CHAIN, Entries, Protocol, Threads};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId, UpstreamRequest};
 use crate::lints::{Lint, LintKind, Lints};
 use crate::module::Module;
 use crate::plugin::Plugin;
-use crate::proxy::{Chain, Loaded, Proxy, Thread};
+use crate::proxy::{Loaded, Proxy, Thread};
 use crate::request::Request;
 use crate::response::Response;
 use crate::timeline::{LogLine, Timeline};
@@ -72,6 +73,16 @@ impl Host {
         self.send_to_worker(0, request)
     }
 
+    /// Sends a request through a chain that [`HostBuilder::http_chain`] described.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), and [`HostError::UnknownChain`].
+    pub fn send_to(&mut self, chain: &str, request: Request) -> Result<Exchange, HostError> {
+        let slot = self.open_slot(0, Some(chain), request)?;
+        Ok(self.show(slot))
+    }
+
     /// Sends a request through the chain of any worker, counted from 0.
     ///
     /// # Errors
@@ -82,11 +93,8 @@ impl Host {
         worker: usize,
         request: Request,
     ) -> Result<Exchange, HostError> {
-        let slot = self.open_slot(worker, request)?;
-        if self.proxy.world.streams[slot].finished {
-            return Ok(self.proxy.world.close(slot));
-        }
-        Ok(self.proxy.world.streams[slot].exchange.clone())
+        let slot = self.open_slot(worker, None, request)?;
+        Ok(self.show(slot))
     }
 
     /// Sends a request as [`send`](Self::send) does, and keeps the stream however it ends, to be
@@ -96,7 +104,7 @@ impl Host {
     ///
     /// As [`send`](Self::send).
     pub fn open(&mut self, request: Request) -> Result<StreamId, HostError> {
-        let slot = self.open_slot(0, request)?;
+        let slot = self.open_slot(0, None, request)?;
         Ok(self.proxy.world.streams[slot].exchange.id)
     }
 
@@ -214,14 +222,29 @@ impl Host {
         self.proxy.world.metrics.histogram(name.as_ref())
     }
 
-    fn open_slot(&mut self, worker: usize, request: Request) -> Result<usize, HostError> {
+    /// Hands a stream out that has ended, or a copy of how it stands.
+    fn show(&mut self, slot: usize) -> Exchange {
+        if self.proxy.world.streams[slot].finished {
+            self.proxy.world.close(slot)
+        } else {
+            self.proxy.world.streams[slot].exchange.clone()
+        }
+    }
+
+    fn open_slot(
+        &mut self,
+        worker: usize,
+        chain: Option<&str>,
+        request: Request,
+    ) -> Result<usize, HostError> {
         let workers = self.proxy.threads.len() - 1;
         if worker >= workers {
             return Err(HostError::UnknownWorker { worker, workers });
         }
+        let chain = self.proxy.entries.find(Protocol::Http, chain)?;
         let end = request.ends_with_headers();
         let stream = self.proxy.accept(request);
-        let slot = self.proxy.open(worker + 1, 0, stream)?;
+        let slot = self.proxy.open(worker + 1, chain, stream)?;
         self.proxy.headers(slot, Direction::Request, None, end)?;
         self.settle()?;
         Ok(slot)
@@ -254,7 +277,9 @@ impl std::fmt::Debug for Host {
 #[derive(Debug)]
 #[must_use]
 pub struct HostBuilder {
-    plugins: Vec<Plugin>,
+    entries: Entries<Plugin>,
+    /// A chain that was described with two protocols.
+    chain_twice: Option<String>,
     workers: usize,
     log_level: LogLevel,
     buffer_limit: usize,
@@ -265,7 +290,8 @@ pub struct HostBuilder {
 impl Default for HostBuilder {
     fn default() -> Self {
         Self {
-            plugins: Vec::new(),
+            entries: Entries::default(),
+            chain_twice: None,
             workers: 1,
             log_level: LogLevel::Info,
             buffer_limit: BUFFER_LIMIT,
@@ -276,10 +302,73 @@ impl Default for HostBuilder {
 }
 
 impl HostBuilder {
-    /// Adds a plugin at the end of the chain: the request visits it after those before.
+    /// Adds a plugin at the end of the default HTTP chain: the request visits it after those
+    /// before.
     pub fn plugin(mut self, plugin: Plugin) -> Self {
-        self.plugins.push(plugin);
+        self.chain(DEFAULT_CHAIN, Protocol::Http, |chain| {
+            chain.plugins.push(plugin);
+        });
         self
+    }
+
+    /// Adds plugins at the end of an HTTP chain of a listener of its own.
+    /// [`Host::send`] takes the default chain, or where there is none the first;
+    /// [`Host::send_to`] names one.
+    pub fn http_chain(
+        mut self,
+        name: impl Into<String>,
+        plugins: impl IntoIterator<Item = Plugin>,
+    ) -> Self {
+        self.chain(name, Protocol::Http, |chain| chain.plugins.extend(plugins));
+        self
+    }
+
+    /// Adds a plugin to the access loggers of the default HTTP chain: its `proxy_on_log` is called
+    /// on its root context at the end of each stream.
+    pub fn access_logger(mut self, plugin: Plugin) -> Self {
+        self.chain(DEFAULT_CHAIN, Protocol::Http, |chain| {
+            chain.access_loggers.push(plugin);
+        });
+        self
+    }
+
+    /// Adds plugins to the access loggers of another HTTP chain.
+    pub fn http_access_loggers(
+        mut self,
+        chain: impl Into<String>,
+        plugins: impl IntoIterator<Item = Plugin>,
+    ) -> Self {
+        self.chain(chain, Protocol::Http, |chain| {
+            chain.access_loggers.extend(plugins);
+        });
+        self
+    }
+
+    /// Adds a plugin that runs for itself in every thread, as the bootstrap extension
+    /// `WasmService`: its root has timers, queues and call-outs, and no streams.
+    pub fn service(mut self, plugin: Plugin) -> Self {
+        self.entries.services.push((plugin, Threads::All));
+        self
+    }
+
+    /// Adds a plugin that runs for itself in the main thread only, as a `WasmService` with
+    /// `singleton: true`.
+    pub fn singleton_service(mut self, plugin: Plugin) -> Self {
+        self.entries.services.push((plugin, Threads::Main));
+        self
+    }
+
+    fn chain(
+        &mut self,
+        name: impl Into<String>,
+        protocol: Protocol,
+        change: impl FnOnce(&mut Chain<Plugin>),
+    ) {
+        let chain = self.entries.chain_mut(&name.into(), protocol);
+        if chain.protocol != protocol {
+            self.chain_twice = Some(chain.name.clone());
+        }
+        change(chain);
     }
 
     /// Sets how many workers there are, as `--concurrency`; 1 unless set.
@@ -330,17 +419,21 @@ impl HostBuilder {
     /// If there is no plugin or no worker, a module cannot be had or loaded, or a plugin does not
     /// start in the canary.
     pub fn start(self) -> Result<Host, HostError> {
-        if self.plugins.is_empty() {
-            return Err(HostError::NoPlugin);
+        if let Some(chain) = self.chain_twice {
+            return Err(HostError::ChainTwice { chain });
         }
         if self.workers == 0 {
             return Err(HostError::NoWorker);
         }
+        let (entries, list) = self.entries.number();
+        if list.is_empty() {
+            return Err(HostError::NoPlugin);
+        }
         let mut sources: Vec<Vec<u8>> = Vec::new();
         let mut plugins = Vec::new();
         let mut infos: Vec<Arc<PluginInfo>> = Vec::new();
-        for plugin in self.plugins {
-            let (loaded, info, bytes) = load(plugin, &sources, &infos)?;
+        for (plugin, threads) in list {
+            let (loaded, info, bytes) = load(plugin, threads, &sources, &infos)?;
             plugins.push(loaded);
             infos.push(Arc::new(info));
             sources.push(bytes);
@@ -350,9 +443,7 @@ impl HostBuilder {
             vms: Vec::new(),
             threads: (0..=self.workers).map(|_| Thread::default()).collect(),
             plugins,
-            chains: vec![Chain {
-                plugins: (0..infos.len()).collect(),
-            }],
+            entries,
             upstream: Box::new(|_| Response::ok()),
             asked: VecDeque::new(),
             fuel_limit: self.fuel_limit,
@@ -371,6 +462,7 @@ impl HostBuilder {
 /// Loads a plugin's module, and finds the first plugin before it whose VMs it shares.
 fn load(
     plugin: Plugin,
+    threads: Threads,
     sources: &[Vec<u8>],
     infos: &[Arc<PluginInfo>],
 ) -> Result<(Loaded, PluginInfo, Vec<u8>), HostError> {
@@ -404,6 +496,7 @@ fn load(
         module,
         policy: plugin.failure_policy,
         allow_on_headers_stop_iteration: plugin.allow_on_headers_stop_iteration,
+        threads,
         vm_identity,
     };
     Ok((loaded, info, bytes))

@@ -5,7 +5,7 @@ use crate::call::{Answer, Call};
 use crate::headers::{Headers, Kind};
 use crate::lints::LintKind;
 use crate::pairs;
-use crate::stream::BodyView;
+use crate::stream::{BodyView, Stream};
 use crate::timeline::Argument;
 use crate::vm::VmState;
 
@@ -22,10 +22,7 @@ pub(crate) fn value(
     let key = call.bytes(key, key_size)?;
     let state = call.state();
     let Some(headers) = readable(state, map) else {
-        let logging = state
-            .place()
-            .is_some_and(|at| state.world.streams[at.slot].filters[at.filter].logging);
-        return Err(if logging {
+        return Err(if is_logging(state) {
             Status::NotFound
         } else {
             Status::BadArgument
@@ -102,7 +99,10 @@ pub(crate) fn set_pairs(call: &mut Call<'_>, map: u32, pairs: u32, size: u32) ->
 pub(crate) fn size(call: &mut Call<'_>, map: u32, size: u32) -> Answer {
     call.number(map);
     let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
-    let bytes = readable(call.state(), map)
+    let state = call.state();
+    // Envoy looks for the map that may be written, and in `proxy_on_log` there is none.
+    let bytes = readable(state, map)
+        .filter(|_| !is_logging(state))
         .ok_or(Status::BadArgument)?
         .byte_size();
     call.write_u32(size, u32::try_from(bytes).unwrap_or(u32::MAX))
@@ -121,8 +121,29 @@ fn change<F: FnOnce(&mut Headers)>(
     Ok(())
 }
 
+/// Whether the effective context writes an access log, as a filter or as an access logger.
+fn is_logging(state: &VmState) -> bool {
+    let filter = state
+        .place()
+        .map(|at| &state.world.streams[at.slot].filters[at.filter]);
+    filter.is_some_and(|filter| filter.logging) || logged(state).is_some()
+}
+
+/// The stream whose access log the effective context, a root, is writing.
+fn logged(state: &VmState) -> Option<&Stream> {
+    Some(&state.world.streams[state.context()?.logs?])
+}
+
 /// The map that the effective context may read now.
 pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
+    if let Some(stream) = logged(state) {
+        return match map {
+            MapType::RequestHeaders => stream.request.headers.as_ref(),
+            MapType::ResponseHeaders => stream.response.headers.as_ref(),
+            MapType::ResponseTrailers => stream.response.trailers.as_ref(),
+            MapType::RequestTrailers | MapType::OfCall => None,
+        };
+    }
     let at = state.place()?;
     let stream = &state.world.streams[at.slot];
     let filter = &stream.filters[at.filter];

@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod abi;
+mod access_loggers;
 mod agenda;
 mod buffers;
 mod call;
@@ -42,6 +43,7 @@ mod clock;
 mod connection_manager;
 mod contexts;
 mod engine;
+mod entries;
 mod error;
 mod exchange;
 mod filter_chain;

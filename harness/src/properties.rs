@@ -73,9 +73,9 @@ fn find(state: &VmState, path: &[u8]) -> Found {
     // From `proxy_on_done` on the stream is gone.
     let over = matches!(state.own_phase(), Some(Phase::Done | Phase::Delete));
     let stream = context
-        .stream
+        .observed()
         .filter(|_| !over)
-        .map(|at| &state.world.streams[at.slot]);
+        .map(|slot| &state.world.streams[slot]);
     let text = |text: &str| scalar(&rest, text.as_bytes().to_vec());
     match (root, stream) {
         (b"plugin_name", _) => text(&plugin.name),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use wasmtime::TypedFunc;
 
 use crate::abi::{Direction, LogLevel};
+use crate::entries::{Entries, Threads};
 use crate::error::HostError;
 use crate::exchange::UpstreamRequest;
 use crate::module::Module;
@@ -29,8 +30,8 @@ pub(crate) struct Proxy {
     /// The main thread and then the workers.
     pub(crate) threads: Vec<Thread>,
     pub(crate) plugins: Vec<Loaded>,
-    /// Where connections arrive; the first one unless a test names another.
-    pub(crate) chains: Vec<Chain>,
+    /// Where the plugins stand.
+    pub(crate) entries: Entries,
     pub(crate) upstream: Upstream,
     /// Streams that wait for the upstream's answer.
     pub(crate) asked: VecDeque<usize>,
@@ -44,14 +45,9 @@ pub(crate) struct Loaded {
     pub(crate) module: Module,
     pub(crate) policy: FailurePolicy,
     pub(crate) allow_on_headers_stop_iteration: bool,
+    pub(crate) threads: Threads,
     /// Plugins of one number share their VMs: `vm_id`, VM configuration and code are the same.
     pub(crate) vm_identity: usize,
-}
-
-/// A filter chain: what a connection or a request passes.
-pub(crate) struct Chain {
-    /// Indices into the host's plugins, in the order of a request.
-    pub(crate) plugins: Vec<usize>,
 }
 
 /// What a thread has of each plugin; none where the plugin's start failed in it.

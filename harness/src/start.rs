@@ -1,6 +1,7 @@
 //! Starting plugins in threads, reloading and ending them.
 
 use crate::abi::LogLevel;
+use crate::entries::Threads;
 use crate::error::{HostError, StartError};
 use crate::plugin::FailurePolicy;
 use crate::proxy::{Called, Handle, Moved, Proxy};
@@ -21,7 +22,10 @@ impl Proxy {
         }
         for thread in 1..self.threads.len() {
             for plugin in 0..self.plugins.len() {
-                self.start_in(thread, plugin)?;
+                match self.plugins[plugin].threads {
+                    Threads::All => self.start_in(thread, plugin)?,
+                    Threads::Main => self.threads[thread].handles.push(None),
+                }
             }
         }
         self.run_until_idle()
@@ -207,9 +211,13 @@ impl Proxy {
         chain: usize,
         stream: Stream,
     ) -> Result<usize, HostError> {
-        let slot = self.world.open(stream);
-        for at in 0..self.chains[chain].plugins.len() {
-            let plugin = self.chains[chain].plugins[at];
+        let slot = self.world.open(Stream {
+            chain,
+            thread,
+            ..stream
+        });
+        for at in 0..self.entries.chains[chain].plugins.len() {
+            let plugin = self.entries.chains[chain].plugins[at];
             let handle = self.handle_for_stream(thread, plugin)?;
             let mut filter = Filter {
                 plugin,
@@ -230,7 +238,7 @@ impl Proxy {
     }
 
     /// The VM that a new stream gets, by the failure policy; none if it passes without the filter.
-    fn handle_for_stream(
+    pub(crate) fn handle_for_stream(
         &mut self,
         thread: usize,
         plugin: usize,

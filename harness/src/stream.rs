@@ -15,6 +15,9 @@ use crate::response::Response;
 pub(crate) struct Stream {
     /// What the test sees of it.
     pub(crate) exchange: Exchange,
+    /// The filter chain, and the thread, where 0 is the main one.
+    pub(crate) chain: usize,
+    pub(crate) thread: usize,
     pub(crate) filters: Vec<Filter>,
     pub(crate) request: Flow,
     pub(crate) response: Flow,

@@ -227,6 +227,7 @@ impl Proxy {
             self.run_deferred(vm)?;
             self.world.streams[slot].filters[filter].logging = false;
         }
+        self.log_access(slot)?;
         for filter in 0..self.world.streams[slot].filters.len() {
             for direction in [Direction::Request, Direction::Response] {
                 self.world.streams[slot].side(filter, direction).hide();

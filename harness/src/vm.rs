@@ -243,6 +243,7 @@ impl VmState {
                 root: id,
                 plugin,
                 stream: None,
+                logs: None,
             },
         );
         self.roots.insert(id, Root::default());
@@ -265,6 +266,7 @@ impl VmState {
                 root,
                 plugin,
                 stream,
+                logs: None,
             },
         );
         self.last_context
@@ -314,6 +316,15 @@ pub(crate) struct Context {
     pub(crate) root: u32,
     pub(crate) plugin: usize,
     pub(crate) stream: Option<Place>,
+    /// The stream whose access log a root context is writing.
+    pub(crate) logs: Option<usize>,
+}
+
+impl Context {
+    /// The stream whose properties this context reads.
+    pub(crate) fn observed(&self) -> Option<usize> {
+        self.stream.map(|at| at.slot).or(self.logs)
+    }
 }
 
 /// Where a stream context stands: the stream's slot and the filter in it.

@@ -10,6 +10,7 @@
 mod buffers;
 mod building;
 mod chains;
+mod entry_points;
 mod failures;
 mod guest;
 mod header_maps;
