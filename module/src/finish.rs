@@ -40,6 +40,12 @@ pub enum FinishError {
         /// The callback.
         name: &'static str,
     },
+    /// An export was named that the module does not have.
+    #[error("the module has no export `{name}` to take away")]
+    NoSuchExport {
+        /// The name.
+        name: String,
+    },
     /// The module cannot be rewritten.
     #[error("cannot rewrite the module")]
     Rewrite(#[source] BinaryReaderError),
@@ -114,6 +120,24 @@ pub fn finish(bytes: &[u8]) -> Result<Finished, FinishError> {
         },
         dropped_exports: dropped,
     })
+}
+
+/// Takes exports away from a module, for tests of what a host does without a callback.
+///
+/// # Errors
+///
+/// [`FinishError::NoSuchExport`], and [`FinishError::Rewrite`] for bytes that are no module.
+pub fn without_exports(bytes: &[u8], names: &[&str]) -> Result<Vec<u8>, FinishError> {
+    let exports = Facts::read(bytes)?.exports;
+    if let Some(name) = names
+        .iter()
+        .find(|name| !exports.iter().any(|export| export == *name))
+    {
+        return Err(FinishError::NoSuchExport {
+            name: (*name).to_owned(),
+        });
+    }
+    rewrite(bytes, |name| !names.contains(&name)).map_err(FinishError::Rewrite)
 }
 
 fn rewrite(bytes: &[u8], keep: impl Fn(&str) -> bool) -> Result<Vec<u8>, BinaryReaderError> {

@@ -21,6 +21,6 @@ mod reach;
 
 pub use crate::callbacks::Callbacks;
 pub use crate::facts::{Abi, Declaration, Facts, Import, ReadError};
-pub use crate::finish::{FinishError, Finished, finish};
+pub use crate::finish::{FinishError, Finished, finish, without_exports};
 pub use crate::guest::{BuildError, Built, Guest, Notice, Output, Said};
 pub use crate::host_calls::is_host_call;

@@ -21,6 +21,7 @@ mod loading;
 mod local_replies;
 mod observing;
 mod pausing;
+mod probe;
 mod properties;
 mod shared_queues;
 mod shared_state;

@@ -1,4 +1,4 @@
-use attache_module::{Abi, FinishError, finish};
+use attache_module::{Abi, FinishError, finish, without_exports};
 
 use crate::sample::Sample;
 
@@ -34,6 +34,23 @@ fn callbacks_that_no_filter_declares_are_dropped() {
         ]
     );
     assert_eq!(finished.dropped_exports.len(), 5);
+}
+
+#[test]
+fn exports_are_taken_away_by_name_and_nothing_else_changes() {
+    let sample = Sample::default();
+    let bytes = without_exports(&sample.encode(), &["proxy_on_tick", "proxy_on_log"]).unwrap();
+    let left: Vec<_> = sample
+        .exports
+        .iter()
+        .filter(|name| !["proxy_on_tick", "proxy_on_log"].contains(name))
+        .collect();
+    assert_eq!(names(&bytes).iter().collect::<Vec<_>>(), left);
+    let error = without_exports(&sample.encode(), &["proxy_on_tock"]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the module has no export `proxy_on_tock` to take away"
+    );
 }
 
 #[test]
