@@ -81,6 +81,25 @@ impl Status {
     pub fn code(self) -> u32 {
         self as u32
     }
+
+    pub(crate) fn from_code(code: u32) -> Option<Self> {
+        Some(match code {
+            0 => Self::Ok,
+            1 => Self::NotFound,
+            2 => Self::BadArgument,
+            3 => Self::SerializationFailure,
+            4 => Self::ParseFailure,
+            5 => Self::BadExpression,
+            6 => Self::InvalidMemoryAccess,
+            7 => Self::Empty,
+            8 => Self::CasMismatch,
+            9 => Self::ResultMismatch,
+            10 => Self::InternalFailure,
+            11 => Self::BrokenConnection,
+            12 => Self::Unimplemented,
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for Status {

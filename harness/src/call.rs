@@ -2,11 +2,12 @@
 
 use wasmtime::Caller;
 
-use crate::abi::Status;
+use crate::abi::{LogLevel, Status};
 use crate::error::HostError;
 use crate::lints::LintKind;
 use crate::timeline::{Argument, Event, HostCall};
 use crate::vm::{Phase, VmState};
+use crate::wasi::{self, Errno};
 use crate::world::World;
 
 const HOST_CALLS_A_CALLBACK: u32 = 100_000;
@@ -20,6 +21,8 @@ pub(crate) type Answer = Result<(), Stop>;
 pub(crate) enum Stop {
     /// It answers this.
     Status(Status),
+    /// It is WASI's and answers this.
+    Errno(Errno),
     /// It does not come back.
     Trap(wasmtime::Error),
 }
@@ -30,10 +33,23 @@ impl From<Status> for Stop {
     }
 }
 
+impl From<Errno> for Stop {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
 impl From<wasmtime::Error> for Stop {
     fn from(error: wasmtime::Error) -> Self {
         Self::Trap(error)
     }
+}
+
+/// The two sets of functions, which differ in how they answer.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Set {
+    Env,
+    Wasi,
 }
 
 /// A host call being made. Guest memory is read and written in `memory.rs` only.
@@ -45,9 +61,27 @@ pub(crate) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// Answers a host call and records it.
+    /// Answers a host call of module `env` and records it.
     pub(crate) fn run(
         caller: Caller<'a, VmState>,
+        name: &'static str,
+        answer: impl FnOnce(&mut Self) -> Answer,
+    ) -> wasmtime::Result<u32> {
+        Self::make(caller, Set::Env, name, answer)
+    }
+
+    /// Answers a WASI function and records it.
+    pub(crate) fn run_wasi(
+        caller: Caller<'a, VmState>,
+        name: &'static str,
+        answer: impl FnOnce(&mut Self) -> Answer,
+    ) -> wasmtime::Result<u32> {
+        Self::make(caller, Set::Wasi, name, answer)
+    }
+
+    fn make(
+        caller: Caller<'a, VmState>,
+        set: Set,
         name: &'static str,
         answer: impl FnOnce(&mut Self) -> Answer,
     ) -> wasmtime::Result<u32> {
@@ -56,25 +90,67 @@ impl<'a> Call<'a> {
             record: HostCall::new(name),
             lints: Vec::new(),
         };
-        call.count(name)?;
-        let state = call.state();
-        let restricted = state.phase == Phase::Initialize || state.in_allocator;
-        let answer = if restricted && name != "proxy_log" {
-            Err(Stop::Trap(wasmtime::Error::msg("restricted_callback")))
-        } else {
-            answer(&mut call)
+        call.count()?;
+        let answer = match call.admit(set, name) {
+            Ok(()) => answer(&mut call),
+            refused => refused,
         };
-        let answer = match answer {
-            Ok(()) => Ok(Status::Ok),
-            Err(Stop::Status(status)) => Ok(status),
-            Err(Stop::Trap(error)) => Err(error),
+        let code = match answer {
+            Ok(()) => 0,
+            Err(Stop::Status(status)) if set == Set::Env => status.code(),
+            // The only failure that reading and writing memory has.
+            Err(Stop::Status(_)) => Errno::Fault.code(),
+            Err(Stop::Errno(errno)) => errno.code(),
+            Err(Stop::Trap(error)) => {
+                call.file();
+                return Err(error);
+            }
         };
+        match set {
+            Set::Env => call.record.status = Status::from_code(code),
+            Set::Wasi => call.record.errno = Some(code),
+        }
+        call.file();
+        Ok(code)
+    }
+
+    /// Whether the call may be made now, and by this plugin.
+    fn admit(&mut self, set: Set, name: &str) -> Answer {
+        let state = self.state();
+        let allowed = match (set, state.in_allocator, state.phase) {
+            (Set::Env, false, Phase::Initialize) => ALLOWED_AT_START.contains(&name),
+            (Set::Env, true, _) => name == "proxy_log",
+            (Set::Wasi, false, Phase::Initialize) => wasi::allowed_at_start(name),
+            (Set::Wasi, true, _) => wasi::allowed_in_allocator(name),
+            _ => true,
+        };
+        if !allowed {
+            return Err(Stop::Trap(wasmtime::Error::msg("restricted_callback")));
+        }
+        let plugin = &state.world.plugins[state.first_plugin];
+        if plugin.capabilities.allow(name) || UNRESTRICTED.contains(&name) {
+            return Ok(());
+        }
+        let kind = match set {
+            Set::Env => "proxy-wasm",
+            Set::Wasi => "WASI",
+        };
+        let slot = state.slot;
+        let message = format!("Attempted call to restricted {kind} capability: {name}");
+        state.world.log_own(slot, LogLevel::Error, message);
+        Err(match set {
+            Set::Env => Status::InternalFailure.into(),
+            Set::Wasi => Errno::NotCapable.into(),
+        })
+    }
+
+    /// Puts the call into the timeline, and its lints behind it.
+    fn file(self) {
         let Self {
             mut caller,
-            mut record,
+            record,
             lints,
-        } = call;
-        record.status = answer.as_ref().ok().copied();
+        } = self;
         let state = caller.data_mut();
         let slot = state.slot;
         state.world.timeline(slot).push(Event::HostCall(record));
@@ -82,20 +158,29 @@ impl<'a> Call<'a> {
             let plugin = state.plugin();
             state.world.lint(slot, plugin, kind, what);
         }
-        answer.map(Status::code)
     }
 
     /// Fuel bounds what a guest does, not what it makes the host do; this does.
-    fn count(&mut self, name: &'static str) -> wasmtime::Result<()> {
+    fn count(&mut self) -> wasmtime::Result<()> {
         let state = self.state();
         state.host_calls += 1;
-        let limit = if state.host_calls > HOST_CALLS_A_CALLBACK {
-            "100,000 host calls"
-        } else if state.copied > BYTES_A_CALLBACK {
-            "256 MiB handed over in host calls"
-        } else {
-            return Ok(());
-        };
+        if state.host_calls > HOST_CALLS_A_CALLBACK {
+            return Err(self.too_much("100,000 host calls"));
+        }
+        self.count_copied()
+    }
+
+    /// The same for bytes.
+    pub(crate) fn count_copied(&mut self) -> wasmtime::Result<()> {
+        if self.state().copied > BYTES_A_CALLBACK {
+            return Err(self.too_much("256 MiB handed over in host calls"));
+        }
+        Ok(())
+    }
+
+    fn too_much(&mut self, limit: &'static str) -> wasmtime::Error {
+        let name = self.record.name;
+        let state = self.state();
         let slot = state.slot;
         let timeline = state.world.timeline(slot).first(EVENTS_SHOWN);
         self.world().fatal = Some(HostError::HostCallLimit {
@@ -103,7 +188,7 @@ impl<'a> Call<'a> {
             limit,
             timeline,
         });
-        Err(wasmtime::Error::msg("the harness gave up"))
+        wasmtime::Error::msg("the harness gave up")
     }
 
     pub(crate) fn state(&mut self) -> &mut VmState {
@@ -137,3 +222,13 @@ impl<'a> Call<'a> {
         Stop::Trap(wasmtime::Error::msg("the harness gave up"))
     }
 }
+
+/// What of module `env` may be called while the module starts.
+const ALLOWED_AT_START: [&str; 2] = ["emscripten_notify_memory_growth", "proxy_log"];
+
+/// What no list of capabilities takes away.
+const UNRESTRICTED: [&str; 3] = [
+    "emscripten_notify_memory_growth",
+    "envoy_resolve_dns",
+    "pthread_equal",
+];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Where every clock starts: 2026-01-01T00:00:00Z.
-const START: Duration = Duration::from_secs(1_767_225_600);
+pub(crate) const START: Duration = Duration::from_secs(1_767_225_600);
 
 /// Virtual time since the Unix epoch.
 #[derive(Clone, Copy, Debug)]

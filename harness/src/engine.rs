@@ -3,10 +3,12 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use wasmtime::{
-    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker,
-    PoolingAllocationConfig,
+    Cache, CacheConfig, Config, Enabled, Engine, Extern, ExternType, ImportType, Instance,
+    InstanceAllocationStrategy, InstancePre, Linker, Memory, Module, PoolingAllocationConfig, Ref,
+    Store, Table,
 };
 
+use crate::abi::AbiVersion;
 use crate::imports;
 use crate::vm::VmState;
 
@@ -20,10 +22,11 @@ const POOL_SIZE: u32 = 512;
 /// Engine and host functions. Shared by all hosts: both are immutable once built.
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
-    linker: Linker<VmState>,
+    /// One for each version of the ABI, by its number in [`AbiVersion`].
+    linkers: [Linker<VmState>; 3],
     /// Modules by their bytes: tests of one binary load the same few again and again. A list, since
     /// to compare them is cheaper than to hash one.
-    compiled: Mutex<Vec<(Vec<u8>, InstancePre<VmState>)>>,
+    compiled: Mutex<Vec<(Vec<u8>, Linked)>>,
 }
 
 impl Shared {
@@ -40,16 +43,20 @@ impl Shared {
     fn build() -> wasmtime::Result<Self> {
         // Where the address space for the pool cannot be reserved, VMs start slower, but they do.
         let engine = Engine::new(&config(true)).or_else(|_| Engine::new(&config(false)))?;
-        let linker = imports::linker(&engine)?;
+        let linkers = [
+            imports::linker(&engine, AbiVersion::V0_1_0)?,
+            imports::linker(&engine, AbiVersion::V0_2_0)?,
+            imports::linker(&engine, AbiVersion::V0_2_1)?,
+        ];
         Ok(Self {
             engine,
-            linker,
+            linkers,
             compiled: Mutex::default(),
         })
     }
 
     /// A module from the cache of this process, if it was linked before.
-    pub(crate) fn cached(&self, bytes: &[u8]) -> Option<InstancePre<VmState>> {
+    pub(crate) fn cached(&self, bytes: &[u8]) -> Option<Linked> {
         let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         let known = compiled.iter().find(|(known, _)| known == bytes)?;
         Some(known.1.clone())
@@ -59,12 +66,85 @@ impl Shared {
     pub(crate) fn link(
         &self,
         bytes: &[u8],
-        module: &wasmtime::Module,
-    ) -> wasmtime::Result<InstancePre<VmState>> {
-        let linked = self.linker.instantiate_pre(module)?;
+        module: Module,
+        abi: AbiVersion,
+    ) -> wasmtime::Result<Linked> {
+        let made = |import: ImportType<'_>| {
+            matches!(import.ty(), ExternType::Memory(_) | ExternType::Table(_))
+        };
+        let code = if module.imports().any(made) {
+            Code::Asks(module)
+        } else {
+            Code::Ready(self.linkers[abi as usize].instantiate_pre(&module)?)
+        };
+        let linked = Linked { abi, code };
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         compiled.push((bytes.to_vec(), linked.clone()));
         Ok(linked)
+    }
+}
+
+/// A compiled module with its imports.
+#[derive(Clone)]
+pub(crate) struct Linked {
+    pub(crate) abi: AbiVersion,
+    code: Code,
+}
+
+#[derive(Clone)]
+enum Code {
+    Ready(InstancePre<VmState>),
+    /// It imports memories or tables, which each VM gets for itself.
+    Asks(Module),
+}
+
+impl Linked {
+    pub(crate) fn engine(&self) -> &Engine {
+        match &self.code {
+            Code::Ready(linked) => linked.module().engine(),
+            Code::Asks(module) => module.engine(),
+        }
+    }
+
+    /// Makes an instance, and the memory that the host uses if it is not the module's own.
+    pub(crate) fn instantiate(
+        &self,
+        store: &mut Store<VmState>,
+    ) -> wasmtime::Result<(Instance, Option<Memory>)> {
+        match &self.code {
+            Code::Ready(linked) => Ok((linked.instantiate(store)?, None)),
+            Code::Asks(module) => self.instantiate_asking(module, store),
+        }
+    }
+
+    /// As Envoy: a memory or table of just the type that is asked for, whatever its name; of several
+    /// memories the last one counts.
+    fn instantiate_asking(
+        &self,
+        module: &Module,
+        store: &mut Store<VmState>,
+    ) -> wasmtime::Result<(Instance, Option<Memory>)> {
+        let shared = Shared::get()?;
+        let linker = &shared.linkers[self.abi as usize];
+        let mut imported = None;
+        let mut imports: Vec<Extern> = Vec::new();
+        for import in module.imports() {
+            imports.push(match import.ty() {
+                ExternType::Memory(ty) => {
+                    let memory = Memory::new(&mut *store, ty)?;
+                    imported = Some(memory);
+                    memory.into()
+                }
+                ExternType::Table(ty) => {
+                    let null = Ref::null(ty.element().heap_type());
+                    Table::new(&mut *store, ty, null)?.into()
+                }
+                _ => linker
+                    .get_by_import(&mut *store, &import)
+                    .ok_or_else(|| wasmtime::Error::msg("an import that was checked is gone"))?,
+            });
+        }
+        Ok((Instance::new(store, module, &imports)?, imported))
     }
 }
 

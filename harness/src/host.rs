@@ -1,10 +1,11 @@
 //! The host: what a test talks to.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::abi::{Direction, LogLevel};
+use crate::capabilities::Capabilities;
 use crate::entries::{Chain, DEFAULT_CHAIN, Entries, Protocol, Threads};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId, UpstreamRequest};
@@ -285,6 +286,7 @@ pub struct HostBuilder {
     buffer_limit: usize,
     fuel_limit: u64,
     lints: Lints,
+    environment: BTreeMap<String, String>,
 }
 
 impl Default for HostBuilder {
@@ -297,6 +299,7 @@ impl Default for HostBuilder {
             buffer_limit: BUFFER_LIMIT,
             fuel_limit: FUEL_LIMIT,
             lints: Lints::default(),
+            environment: BTreeMap::new(),
         }
     }
 }
@@ -411,6 +414,14 @@ impl HostBuilder {
         self
     }
 
+    /// Sets an environment variable of the process that the host plays, for plugins that ask for it
+    /// by [`Plugin::host_environment_key`]. It has none unless set: a test does not depend on the
+    /// machine that runs it.
+    pub fn host_environment(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.insert(key.into(), value.into());
+        self
+    }
+
     /// Loads the modules and starts every plugin in a canary, in the main thread and in each
     /// worker.
     ///
@@ -433,7 +444,7 @@ impl HostBuilder {
         let mut plugins = Vec::new();
         let mut infos: Vec<Arc<PluginInfo>> = Vec::new();
         for (plugin, threads) in list {
-            let (loaded, info, bytes) = load(plugin, threads, &sources, &infos)?;
+            let (loaded, info, bytes) = load(plugin, threads, &self.environment, &sources, &infos)?;
             plugins.push(loaded);
             infos.push(Arc::new(info));
             sources.push(bytes);
@@ -447,7 +458,6 @@ impl HostBuilder {
             upstream: Box::new(|_| Response::ok()),
             asked: VecDeque::new(),
             fuel_limit: self.fuel_limit,
-            random: 0,
         };
         proxy.world.plugins = infos;
         proxy.world.lints = self.lints;
@@ -463,6 +473,7 @@ impl HostBuilder {
 fn load(
     plugin: Plugin,
     threads: Threads,
+    host_environment: &BTreeMap<String, String>,
     sources: &[Vec<u8>],
     infos: &[Arc<PluginInfo>],
 ) -> Result<(Loaded, PluginInfo, Vec<u8>), HostError> {
@@ -475,12 +486,20 @@ fn load(
         plugin: name(),
         source,
     })?;
+    let mut environment = plugin.environment;
+    for key in plugin.host_environment_keys {
+        if let Some(value) = host_environment.get(&key) {
+            environment.insert(key, value.clone());
+        }
+    }
     let info = PluginInfo {
         vm_id: plugin.vm_id.unwrap_or_else(|| plugin.name.clone()),
         name: plugin.name.into(),
         root_id: plugin.root_id,
         configuration: plugin.configuration,
         vm_configuration: plugin.vm_configuration,
+        capabilities: Capabilities::only(plugin.allowed_capabilities),
+        environment,
     };
     let same = |(other, source): (&Arc<PluginInfo>, &Vec<u8>)| {
         other.vm_id == info.vm_id

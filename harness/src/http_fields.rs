@@ -1,6 +1,6 @@
 //! `proxy_get_header_map_value` and kin: headers and trailers.
 
-use crate::abi::{Direction, MapType, Status};
+use crate::abi::{AbiVersion, Direction, MapType, Status};
 use crate::call::{Answer, Call};
 use crate::headers::{Headers, Kind};
 use crate::lints::LintKind;
@@ -29,8 +29,13 @@ pub(crate) fn value(
         }
         .into());
     };
-    let found = headers.get(&key).ok_or(Status::NotFound)?.to_vec();
     let values = headers.count(&key);
+    let found = match headers.get(&key) {
+        Some(found) => found.to_vec(),
+        // ABI 0.1.0 does not tell a missing header from an empty one.
+        None if state.abi == AbiVersion::V0_1_0 => Vec::new(),
+        None => return Err(Status::NotFound.into()),
+    };
     if values > 1 {
         let key = key.escape_ascii();
         call.lint(

@@ -60,6 +60,10 @@ pub(crate) fn continue_stream(call: &mut Call<'_>, stream: u32) -> Answer {
         3 => return Err(Status::Unimplemented.into()),
         _ => return Err(Status::BadArgument.into()),
     };
+    resume(call, direction)
+}
+
+fn resume(call: &mut Call<'_>, direction: Direction) -> Answer {
     let state = call.state();
     let Some(place) = state.place() else {
         return Ok(());
@@ -84,6 +88,21 @@ pub(crate) fn continue_stream(call: &mut Call<'_>, stream: u32) -> Answer {
     state
         .deferred
         .push_back(Deferred::Continue(place, direction));
+    Ok(())
+}
+
+/// `proxy_continue_stream(0)` under its name in ABI 0.1.0.
+pub(crate) fn continue_request(call: &mut Call<'_>) -> Answer {
+    resume(call, Direction::Request)
+}
+
+/// `proxy_continue_stream(1)` under its name in ABI 0.1.0.
+pub(crate) fn continue_response(call: &mut Call<'_>) -> Answer {
+    resume(call, Direction::Response)
+}
+
+/// There is one route: nothing to choose anew.
+pub(crate) fn clear_route_cache(_: &mut Call<'_>) -> Answer {
     Ok(())
 }
 

@@ -1,100 +1,62 @@
 //! The table of host calls: what a module may import, and who answers it.
 
-use wasmtime::{Caller, Engine, FuncType, Linker, ValType};
+mod signature;
 
+use wasmtime::{Caller, Engine, Linker};
+
+use crate::abi::AbiVersion;
 use crate::call::Call;
 use crate::vm::VmState;
 use crate::{
-    buffers, contexts, http_fields, http_streams, logging, metrics, properties, shared_data,
-    shared_queues, timers,
+    buffers, configuration, contexts, environment, http_fields, http_streams, logging, metrics,
+    properties, shared_data, shared_queues, timers, wasi,
 };
 
-/// The parameters of a host call; each returns one i32, its status.
-pub(crate) struct Signature {
-    pub(crate) name: &'static str,
-    parameters: &'static [Number],
-}
+pub(crate) use self::signature::{Number, Parameter, Signature, Versions, describe, describe_i32};
 
-impl Signature {
-    /// Whether an import declares this type.
-    pub(crate) fn accepts(&self, declared: &FuncType) -> bool {
-        let parameters = declared.params().map(|ty| Number::of(&ty));
-        let results = declared.results().map(|ty| Number::of(&ty));
-        parameters.eq(self.parameters.iter().map(|number| Some(*number)))
-            && results.eq([Some(Number::I32)])
-    }
-
-    /// The type as the text format writes it, such as `(i32, i32) -> i32`.
-    pub(crate) fn describe(&self) -> String {
-        let names: Vec<&str> = self.parameters.iter().map(|number| number.name()).collect();
-        format!("({}) -> i32", names.join(", "))
-    }
-}
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Number {
-    I32,
-    I64,
-}
-
-impl Number {
-    fn of(ty: &ValType) -> Option<Self> {
-        match ty {
-            ValType::I32 => Some(Self::I32),
-            ValType::I64 => Some(Self::I64),
-            _ => None,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-        }
-    }
-}
-
-/// The wasm type of a parameter.
-trait Parameter {
-    const NUMBER: Number;
-}
-
-impl Parameter for u32 {
-    const NUMBER: Number = Number::I32;
-}
-
-impl Parameter for i64 {
-    const NUMBER: Number = Number::I64;
-}
-
+/// Builds the table and the function that puts it into a linker.
+///
+/// An entry is the import's name, its parameters, where it matters the versions of the ABI that
+/// have it, and who answers it. Each returns one i32, its status.
 macro_rules! host_calls {
     (
-        answered { $($name:literal ($($argument:ident: $ty:ty),*) => $answer:path;)* }
-        not_yet { $($later:literal ($($ignored:ident),*);)* }
+        answered { $($name:literal ($($argument:ident: $ty:ty),*) $(in $versions:ident)? => $answer:path;)* }
+        not_yet { $($later:literal ($($ignored:ident),*) $(in $later_versions:ident)?;)* }
     ) => {
-        /// The host calls of ABI 0.2.1 that a module may import.
-        static LINKED: &[Signature] = &[
-            $(Signature { name: $name, parameters: &[$(<$ty as Parameter>::NUMBER),*] },)*
-            $(Signature { name: $later, parameters: &[$(number_for!($ignored)),*] },)*
+        static HOST_CALLS: &[Signature] = &[
+            $(Signature {
+                name: $name,
+                parameters: &[$(<$ty as Parameter>::NUMBER),*],
+                results: &[Number::I32],
+                versions: versions!($($versions)?),
+            },)*
+            $(Signature {
+                name: $later,
+                parameters: &[$(number_for!($ignored)),*],
+                results: &[Number::I32],
+                versions: versions!($($later_versions)?),
+            },)*
         ];
 
-        /// A linker that knows every linked host call.
-        pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<VmState>> {
-            let mut linker = Linker::new(engine);
+        fn define_host_calls(linker: &mut Linker<VmState>, abi: AbiVersion) -> wasmtime::Result<()> {
             $(
-                linker.func_wrap("env", $name, |caller: Caller<'_, VmState>, $($argument: $ty),*| {
-                    Call::run(caller, $name, |call| $answer(call, $($argument),*))
-                })?;
+                if versions!($($versions)?).have(abi) {
+                    linker.func_wrap("env", $name, |caller: Caller<'_, VmState>, $($argument: $ty),*| {
+                        Call::run(caller, $name, |call| $answer(call, $($argument),*))
+                    })?;
+                }
             )*
             $(
-                linker.func_wrap("env", $later, |caller: Caller<'_, VmState>, $($ignored: u32),*| {
-                    Call::run(caller, $later, |call| {
-                        $(call.number($ignored);)*
-                        Err(call.not_answered($later))
-                    })
-                })?;
+                if versions!($($later_versions)?).have(abi) {
+                    linker.func_wrap("env", $later, |caller: Caller<'_, VmState>, $($ignored: u32),*| {
+                        Call::run(caller, $later, |call| {
+                            $(call.number($ignored);)*
+                            Err(call.not_answered($later))
+                        })
+                    })?;
+                }
             )*
-            Ok(linker)
+            Ok(())
         }
     };
 }
@@ -105,10 +67,19 @@ macro_rules! number_for {
     };
 }
 
+macro_rules! versions {
+    () => {
+        Versions::All
+    };
+    ($versions:ident) => {
+        Versions::$versions
+    };
+}
+
 host_calls! {
 answered {
     "proxy_log" (level: u32, message: u32, size: u32) => logging::log;
-    "proxy_get_log_level" (level: u32) => logging::log_level;
+    "proxy_get_log_level" (level: u32) in Since021 => logging::log_level;
     "proxy_get_current_time_nanoseconds" (time: u32) => timers::current_time;
     "proxy_set_tick_period_milliseconds" (period: u32) => timers::set_tick_period;
     "proxy_get_property" (path: u32, path_size: u32, value: u32, value_size: u32) => properties::get;
@@ -129,8 +100,12 @@ answered {
     "proxy_send_local_response" (
         code: u32, details: u32, details_size: u32, body: u32, body_size: u32, headers: u32, headers_size: u32, grpc: u32
     ) => http_streams::send_local_response;
-    "proxy_continue_stream" (stream: u32) => http_streams::continue_stream;
-    "proxy_close_stream" (stream: u32) => http_streams::close_stream;
+    "proxy_continue_stream" (stream: u32) in Since020 => http_streams::continue_stream;
+    "proxy_close_stream" (stream: u32) in Since020 => http_streams::close_stream;
+    "proxy_continue_request" () in Only010 => http_streams::continue_request;
+    "proxy_continue_response" () in Only010 => http_streams::continue_response;
+    "proxy_clear_route_cache" () in Only010 => http_streams::clear_route_cache;
+    "proxy_get_configuration" (configuration: u32, size: u32) in Only010 => configuration::get;
     "proxy_get_shared_data" (key: u32, key_size: u32, value: u32, value_size: u32, cas: u32) => shared_data::get;
     "proxy_set_shared_data" (key: u32, key_size: u32, value: u32, value_size: u32, cas: u32) => shared_data::set;
     "proxy_register_shared_queue" (name: u32, size: u32, token: u32) => shared_queues::register;
@@ -159,36 +134,31 @@ not_yet {
     "proxy_grpc_close" (token);
     "proxy_grpc_cancel" (token);
     "proxy_call_foreign_function" (name, name_size, argument, argument_size, result, result_size);
+    "envoy_resolve_dns" (name, size, token);
 }
 }
 
-/// What Envoy 1.40 also offers to a module of ABI 0.2.1, and no module for
-/// wasm32-unknown-unknown imports for nothing.
-const NOT_LINKED_YET: &[&str] = &[
-    "envoy_resolve_dns",
-    "pthread_equal",
-    "emscripten_notify_memory_growth",
-];
-
-/// How the host meets an import.
-pub(crate) enum Known {
-    /// It is linked, if its type is this one.
-    Linked(&'static Signature),
-    /// Envoy answers it and this harness does not.
-    NotYet,
-    /// Envoy does not know it either.
-    No,
-}
-
-/// Looks an import up. Envoy offers its WASI set under both names.
-pub(crate) fn lookup(module: &str, name: &str) -> Known {
-    match module {
-        "env" => match LINKED.iter().find(|signature| signature.name == name) {
-            Some(signature) => Known::Linked(signature),
-            None if NOT_LINKED_YET.contains(&name) => Known::NotYet,
-            None => Known::No,
-        },
-        "wasi_snapshot_preview1" | "wasi_unstable" => Known::NotYet,
-        _ => Known::No,
+/// A linker that knows what Envoy offers to a module of this version.
+pub(crate) fn linker(engine: &Engine, abi: AbiVersion) -> wasmtime::Result<Linker<VmState>> {
+    let mut linker = Linker::new(engine);
+    define_host_calls(&mut linker, abi)?;
+    environment::define(&mut linker)?;
+    for module in WASI_MODULES {
+        wasi::define(&mut linker, module)?;
     }
+    Ok(linker)
+}
+
+/// Envoy offers one WASI set under two names.
+const WASI_MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
+
+/// Finds what Envoy offers under this name to a module of this version.
+pub(crate) fn lookup(abi: AbiVersion, module: &str, name: &str) -> Option<&'static Signature> {
+    let find = |table: &'static [Signature]| table.iter().find(|known| known.name == name);
+    if WASI_MODULES.contains(&module) {
+        return find(wasi::FUNCTIONS);
+    }
+    let known =
+        (module == "env").then(|| find(HOST_CALLS).or_else(|| find(environment::FUNCTIONS)))??;
+    known.versions.have(abi).then_some(known)
 }

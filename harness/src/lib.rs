@@ -28,9 +28,9 @@
 //! * [`Exchange`] is what came of a request; its [`Timeline`] says how.
 //! * [`Module`] checks whether Envoy would load a module.
 //!
-//! The host plays ABI 0.2.1 for HTTP filters over HTTP/1.1. Calls out, queues and foreign functions
-//! are not answered yet: a filter that makes one ends the test with [`HostError::NotAnswered`]. A
-//! module that imports WASI is refused when it is loaded.
+//! The host plays ABI 0.1.0, 0.2.0 and 0.2.1, with the part of WASI that Envoy has, for HTTP filters
+//! over HTTP/1.1. Calls out, queues and foreign functions are not answered yet: a filter that makes
+//! one ends the test with [`HostError::NotAnswered`].
 
 #![forbid(unsafe_code)]
 
@@ -39,11 +39,14 @@ mod access_loggers;
 mod agenda;
 mod buffers;
 mod call;
+mod capabilities;
 mod clock;
+mod configuration;
 mod connection_manager;
 mod contexts;
 mod engine;
 mod entries;
+mod environment;
 mod error;
 mod exchange;
 mod filter_chain;
@@ -64,6 +67,7 @@ mod pairs;
 mod plugin;
 mod properties;
 mod proxy;
+mod random;
 mod request;
 mod response;
 mod shared_data;
@@ -74,6 +78,7 @@ mod stream_callbacks;
 mod timeline;
 mod timers;
 mod vm;
+mod wasi;
 mod world;
 
 pub use crate::abi::{AbiVersion, Direction, LogLevel, Status};

@@ -9,7 +9,13 @@ pub(crate) fn log(call: &mut Call<'_>, level: u32, message: u32, size: u32) -> A
     call.number(level);
     let level = LogLevel::from_code(level).ok_or(Status::BadArgument)?;
     let message = call.bytes(message, size)?;
-    let message = String::from_utf8_lossy(&message).into_owned();
+    line(call, level, &message);
+    Ok(())
+}
+
+/// Logs what a guest says, by `proxy_log` or on its standard output or error.
+pub(crate) fn line(call: &mut Call<'_>, level: LogLevel, message: &[u8]) {
+    let message = String::from_utf8_lossy(message).into_owned();
     let state = call.state();
     let prefix = prefix(state);
     let slot = state.slot;
@@ -21,7 +27,6 @@ pub(crate) fn log(call: &mut Call<'_>, level: u32, message: u32, size: u32) -> A
             prefix,
         },
     );
-    Ok(())
 }
 
 /// The number is spdlog's, which agrees with the ABI's for the levels that a guest can log at.

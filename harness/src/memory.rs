@@ -40,6 +40,31 @@ impl Call<'_> {
         Ok(())
     }
 
+    /// Copies bytes to where the guest has room.
+    pub(crate) fn write(&mut self, pointer: u32, bytes: &[u8]) -> Answer {
+        let size = u32::try_from(bytes.len()).map_err(|_| Status::InvalidMemoryAccess)?;
+        self.range(pointer, size)?.copy_from_slice(bytes);
+        self.state().copied += bytes.len();
+        Ok(())
+    }
+
+    /// Reads a number of the guest's.
+    pub(crate) fn read_u32(&mut self, pointer: u32) -> Result<u32, Stop> {
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(self.range(pointer, 4)?);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    /// Appends bytes of the guest's to what was read before, as one argument in many pieces.
+    ///
+    /// Pieces may overlap, so that their sum is bounded by no memory; it counts as handed over, and
+    /// ends the run where it is too much.
+    pub(crate) fn append(&mut self, pointer: u32, size: u32, to: &mut Vec<u8>) -> Answer {
+        to.extend_from_slice(self.range(pointer, size)?);
+        self.state().copied += size as usize;
+        Ok(self.count_copied()?)
+    }
+
     /// Hands data to the guest: asks its allocator for room, copies, and writes place and size
     /// where the guest wants them. Empty data is a null pointer, without a call of the allocator.
     pub(crate) fn give(&mut self, data: &[u8], pointer: u32, size: u32) -> Answer {

@@ -1,5 +1,6 @@
 //! A plugin to put into a chain.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,9 @@ pub struct Plugin {
     pub(crate) vm_configuration: Vec<u8>,
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) allow_on_headers_stop_iteration: bool,
+    pub(crate) allowed_capabilities: BTreeSet<String>,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) host_environment_keys: BTreeSet<String>,
     source: Source,
 }
 
@@ -73,6 +77,9 @@ impl Plugin {
             vm_configuration: Vec::new(),
             failure_policy: FailurePolicy::default(),
             allow_on_headers_stop_iteration: false,
+            allowed_capabilities: BTreeSet::new(),
+            environment: BTreeMap::new(),
+            host_environment_keys: BTreeSet::new(),
             source,
         }
     }
@@ -126,6 +133,38 @@ impl Plugin {
     #[must_use]
     pub fn allow_on_headers_stop_iteration(mut self) -> Self {
         self.allow_on_headers_stop_iteration = true;
+        self
+    }
+
+    /// Allows these host calls and callbacks (`proxy_log`, `proxy_on_request_headers`) and WASI
+    /// functions (`fd_write`) and nothing else, as `capability_restriction_config` does; all are
+    /// allowed unless this is called. A host call that is not allowed answers
+    /// [`InternalFailure`](crate::Status::InternalFailure), a WASI function 76, and a callback is
+    /// not called. The start functions and the allocator need no capability.
+    #[must_use]
+    pub fn allowed_capabilities<S: Into<String>>(
+        mut self,
+        names: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.allowed_capabilities
+            .extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets an environment variable of the VM, as `environment_variables.key_values` does.
+    #[must_use]
+    pub fn environment(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.insert(key.into(), value.into());
+        self
+    }
+
+    /// Passes an environment variable of the host on, as `environment_variables.host_env_keys`
+    /// does. The host's variables are those of
+    /// [`HostBuilder::host_environment`](crate::HostBuilder::host_environment); one that it has not
+    /// is left out.
+    #[must_use]
+    pub fn host_environment_key(mut self, key: impl Into<String>) -> Self {
+        self.host_environment_keys.insert(key.into());
         self
     }
 

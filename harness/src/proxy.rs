@@ -36,8 +36,6 @@ pub(crate) struct Proxy {
     /// Streams that wait for the upstream's answer.
     pub(crate) asked: VecDeque<usize>,
     pub(crate) fuel_limit: u64,
-    /// The state of a small random generator; it starts the same in each host.
-    pub(crate) random: u64,
 }
 
 /// A plugin ready to start.
@@ -237,14 +235,5 @@ impl Proxy {
 
     pub(crate) fn timeline(&mut self, slot: Option<usize>) -> Timeline {
         self.world.timeline(slot).clone()
-    }
-
-    /// A number below `bound` (splitmix64).
-    pub(crate) fn random_below(&mut self, bound: u64) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound.max(1)
     }
 }

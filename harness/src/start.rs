@@ -99,15 +99,15 @@ impl Proxy {
         thread: usize,
         plugin: usize,
     ) -> Result<Result<usize, StartError>, HostError> {
-        let state = VmState::new(self.vms.len(), thread, plugin);
         let entry = Entry {
             phase: Phase::Initialize,
             context: 0,
             slot: None,
             fuel_limit: self.fuel_limit,
         };
-        let linked = self.plugins[plugin].module.linked();
-        let (vm, started) = Vm::start(linked, state, &mut self.world, entry);
+        let module = self.plugins[plugin].module.clone();
+        let state = VmState::new(self.vms.len(), thread, plugin, module.abi());
+        let (vm, started) = Vm::start(&module, state, &mut self.world, entry);
         self.vms.push(vm);
         let vm = self.vms.len() - 1;
         if let Called::Trapped(reason) = self.after(None, plugin, "(start)", started)? {
@@ -258,7 +258,7 @@ impl Proxy {
 
     /// Starts a failed VM anew, unless the last start was too short a time ago.
     fn reload(&mut self, thread: usize, plugin: usize, old: Handle) -> Result<Handle, HostError> {
-        let jitter = self.random_below(BACKOFF_MILLISECONDS / 2 + 1);
+        let jitter = self.world.random.below(BACKOFF_MILLISECONDS / 2 + 1);
         let wait = std::time::Duration::from_millis(BACKOFF_MILLISECONDS + jitter);
         let now = self.world.clock.now();
         if now - old.loaded < wait {

@@ -1,12 +1,12 @@
 //! The callbacks of a stream and what their results mean: `proxy_on_request_headers` and kin.
 
-use crate::abi::Direction;
+use crate::abi::{AbiVersion, Direction};
 use crate::error::HostError;
 use crate::filter_chain::{Data, DataResult, HeadersResult, TrailersResult};
 use crate::plugin::FailurePolicy;
 use crate::proxy::{Called, Moved, Proxy};
 use crate::stream::{BodyView, Iteration, Reply};
-use crate::vm::Phase;
+use crate::vm::{Find, Phase, Three, Two};
 
 /// What remains of a callback when failures are dealt with.
 enum Verdict {
@@ -38,27 +38,26 @@ impl Proxy {
             .as_ref()
             .map_or(0, |headers| number(headers.len()));
         stream.side(filter, direction).headers_visible = true;
+        let plugin = stream.filters[filter].plugin;
         let verdict = self.guarded(slot, filter, direction, |proxy, vm, context| {
             let at = (Phase::Stream, context, Some(slot));
-            let arguments = (context, count, u32::from(end));
-            match direction {
-                Direction::Request => proxy.call(
-                    vm,
-                    at,
-                    "proxy_on_request_headers",
-                    |all| &all.request_headers,
-                    arguments,
-                ),
-                Direction::Response => proxy.call(
-                    vm,
-                    at,
-                    "proxy_on_response_headers",
-                    |all| &all.response_headers,
-                    arguments,
-                ),
+            let name = match direction {
+                Direction::Request => "proxy_on_request_headers",
+                Direction::Response => "proxy_on_response_headers",
+            };
+            if proxy.plugins[plugin].module.abi() == AbiVersion::V0_1_0 {
+                let find: Find<Two<u32>> = match direction {
+                    Direction::Request => |all| &all.request_headers_without_end,
+                    Direction::Response => |all| &all.response_headers_without_end,
+                };
+                return proxy.call(vm, at, name, find, (context, count));
             }
+            let find: Find<Three<u32>> = match direction {
+                Direction::Request => |all| &all.request_headers,
+                Direction::Response => |all| &all.response_headers,
+            };
+            proxy.call(vm, at, name, find, (context, count, u32::from(end)))
         })?;
-        let plugin = self.world.streams[slot].filters[filter].plugin;
         let single = self.plugins[plugin].allow_on_headers_stop_iteration;
         Ok(match verdict {
             Verdict::Result(0 | 2) | Verdict::Open => {

@@ -121,8 +121,10 @@ pub struct HostCall {
     pub name: &'static str,
     /// The arguments that carry meaning; pointers and lengths are replaced by what they lead to.
     pub arguments: Vec<Argument>,
-    /// What the guest was answered. A call that ended in a trap has none.
+    /// What the guest was answered. A call that ended in a trap has none, nor has one of WASI.
     pub status: Option<Status>,
+    /// What a WASI function answered, in WASI's numbers; 0 is success.
+    pub errno: Option<u32>,
     /// What was handed out through the guest's allocator.
     pub returned: Option<Argument>,
 }
@@ -133,6 +135,7 @@ impl HostCall {
             name,
             arguments: Vec::new(),
             status: None,
+            errno: None,
             returned: None,
         }
     }
@@ -145,9 +148,10 @@ impl fmt::Display for HostCall {
             write!(f, "{argument}")
         })?;
         f.write_str(") = ")?;
-        match self.status {
-            Some(status) => write!(f, "{status}")?,
-            None => f.write_str("trap")?,
+        match (self.status, self.errno) {
+            (Some(status), _) => write!(f, "{status}")?,
+            (None, Some(errno)) => write!(f, "errno {errno}")?,
+            (None, None) => f.write_str("trap")?,
         }
         match &self.returned {
             Some(returned) => write!(f, " {returned}"),

@@ -2,20 +2,21 @@
 
 mod callbacks;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::{
-    InstancePre, Memory, PoolConcurrencyLimitError, Store, StoreLimits, StoreLimitsBuilder, Trap,
-    TypedFunc,
+    Memory, PoolConcurrencyLimitError, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc,
 };
 
-pub(crate) use self::callbacks::{Arguments, Callbacks, Results};
-use crate::abi::Direction;
+pub(crate) use self::callbacks::{Arguments, Callbacks, Find, Results, Three, Two};
+use crate::abi::{AbiVersion, Direction};
 use crate::agenda::Moment;
+use crate::capabilities::Capabilities;
 use crate::engine::MEMORY_LIMIT;
 use crate::metrics::Ids;
+use crate::module::Module;
 use crate::stream::Reply;
 use crate::timeline::Event;
 use crate::world::World;
@@ -50,12 +51,14 @@ pub(crate) enum Failure {
 impl Vm {
     /// Starts an instance. The wasm start function, if there is one, runs in here.
     pub(crate) fn start(
-        linked: &InstancePre<VmState>,
+        module: &Module,
         state: VmState,
         world: &mut Box<World>,
         entry: Entry,
     ) -> (Self, Result<(), Failure>) {
-        let mut store = Store::new(linked.module().engine(), state);
+        let linked = module.linked();
+        let capabilities = world.plugins[state.first_plugin].capabilities.clone();
+        let mut store = Store::new(linked.engine(), state);
         store.limiter(|state| &mut state.limits);
         let mut vm = Self {
             store,
@@ -63,9 +66,9 @@ impl Vm {
             failed: false,
         };
         let instance = vm.lend(world, entry, |store| linked.instantiate(store));
-        let started = instance.map(|instance| {
-            vm.callbacks = Callbacks::of(&instance, &mut vm.store);
-            let memory = callbacks::memory(&instance, &mut vm.store);
+        let started = instance.map(|(instance, imported)| {
+            vm.callbacks = Callbacks::of(&instance, &mut vm.store, module.abi(), &capabilities);
+            let memory = callbacks::memory(&instance, &mut vm.store).or(imported);
             let state = vm.store.data_mut();
             state.memory = memory;
             state.allocator.clone_from(&vm.callbacks.allocator);
@@ -155,7 +158,7 @@ impl From<&wasmtime::Error> for Failure {
             return Self::NoRoom(format!("{error:#}"));
         }
         let Some(trap) = error.downcast_ref::<Trap>() else {
-            return Self::Trap(format!("Uncaught RuntimeError: {}", error.root_cause()));
+            return Self::Trap(format!("Uncaught Error: {}", error.root_cause()));
         };
         let text = match trap {
             Trap::OutOfFuel => return Self::OutOfFuel,
@@ -188,6 +191,8 @@ pub(crate) struct VmState {
     pub(crate) allocator: Option<TypedFunc<u32, u32>>,
     /// The thread that it belongs to; the canary, too, is the main thread's.
     pub(crate) thread: usize,
+    /// The version of the ABI that the module asks for.
+    pub(crate) abi: AbiVersion,
     /// The plugin that made this VM start.
     pub(crate) first_plugin: usize,
     pub(crate) contexts: HashMap<u32, Context>,
@@ -209,7 +214,7 @@ pub(crate) struct VmState {
 }
 
 impl VmState {
-    pub(crate) fn new(index: usize, thread: usize, first_plugin: usize) -> Self {
+    pub(crate) fn new(index: usize, thread: usize, first_plugin: usize, abi: AbiVersion) -> Self {
         Self {
             world: Box::default(),
             limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
@@ -217,6 +222,7 @@ impl VmState {
             memory: None,
             allocator: None,
             thread,
+            abi,
             first_plugin,
             contexts: HashMap::new(),
             roots: HashMap::new(),
@@ -309,6 +315,9 @@ pub(crate) struct PluginInfo {
     pub(crate) vm_id: String,
     pub(crate) configuration: Vec<u8>,
     pub(crate) vm_configuration: Vec<u8>,
+    pub(crate) capabilities: Capabilities,
+    /// What `environ_get` shows.
+    pub(crate) environment: BTreeMap<String, String>,
 }
 
 /// A context that the guest may name.

@@ -9,6 +9,7 @@ use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
 use crate::lints::Lints;
 use crate::metrics::Metrics;
+use crate::random::Random;
 use crate::shared_data::SharedData;
 use crate::shared_queues::SharedQueues;
 use crate::stream::Stream;
@@ -34,6 +35,7 @@ pub(crate) struct World {
     pub(crate) metrics: Metrics,
     pub(crate) shared_data: SharedData,
     pub(crate) shared_queues: SharedQueues,
+    pub(crate) random: Random,
     pub(crate) buffer_limit: usize,
     /// Why the run has to end, set by a host call.
     pub(crate) fatal: Option<HostError>,

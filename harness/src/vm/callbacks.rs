@@ -3,11 +3,16 @@
 use wasmtime::{Instance, Memory, Store, TypedFunc, WasmParams, WasmResults};
 
 use super::VmState;
+use crate::abi::AbiVersion;
+use crate::capabilities::Capabilities;
 
 /// A callback of one, two or three numbers.
 pub(crate) type One<R = ()> = TypedFunc<(u32,), R>;
 pub(crate) type Two<R = ()> = TypedFunc<(u32, u32), R>;
 pub(crate) type Three<R = ()> = TypedFunc<(u32, u32, u32), R>;
+
+/// Where a callback of a type stands among all.
+pub(crate) type Find<T> = fn(&Callbacks) -> &Option<T>;
 
 /// What a module exports of what the host may call.
 #[derive(Clone, Default)]
@@ -23,6 +28,9 @@ pub(crate) struct Callbacks {
     pub(crate) tick: Option<One>,
     pub(crate) queue_ready: Option<Two>,
     pub(crate) request_headers: Option<Three<u32>>,
+    /// Those of ABI 0.1.0, which are not told whether the stream ends.
+    pub(crate) request_headers_without_end: Option<Two<u32>>,
+    pub(crate) response_headers_without_end: Option<Two<u32>>,
     pub(crate) request_body: Option<Three<u32>>,
     pub(crate) request_trailers: Option<Two<u32>>,
     pub(crate) response_headers: Option<Three<u32>>,
@@ -34,46 +42,82 @@ pub(crate) struct Callbacks {
 }
 
 impl Callbacks {
-    /// Looks the exports up; their types were checked when the module was loaded.
-    pub(crate) fn of(instance: &Instance, store: &mut Store<VmState>) -> Self {
-        let malloc = find(instance, store, "malloc");
-        Self {
-            allocator: malloc.or_else(|| find(instance, store, "proxy_on_memory_allocate")),
-            initialize: find(instance, store, "_initialize"),
-            start: find(instance, store, "_start"),
-            main: find(instance, store, "main"),
-            main_void: find(instance, store, "__main_void"),
-            context_create: find(instance, store, "proxy_on_context_create"),
-            vm_start: find(instance, store, "proxy_on_vm_start"),
-            configure: find(instance, store, "proxy_on_configure"),
-            tick: find(instance, store, "proxy_on_tick"),
-            queue_ready: find(instance, store, "proxy_on_queue_ready"),
-            request_headers: find(instance, store, "proxy_on_request_headers"),
-            request_body: find(instance, store, "proxy_on_request_body"),
-            request_trailers: find(instance, store, "proxy_on_request_trailers"),
-            response_headers: find(instance, store, "proxy_on_response_headers"),
-            response_body: find(instance, store, "proxy_on_response_body"),
-            response_trailers: find(instance, store, "proxy_on_response_trailers"),
-            done: find(instance, store, "proxy_on_done"),
-            log: find(instance, store, "proxy_on_log"),
-            delete: find(instance, store, "proxy_on_delete"),
+    /// Looks the exports up; their types were checked when the module was loaded. What the plugin
+    /// has no capability for is not found, but for the start functions and the allocator.
+    pub(crate) fn of(
+        instance: &Instance,
+        store: &mut Store<VmState>,
+        abi: AbiVersion,
+        capabilities: &Capabilities,
+    ) -> Self {
+        let mut exports = Exports {
+            instance,
+            store,
+            capabilities,
+        };
+        let mut all = Self {
+            allocator: exports.find("malloc"),
+            initialize: exports.find("_initialize"),
+            context_create: exports.callback("proxy_on_context_create"),
+            vm_start: exports.callback("proxy_on_vm_start"),
+            configure: exports.callback("proxy_on_configure"),
+            tick: exports.callback("proxy_on_tick"),
+            queue_ready: exports.callback("proxy_on_queue_ready"),
+            request_body: exports.callback("proxy_on_request_body"),
+            request_trailers: exports.callback("proxy_on_request_trailers"),
+            response_body: exports.callback("proxy_on_response_body"),
+            response_trailers: exports.callback("proxy_on_response_trailers"),
+            done: exports.callback("proxy_on_done"),
+            log: exports.callback("proxy_on_log"),
+            delete: exports.callback("proxy_on_delete"),
+            ..Self::default()
+        };
+        if all.allocator.is_none() {
+            all.allocator = exports.find("proxy_on_memory_allocate");
         }
+        if all.initialize.is_some() {
+            all.main = exports.find("main");
+            all.main_void = exports.find("__main_void");
+        } else {
+            all.start = exports.find("_start");
+        }
+        if abi == AbiVersion::V0_1_0 {
+            all.request_headers_without_end = exports.callback("proxy_on_request_headers");
+            all.response_headers_without_end = exports.callback("proxy_on_response_headers");
+        } else {
+            all.request_headers = exports.callback("proxy_on_request_headers");
+            all.response_headers = exports.callback("proxy_on_response_headers");
+        }
+        all
     }
 }
 
-/// The memory that pointers of the guest mean: the first that is exported.
+/// Where callbacks are looked up.
+struct Exports<'a> {
+    instance: &'a Instance,
+    store: &'a mut Store<VmState>,
+    capabilities: &'a Capabilities,
+}
+
+impl Exports<'_> {
+    fn callback<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Option<TypedFunc<P, R>> {
+        if !self.capabilities.allow(name) {
+            return None;
+        }
+        self.find(name)
+    }
+
+    fn find<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Option<TypedFunc<P, R>> {
+        self.instance.get_typed_func(&mut *self.store, name).ok()
+    }
+}
+
+/// The memory that pointers of the guest mean: the last that is exported, as Envoy looks at all.
 pub(crate) fn memory(instance: &Instance, store: &mut Store<VmState>) -> Option<Memory> {
     instance
         .exports(store)
-        .find_map(|export| export.into_memory())
-}
-
-fn find<P: WasmParams, R: WasmResults>(
-    instance: &Instance,
-    store: &mut Store<VmState>,
-    name: &str,
-) -> Option<TypedFunc<P, R>> {
-    instance.get_typed_func(store, name).ok()
+        .filter_map(|export| export.into_memory())
+        .last()
 }
 
 /// Parameters that a timeline can list.

@@ -151,7 +151,7 @@ fn in_initialize_only_logging_is_allowed() {
         .expect("a cause")
         .to_string();
     assert!(
-        source.contains("`_initialize` failed: Uncaught RuntimeError: restricted_callback"),
+        source.contains("`_initialize` failed: Uncaught Error: restricted_callback"),
         "{source}"
     );
 }

@@ -1,0 +1,93 @@
+//! Why a module is refused.
+
+/// Why a module is refused. The messages name Envoy's words where it has some.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The bytes do not start with the magic number.
+    #[error(
+        "this is no wasm module: it starts with `{}` and not with `\\0asm`; give the `.wasm` that \
+         the linker wrote", .start.escape_ascii()
+    )]
+    NotWasm {
+        /// The first bytes.
+        start: Vec<u8>,
+    },
+    /// The module does not validate, or is larger than the engine takes.
+    #[error("this is no valid wasm module: {reason}; build it again for `wasm32-unknown-unknown`")]
+    Invalid {
+        /// What wasmtime says.
+        reason: String,
+    },
+    /// No function export names an ABI.
+    #[error(
+        "no function export marks an ABI (Envoy: `Missing or unknown Proxy-Wasm ABI version`); a \
+         filter exports `proxy_abi_version_0_2_1`, which the SDK's entry macro adds"
+    )]
+    NoAbiMarker,
+    /// An import that Envoy does not offer to this ABI.
+    #[error(
+        "unknown import (Envoy: `Failed to load Wasm module due to a missing import: {module}.{name}`); \
+         drop what calls it, or build for `wasm32-unknown-unknown` if it comes from another target"
+    )]
+    UnknownImport {
+        /// The import's module.
+        module: String,
+        /// The import's name.
+        name: String,
+    },
+    /// A known import with another type.
+    #[error(
+        "an import has another type than the host's function (Envoy: `Failed to load Wasm module due \
+         to an import type mismatch: {module}.{name}, want: {found}, but host exports: {expected}`); \
+         correct the declaration"
+    )]
+    ImportType {
+        /// The import's module.
+        module: String,
+        /// The import's name.
+        name: String,
+        /// What the module declares, such as `i32 i32 -> i32`.
+        found: String,
+        /// What the host offers.
+        expected: String,
+    },
+    /// An import that is neither function nor memory nor table.
+    #[error(
+        "import `{module}.{name}` is a {kind}, which Envoy does not supply (Envoy: `Failed to load \
+         Wasm module due to a missing import: {module}.{name}`); let the module define its own"
+    )]
+    ImportKind {
+        /// The import's module.
+        module: String,
+        /// The import's name.
+        name: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// Nobody can hand data to the module.
+    #[error(
+        "neither `malloc` nor `proxy_on_memory_allocate` is exported (Envoy: `missing malloc \
+         function`); the SDK exports the latter, do not strip it"
+    )]
+    NoAllocator,
+    /// A callback with another type.
+    #[error(
+        "a callback has another type than the host calls (Envoy: `Bad function signature for: {name}, \
+         want: {expected}, but the module exports: {found}`); correct the definition"
+    )]
+    CallbackType {
+        /// The export.
+        name: String,
+        /// What the module defines.
+        found: String,
+        /// What the host calls.
+        expected: String,
+    },
+    /// wasmtime does not run on this machine.
+    #[error("wasmtime cannot start on this machine: {reason}")]
+    Engine {
+        /// What wasmtime says.
+        reason: String,
+    },
+}
