@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use crate::abi::Direction;
 use crate::agenda::Event;
+use crate::codec::{self, Codec};
 use crate::error::HostError;
 use crate::exchange::{DownstreamResponse, Message, Outcome, UpstreamRequest};
 use crate::filter_chain::Data;
@@ -14,15 +15,6 @@ use crate::request::Request;
 use crate::response::has_no_body;
 use crate::stream::{Flow, Reply, Stream};
 
-/// What the connection manager takes out of either message.
-const HOP_BY_HOP: [&[u8]; 5] = [
-    b"connection",
-    b"upgrade",
-    b"keep-alive",
-    b"proxy-connection",
-    b"transfer-encoding",
-];
-
 /// The response flags `NR` and `DPE` as bits.
 const NO_ROUTE: u64 = 1 << 8;
 const DOWNSTREAM_PROTOCOL_ERROR: u64 = 1 << 18;
@@ -31,8 +23,7 @@ impl Proxy {
     /// The stream of a request that has arrived, before any filter has seen it.
     pub(crate) fn accept(&self, request: Request) -> Stream {
         let reading = !request.ends_with_headers();
-        let mut headers = request.headers;
-        HOP_BY_HOP.iter().for_each(|name| headers.remove(name));
+        let mut headers = codec::arrived(request.codec, request.headers);
         if !headers.contains_key("x-forwarded-proto") {
             headers.add(b"x-forwarded-proto", b"http");
         }
@@ -53,8 +44,10 @@ impl Proxy {
                 unread: VecDeque::from(request.chunks),
                 unread_trailers: request.trailers,
                 reading,
+                end_with_data: request.codec == Codec::Http2,
                 ..Flow::default()
             },
+            codec: request.codec,
             started: self.world.clock.now(),
             head,
             grpc,
@@ -74,7 +67,11 @@ impl Proxy {
                 if direction == Direction::Request {
                     stream.request_bytes += chunk.len() as u64;
                 }
-                self.data(slot, direction, None, Data::Fresh(chunk), false)?;
+                let flow = stream.flow(direction);
+                let end =
+                    flow.end_with_data && flow.unread.is_empty() && flow.unread_trailers.is_none();
+                flow.reading = !end;
+                self.data(slot, direction, None, Data::Fresh(chunk), end)?;
                 continue;
             }
             flow.reading = false;
@@ -109,7 +106,8 @@ impl Proxy {
                 sent.add(name, value);
             }
         }
-        if !end && !sent.contains_key("content-length") {
+        let http1 = self.upstream_codec == Codec::Http1;
+        if http1 && !end && !sent.contains_key("content-length") {
             // The codec writes its own line, also beside one that a filter added.
             sent.add_line(b"transfer-encoding", b"chunked");
         }
@@ -198,12 +196,23 @@ impl Proxy {
         };
         let latency = self.world.clock.now() - stream.asked_at;
         let mut headers = response.headers;
-        HOP_BY_HOP.iter().for_each(|name| headers.remove(name));
+        let status = status(&headers);
+        let bodiless =
+            stream.head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
+        let end = bodiless || (response.chunks.is_empty() && response.trailers.is_none());
+        let http1 = self.upstream_codec == Codec::Http1;
+        // Filters see the framing of a response, other than that of a request.
+        if http1
+            && !end
+            && !headers.contains_key("content-length")
+            && !headers.contains_key("transfer-encoding")
+        {
+            headers.add(b"transfer-encoding", b"chunked");
+        }
         headers.replace(
             b"x-envoy-upstream-service-time",
             latency.as_millis().to_string().as_bytes(),
         );
-        let status = status(&headers);
         let code = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
         stream
             .exchange
@@ -212,10 +221,8 @@ impl Proxy {
         stream.exchange.details = Some("via_upstream".to_owned());
         stream.latency = Some(latency);
         stream.response_code = status;
-        let bodiless =
-            stream.head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
-        let end = bodiless || (response.chunks.is_empty() && response.trailers.is_none());
         let flow = &mut stream.response;
+        flow.end_with_data = !http1;
         flow.headers = Some(headers);
         flow.reading = !end;
         flow.unread = VecDeque::from(response.chunks);
@@ -245,11 +252,13 @@ impl Proxy {
         let Some(headers) = &mut stream.response.headers else {
             return Ok(());
         };
+        codec::strip_response(headers);
         if !headers.contains_key("date") {
             headers.add(b"date", date.as_bytes());
         }
         headers.set(b"server", b"envoy");
-        if !stream.request.observed_end {
+        let http1 = stream.codec == Codec::Http1;
+        if http1 && !stream.request.observed_end {
             // HTTP/1.1 cannot tell the rest of the request from the next one.
             headers.set(b"connection", b"close");
         }
@@ -257,14 +266,12 @@ impl Proxy {
         let code = status(headers);
         stream.response_code = code;
         let mut sent = headers.clone();
-        if !sent.contains_key("content-length") && !stream.head {
+        if http1 && !sent.contains_key("content-length") && !stream.head {
             let bodiless = code.is_some_and(|code| has_no_body(code.try_into().unwrap_or(0)));
             match end {
                 true if !bodiless => sent.add(b"content-length", b"0"),
-                false if !sent.contains_key("transfer-encoding") => {
-                    sent.add(b"transfer-encoding", b"chunked");
-                }
-                _ => {}
+                true => {}
+                false => sent.add(b"transfer-encoding", b"chunked"),
             }
         }
         let shown = code.map_or_else(|| "?".to_owned(), |code| code.to_string());

@@ -91,7 +91,7 @@ impl Message {
     }
 }
 
-/// The request as the upstream received it, over HTTP/1.1. The `host` line stands as `:authority`.
+/// The request as the upstream received it. The `host` line of HTTP/1.1 stands as `:authority`.
 #[derive(Clone, Debug)]
 pub struct UpstreamRequest {
     pub(crate) message: Message,
@@ -119,7 +119,7 @@ impl Deref for UpstreamRequest {
     }
 }
 
-/// The response as downstream received it, over HTTP/1.1.
+/// The response as downstream received it.
 #[derive(Clone, Debug)]
 pub struct DownstreamResponse {
     pub(crate) message: Message,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::abi::{Direction, LogLevel};
 use crate::capabilities::Capabilities;
+use crate::codec::Codec;
 use crate::entries::{Chain, DEFAULT_CHAIN, Entries, Protocol, Threads};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId, UpstreamRequest};
@@ -285,6 +286,7 @@ pub struct HostBuilder {
     log_level: LogLevel,
     buffer_limit: usize,
     fuel_limit: u64,
+    upstream_codec: Codec,
     lints: Lints,
     environment: BTreeMap<String, String>,
 }
@@ -298,6 +300,7 @@ impl Default for HostBuilder {
             log_level: LogLevel::Info,
             buffer_limit: BUFFER_LIMIT,
             fuel_limit: FUEL_LIMIT,
+            upstream_codec: Codec::Http1,
             lints: Lints::default(),
             environment: BTreeMap::new(),
         }
@@ -394,6 +397,12 @@ impl HostBuilder {
         self
     }
 
+    /// Sets the protocol that the upstream speaks; HTTP/1.1 unless set.
+    pub fn upstream_codec(mut self, codec: Codec) -> Self {
+        self.upstream_codec = codec;
+        self
+    }
+
     /// Sets the fuel that one callback may burn before the harness takes it for endless;
     /// 2,000,000,000 unless set. Envoy has no such limit.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
@@ -458,6 +467,7 @@ impl HostBuilder {
             upstream: Box::new(|_| Response::ok()),
             asked: VecDeque::new(),
             fuel_limit: self.fuel_limit,
+            upstream_codec: self.upstream_codec,
         };
         proxy.world.plugins = infos;
         proxy.world.lints = self.lints;

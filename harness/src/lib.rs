@@ -41,6 +41,7 @@ mod buffers;
 mod call;
 mod capabilities;
 mod clock;
+mod codec;
 mod configuration;
 mod connection_manager;
 mod contexts;
@@ -66,6 +67,7 @@ mod module;
 mod pairs;
 mod plugin;
 mod properties;
+
 mod proxy;
 mod random;
 mod request;
@@ -82,6 +84,7 @@ mod wasi;
 mod world;
 
 pub use crate::abi::{AbiVersion, Direction, LogLevel, Status};
+pub use crate::codec::Codec;
 pub use crate::error::{HostError, SourceError, StartError};
 pub use crate::exchange::{
     DownstreamResponse, Exchange, LocalReply, Message, Outcome, StreamId, UpstreamRequest,
@@ -91,6 +94,7 @@ pub use crate::host::{Host, HostBuilder};
 pub use crate::lints::{Lint, LintKind};
 pub use crate::module::{LoadError, Module};
 pub use crate::plugin::{Configuration, FailurePolicy, Plugin};
+
 pub use crate::request::Request;
 pub use crate::response::Response;
 pub use crate::timeline::{Argument, Event, HostCall, LogLine, Timeline};

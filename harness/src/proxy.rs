@@ -6,6 +6,7 @@ use std::time::Duration;
 use wasmtime::TypedFunc;
 
 use crate::abi::{Direction, LogLevel};
+use crate::codec::Codec;
 use crate::entries::{Entries, Threads};
 use crate::error::HostError;
 use crate::exchange::UpstreamRequest;
@@ -33,6 +34,7 @@ pub(crate) struct Proxy {
     /// Where the plugins stand.
     pub(crate) entries: Entries,
     pub(crate) upstream: Upstream,
+    pub(crate) upstream_codec: Codec,
     /// Streams that wait for the upstream's answer.
     pub(crate) asked: VecDeque<usize>,
     pub(crate) fuel_limit: u64,

@@ -1,5 +1,6 @@
 //! What a downstream client sends.
 
+use crate::codec::Codec;
 use crate::headers::{Headers, Kind};
 
 /// A request to send through the chain.
@@ -18,6 +19,7 @@ pub struct Request {
     pub(crate) headers: Headers,
     pub(crate) chunks: Vec<Vec<u8>>,
     pub(crate) trailers: Option<Headers>,
+    pub(crate) codec: Codec,
 }
 
 impl Request {
@@ -33,6 +35,7 @@ impl Request {
             headers,
             chunks: Vec::new(),
             trailers: None,
+            codec: Codec::Http1,
         }
     }
 
@@ -109,6 +112,14 @@ impl Request {
             .trailers
             .get_or_insert_with(|| Headers::new(Kind::Trailers));
         trailers.add(name.as_ref(), value.as_ref());
+        self
+    }
+
+    /// Sends the request over HTTP/2: the end of a body comes with its last piece, unless that is
+    /// empty, and cookies arrive in one line.
+    #[must_use]
+    pub fn http2(mut self) -> Self {
+        self.codec = Codec::Http2;
         self
     }
 

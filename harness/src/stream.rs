@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::abi::Direction;
+use crate::codec::Codec;
 use crate::exchange::{Exchange, Outcome};
 use crate::headers::Headers;
 use crate::response::Response;
@@ -23,6 +24,7 @@ pub(crate) struct Stream {
     pub(crate) response: Flow,
     /// `set_property` without the prefix `wasm.`.
     pub(crate) filter_state: HashMap<Vec<u8>, Vec<u8>>,
+    pub(crate) codec: Codec,
     pub(crate) started: Duration,
     /// When the upstream had the whole request.
     pub(crate) asked_at: Duration,
@@ -103,6 +105,8 @@ pub(crate) struct Flow {
     pub(crate) unread_trailers: Option<Headers>,
     /// Whether the message has more than what was read.
     pub(crate) reading: bool,
+    /// Whether the last piece carries the end of the message (HTTP/2).
+    pub(crate) end_with_data: bool,
     /// Whether the end of the message was seen.
     pub(crate) observed_end: bool,
     /// Whether a callback of this direction is being made.

@@ -24,7 +24,7 @@ pub(super) fn request(state: &VmState, stream: &Stream, rest: &[&[u8]]) -> Found
         b"scheme" => header(":scheme"),
         b"method" => header(":method"),
         b"id" => header("x-request-id"),
-        b"protocol" => Some(b"HTTP/1.1".to_vec()),
+        b"protocol" => Some(stream.codec.name().as_bytes().to_vec()),
         b"referer" => header("referer"),
         b"useragent" => header("user-agent"),
         b"headers" => return map(Some(headers), below),

@@ -56,7 +56,7 @@ fn the_end_of_a_message_is_told_with_the_last_piece() -> Tested {
         calls,
         [
             "guest: proxy_on_request_headers(2, 6, 1)",
-            "guest: proxy_on_response_headers(2, 2, 0)",
+            "guest: proxy_on_response_headers(2, 3, 0)",
             "guest: proxy_on_response_body(2, 1, 0)",
             "guest: proxy_on_response_body(2, 2, 0)",
             "guest: proxy_on_response_trailers(2, 1)",

@@ -14,6 +14,7 @@ mod entry_points;
 mod failures;
 mod guest;
 mod header_maps;
+mod http2;
 mod lifecycle;
 mod limits;
 mod lints;

@@ -1,0 +1,162 @@
+//! What the protocol of a peer changes about a message.
+
+use crate::headers::{Headers, Kind};
+
+/// What reads and writes HTTP on a connection, by the names of Envoy's `codec_type`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Codec {
+    /// HTTP/1.1: the end of a body comes after its last piece.
+    #[default]
+    Http1,
+    /// HTTP/2: the end of a body comes with its last piece.
+    Http2,
+}
+
+impl Codec {
+    /// The protocol as Envoy names it, such as in `request.protocol` and `%PROTOCOL%`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Http1 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+        }
+    }
+}
+
+/// What the connection manager takes out of a message: of a request before the filters see it, of a
+/// response when they are done (`ConnectionManagerUtility::mutateRequestHeaders` and
+/// `mutateResponseHeaders` in Envoy's `conn_manager_utility.cc`).
+const HOP_BY_HOP: [&[u8]; 5] = [
+    b"connection",
+    b"upgrade",
+    b"keep-alive",
+    b"proxy-connection",
+    b"transfer-encoding",
+];
+
+/// Takes out of a response what is between two hops only.
+pub(crate) fn strip_response(headers: &mut Headers) {
+    HOP_BY_HOP.iter().for_each(|name| headers.remove(name));
+}
+
+/// The headers of a request as the codec and the connection manager hand them to the filters.
+pub(crate) fn arrived(protocol: Codec, mut headers: Headers) -> Headers {
+    match protocol {
+        Codec::Http1 => strip_nominated(&mut headers),
+        Codec::Http2 => headers = as_frame(&headers),
+    }
+    HOP_BY_HOP.iter().for_each(|name| headers.remove(name));
+    // Envoy forwards no other transfer coding than trailers.
+    if let Some(te) = headers.get("te") {
+        let trailers = te
+            .split(|byte| *byte == b',')
+            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
+        if trailers {
+            headers.set(b"te", b"trailers");
+        } else {
+            headers.remove(b"te");
+        }
+    }
+    headers
+}
+
+/// Removes the headers that `connection` nominates ([RFC 9110, 7.6.1]); `te` is sanitized instead.
+///
+/// [RFC 9110, 7.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
+fn strip_nominated(headers: &mut Headers) {
+    let nominated = headers.get("connection").unwrap_or_default().to_vec();
+    for name in nominated
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+    {
+        let kept = name.is_empty() || name.starts_with(b":") || name.eq_ignore_ascii_case(b"te");
+        if !kept && !name.eq_ignore_ascii_case(b"host") {
+            headers.remove(name);
+        }
+    }
+}
+
+/// The order in which a client of HTTP/2 sends pseudo headers, and its cookies in one line behind
+/// everything else ([RFC 9113, 8.2.3]).
+///
+/// [RFC 9113, 8.2.3]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3
+fn as_frame(headers: &Headers) -> Headers {
+    let mut frame = Headers::new(Kind::Request);
+    for name in [&b":method"[..], b":scheme", b":authority", b":path"] {
+        for value in headers.get_all(name) {
+            frame.add(name, value);
+        }
+    }
+    for (name, value) in headers.iter() {
+        if !frame.contains_key(name) && name.starts_with(b":") {
+            frame.add(name, value);
+        }
+    }
+    for (name, value) in headers.iter() {
+        if !name.starts_with(b":") && name != b"cookie" {
+            frame.add(name, value);
+        }
+    }
+    let cookies: Vec<&[u8]> = headers.get_all("cookie").collect();
+    if !cookies.is_empty() {
+        frame.add(b"cookie", &cookies.join(&b"; "[..]));
+    }
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(protocol: Codec, lines: &[(&str, &str)]) -> String {
+        let mut headers = Headers::new(Kind::Request);
+        for (name, value) in [(":authority", "a"), (":path", "/"), (":method", "GET")] {
+            headers.add(name.as_bytes(), value.as_bytes());
+        }
+        for (name, value) in lines {
+            headers.add(name.as_bytes(), value.as_bytes());
+        }
+        let headers = arrived(protocol, headers);
+        let lines = headers
+            .iter()
+            .map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii()));
+        lines.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn nominated_and_hop_by_hop_headers_do_not_reach_a_filter() {
+        assert_eq!(
+            shown(
+                Codec::Http1,
+                &[
+                    ("connection", "te, keep-alive, X-Bar"),
+                    ("x-bar", "1"),
+                    ("x-foo", "2"),
+                    ("te", "trailers, gzip"),
+                    ("keep-alive", "5"),
+                    ("upgrade", "foo"),
+                ]
+            ),
+            ":authority=a :path=/ :method=GET x-foo=2 te=trailers"
+        );
+    }
+
+    #[test]
+    fn another_transfer_coding_than_trailers_is_dropped() {
+        assert_eq!(
+            shown(Codec::Http1, &[("te", "gzip")]),
+            ":authority=a :path=/ :method=GET"
+        );
+    }
+
+    #[test]
+    fn http2_orders_pseudo_headers_and_joins_cookies_at_the_end() {
+        assert_eq!(
+            shown(
+                Codec::Http2,
+                &[("cookie", "a=1"), ("x-m", "1"), ("cookie", "b=2")]
+            ),
+            ":method=GET :authority=a :path=/ x-m=1 cookie=a=1; b=2"
+        );
+    }
+}
