@@ -80,6 +80,15 @@ pub enum HostError {
         /// How many there are.
         workers: usize,
     },
+    /// A plugin was named that stands in no filter chain.
+    #[error("no filter chain has a plugin `{plugin}`; use a plugin's `name`")]
+    UnknownPlugin {
+        /// The plugin's name.
+        plugin: String,
+    },
+    /// The host was shut down.
+    #[error("the host was shut down; start another")]
+    ShutDown,
     /// A stream was named that this host does not know (any more).
     #[error("this host has no stream {id:?}; use an id that its `open` or `send` returned")]
     UnknownStream {
@@ -236,6 +245,17 @@ pub enum StartError {
         Logged(log)
     )]
     ConfigurationRefused {
+        /// What the guest logged.
+        log: Vec<LogLine>,
+    },
+    /// A thread refused what the canary had taken, and from then on Envoy refuses every plugin that
+    /// shares its VM id, VM configuration and module.
+    #[error(
+        "a plugin with this VM failed to start in a thread before, and Envoy then refuses all \
+         others; give it another `vm_id`{}",
+        Logged(log)
+    )]
+    ThreadFailed {
         /// What the guest logged.
         log: Vec<LogLine>,
     },

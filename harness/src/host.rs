@@ -1,23 +1,20 @@
 //! The host: what a test talks to.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::abi::{Direction, LogLevel};
-use crate::capabilities::Capabilities;
 use crate::codec::Codec;
 use crate::entries::{Chain, DEFAULT_CHAIN, Entries, Protocol, Threads};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId, UpstreamRequest};
 use crate::lints::{Lint, LintKind, Lints};
-use crate::module::Module;
 use crate::plugin::Plugin;
-use crate::proxy::{Loaded, Proxy, Thread};
+use crate::proxy::{Proxy, Thread};
+use crate::random::Random;
 use crate::request::Request;
 use crate::response::Response;
 use crate::timeline::{LogLine, Timeline};
-use crate::vm::PluginInfo;
 use crate::world::World;
 
 /// Envoy's `per_connection_buffer_limit_bytes`, where a listener does not set it.
@@ -175,7 +172,27 @@ impl Host {
         self.proxy.upstream = Box::new(answer);
     }
 
-    /// Ends every plugin as SIGTERM does: done and delete for the roots of all threads.
+    /// Puts a plugin in the place of the filters of a name, as ECDS does, and streams in flight
+    /// stay with the old one.
+    ///
+    /// The plugin is tried in a canary first. Where only its configuration is new, it gets a new
+    /// root in the VMs that are there; where the VM configuration, the VM id or the module is new,
+    /// it gets VMs of its own. An old root is told to end when its last stream has ended. Shared
+    /// data and queues stay as long as a VM has their VM id.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::UnknownPlugin`], [`HostError::Source`], [`HostError::Load`], and
+    /// [`HostError::Start`] if the plugin is refused: after these the old one serves on, as in
+    /// Envoy. Others as [`send`](Self::send).
+    pub fn reload(&mut self, name: &str, plugin: Plugin) -> Result<(), HostError> {
+        self.check_alive()?;
+        self.proxy.replace(name, plugin)?;
+        self.settle()
+    }
+
+    /// Ends everything as SIGTERM does: streams are reset, and the roots of all threads are told to
+    /// end. One that asks for time is not waited for. The host serves no longer.
     ///
     /// # Errors
     ///
@@ -183,6 +200,14 @@ impl Host {
     pub fn shut_down(&mut self) -> Result<(), HostError> {
         self.proxy.shut_down()?;
         self.settle()
+    }
+
+    /// A stat of Envoy's own about Wasm, by its name: `wasm.<plugin>.vm_reload_success`, `_backoff`
+    /// and `_failure`, `wasm.envoy.wasm.runtime.v8.created` and `active`, `wasm.wasm_vm_count`. None
+    /// where there is no such stat.
+    #[must_use]
+    pub fn stat(&self, name: &str) -> Option<u64> {
+        self.proxy.stat(name)
     }
 
     /// Every line that was logged since the host began to start, by guests and by Envoy's Wasm
@@ -243,6 +268,7 @@ impl Host {
         if worker >= workers {
             return Err(HostError::UnknownWorker { worker, workers });
         }
+        self.check_alive()?;
         let chain = self.proxy.entries.find(Protocol::Http, chain)?;
         let end = request.ends_with_headers();
         let stream = self.proxy.accept(request);
@@ -250,6 +276,13 @@ impl Host {
         self.proxy.headers(slot, Direction::Request, None, end)?;
         self.settle()?;
         Ok(slot)
+    }
+
+    fn check_alive(&self) -> Result<(), HostError> {
+        if self.proxy.ended {
+            return Err(HostError::ShutDown);
+        }
+        Ok(())
     }
 
     /// Lets everything happen, and says how the streams stand that are left.
@@ -288,6 +321,7 @@ pub struct HostBuilder {
     fuel_limit: u64,
     upstream_codec: Codec,
     lints: Lints,
+    seed: u64,
     environment: BTreeMap<String, String>,
 }
 
@@ -302,6 +336,7 @@ impl Default for HostBuilder {
             fuel_limit: FUEL_LIMIT,
             upstream_codec: Codec::Http1,
             lints: Lints::default(),
+            seed: 0,
             environment: BTreeMap::new(),
         }
     }
@@ -431,6 +466,13 @@ impl HostBuilder {
         self
     }
 
+    /// Seeds what Envoy draws at random: `random_get`, and the jitter of back-offs. Hosts of one
+    /// seed draw the same; 0 unless set.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
     /// Loads the modules and starts every plugin in a canary, in the main thread and in each
     /// worker.
     ///
@@ -449,84 +491,33 @@ impl HostBuilder {
         if list.is_empty() {
             return Err(HostError::NoPlugin);
         }
-        let mut sources: Vec<Vec<u8>> = Vec::new();
-        let mut plugins = Vec::new();
-        let mut infos: Vec<Arc<PluginInfo>> = Vec::new();
-        for (plugin, threads) in list {
-            let (loaded, info, bytes) = load(plugin, threads, &self.environment, &sources, &infos)?;
-            plugins.push(loaded);
-            infos.push(Arc::new(info));
-            sources.push(bytes);
-        }
         let mut proxy = Proxy {
             world: Box::new(World::new(self.log_level, self.buffer_limit)),
             vms: Vec::new(),
             threads: (0..=self.workers).map(|_| Thread::default()).collect(),
-            plugins,
+            bases: Vec::new(),
+            vms_created: 0,
+            vms_active: 0,
+            reloads: BTreeMap::new(),
+            released: VecDeque::new(),
+            ended: false,
+            plugins: Vec::new(),
             entries,
             upstream: Box::new(|_| Response::ok()),
             asked: VecDeque::new(),
             fuel_limit: self.fuel_limit,
             upstream_codec: self.upstream_codec,
+            environment: self.environment,
         };
-        proxy.world.plugins = infos;
         proxy.world.lints = self.lints;
+        proxy.world.random = Random::seeded(self.seed);
+        for (plugin, threads) in list {
+            proxy.load(plugin, threads)?;
+        }
         proxy.start_all()?;
         if let Some(fatal) = proxy.world.fatal.take() {
             return Err(fatal);
         }
         Ok(Host { proxy })
     }
-}
-
-/// Loads a plugin's module, and finds the first plugin before it whose VMs it shares.
-fn load(
-    plugin: Plugin,
-    threads: Threads,
-    host_environment: &BTreeMap<String, String>,
-    sources: &[Vec<u8>],
-    infos: &[Arc<PluginInfo>],
-) -> Result<(Loaded, PluginInfo, Vec<u8>), HostError> {
-    let name = || plugin.name.clone();
-    let bytes = plugin.bytes().map_err(|source| HostError::Source {
-        plugin: name(),
-        source,
-    })?;
-    let module = Module::load(&bytes).map_err(|source| HostError::Load {
-        plugin: name(),
-        source,
-    })?;
-    let mut environment = plugin.environment;
-    for key in plugin.host_environment_keys {
-        if let Some(value) = host_environment.get(&key) {
-            environment.insert(key, value.clone());
-        }
-    }
-    let info = PluginInfo {
-        vm_id: plugin.vm_id.unwrap_or_else(|| plugin.name.clone()),
-        name: plugin.name.into(),
-        root_id: plugin.root_id,
-        configuration: plugin.configuration,
-        vm_configuration: plugin.vm_configuration,
-        capabilities: Capabilities::only(plugin.allowed_capabilities),
-        environment,
-    };
-    let same = |(other, source): (&Arc<PluginInfo>, &Vec<u8>)| {
-        other.vm_id == info.vm_id
-            && other.vm_configuration == info.vm_configuration
-            && *source == bytes
-    };
-    let vm_identity = infos
-        .iter()
-        .zip(sources)
-        .position(same)
-        .unwrap_or(infos.len());
-    let loaded = Loaded {
-        module,
-        policy: plugin.failure_policy,
-        allow_on_headers_stop_iteration: plugin.allow_on_headers_stop_iteration,
-        threads,
-        vm_identity,
-    };
-    Ok((loaded, info, bytes))
 }

@@ -40,7 +40,8 @@ fn prefix(state: &VmState) -> String {
     let context = state.context();
     let plugin = &state.world.plugins[context.map_or(state.first_plugin, |context| context.plugin)];
     let parts: &[&str] = match context {
-        None => &[&plugin.vm_id],
+        // The VM context, in `_initialize` and kin, has no plugin.
+        None => &[],
         Some(context) if context.stream.is_none() => &[&plugin.root_id, &plugin.vm_id],
         Some(_) => &[&plugin.name, &plugin.root_id, &plugin.vm_id],
     };

@@ -24,6 +24,8 @@ struct Metric {
     name: Vec<u8>,
     value: u64,
     samples: Vec<u64>,
+    /// The bases whose VMs defined it. With the last one it is gone from Envoy, and so is its value.
+    bases: Vec<usize>,
 }
 
 impl Metrics {
@@ -43,20 +45,37 @@ impl Metrics {
     fn find(&self, kind: Kind, name: &[u8]) -> Option<&Metric> {
         self.metrics
             .iter()
-            .find(|metric| metric.kind == kind && metric.name == name)
+            .find(|metric| metric.kind == kind && metric.name == name && !metric.bases.is_empty())
     }
 
-    fn define(&mut self, kind: Kind, name: Vec<u8>) -> usize {
+    fn define(&mut self, kind: Kind, name: Vec<u8>, base: usize) -> usize {
         let known = |metric: &Metric| metric.kind == kind && metric.name == name;
-        self.metrics.iter().position(known).unwrap_or_else(|| {
+        let at = self.metrics.iter().position(known).unwrap_or_else(|| {
             self.metrics.push(Metric {
                 kind,
                 name,
                 value: 0,
                 samples: Vec::new(),
+                bases: Vec::new(),
             });
             self.metrics.len() - 1
-        })
+        });
+        let bases = &mut self.metrics[at].bases;
+        if !bases.contains(&base) {
+            bases.push(base);
+        }
+        at
+    }
+
+    /// A base is gone, and with it the metrics that no other one defined.
+    pub(crate) fn forget(&mut self, base: usize) {
+        for metric in &mut self.metrics {
+            metric.bases.retain(|other| *other != base);
+            if metric.bases.is_empty() {
+                metric.value = 0;
+                metric.samples.clear();
+            }
+        }
     }
 }
 
@@ -87,7 +106,8 @@ pub(crate) fn define(call: &mut Call<'_>, kind: u32, name: u32, size: u32, id: u
     };
     let name = call.bytes(name, size)?;
     let state = call.state();
-    let metric = state.world.metrics.define(kind, name);
+    let base = state.base;
+    let metric = state.world.metrics.define(kind, name, base);
     let fresh = state.metric_ids.add(kind, metric);
     call.write_u32(id, fresh)
 }

@@ -3,9 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::SourceError;
 use crate::guest::Package;
+
+/// Envoy's `reload_config.backoff.base_interval`, where it is not set.
+const RELOAD_BACKOFF: Duration = Duration::from_secs(1);
 
 /// A filter with its configuration, as Envoy's `PluginConfig` describes one.
 ///
@@ -25,6 +29,7 @@ pub struct Plugin {
     pub(crate) configuration: Vec<u8>,
     pub(crate) vm_configuration: Vec<u8>,
     pub(crate) failure_policy: FailurePolicy,
+    pub(crate) reload_backoff: Duration,
     pub(crate) allow_on_headers_stop_iteration: bool,
     pub(crate) allowed_capabilities: BTreeSet<String>,
     pub(crate) environment: BTreeMap<String, String>,
@@ -76,6 +81,7 @@ impl Plugin {
             configuration: Vec::new(),
             vm_configuration: Vec::new(),
             failure_policy: FailurePolicy::default(),
+            reload_backoff: RELOAD_BACKOFF,
             allow_on_headers_stop_iteration: false,
             allowed_capabilities: BTreeSet::new(),
             environment: BTreeMap::new(),
@@ -125,6 +131,16 @@ impl Plugin {
     #[must_use]
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
         self.failure_policy = policy;
+        self
+    }
+
+    /// Sets `reload_config.backoff.base_interval` for
+    /// [`FailReload`](FailurePolicy::FailReload): how long a VM must have been loaded before a
+    /// failure lets it be loaded again. Up to half of it is added at random. 1 s unless set; Envoy
+    /// refuses less than 1 ms.
+    #[must_use]
+    pub fn reload_backoff(mut self, base: Duration) -> Self {
+        self.reload_backoff = base;
         self
     }
 

@@ -1,11 +1,12 @@
 //! The machine behind a host: VMs, streams, and what moves them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use wasmtime::TypedFunc;
 
 use crate::abi::{Direction, LogLevel};
+use crate::bases::Base;
 use crate::codec::Codec;
 use crate::entries::{Entries, Threads};
 use crate::error::HostError;
@@ -26,8 +27,18 @@ pub(crate) type Moved = Result<(), HostError>;
 pub(crate) struct Proxy {
     /// Boxed, so that lending it to a VM moves a pointer.
     pub(crate) world: Box<World>,
-    /// VMs of all threads. One that failed stays: streams may still stand in it.
+    /// VMs of all threads, also those that are gone: a number is given once.
     pub(crate) vms: Vec<Vm>,
+    pub(crate) bases: Vec<Base>,
+    /// Envoy's stats: VMs that were made, and those that live.
+    pub(crate) vms_created: u64,
+    pub(crate) vms_active: u64,
+    /// Envoy's stats of reloads after failures, by name.
+    pub(crate) reloads: BTreeMap<String, u64>,
+    /// Roots that nobody holds any more, each with its VM.
+    pub(crate) released: VecDeque<(usize, u32)>,
+    /// Whether the proxy was shut down.
+    pub(crate) ended: bool,
     /// The main thread and then the workers.
     pub(crate) threads: Vec<Thread>,
     pub(crate) plugins: Vec<Loaded>,
@@ -38,6 +49,8 @@ pub(crate) struct Proxy {
     /// Streams that wait for the upstream's answer.
     pub(crate) asked: VecDeque<usize>,
     pub(crate) fuel_limit: u64,
+    /// The environment of Envoy's process.
+    pub(crate) environment: BTreeMap<String, String>,
 }
 
 /// A plugin ready to start.
@@ -46,8 +59,13 @@ pub(crate) struct Loaded {
     pub(crate) policy: FailurePolicy,
     pub(crate) allow_on_headers_stop_iteration: bool,
     pub(crate) threads: Threads,
-    /// Plugins of one number share their VMs: `vm_id`, VM configuration and code are the same.
-    pub(crate) vm_identity: usize,
+    /// Plugins of one base share their VMs: `vm_id`, VM configuration and code are the same.
+    pub(crate) base: usize,
+    /// Plugins of one identity share a root where they share a VM: name, root id and configuration
+    /// are the same.
+    pub(crate) identity: usize,
+    /// How long a VM must have been loaded before a failure lets it be loaded again.
+    pub(crate) reload_backoff: Duration,
 }
 
 /// What a thread has of each plugin; none where the plugin's start failed in it.
@@ -160,6 +178,8 @@ impl Proxy {
                 self.read_on(slot, direction)?;
             } else if self.notify_queue()? {
                 self.count_notification(&mut notifications)?;
+            } else if self.let_go()? {
+                // The guest may have left something to do.
             } else {
                 return Ok(());
             }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::abi::Status;
 use crate::call::{Answer, Call};
 use crate::error::HostError;
-use crate::proxy::{Handle, Moved, Proxy};
+use crate::proxy::{Moved, Proxy};
 use crate::vm::{Phase, VmState};
 
 /// What all queues of a host may hold. Envoy has no limit, and grows.
@@ -131,12 +131,8 @@ impl Proxy {
     }
 
     fn vm_of(&self, registrant: Registrant) -> Option<usize> {
-        let identity = self.plugins[registrant.plugin].vm_identity;
-        let shares = |(other, handle): (usize, &Option<Handle>)| {
-            handle.filter(|_| self.plugins[other].vm_identity == identity)
-        };
-        let handles = self.threads.get(registrant.thread)?.handles.iter();
-        handles.enumerate().find_map(shares).map(|handle| handle.vm)
+        let base = self.plugins.get(registrant.plugin)?.base;
+        self.vm_on(registrant.thread, base)
     }
 }
 

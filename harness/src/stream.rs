@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::abi::Direction;
 use crate::codec::Codec;
-use crate::exchange::{Exchange, Outcome};
+use crate::exchange::{Exchange, Outcome, StreamId};
 use crate::headers::Headers;
 use crate::response::Response;
 
@@ -52,6 +52,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// Whether it is a stream, and not over.
+    pub(crate) fn is_open(&self) -> bool {
+        self.exchange.id != StreamId::default() && !self.finished
+    }
+
     pub(crate) fn flow(&mut self, direction: Direction) -> &mut Flow {
         match direction {
             Direction::Request => &mut self.request,

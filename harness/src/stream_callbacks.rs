@@ -246,6 +246,7 @@ impl Proxy {
                 self.vms[vm].state().contexts.remove(&filter.context);
             }
         }
+        self.release_filters(slot);
         Ok(())
     }
 

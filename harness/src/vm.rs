@@ -25,8 +25,22 @@ use crate::world::World;
 pub(crate) struct Vm {
     store: Store<VmState>,
     pub(crate) callbacks: Callbacks,
-    /// Whether a trap ended it.
+    pub(crate) role: Role,
+    /// Whether a trap ended it, or it is gone.
     pub(crate) failed: bool,
+}
+
+/// What a VM is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// It only runs the module's start.
+    Base,
+    /// A plugin is tried in it.
+    Canary,
+    /// It serves a thread.
+    Thread,
+    /// None any more: its instance is freed.
+    Gone,
 }
 
 /// Who is called, and for what.
@@ -52,6 +66,7 @@ impl Vm {
     /// Starts an instance. The wasm start function, if there is one, runs in here.
     pub(crate) fn start(
         module: &Module,
+        role: Role,
         state: VmState,
         world: &mut Box<World>,
         entry: Entry,
@@ -63,6 +78,7 @@ impl Vm {
         let mut vm = Self {
             store,
             callbacks: Callbacks::default(),
+            role,
             failed: false,
         };
         let instance = vm.lend(world, entry, |store| linked.instantiate(store));
@@ -79,6 +95,31 @@ impl Vm {
 
     pub(crate) fn state(&mut self) -> &mut VmState {
         self.store.data_mut()
+    }
+
+    pub(crate) fn thread(&self) -> usize {
+        self.store.data().thread
+    }
+
+    /// The plugin that made this VM start.
+    pub(crate) fn first_plugin(&self) -> usize {
+        self.store.data().first_plugin
+    }
+
+    /// Frees the instance and forgets its contexts. Its number stays taken, so that nothing that
+    /// still names it reaches another VM.
+    pub(crate) fn discard(&mut self) {
+        let old = self.store.data();
+        let home = Home {
+            index: old.index,
+            thread: old.thread,
+            base: old.base,
+        };
+        let state = VmState::new(home, old.first_plugin, old.abi);
+        self.store = Store::new(self.store.engine(), state);
+        self.callbacks = Callbacks::default();
+        self.role = Role::Gone;
+        self.failed = true;
     }
 
     /// The plugin whose context this is; during `_initialize` the one that made the VM start.
@@ -180,6 +221,15 @@ impl From<&wasmtime::Error> for Failure {
     }
 }
 
+/// Where a VM belongs.
+#[derive(Clone, Copy)]
+pub(crate) struct Home {
+    /// Its place among the host's VMs.
+    pub(crate) index: usize,
+    pub(crate) thread: usize,
+    pub(crate) base: usize,
+}
+
 /// What the host knows of a VM while guest code runs.
 pub(crate) struct VmState {
     /// The host's world during a call, an empty one otherwise.
@@ -195,6 +245,8 @@ pub(crate) struct VmState {
     pub(crate) abi: AbiVersion,
     /// The plugin that made this VM start.
     pub(crate) first_plugin: usize,
+    /// The base that it is a copy of.
+    pub(crate) base: usize,
     pub(crate) contexts: HashMap<u32, Context>,
     pub(crate) roots: HashMap<u32, Root>,
     last_context: u32,
@@ -214,16 +266,17 @@ pub(crate) struct VmState {
 }
 
 impl VmState {
-    pub(crate) fn new(index: usize, thread: usize, first_plugin: usize, abi: AbiVersion) -> Self {
+    pub(crate) fn new(home: Home, first_plugin: usize, abi: AbiVersion) -> Self {
         Self {
             world: Box::default(),
             limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
-            index,
+            index: home.index,
             memory: None,
             allocator: None,
-            thread,
+            thread: home.thread,
             abi,
             first_plugin,
+            base: home.base,
             contexts: HashMap::new(),
             roots: HashMap::new(),
             last_context: 0,
@@ -346,6 +399,8 @@ pub(crate) struct Place {
 /// A configured plugin in a VM.
 #[derive(Default)]
 pub(crate) struct Root {
+    /// Plugins of its thread and streams that use it.
+    pub(crate) holders: u32,
     pub(crate) tick: Option<Tick>,
     pub(crate) end: RootEnd,
 }

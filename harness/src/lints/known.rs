@@ -42,6 +42,15 @@ macro_rules! lints {
 }
 
 lints! {
+    // Life-cycle.
+    /// A plugin that the canary took did not start in a thread.
+    ThreadStartFailure "thread-start-failure"
+        "Envoy starts or updates all the same, and streams of that thread pass without the filter, \
+         whatever the failure policy says",
+        "let start and configure depend on the configuration alone, not on metrics, shared data or \
+         the clock",
+        "envoyproxy/envoy source/extensions/common/wasm/wasm.cc, createContext";
+
     // Headers and trailers.
     /// `proxy_get_header_map_value` read one of several values.
     FirstOfSeveralValues "first-of-several-values"

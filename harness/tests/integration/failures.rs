@@ -245,3 +245,30 @@ fn a_reply_is_not_lost_when_the_callback_traps_after_it() -> Tested {
     );
     Ok(())
 }
+
+#[test]
+fn the_jitter_of_the_back_off_is_drawn_from_the_seed() -> Tested {
+    let guest = guest().on("request_headers", "unreachable");
+    let mut waits = Vec::new();
+    for seed in [1, 1, 2, 3] {
+        let plugin = guest
+            .plugin("guest")
+            .failure_policy(FailurePolicy::FailReload);
+        let mut host = Host::builder().plugin(plugin).seed(seed).start()?;
+        host.send(Request::get("/"))?;
+        let mut waited = 0;
+        while host.stat("wasm.guest.vm_reload_success") == Some(0) {
+            host.advance(Duration::from_millis(1))?;
+            host.send(Request::get("/"))?;
+            waited += 1;
+        }
+        assert!((1000..=1500).contains(&waited), "{waited}");
+        waits.push(waited);
+    }
+    assert_eq!(waits[0], waits[1]);
+    assert!(
+        waits[1..].windows(2).any(|pair| pair[0] != pair[1]),
+        "{waits:?}"
+    );
+    Ok(())
+}

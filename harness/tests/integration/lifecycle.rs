@@ -21,7 +21,14 @@ fn a_plugin_starts_in_the_canary_the_main_thread_and_each_worker() -> Tested {
         .workers(2)
         .start()?;
     let once = ["initialize", "create", "1", "vm_start", "configure"];
-    assert_eq!(said(host.log()), [once; 4].concat());
+    let log = said(host.log());
+    assert_eq!(
+        log[0], "initialize",
+        "in the base VM, which does nothing else"
+    );
+    assert_eq!(log[1..], [once; 4].concat());
+    assert_eq!(host.log()[0].prefix, "wasm log: ");
+    assert_eq!(host.log()[2].prefix, "wasm log guest: ");
     Ok(())
 }
 
@@ -121,25 +128,20 @@ fn at_shutdown_roots_are_done_and_deleted_unless_they_ask_for_time() -> Tested {
     assert_eq!(said(host.log()), ["done", "delete", "done", "delete"]);
 
     let waits = guest()
-        .on("configure", "(call $say (call $done)) i32.const 1")
         .on(
             "done",
-            "(drop (call $set_tick_period_milliseconds (i32.const 10))) i32.const 0",
+            "(drop (call $set_tick_period_milliseconds (i32.const 10))) (call $text s(later)) i32.const 0",
         )
-        .on("tick", "(call $say (call $done)) (call $say (call $done))")
+        .on("tick", "(call $text s(tick))")
         .on("delete", "(call $text s(delete))");
     let mut host = waits.host();
     host.shut_down()?;
-    assert_eq!(
-        said(host.log()),
-        ["1", "1", "1"],
-        "nothing was pending in configure"
-    );
-    host.advance(Duration::from_millis(20))?;
-    assert_eq!(
-        said(host.log())[3..],
-        ["0", "1", "delete", "0", "1", "delete"]
-    );
+    host.advance(Duration::from_secs(1))?;
+    assert_eq!(said(host.log()), ["later", "later"], "nobody waits for it");
+    assert!(matches!(
+        host.send(Request::get("/")),
+        Err(HostError::ShutDown)
+    ));
     Ok(())
 }
 
@@ -172,7 +174,7 @@ fn a_worker_that_refuses_what_the_canary_took_serves_without_the_filter() -> Tes
     let mut host = guest.host();
     let log = said(host.log()).join("\n");
     assert!(
-        log.contains("delete\nFailed to configure thread-local Wasm plugin"),
+        log.contains("Wasm VM failed Failed to configure thread-local Wasm plugin\ndelete"),
         "{log}"
     );
     assert_eq!(host.send(Request::get("/"))?.response().status(), 200);
@@ -218,5 +220,55 @@ fn an_upstream_that_takes_its_time_answers_when_the_clock_has_moved() -> Tested 
         response.headers().get("x-envoy-upstream-service-time"),
         Some(&b"40"[..])
     );
+    Ok(())
+}
+
+#[test]
+fn at_shutdown_streams_are_reset_before_the_roots_of_their_thread_end() -> Tested {
+    let names = |name: &str| {
+        guest()
+            .on("request_headers", "i32.const 1")
+            .on("log", &format!("(call $text s({name} log))"))
+            .on(
+                "done",
+                &format!("(call $text s({name} done)) (call $say (local.get $ctx)) i32.const 1"),
+            )
+            .plugin(name)
+    };
+    let mut host = Host::builder()
+        .plugin(names("A"))
+        .plugin(names("B"))
+        .start()?;
+    let id = host.open(Request::get("/"))?;
+    host.shut_down()?;
+    assert_eq!(
+        said(host.log()).join(" "),
+        "A log B log A done 2 B done 2 B done 1 A done 1 B done 1 A done 1",
+        "the worker's stream and roots, the youngest first, and then the main thread's"
+    );
+    assert_eq!(host.exchange(id)?.outcome(), &Outcome::Reset);
+    Ok(())
+}
+
+#[test]
+fn plugins_of_one_name_and_configuration_share_a_root() -> Tested {
+    let tells = guest().on(
+        "context_create",
+        "(call $say (local.get $ctx)) (call $say (local.get $n))",
+    );
+    let plugin = |name: &str| tells.plugin(name).vm_id("vm");
+    let mut host = Host::builder()
+        .plugin(plugin("a"))
+        .plugin(plugin("a"))
+        .plugin(plugin("b"))
+        .start()?;
+    let start = ["1", "0", "1", "0", "1", "0", "2", "0", "1", "0", "2", "0"];
+    assert_eq!(
+        said(host.log()),
+        start,
+        "canaries of a and b, the main thread, the worker"
+    );
+    let exchange = host.send(Request::get("/"))?;
+    assert_eq!(said(exchange.log()), ["3", "1", "4", "1", "5", "2"]);
     Ok(())
 }

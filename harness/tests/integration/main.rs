@@ -24,5 +24,6 @@ mod observing;
 mod pausing;
 mod probe;
 mod properties;
+mod reload;
 mod shared_queues;
 mod shared_state;
