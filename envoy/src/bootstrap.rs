@@ -22,6 +22,19 @@ pub struct Bootstrap {
     pub listeners: Vec<Listener>,
     /// Where all requests go.
     pub upstream: Endpoint,
+    /// What is spoken there.
+    pub upstream_codec: Codec,
+}
+
+/// What is spoken on the connections to a cluster.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Codec {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2,
 }
 
 /// A place where requests come in, and what they pass.
@@ -98,6 +111,7 @@ impl Bootstrap {
             admin: loopback(),
             listeners,
             upstream,
+            upstream_codec: Codec::default(),
         }
     }
 

@@ -29,7 +29,8 @@
 //! * [`Envoy`]: the running process, its log, its admin endpoint.
 //! * [`AccessEntry`]: the access log that the configuration asks for.
 //! * [`http1`] and [`upstream`]: a client and a server that show bytes as they
-//!   are on the wire.
+//!   are on the wire. With the feature `http2` there is a client for HTTP/2,
+//!   and an upstream that speaks it.
 //!
 //! What is read from the process environment is read from an [`Environment`]
 //! value, so that tests choose it and run in parallel. The crate needs a Unix:
@@ -44,6 +45,8 @@ mod discovered;
 mod environment;
 mod find;
 pub mod http1;
+#[cfg(feature = "http2")]
+pub mod http2;
 mod install;
 mod platform;
 mod plugin;
@@ -57,7 +60,7 @@ mod yaml;
 
 pub use access_log::{AccessEntry, AccessLogError};
 pub use bootstrap::{
-    Bootstrap, BootstrapError, Endpoint, EndpointError, FilterSource, Listener, RequestId,
+    Bootstrap, BootstrapError, Codec, Endpoint, EndpointError, FilterSource, Listener, RequestId,
     ServerHeader, Trailers,
 };
 pub use cache::{CacheError, cache_folder};

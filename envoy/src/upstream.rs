@@ -5,6 +5,8 @@
 //! connections kept alive; each connection has a thread.
 
 mod connection;
+#[cfg(feature = "http2")]
+mod http2;
 mod message;
 
 use std::collections::VecDeque;
@@ -62,14 +64,35 @@ impl Upstream {
     pub fn start(
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Result<Self, UpstreamError> {
+        Self::listen(Arc::new(handler), |listener, shared, handler| {
+            accept(&listener, shared, handler);
+        })
+    }
+
+    /// Starts a server that speaks HTTP/2 with prior knowledge. In its record,
+    /// `:authority` stands as `host`, and repeated headers come together.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError::Listen`].
+    #[cfg(feature = "http2")]
+    pub fn start_http2(
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Result<Self, UpstreamError> {
+        Self::listen(Arc::new(handler), http2::accept)
+    }
+
+    fn listen(
+        handler: Arc<connection::Handler>,
+        accept: fn(TcpListener, &Arc<Shared>, &Arc<connection::Handler>),
+    ) -> Result<Self, UpstreamError> {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(UpstreamError::Listen)?;
         let address = listener.local_addr().map_err(UpstreamError::Listen)?;
         let shared = Arc::new(Shared::default());
         let acceptor = thread::spawn({
             let shared = Arc::clone(&shared);
-            let handler: Arc<connection::Handler> = Arc::new(handler);
-            move || accept(&listener, &shared, &handler)
+            move || accept(listener, &shared, &handler)
         });
         Ok(Self {
             address,

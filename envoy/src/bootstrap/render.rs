@@ -1,6 +1,8 @@
 use std::net::SocketAddr;
 
-use super::{Bootstrap, Endpoint, FilterSource, Listener, RequestId, ServerHeader, Trailers};
+use super::{
+    Bootstrap, Codec, Endpoint, FilterSource, Listener, RequestId, ServerHeader, Trailers,
+};
 use crate::access_log;
 use crate::plugin::{NotUtf8, utf8};
 use crate::yaml::{Yaml, quoted};
@@ -33,15 +35,12 @@ pub(super) fn render(bootstrap: &Bootstrap) -> Result<String, NotUtf8> {
             .iter()
             .any(|each| each.trailers == Trailers::Kept);
         yaml.within("clusters:", |yaml| {
-            cluster(
-                yaml,
-                &bootstrap.upstream,
-                if kept {
-                    Trailers::Kept
-                } else {
-                    Trailers::Dropped
-                },
-            )
+            let options = match bootstrap.upstream_codec {
+                Codec::Http2 => Some("http2_protocol_options: {}"),
+                Codec::Http1 if kept => Some("http_protocol_options: { enable_trailers: true }"),
+                Codec::Http1 => None,
+            };
+            cluster(yaml, &bootstrap.upstream, options);
         });
     });
     done.map(|()| yaml.finish())
@@ -149,16 +148,25 @@ fn filter(yaml: &mut Yaml, filter: &FilterSource) -> Result<(), NotUtf8> {
     done
 }
 
-fn cluster(yaml: &mut Yaml, upstream: &Endpoint, trailers: Trailers) {
+fn cluster(yaml: &mut Yaml, upstream: &Endpoint, options: Option<&str>) {
     yaml.within("- name: upstream", |yaml| {
-        yaml.line(if upstream.is_address() { "type: STATIC" } else { "type: STRICT_DNS" });
+        yaml.line(if upstream.is_address() {
+            "type: STATIC"
+        } else {
+            "type: STRICT_DNS"
+        });
         yaml.line("connect_timeout: 5s");
-        if trailers == Trailers::Kept {
+        if let Some(options) = options {
             yaml.within("typed_extension_protocol_options:", |yaml| {
-                yaml.within("envoy.extensions.upstreams.http.v3.HttpProtocolOptions:", |yaml| {
-                    yaml.line(&format!("{TYPE}envoy.extensions.upstreams.http.v3.HttpProtocolOptions"));
-                    yaml.line("explicit_http_config: { http_protocol_options: { enable_trailers: true } }");
-                });
+                yaml.within(
+                    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions:",
+                    |yaml| {
+                        yaml.line(&format!(
+                            "{TYPE}envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+                        ));
+                        yaml.line(&format!("explicit_http_config: {{ {options} }}"));
+                    },
+                );
             });
         }
         yaml.within("load_assignment:", |yaml| {
@@ -167,7 +175,9 @@ fn cluster(yaml: &mut Yaml, upstream: &Endpoint, trailers: Trailers) {
                 yaml.within("- lb_endpoints:", |yaml| {
                     let (host, port) = (quoted(upstream.host()), upstream.port());
                     let socket = format!("{{ address: {host}, port_value: {port} }}");
-                    yaml.line(&format!("- endpoint: {{ address: {{ socket_address: {socket} }} }}"));
+                    yaml.line(&format!(
+                        "- endpoint: {{ address: {{ socket_address: {socket} }} }}"
+                    ));
                 });
             });
         });

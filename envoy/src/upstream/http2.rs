@@ -1,0 +1,121 @@
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::{self, SendResponse};
+use tokio::runtime::Builder;
+
+use super::Shared;
+use super::connection::Handler;
+use super::message::{Reply, Request};
+use crate::http1::Header;
+use crate::http2::{header_map, lines, receive_body, send_body};
+
+/// Serves HTTP/2 with prior knowledge until the upstream is dropped.
+pub(super) fn accept(listener: TcpListener, shared: &Arc<Shared>, handler: &Arc<Handler>) {
+    // Without a runtime nothing is answered, and whoever waits for it says so.
+    let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
+        return;
+    };
+    runtime.block_on(async {
+        let listening = listener
+            .set_nonblocking(true)
+            .and_then(|()| tokio::net::TcpListener::from_std(listener));
+        let Ok(listener) = listening else { return };
+        for number in 0.. {
+            // A client that is gone before it is accepted is no reason to stop.
+            let Ok((stream, _)) = listener.accept().await else {
+                continue;
+            };
+            if shared.state().stopped {
+                return;
+            }
+            let (shared, handler) = (Arc::clone(shared), Arc::clone(handler));
+            tokio::spawn(serve(stream, number, shared, handler));
+        }
+    });
+    // A handler may still wait.
+    runtime.shutdown_background();
+}
+
+async fn serve(
+    stream: tokio::net::TcpStream,
+    number: usize,
+    shared: Arc<Shared>,
+    handler: Arc<Handler>,
+) {
+    let Ok(mut connection) = server::handshake(stream).await else {
+        return;
+    };
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        let (shared, handler) = (Arc::clone(&shared), Arc::clone(&handler));
+        tokio::spawn(answer(request, respond, number, shared, handler));
+    }
+}
+
+async fn answer(
+    request: http::Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    number: usize,
+    shared: Arc<Shared>,
+    handler: Arc<Handler>,
+) {
+    let (head, body) = request.into_parts();
+    let target = head.uri.path_and_query();
+    let host = head.uri.authority().map(|host| host.as_str().to_owned());
+    let mut request = Request {
+        connection: number,
+        method: head.method.as_str().into(),
+        target: target
+            .map(|target| target.as_str().into())
+            .unwrap_or_default(),
+        minor_version: 1,
+        headers: host
+            .map(|host| Header::new("host", host))
+            .into_iter()
+            .collect(),
+        body: Vec::new(),
+        trailers: Vec::new(),
+        complete: false,
+    };
+    request.headers.extend(lines(&head.headers));
+    if let Ok(trailers) = receive_body(body, &mut request.body).await {
+        request.trailers = trailers;
+        request.complete = true;
+    }
+    shared.record(request.clone());
+    if !request.complete {
+        return;
+    }
+    // A handler may wait, and panics on its own thread.
+    let reply = tokio::task::spawn_blocking(move || handler(&request)).await;
+    if let Ok(reply) = reply {
+        send(&mut respond, reply);
+    }
+}
+
+/// Sends a reply; one that HTTP/2 cannot carry resets the stream.
+fn send(respond: &mut SendResponse<Bytes>, reply: Reply) {
+    let headers = header_map(&reply.headers);
+    let (Ok(headers), Ok(trailers)) = (headers, header_map(&reply.trailers)) else {
+        return respond.send_reset(h2::Reason::INTERNAL_ERROR);
+    };
+    let mut head = http::Response::new(());
+    let Ok(status) = http::StatusCode::from_u16(reply.status) else {
+        return respond.send_reset(h2::Reason::INTERNAL_ERROR);
+    };
+    *head.status_mut() = status;
+    *head.headers_mut() = headers;
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    if !reply.body.is_empty() {
+        pieces.insert(0, reply.body);
+    }
+    let end = pieces.is_empty() && trailers.is_empty();
+    // A peer that is gone needs no answer.
+    if let Ok(body) = respond.send_response(head, end)
+        && !end
+    {
+        tokio::spawn(send_body(body, pieces, trailers));
+    }
+}
