@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::abi::Direction;
 use crate::exchange::StreamId;
 use crate::proxy::{Moved, Proxy};
 use crate::vm::Phase;
@@ -24,6 +25,14 @@ pub(crate) enum Event {
     Tick { vm: usize, root: u32 },
     /// The upstream's answer to a stream begins to arrive.
     Answer { slot: usize, stream: StreamId },
+    /// A peer that paused sends on.
+    Arrival {
+        slot: usize,
+        stream: StreamId,
+        direction: Direction,
+    },
+    /// The upstream has taken too long.
+    RouteTimeout { slot: usize, stream: StreamId },
 }
 
 /// Everything that is to happen, in order.
@@ -104,13 +113,22 @@ impl Proxy {
     fn fire(&mut self, moment: Moment, event: Event) -> Moved {
         match event {
             Event::Tick { vm, root } => self.tick(moment, vm, root),
-            Event::Answer { slot, stream } => {
-                if self.world.is_open(slot, stream) {
-                    self.respond(slot)
-                } else {
-                    Ok(())
-                }
+            Event::Answer { slot, stream } if self.world.is_open(slot, stream) => {
+                self.respond_late(slot)
             }
+            Event::Arrival {
+                slot,
+                stream,
+                direction,
+            } if self.world.is_open(slot, stream) => {
+                self.world.streams[slot].flow(direction).waiting = false;
+                self.read_on(slot, direction)
+            }
+            Event::RouteTimeout { slot, stream } if self.world.is_open(slot, stream) => {
+                self.time_out(slot)
+            }
+            // The stream is over.
+            Event::Answer { .. } | Event::Arrival { .. } | Event::RouteTimeout { .. } => Ok(()),
         }
     }
 

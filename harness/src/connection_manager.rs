@@ -1,29 +1,58 @@
-//! What stands before and behind the filters: Envoy's connection manager, router and codec, as far
-//! as filters and the two peers see them.
+//! What stands before the filters: Envoy's connection manager and codec, as far as filters and the
+//! two peers see them.
 
-use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::abi::Direction;
 use crate::agenda::Event;
+use crate::arrival::{self, Piece};
 use crate::codec::{self, Codec};
 use crate::error::HostError;
-use crate::exchange::{DownstreamResponse, Message, Outcome, UpstreamRequest};
+use crate::exchange::{DownstreamResponse, Message, Outcome};
 use crate::filter_chain::Data;
-use crate::headers::Headers;
 use crate::proxy::{Moved, Proxy};
 use crate::request::Request;
 use crate::response::has_no_body;
+use crate::response_flags::ResponseFlags;
+use crate::router::{status, wrong_length};
 use crate::stream::{Flow, Reply, Stream};
+use crate::upstream_failure::UpstreamFailure;
 
-/// The response flags `NR` and `DPE` as bits.
-const NO_ROUTE: u64 = 1 << 8;
-const DOWNSTREAM_PROTOCOL_ERROR: u64 = 1 << 18;
+/// What is taken out of a request from outside: only filters may set these.
+/// (`ConnectionManagerUtility::cleanInternalHeaders`)
+const INTERNAL: [&[u8]; 19] = [
+    b"x-envoy-decorator-operation",
+    b"x-envoy-downstream-service-cluster",
+    b"x-envoy-downstream-service-node",
+    b"x-envoy-original-path",
+    b"x-envoy-original-host",
+    b"x-envoy-retriable-status-codes",
+    b"x-envoy-retriable-header-names",
+    b"x-envoy-retry-on",
+    b"x-envoy-retry-grpc-on",
+    b"x-envoy-max-retries",
+    b"x-envoy-upstream-alt-stat-name",
+    b"x-envoy-upstream-rq-timeout-ms",
+    b"x-envoy-upstream-rq-per-try-timeout-ms",
+    b"x-envoy-upstream-rq-timeout-alt-response",
+    b"x-envoy-expected-rq-timeout-ms",
+    b"x-envoy-force-trace",
+    b"x-envoy-ip-tags",
+    b"x-envoy-original-url",
+    b"x-envoy-hedge-on-per-try-timeout",
+];
 
 impl Proxy {
     /// The stream of a request that has arrived, before any filter has seen it.
     pub(crate) fn accept(&self, request: Request) -> Stream {
         let reading = !request.ends_with_headers();
         let mut headers = codec::arrived(request.codec, request.headers);
+        if headers
+            .iter()
+            .any(|(name, _)| name.starts_with(b"x-envoy-"))
+        {
+            INTERNAL.iter().for_each(|name| headers.remove(name));
+        }
         if !headers.contains_key("x-forwarded-proto") {
             headers.add(b"x-forwarded-proto", b"http");
         }
@@ -41,7 +70,7 @@ impl Proxy {
         Stream {
             request: Flow {
                 headers: Some(headers),
-                unread: VecDeque::from(request.chunks),
+                unread: arrival::arriving(request.pieces, self.world.clock.now()),
                 unread_trailers: request.trailers,
                 reading,
                 end_with_data: request.codec == Codec::Http2,
@@ -63,172 +92,68 @@ impl Proxy {
         {
             let stream = &mut self.world.streams[slot];
             let flow = stream.flow(direction);
-            if let Some(chunk) = flow.unread.pop_front() {
-                if direction == Direction::Request {
-                    stream.request_bytes += chunk.len() as u64;
+            let Some(piece) = flow.unread.pop_front() else {
+                flow.reading = false;
+                flow.observed_end = true;
+                match flow.unread_trailers.take() {
+                    Some(trailers) => {
+                        flow.trailers = Some(trailers);
+                        self.trailers(slot, direction, None)?;
+                    }
+                    None => self.data(slot, direction, None, Data::Fresh(Vec::new()), true)?,
                 }
-                let flow = stream.flow(direction);
-                let end =
-                    flow.end_with_data && flow.unread.is_empty() && flow.unread_trailers.is_none();
-                flow.reading = !end;
-                self.data(slot, direction, None, Data::Fresh(chunk), end)?;
                 continue;
-            }
-            flow.reading = false;
-            flow.observed_end = true;
-            match flow.unread_trailers.take() {
-                Some(trailers) => {
-                    flow.trailers = Some(trailers);
-                    self.trailers(slot, direction, None)?;
+            };
+            match piece {
+                Piece::Chunk(chunk) => {
+                    if direction == Direction::Request {
+                        stream.request_bytes += chunk.len() as u64;
+                    }
+                    let flow = stream.flow(direction);
+                    let end = flow.end_with_data
+                        && flow.unread.is_empty()
+                        && flow.unread_trailers.is_none();
+                    flow.reading = !end;
+                    self.data(slot, direction, None, Data::Fresh(chunk), end)?;
                 }
-                None => self.data(slot, direction, None, Data::Fresh(Vec::new()), true)?,
+                Piece::Pause(_) => {}
+                Piece::Until(time) => self.wait_for_peer(slot, direction, time),
+                Piece::Stall => flow.waiting = true,
+                Piece::Cut(_) if direction == Direction::Request => self.disconnect(slot)?,
+                Piece::Cut(UpstreamFailure::Closed) if self.upstream_codec == Codec::Http1 => {
+                    // HTTP/1.1 has no word for it: its codec takes the end for a broken message.
+                    self.upstream_failed(slot, UpstreamFailure::Malformed)?;
+                }
+                Piece::Cut(failure) => self.upstream_failed(slot, failure)?,
             }
         }
         Ok(())
     }
 
-    /// The router: finds a route, or replies.
-    pub(crate) fn route(&mut self, slot: usize, end: bool) -> Moved {
+    /// Reads no further until a time, unless it is over.
+    fn wait_for_peer(&mut self, slot: usize, direction: Direction, time: Duration) {
+        if time <= self.world.clock.now() {
+            return;
+        }
         let stream = &mut self.world.streams[slot];
-        let Some(headers) = &mut stream.request.headers else {
-            return Ok(());
-        };
-        if let Some((reply, flags)) = unroutable(headers) {
-            stream.flags |= flags;
-            return self.send_local_reply(slot, reply);
-        }
-        headers.replace(b"x-envoy-expected-rq-timeout-ms", b"15000");
-        let mut sent = Headers::default();
-        for (name, value) in headers.iter() {
-            if !name.starts_with(b":")
-                || matches!(name, b":authority" | b":path" | b":method" | b":scheme")
-            {
-                sent.add(name, value);
-            }
-        }
-        let http1 = self.upstream_codec == Codec::Http1;
-        if http1 && !end && !sent.contains_key("content-length") {
-            // The codec writes its own line, also beside one that a filter added.
-            sent.add_line(b"transfer-encoding", b"chunked");
-        }
-        stream
-            .exchange
-            .timeline
-            .note("the request's headers reach the upstream");
-        stream.exchange.upstream = Some(UpstreamRequest {
-            message: Message::new(sent),
-        });
-        if end { self.ask(slot) } else { Ok(()) }
-    }
-
-    pub(crate) fn send_upstream(&mut self, slot: usize, bytes: Vec<u8>, end: bool) -> Moved {
-        if let Some(request) = &mut self.world.streams[slot].exchange.upstream {
-            request.message.push(bytes);
-        }
-        if end { self.ask(slot) } else { Ok(()) }
-    }
-
-    pub(crate) fn ask_with_trailers(&mut self, slot: usize) -> Moved {
-        let stream = &mut self.world.streams[slot];
-        if let Some(request) = &mut stream.exchange.upstream {
-            request
-                .message
-                .trailers
-                .clone_from(&stream.request.trailers);
-        }
-        self.ask(slot)
-    }
-
-    /// The whole request is at the upstream, which answers when Envoy comes to it.
-    fn ask(&mut self, slot: usize) -> Moved {
-        let stream = &mut self.world.streams[slot];
-        if let Some(request) = &stream.exchange.upstream
-            && let Some(why) = wrong_length("request", request)
-        {
-            return Err(HostError::BodyLength {
-                why,
-                timeline: stream.exchange.timeline.clone(),
-            });
-        }
-        if !std::mem::replace(&mut stream.upstream_asked, true) {
-            stream.asked_at = self.world.clock.now();
-            stream
-                .exchange
-                .timeline
-                .note("the request is complete at the upstream");
-            self.asked.push_back(slot);
-        }
-        Ok(())
-    }
-
-    /// Asks the upstream's double, which answers now or later.
-    pub(crate) fn answer(&mut self, slot: usize) -> Moved {
-        let stream = &mut self.world.streams[slot];
-        if stream.finished || stream.response.headers.is_some() {
-            return Ok(());
-        }
-        let Some(request) = &stream.exchange.upstream else {
-            return Ok(());
-        };
-        let response = (self.upstream)(request);
-        let latency = response.latency;
-        stream.answer = Some(Box::new(response));
-        if latency.is_zero() {
-            return self.respond(slot);
-        }
-        let event = Event::Answer {
+        stream.flow(direction).waiting = true;
+        let event = Event::Arrival {
             slot,
             stream: stream.exchange.id,
+            direction,
         };
-        let now = self.world.clock.now();
-        self.world.agenda.schedule(now + latency, event);
-        Ok(())
+        self.world.agenda.schedule(time, event);
     }
 
-    /// The upstream's answer arrives.
-    pub(crate) fn respond(&mut self, slot: usize) -> Moved {
-        let stream = &mut self.world.streams[slot];
-        if stream.finished || stream.response.headers.is_some() {
-            return Ok(());
-        }
-        let Some(response) = stream.answer.take() else {
-            return Ok(());
-        };
-        let latency = self.world.clock.now() - stream.asked_at;
-        let mut headers = response.headers;
-        let status = status(&headers);
-        let bodiless =
-            stream.head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
-        let end = bodiless || (response.chunks.is_empty() && response.trailers.is_none());
-        let http1 = self.upstream_codec == Codec::Http1;
-        // Filters see the framing of a response, other than that of a request.
-        if http1
-            && !end
-            && !headers.contains_key("content-length")
-            && !headers.contains_key("transfer-encoding")
-        {
-            headers.add(b"transfer-encoding", b"chunked");
-        }
-        headers.replace(
-            b"x-envoy-upstream-service-time",
-            latency.as_millis().to_string().as_bytes(),
-        );
-        let code = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
-        stream
-            .exchange
-            .timeline
-            .note(format!("the upstream answers {code}"));
-        stream.exchange.details = Some("via_upstream".to_owned());
-        stream.latency = Some(latency);
-        stream.response_code = status;
-        let flow = &mut stream.response;
-        flow.end_with_data = !http1;
-        flow.headers = Some(headers);
-        flow.reading = !end;
-        flow.unread = VecDeque::from(response.chunks);
-        flow.unread_trailers = response.trailers;
-        self.headers(slot, Direction::Response, None, end)?;
-        self.read_on(slot, Direction::Response)
+    /// The client goes away: its stream is reset.
+    pub(crate) fn disconnect(&mut self, slot: usize) -> Moved {
+        let exchange = &mut self.world.streams[slot].exchange;
+        exchange.timeline.note("the client disconnects");
+        exchange
+            .flags
+            .set(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
+        exchange.details = Some("downstream_remote_disconnect".to_owned());
+        self.reset(slot)
     }
 
     /// Response headers have passed every filter.
@@ -334,53 +259,9 @@ impl Proxy {
         });
         stream.exchange.outcome = outcome;
         stream.prepared = None;
+        if let Some(timer) = stream.timer.take() {
+            self.world.agenda.cancel(timer);
+        }
         self.end_contexts(slot)
     }
-}
-
-/// Why the router replies instead of asking the upstream.
-fn unroutable(headers: &Headers) -> Option<(Reply, u64)> {
-    if !headers.contains_key(":path") {
-        return Some((Reply::own(404, "", "route_not_found"), NO_ROUTE));
-    }
-    let why = if !headers.contains_key(":method") {
-        "missing required header: :method".to_owned()
-    } else {
-        let (name, _) = headers.iter().find(|(name, _)| !is_header_name(name))?;
-        format!("invalid header name: {}", String::from_utf8_lossy(name))
-    };
-    let details = format!(
-        "filter_removed_required_request_headers{{{}}}",
-        why.replace(' ', "_")
-    );
-    Some((Reply::own(503, &why, details), DOWNSTREAM_PROTOCOL_ERROR))
-}
-
-/// A token ([RFC 9110, 5.6.2]), after the colon of a pseudo header; Envoy lets the empty name pass.
-///
-/// [RFC 9110, 5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
-fn is_header_name(name: &[u8]) -> bool {
-    let name = name.strip_prefix(b":").unwrap_or(name);
-    name.iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
-}
-
-fn status(headers: &Headers) -> Option<u32> {
-    str::from_utf8(headers.get(":status")?).ok()?.parse().ok()
-}
-
-/// Envoy never corrects a `content-length`: the peer waits for the missing bytes, or takes the
-/// surplus for the next message.
-fn wrong_length(what: &str, message: &Message) -> Option<String> {
-    let declared = message.headers().get("content-length")?;
-    let declared: usize = str::from_utf8(declared).ok()?.parse().ok()?;
-    let actual: usize = message.chunks().iter().map(Vec::len).sum();
-    let status = status(message.headers()).and_then(|status| u16::try_from(status).ok());
-    if declared == actual || status.is_some_and(has_no_body) {
-        return None;
-    }
-    Some(format!(
-        "the {what} declares `content-length: {declared}` and carries {actual} bytes; remove the \
-         header in the headers callback before a body is changed"
-    ))
 }

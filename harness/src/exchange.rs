@@ -6,6 +6,7 @@ use std::ops::Deref;
 use crate::abi::Direction;
 use crate::headers::Headers;
 use crate::lints::Lint;
+use crate::response_flags::ResponseFlags;
 use crate::timeline::{Event, HostCall, LogLine, Timeline};
 
 /// Names a stream of a [`Host`](crate::Host).
@@ -27,7 +28,7 @@ pub enum Outcome {
         /// The plugin that returned a pause.
         plugin: String,
     },
-    /// The stream is under way. A test sees this only in the closure of an upstream.
+    /// The stream is under way: a peer takes its time, and the clock has to move.
     #[default]
     Running,
 }
@@ -168,6 +169,7 @@ pub struct Exchange {
     pub(crate) response: Option<DownstreamResponse>,
     pub(crate) local_reply: Option<LocalReply>,
     pub(crate) details: Option<String>,
+    pub(crate) flags: ResponseFlags,
     pub(crate) log: Vec<LogLine>,
     pub(crate) lints: Vec<Lint>,
     pub(crate) timeline: Timeline,
@@ -246,6 +248,12 @@ impl Exchange {
     #[must_use]
     pub fn details(&self) -> Option<&str> {
         self.details.as_deref()
+    }
+
+    /// The response flags, as `%RESPONSE_FLAGS%` in an access log.
+    #[must_use]
+    pub fn flags(&self) -> ResponseFlags {
+        self.flags
     }
 
     /// What was logged in the stream's callbacks.

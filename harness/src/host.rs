@@ -4,21 +4,24 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::abi::{Direction, LogLevel};
+use crate::clusters::Clusters;
 use crate::codec::Codec;
 use crate::entries::{Chain, DEFAULT_CHAIN, Entries, Protocol, Threads};
 use crate::error::HostError;
-use crate::exchange::{Exchange, StreamId, UpstreamRequest};
+use crate::exchange::{Exchange, StreamId};
 use crate::lints::{Lint, LintKind, Lints};
 use crate::plugin::Plugin;
 use crate::proxy::{Proxy, Thread};
 use crate::random::Random;
 use crate::request::Request;
-use crate::response::Response;
 use crate::timeline::{LogLine, Timeline};
 use crate::world::World;
 
 /// Envoy's `per_connection_buffer_limit_bytes`, where a listener does not set it.
 const BUFFER_LIMIT: usize = 1 << 20;
+
+/// Envoy's timeout of a route that sets none.
+const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A callback that burns this much does not end: it would take seconds.
 const FUEL_LIMIT: u64 = 2_000_000_000;
@@ -41,7 +44,7 @@ const FUEL_LIMIT: u64 = 2_000_000_000;
 /// # Ok::<(), HostError>(())
 /// ```
 pub struct Host {
-    proxy: Proxy,
+    pub(crate) proxy: Proxy,
 }
 
 impl Host {
@@ -135,11 +138,7 @@ impl Host {
             .find(id)
             .ok_or(HostError::UnknownStream { id })?;
         if !self.proxy.world.streams[slot].finished {
-            self.proxy
-                .world
-                .timeline(Some(slot))
-                .note("the client disconnects");
-            self.proxy.reset(slot)?;
+            self.proxy.disconnect(slot)?;
         }
         self.settle()
     }
@@ -165,11 +164,6 @@ impl Host {
         let until = self.proxy.world.clock.now().saturating_add(limit);
         self.proxy.advance_until_idle(until)?;
         self.settle()
-    }
-
-    /// Lets the upstream answer in another way from now on.
-    pub fn upstream(&mut self, answer: impl FnMut(&UpstreamRequest) -> Response + Send + 'static) {
-        self.proxy.upstream = Box::new(answer);
     }
 
     /// Puts a plugin in the place of the filters of a name, as ECDS does, and streams in flight
@@ -274,6 +268,8 @@ impl Host {
         let stream = self.proxy.accept(request);
         let slot = self.proxy.open(worker + 1, chain, stream)?;
         self.proxy.headers(slot, Direction::Request, None, end)?;
+        // What the client has sent is there before any upstream can answer.
+        self.proxy.read_on(slot, Direction::Request)?;
         self.settle()?;
         Ok(slot)
     }
@@ -323,6 +319,8 @@ pub struct HostBuilder {
     lints: Lints,
     seed: u64,
     environment: BTreeMap<String, String>,
+    pub(crate) clusters: Clusters,
+    pub(crate) route_timeout: Duration,
 }
 
 impl Default for HostBuilder {
@@ -338,6 +336,8 @@ impl Default for HostBuilder {
             lints: Lints::default(),
             seed: 0,
             environment: BTreeMap::new(),
+            clusters: Clusters::of_route(),
+            route_timeout: ROUTE_TIMEOUT,
         }
     }
 }
@@ -492,7 +492,7 @@ impl HostBuilder {
             return Err(HostError::NoPlugin);
         }
         let mut proxy = Proxy {
-            world: Box::new(World::new(self.log_level, self.buffer_limit)),
+            world: Box::new(World::new(self.log_level, self.buffer_limit, self.clusters)),
             vms: Vec::new(),
             threads: (0..=self.workers).map(|_| Thread::default()).collect(),
             bases: Vec::new(),
@@ -503,13 +503,12 @@ impl HostBuilder {
             ended: false,
             plugins: Vec::new(),
             entries,
-            upstream: Box::new(|_| Response::ok()),
-            asked: VecDeque::new(),
             fuel_limit: self.fuel_limit,
             upstream_codec: self.upstream_codec,
             environment: self.environment,
         };
         proxy.world.lints = self.lints;
+        proxy.world.route_timeout = self.route_timeout;
         proxy.world.random = Random::seeded(self.seed);
         for (plugin, threads) in list {
             proxy.load(plugin, threads)?;

@@ -37,11 +37,13 @@
 mod abi;
 mod access_loggers;
 mod agenda;
+mod arrival;
 mod bases;
 mod buffers;
 mod call;
 mod capabilities;
 mod clock;
+mod clusters;
 mod codec;
 mod configuration;
 mod connection_manager;
@@ -76,6 +78,8 @@ mod random;
 mod reload;
 mod request;
 mod response;
+mod response_flags;
+mod router;
 mod shared_data;
 mod shared_queues;
 mod start;
@@ -83,11 +87,13 @@ mod stream;
 mod stream_callbacks;
 mod timeline;
 mod timers;
+mod upstream_failure;
 mod vm;
 mod wasi;
 mod world;
 
 pub use crate::abi::{AbiVersion, Direction, LogLevel, Status};
+pub use crate::clusters::Answer;
 pub use crate::codec::Codec;
 pub use crate::error::{HostError, SourceError, StartError};
 pub use crate::exchange::{
@@ -101,4 +107,5 @@ pub use crate::plugin::{Configuration, FailurePolicy, Plugin};
 
 pub use crate::request::Request;
 pub use crate::response::Response;
+pub use crate::response_flags::ResponseFlags;
 pub use crate::timeline::{Argument, Event, HostCall, LogLine, Timeline};

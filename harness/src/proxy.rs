@@ -10,16 +10,12 @@ use crate::bases::Base;
 use crate::codec::Codec;
 use crate::entries::{Entries, Threads};
 use crate::error::HostError;
-use crate::exchange::UpstreamRequest;
 use crate::module::Module;
 use crate::plugin::FailurePolicy;
-use crate::response::Response;
+use crate::router::Asked;
 use crate::timeline::Timeline;
 use crate::vm::{Arguments, Callbacks, Deferred, Entry, Failure, Phase, Place, Results, Vm};
 use crate::world::World;
-
-/// What answers a request that reached the upstream.
-pub(crate) type Upstream = Box<dyn FnMut(&UpstreamRequest) -> Response + Send>;
 
 /// Whether a step of a stream went well for the host.
 pub(crate) type Moved = Result<(), HostError>;
@@ -44,10 +40,7 @@ pub(crate) struct Proxy {
     pub(crate) plugins: Vec<Loaded>,
     /// Where the plugins stand.
     pub(crate) entries: Entries,
-    pub(crate) upstream: Upstream,
     pub(crate) upstream_codec: Codec,
-    /// Streams that wait for the upstream's answer.
-    pub(crate) asked: VecDeque<usize>,
     pub(crate) fuel_limit: u64,
     /// The environment of Envoy's process.
     pub(crate) environment: BTreeMap<String, String>,
@@ -172,8 +165,10 @@ impl Proxy {
             if self.run_due()? {
                 continue;
             }
-            if let Some(slot) = self.asked.pop_front() {
-                self.answer(slot)?;
+            if let Some(asked) = self.world.asked.pop_front() {
+                match asked {
+                    Asked::Stream(slot) => self.answer(slot)?,
+                }
             } else if let Some((slot, direction)) = self.readable() {
                 self.read_on(slot, direction)?;
             } else if self.notify_queue()? {

@@ -1,7 +1,11 @@
 //! What a downstream client sends.
 
+use std::time::Duration;
+
+use crate::arrival::{self, Piece};
 use crate::codec::Codec;
 use crate::headers::{Headers, Kind};
+use crate::upstream_failure::UpstreamFailure;
 
 /// A request to send through the chain.
 ///
@@ -17,7 +21,7 @@ use crate::headers::{Headers, Kind};
 #[derive(Clone, Debug)]
 pub struct Request {
     pub(crate) headers: Headers,
-    pub(crate) chunks: Vec<Vec<u8>>,
+    pub(crate) pieces: Vec<Piece>,
     pub(crate) trailers: Option<Headers>,
     pub(crate) codec: Codec,
 }
@@ -33,7 +37,7 @@ impl Request {
         headers.add(b":scheme", b"http");
         Self {
             headers,
-            chunks: Vec::new(),
+            pieces: Vec::new(),
             trailers: None,
             codec: Codec::Http1,
         }
@@ -90,18 +94,28 @@ impl Request {
         let body = body.as_ref();
         self.headers
             .set(b"content-length", body.len().to_string().as_bytes());
-        self.chunks = if body.is_empty() {
-            Vec::new()
-        } else {
-            vec![body.to_vec()]
-        };
+        self.pieces = arrival::whole(body);
         self
     }
 
     /// Adds a piece to the body. Without a `content-length` of the test's own the body is chunked.
     #[must_use]
     pub fn chunk(mut self, piece: impl AsRef<[u8]>) -> Self {
-        self.chunks.push(piece.as_ref().to_vec());
+        self.pieces.push(Piece::Chunk(piece.as_ref().to_vec()));
+        self
+    }
+
+    /// Lets time pass before what comes next: a chunk, the trailers or the end.
+    #[must_use]
+    pub fn pause(mut self, pause: Duration) -> Self {
+        self.pieces.push(Piece::Pause(pause));
+        self
+    }
+
+    /// Lets the client go away instead of sending the rest.
+    #[must_use]
+    pub fn disconnect(mut self) -> Self {
+        self.pieces.push(Piece::Cut(UpstreamFailure::Closed));
         self
     }
 
@@ -131,6 +145,6 @@ impl Request {
 
     /// Whether the headers are all there is.
     pub(crate) fn ends_with_headers(&self) -> bool {
-        self.chunks.is_empty() && self.trailers.is_none()
+        self.pieces.is_empty() && self.trailers.is_none()
     }
 }

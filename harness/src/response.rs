@@ -1,23 +1,40 @@
-//! What an upstream answers.
+//! What an upstream or a cluster answers.
 
 use std::time::Duration;
 
+use crate::arrival::{self, Piece};
 use crate::headers::{Headers, Kind};
+use crate::upstream_failure::UpstreamFailure;
 
-/// A response of the upstream.
+/// A response of an upstream, or the way in which it fails to give one.
 ///
 /// ```
+/// use std::time::Duration;
 /// use attache_harness::Response;
 ///
 /// let response = Response::new(404).header("X-Reason", "gone").body("no such order\n");
 /// assert_eq!(response.headers().get(":status"), Some(&b"404"[..]));
+///
+/// let slow = Response::ok().after(Duration::from_millis(20)).chunk("one").pause(Duration::from_secs(1)).chunk("two");
+/// let cut = Response::ok().chunk("one").cut();
+/// let refused = Response::refused();
+/// # let _ = (slow, cut, refused);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Response {
     pub(crate) headers: Headers,
-    pub(crate) chunks: Vec<Vec<u8>>,
+    pub(crate) pieces: Vec<Piece>,
     pub(crate) trailers: Option<Headers>,
     pub(crate) latency: Duration,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) early: bool,
+}
+
+/// Why there is no response at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    Failed(UpstreamFailure),
+    Never,
 }
 
 impl Response {
@@ -29,18 +46,62 @@ impl Response {
         if !has_no_body(status) {
             headers.add(b"content-length", b"0");
         }
-        Self {
-            headers,
-            chunks: Vec::new(),
-            trailers: None,
-            latency: Duration::ZERO,
-        }
+        Self::with_headers(headers)
     }
 
     /// `200` with an empty body.
     #[must_use]
     pub fn ok() -> Self {
         Self::new(200)
+    }
+
+    /// No response: nobody listens, and the request is not sent.
+    #[must_use]
+    pub fn refused() -> Self {
+        Self::faulty(Fault::Failed(UpstreamFailure::Refused))
+    }
+
+    /// No response: the peer takes the request and closes the connection.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self::faulty(Fault::Failed(UpstreamFailure::Closed))
+    }
+
+    /// No response: the peer resets the stream, as only HTTP/2 and gRPC can. Over HTTP/1.1 a reset
+    /// is a closed connection: use [`closed`](Self::closed).
+    #[must_use]
+    pub fn reset() -> Self {
+        Self::faulty(Fault::Failed(UpstreamFailure::Reset))
+    }
+
+    /// No response that could be read: the peer sends what is not HTTP.
+    #[must_use]
+    pub fn malformed() -> Self {
+        Self::faulty(Fault::Failed(UpstreamFailure::Malformed))
+    }
+
+    /// No response, ever: a timeout ends the waiting.
+    #[must_use]
+    pub fn never() -> Self {
+        Self::faulty(Fault::Never)
+    }
+
+    pub(crate) fn with_headers(headers: Headers) -> Self {
+        Self {
+            headers,
+            pieces: Vec::new(),
+            trailers: None,
+            latency: Duration::ZERO,
+            fault: None,
+            early: false,
+        }
+    }
+
+    fn faulty(fault: Fault) -> Self {
+        Self {
+            fault: Some(fault),
+            ..Self::with_headers(Headers::new(Kind::Response))
+        }
     }
 
     /// Adds a header; a name that is there already gets a second entry, but for `content-length`,
@@ -62,19 +123,16 @@ impl Response {
         let body = body.as_ref();
         self.headers
             .set(b"content-length", body.len().to_string().as_bytes());
-        self.chunks = if body.is_empty() {
-            Vec::new()
-        } else {
-            vec![body.to_vec()]
-        };
+        self.pieces = arrival::whole(body);
         self
     }
 
-    /// Adds a piece to a chunked body, and drops the `content-length`.
+    /// Adds a piece to a chunked body, and drops the `content-length`. Set one afterwards for a
+    /// body of known length that comes in pieces.
     #[must_use]
     pub fn chunk(mut self, piece: impl AsRef<[u8]>) -> Self {
         self.headers.remove(b"content-length");
-        self.chunks.push(piece.as_ref().to_vec());
+        self.pieces.push(Piece::Chunk(piece.as_ref().to_vec()));
         self
     }
 
@@ -89,10 +147,48 @@ impl Response {
         self
     }
 
-    /// Lets time pass between the request's end and the first byte of the response.
+    /// Lets time pass between the request's end and the first byte of the response, or until it
+    /// fails.
     #[must_use]
     pub fn after(mut self, latency: Duration) -> Self {
         self.latency = latency;
+        self
+    }
+
+    /// Lets time pass before what comes next: a chunk, the trailers or the end.
+    #[must_use]
+    pub fn pause(mut self, pause: Duration) -> Self {
+        self.pieces.push(Piece::Pause(pause));
+        self
+    }
+
+    /// Closes the connection instead of sending the rest: the response lacks its end. For a body of
+    /// known length set `content-length` as well.
+    #[must_use]
+    pub fn cut(mut self) -> Self {
+        self.pieces.push(Piece::Cut(UpstreamFailure::Closed));
+        self
+    }
+
+    /// Resets the stream instead of sending the rest, as only HTTP/2 and gRPC can.
+    #[must_use]
+    pub fn cut_by_reset(mut self) -> Self {
+        self.pieces.push(Piece::Cut(UpstreamFailure::Reset));
+        self
+    }
+
+    /// Sends nothing more, and keeps the connection: the response does not end until a timeout.
+    #[must_use]
+    pub fn stall(mut self) -> Self {
+        self.pieces.push(Piece::Stall);
+        self
+    }
+
+    /// Answers as soon as the request's headers are there, and does not wait for its body. For an
+    /// answer that depends on the request use [`Answer::early`](crate::Answer::early).
+    #[must_use]
+    pub fn early(mut self) -> Self {
+        self.early = true;
         self
     }
 

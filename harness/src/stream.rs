@@ -6,6 +6,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::abi::Direction;
+use crate::agenda::Moment;
+use crate::arrival::Piece;
 use crate::codec::Codec;
 use crate::exchange::{Exchange, Outcome, StreamId};
 use crate::headers::Headers;
@@ -27,7 +29,7 @@ pub(crate) struct Stream {
     pub(crate) codec: Codec,
     pub(crate) started: Duration,
     /// When the upstream had the whole request.
-    pub(crate) asked_at: Duration,
+    pub(crate) asked_at: Option<Duration>,
     /// What the upstream is about to answer.
     pub(crate) answer: Option<Box<Response>>,
     /// Bytes of the request's body that Envoy has read.
@@ -39,12 +41,14 @@ pub(crate) struct Stream {
     pub(crate) prepared: Option<Reply>,
     /// Whether response headers went downstream.
     pub(crate) headers_sent: bool,
-    /// Whether the whole request is at the router.
+    /// Whether the upstream was asked for its answer.
     pub(crate) upstream_asked: bool,
+    /// How long the upstream may take; no limit if zero.
+    pub(crate) timeout: Duration,
+    /// When it has taken too long.
+    pub(crate) timer: Option<Moment>,
     /// The response's code, once there is one.
     pub(crate) response_code: Option<u32>,
-    /// Envoy's response flags, as bits.
-    pub(crate) flags: u64,
     /// How long the upstream took.
     pub(crate) latency: Option<Duration>,
     /// Whether the stream is over: logged, done, deleted.
@@ -106,8 +110,10 @@ pub(crate) struct Flow {
     /// Whether the last who held back asked for a watermark instead of a limit.
     pub(crate) streaming: bool,
     /// What the peer has sent and Envoy not read: pieces of a body, then the trailers.
-    pub(crate) unread: VecDeque<Vec<u8>>,
+    pub(crate) unread: VecDeque<Piece>,
     pub(crate) unread_trailers: Option<Headers>,
+    /// Whether the peer lets Envoy wait for what follows.
+    pub(crate) waiting: bool,
     /// Whether the message has more than what was read.
     pub(crate) reading: bool,
     /// Whether the last piece carries the end of the message (HTTP/2).
@@ -128,7 +134,7 @@ impl Flow {
                 .buffered
                 .as_ref()
                 .is_some_and(|held| held.len() > limit);
-        self.reading && !self.aborted && !full
+        self.reading && !self.aborted && !self.waiting && !full
     }
 }
 

@@ -1,15 +1,19 @@
 //! What all VMs of a host share: time, streams, logs, metrics, shared data.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::abi::LogLevel;
 use crate::agenda::Agenda;
 use crate::clock::Clock;
+use crate::clusters::Clusters;
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
 use crate::lints::Lints;
 use crate::metrics::Metrics;
 use crate::random::Random;
+use crate::router::Asked;
 use crate::shared_data::SharedData;
 use crate::shared_queues::SharedQueues;
 use crate::stream::Stream;
@@ -24,6 +28,11 @@ pub(crate) struct World {
     pub(crate) plugins: Vec<Arc<PluginInfo>>,
     pub(crate) clock: Clock,
     pub(crate) agenda: Agenda,
+    pub(crate) clusters: Clusters,
+    /// Who waits for the answer of a cluster, in the order in which they asked.
+    pub(crate) asked: VecDeque<Asked>,
+    /// How long the upstream may take to answer a stream; no limit if zero.
+    pub(crate) route_timeout: Duration,
     pub(crate) streams: Vec<Stream>,
     free: Vec<usize>,
     opened: u64,
@@ -42,8 +51,9 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(log_level: LogLevel, buffer_limit: usize) -> Self {
+    pub(crate) fn new(log_level: LogLevel, buffer_limit: usize, clusters: Clusters) -> Self {
         Self {
+            clusters,
             log_level: Some(log_level),
             buffer_limit,
             ..Self::default()

@@ -51,7 +51,7 @@ pub(super) fn response(state: &VmState, stream: &Stream, rest: &[&[u8]]) -> Foun
     let value = match name {
         b"code" => code.map(integer),
         b"code_details" => stream.exchange.details.clone().map(String::into_bytes),
-        b"flags" => Some(integer(stream.flags)),
+        b"flags" => Some(integer(stream.exchange.flags.bits())),
         b"grpc_status" => {
             let headers = stream
                 .response

@@ -27,3 +27,4 @@ mod properties;
 mod reload;
 mod shared_queues;
 mod shared_state;
+mod upstream_faults;

@@ -1,0 +1,180 @@
+//! The clusters of a host: who answers the stream's own request and the call-outs.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::exchange::UpstreamRequest;
+use crate::host::{Host, HostBuilder};
+use crate::response::{Fault, Response};
+use crate::upstream_failure::UpstreamFailure;
+
+/// The place of the cluster that the host's route leads to.
+pub(crate) const UPSTREAM: usize = 0;
+
+/// How a cluster answers: always alike, or as a closure says.
+///
+/// ```
+/// use attache_harness::{Answer, Response, UpstreamRequest};
+///
+/// let canned: Answer = Response::new(403).into();
+/// let by_path: Answer = (|request: &UpstreamRequest| match request.path() {
+///     b"/health" => Response::ok(),
+///     _ => Response::new(404),
+/// }).into();
+/// # let _ = (canned, by_path);
+/// ```
+pub struct Answer(Kind);
+
+type Closure = Box<dyn FnMut(&UpstreamRequest) -> Response + Send>;
+
+enum Kind {
+    Canned(Box<Response>),
+    /// Asked with the whole request.
+    Late(Closure),
+    /// Asked with the request's headers.
+    Early(Closure),
+    NoEndpoint,
+}
+
+impl Answer {
+    /// Answers as the closure says, once the whole request is there.
+    #[must_use]
+    pub fn with<R: Into<Response>>(
+        mut answer: impl FnMut(&UpstreamRequest) -> R + Send + 'static,
+    ) -> Self {
+        Self(Kind::Late(Box::new(move |request| answer(request).into())))
+    }
+
+    /// Answers as the closure says, once the request's headers are there; the body that the closure
+    /// sees is empty.
+    #[must_use]
+    pub fn early<R: Into<Response>>(
+        mut answer: impl FnMut(&UpstreamRequest) -> R + Send + 'static,
+    ) -> Self {
+        Self(Kind::Early(Box::new(move |request| answer(request).into())))
+    }
+
+    /// The cluster exists and has no (healthy) endpoint: a stream gets a 503 at once, a call-out
+    /// fails while it is made.
+    #[must_use]
+    pub fn no_healthy_endpoint() -> Self {
+        Self(Kind::NoEndpoint)
+    }
+}
+
+impl Host {
+    /// Lets the upstream answer in another way from now on: the cluster `upstream`, to which the
+    /// host's route leads.
+    pub fn upstream<R: Into<Response>>(
+        &mut self,
+        answer: impl FnMut(&UpstreamRequest) -> R + Send + 'static,
+    ) {
+        self.cluster("upstream", Answer::with(answer));
+    }
+
+    /// Adds a cluster on all threads, or lets one answer in another way from now on.
+    pub fn cluster(&mut self, name: &str, answer: impl Into<Answer>) {
+        self.proxy.world.clusters.set(name, answer.into());
+    }
+}
+
+impl HostBuilder {
+    /// Adds a cluster that filters may call. There always is `upstream`, to which the route leads; it
+    /// answers 200 unless it is described here too.
+    pub fn cluster(mut self, name: &str, answer: impl Into<Answer>) -> Self {
+        self.clusters.set(name, answer.into());
+        self
+    }
+
+    /// Sets how long the upstream may take for its whole response, counted from the request's end, as
+    /// `timeout` of a route; 15 s unless set, no limit if zero.
+    pub fn route_timeout(mut self, timeout: Duration) -> Self {
+        self.route_timeout = timeout;
+        self
+    }
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self(Kind::Canned(Box::new(response)))
+    }
+}
+
+impl<F, R> From<F> for Answer
+where
+    F: FnMut(&UpstreamRequest) -> R + Send + 'static,
+    R: Into<Response>,
+{
+    fn from(answer: F) -> Self {
+        Self::with(answer)
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Canned(response) => response.fmt(f),
+            Kind::Late(_) | Kind::Early(_) => f.write_str("(a closure)"),
+            Kind::NoEndpoint => f.write_str("(no healthy endpoint)"),
+        }
+    }
+}
+
+/// When a cluster can say what it does with a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Decides {
+    /// Before anything is sent: it has no endpoint.
+    AtOnce,
+    WithHeaders,
+    WithWholeRequest,
+}
+
+/// All clusters of a host; the first one is the route's.
+#[derive(Debug, Default)]
+pub(crate) struct Clusters {
+    clusters: Vec<(String, Answer)>,
+}
+
+impl Clusters {
+    /// The cluster of the route, and no other.
+    pub(crate) fn of_route() -> Self {
+        Self {
+            clusters: vec![("upstream".to_owned(), Response::ok().into())],
+        }
+    }
+
+    /// Adds a cluster, or lets it answer in another way.
+    pub(crate) fn set(&mut self, name: &str, answer: Answer) {
+        match self.find(name.as_bytes()) {
+            Some(cluster) => self.clusters[cluster].1 = answer,
+            None => self.clusters.push((name.to_owned(), answer)),
+        }
+    }
+
+    pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
+        self.clusters
+            .iter()
+            .position(|(own, _)| own.as_bytes() == name)
+    }
+
+    pub(crate) fn decides(&self, cluster: usize) -> Decides {
+        let refused = Some(Fault::Failed(UpstreamFailure::Refused));
+        match &self.clusters[cluster].1.0 {
+            Kind::NoEndpoint => Decides::AtOnce,
+            Kind::Early(_) => Decides::WithHeaders,
+            Kind::Canned(response) if response.early || response.fault == refused => {
+                Decides::WithHeaders
+            }
+            Kind::Canned(_) | Kind::Late(_) => Decides::WithWholeRequest,
+        }
+    }
+
+    /// What a cluster answers to a request. One without an endpoint is not asked.
+    pub(crate) fn answer(&mut self, cluster: usize, request: &UpstreamRequest) -> Response {
+        match &mut self.clusters[cluster].1.0 {
+            Kind::Canned(response) => (**response).clone(),
+            Kind::Late(answer) | Kind::Early(answer) => answer(request),
+            Kind::NoEndpoint => Response::refused(),
+        }
+    }
+}

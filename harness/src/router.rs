@@ -1,0 +1,356 @@
+//! The router: what Envoy's `router.cc` does between the last filter and the upstream.
+
+use std::time::Duration;
+
+use crate::abi::Direction;
+use crate::agenda::Event;
+use crate::arrival;
+use crate::clusters::{Decides, UPSTREAM};
+use crate::codec::Codec;
+use crate::error::HostError;
+use crate::exchange::{Message, UpstreamRequest};
+use crate::headers::Headers;
+use crate::proxy::{Moved, Proxy};
+use crate::response::{Fault, Response, has_no_body};
+use crate::response_flags::ResponseFlags;
+use crate::stream::Reply;
+use crate::upstream_failure::UpstreamFailure;
+
+/// Who waits for an answer of a cluster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked {
+    Stream(usize),
+}
+
+impl Proxy {
+    /// Finds a route, or replies.
+    pub(crate) fn route(&mut self, slot: usize, end: bool) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        let Some(headers) = &mut stream.request.headers else {
+            return Ok(());
+        };
+        if let Some((reply, flag)) = unroutable(headers) {
+            stream.exchange.flags.set(flag);
+            return self.send_local_reply(slot, reply);
+        }
+        let decides = self.world.clusters.decides(UPSTREAM);
+        if decides == Decides::AtOnce {
+            stream
+                .exchange
+                .flags
+                .set(ResponseFlags::NO_HEALTHY_UPSTREAM);
+            let reply = Reply::own(503, "no healthy upstream", "no_healthy_upstream");
+            return self.send_local_reply(slot, reply);
+        }
+        stream.timeout = route_timeout(headers, self.world.route_timeout);
+        stream
+            .exchange
+            .timeline
+            .note("the request's headers reach the upstream");
+        stream.exchange.upstream = Some(UpstreamRequest {
+            message: Message::new(on_the_wire(headers, end, self.upstream_codec)),
+        });
+        if end {
+            self.ask(slot)
+        } else {
+            if decides == Decides::WithHeaders {
+                self.ask_upstream(slot);
+            }
+            Ok(())
+        }
+    }
+
+    pub(crate) fn send_upstream(&mut self, slot: usize, bytes: Vec<u8>, end: bool) -> Moved {
+        if let Some(request) = &mut self.world.streams[slot].exchange.upstream {
+            request.message.push(bytes);
+        }
+        if end { self.ask(slot) } else { Ok(()) }
+    }
+
+    pub(crate) fn ask_with_trailers(&mut self, slot: usize) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        if let Some(request) = &mut stream.exchange.upstream {
+            request
+                .message
+                .trailers
+                .clone_from(&stream.request.trailers);
+        }
+        self.ask(slot)
+    }
+
+    /// The whole request is at the upstream, which answers when Envoy comes to it.
+    fn ask(&mut self, slot: usize) -> Moved {
+        let now = self.world.clock.now();
+        let stream = &mut self.world.streams[slot];
+        if let Some(request) = &stream.exchange.upstream
+            && let Some(why) = wrong_length("request", request)
+        {
+            return Err(HostError::BodyLength {
+                why,
+                timeline: stream.exchange.timeline.clone(),
+            });
+        }
+        if stream.asked_at.replace(now).is_none() {
+            stream
+                .exchange
+                .timeline
+                .note("the request is complete at the upstream");
+            if stream.upstream_asked {
+                self.watch(slot);
+            } else {
+                self.ask_upstream(slot);
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_upstream(&mut self, slot: usize) {
+        self.world.streams[slot].upstream_asked = true;
+        self.world.asked.push_back(Asked::Stream(slot));
+    }
+
+    /// Asks the upstream's double, which answers now or later.
+    pub(crate) fn answer(&mut self, slot: usize) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        if stream.finished || stream.response.headers.is_some() {
+            return Ok(());
+        }
+        let Some(request) = &stream.exchange.upstream else {
+            return Ok(());
+        };
+        let response = self.world.clusters.answer(UPSTREAM, request);
+        if response.latency.is_zero() {
+            self.respond(slot, response)?;
+        } else {
+            let event = Event::Answer {
+                slot,
+                stream: stream.exchange.id,
+            };
+            let time = self.world.clock.now() + response.latency;
+            stream.answer = Some(Box::new(response));
+            self.world.agenda.schedule(time, event);
+        }
+        self.watch(slot);
+        Ok(())
+    }
+
+    /// The answer that took its time arrives.
+    pub(crate) fn respond_late(&mut self, slot: usize) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        let Some(response) = stream.answer.take() else {
+            return Ok(());
+        };
+        if stream.response.headers.is_some() {
+            return Ok(());
+        }
+        self.respond(slot, *response)
+    }
+
+    /// The upstream's answer arrives, or Envoy learns that none comes.
+    fn respond(&mut self, slot: usize, response: Response) -> Moved {
+        let now = self.world.clock.now();
+        let stream = &mut self.world.streams[slot];
+        match response.fault {
+            None => {}
+            Some(Fault::Never) => return Ok(()),
+            Some(Fault::Failed(failure)) => {
+                if failure == UpstreamFailure::Refused {
+                    stream.exchange.upstream = None;
+                }
+                return self.upstream_failed(slot, failure);
+            }
+        }
+        let mut headers = response.headers;
+        let status = status(&headers);
+        let code = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
+        stream
+            .exchange
+            .timeline
+            .note(format!("the upstream answers {code}"));
+        stream.exchange.details = Some("via_upstream".to_owned());
+        stream.response_code = status;
+        let bodiless =
+            stream.head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
+        let end = bodiless || (response.pieces.is_empty() && response.trailers.is_none());
+        let http1 = self.upstream_codec == Codec::Http1;
+        // Filters see the framing of a response, other than that of a request.
+        if http1
+            && !end
+            && !headers.contains_key("content-length")
+            && !headers.contains_key("transfer-encoding")
+        {
+            headers.add(b"transfer-encoding", b"chunked");
+        }
+        if let Some(asked_at) = stream.asked_at {
+            let latency = now - asked_at;
+            stream.latency = Some(latency);
+            headers.replace(
+                b"x-envoy-upstream-service-time",
+                latency.as_millis().to_string().as_bytes(),
+            );
+        }
+        let flow = &mut stream.response;
+        flow.end_with_data = !http1;
+        flow.headers = Some(headers);
+        flow.reading = !end;
+        flow.unread = arrival::arriving(response.pieces, now);
+        flow.unread_trailers = response.trailers;
+        self.headers(slot, Direction::Response, None, end)?;
+        self.read_on(slot, Direction::Response)
+    }
+
+    /// The upstream is lost: a reply, or a cut where the response has begun.
+    pub(crate) fn upstream_failed(&mut self, slot: usize, failure: UpstreamFailure) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        stream.exchange.timeline.note(format!(
+            "the upstream is lost: {}",
+            failure.details_before()
+        ));
+        stream.exchange.flags.set(failure.flag());
+        if stream.response.headers.is_some() {
+            stream.exchange.details = Some(failure.details_after());
+            return self.reset(slot);
+        }
+        let reply = Reply::own(
+            failure.status().into(),
+            &failure.body(),
+            failure.details_before(),
+        );
+        self.send_local_reply(slot, reply)
+    }
+
+    /// Starts the route's timeout for a request that is complete and has no whole response.
+    fn watch(&mut self, slot: usize) {
+        let stream = &mut self.world.streams[slot];
+        let received = stream.response.headers.is_some() && !stream.response.reading;
+        if let Some(asked_at) = stream.asked_at
+            && !stream.finished
+            && !received
+            && !stream.timeout.is_zero()
+            && stream.timer.is_none()
+        {
+            let event = Event::RouteTimeout {
+                slot,
+                stream: stream.exchange.id,
+            };
+            let time = asked_at + stream.timeout;
+            stream.timer = Some(self.world.agenda.schedule(time, event));
+        }
+    }
+
+    /// The upstream has not answered in time, or not to its end.
+    pub(crate) fn time_out(&mut self, slot: usize) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        stream.timer = None;
+        let begun = stream.response.headers.is_some();
+        if begun && !stream.response.reading {
+            return Ok(());
+        }
+        stream.answer = None;
+        stream
+            .exchange
+            .flags
+            .set(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT);
+        stream.exchange.timeline.note("the route's timeout is over");
+        if begun {
+            stream.exchange.details = Some("response_timeout".to_owned());
+            return self.reset(slot);
+        }
+        let reply = Reply::own(504, "upstream request timeout", "response_timeout");
+        self.send_local_reply(slot, reply)
+    }
+}
+
+/// The timeout of a request, none if zero: `x-envoy-upstream-rq-timeout-ms` overrules the route's.
+/// Envoy drops that header and tells the upstream what came of it.
+pub(crate) fn route_timeout(headers: &mut Headers, of_route: Duration) -> Duration {
+    const OVERRULES: &str = "x-envoy-upstream-rq-timeout-ms";
+    let mut timeout = of_route;
+    if let Some(value) = headers.get(OVERRULES) {
+        let value = str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse().ok());
+        timeout = value.map_or(timeout, Duration::from_millis);
+        headers.remove(OVERRULES.as_bytes());
+    }
+    if !timeout.is_zero() {
+        headers.replace(
+            b"x-envoy-expected-rq-timeout-ms",
+            timeout.as_millis().to_string().as_bytes(),
+        );
+    }
+    timeout
+}
+
+/// The headers as the codec writes them.
+pub(crate) fn on_the_wire(headers: &Headers, end: bool, codec: Codec) -> Headers {
+    let mut sent = Headers::default();
+    for (name, value) in headers.iter() {
+        if !name.starts_with(b":")
+            || matches!(name, b":authority" | b":path" | b":method" | b":scheme")
+        {
+            sent.add(name, value);
+        }
+    }
+    if codec == Codec::Http1 && !sent.contains_key("content-length") {
+        if !end {
+            // The codec writes its own line, also beside one that a filter added.
+            sent.add_line(b"transfer-encoding", b"chunked");
+        } else if !matches!(
+            sent.get(":method"),
+            Some(b"GET" | b"HEAD" | b"DELETE" | b"TRACE" | b"CONNECT")
+        ) {
+            sent.add_line(b"content-length", b"0");
+        }
+    }
+    sent
+}
+
+/// Why the router replies instead of asking the upstream.
+fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
+    if !headers.contains_key(":path") {
+        let reply = Reply::own(404, "", "route_not_found");
+        return Some((reply, ResponseFlags::NO_ROUTE_FOUND));
+    }
+    let why = if !headers.contains_key(":method") {
+        "missing required header: :method".to_owned()
+    } else {
+        let (name, _) = headers.iter().find(|(name, _)| !is_header_name(name))?;
+        format!("invalid header name: {}", String::from_utf8_lossy(name))
+    };
+    let details = format!(
+        "filter_removed_required_request_headers{{{}}}",
+        why.replace(' ', "_")
+    );
+    let reply = Reply::own(503, &why, details);
+    Some((reply, ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR))
+}
+
+/// A token ([RFC 9110, 5.6.2]), after the colon of a pseudo header; Envoy lets the empty name pass.
+///
+/// [RFC 9110, 5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
+fn is_header_name(name: &[u8]) -> bool {
+    let name = name.strip_prefix(b":").unwrap_or(name);
+    name.iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+pub(crate) fn status(headers: &Headers) -> Option<u32> {
+    str::from_utf8(headers.get(":status")?).ok()?.parse().ok()
+}
+
+/// Envoy never corrects a `content-length`: the peer waits for the missing bytes, or takes the
+/// surplus for the next message.
+pub(crate) fn wrong_length(what: &str, message: &Message) -> Option<String> {
+    let declared = message.headers().get("content-length")?;
+    let declared: usize = str::from_utf8(declared).ok()?.parse().ok()?;
+    let actual: usize = message.chunks().iter().map(Vec::len).sum();
+    let status = status(message.headers()).and_then(|status| u16::try_from(status).ok());
+    if declared == actual || status.is_some_and(has_no_body) {
+        return None;
+    }
+    Some(format!(
+        "the {what} declares `content-length: {declared}` and carries {actual} bytes; remove the \
+         header in the headers callback before a body is changed"
+    ))
+}
