@@ -308,7 +308,11 @@ pub(crate) fn on_the_wire(headers: &Headers, end: bool, codec: Codec) -> Headers
 
 /// Why the router replies instead of asking the upstream.
 fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
-    if !headers.contains_key(":path") {
+    // Envoy looks for a route by the scheme, which it takes from `x-forwarded-proto`.
+    let no_scheme = headers
+        .get("x-forwarded-proto")
+        .is_none_or(<[u8]>::is_empty);
+    if !headers.contains_key(":path") || no_scheme {
         let reply = Reply::own(404, "", "route_not_found");
         return Some((reply, ResponseFlags::NO_ROUTE_FOUND));
     }

@@ -11,6 +11,7 @@ mod both;
 mod compose;
 mod envoy_configs;
 mod istio;
+mod probe;
 mod repeated_headers;
 mod sdk_answers;
 mod sdk_waits;

@@ -190,3 +190,21 @@ fn a_stream_that_is_done_has_no_maps() -> Tested {
     }
     Ok(())
 }
+
+#[test]
+fn without_a_scheme_in_x_forwarded_proto_there_is_no_route() -> Tested {
+    for steps in [
+        json!([{"call": "remove_header_map_value", "args": [0, "x-forwarded-proto"]}]),
+        json!([{"call": "replace_header_map_value", "args": [0, "x-forwarded-proto", ""]}]),
+    ] {
+        let exchange = play(json!({ "request_headers": steps }))?;
+        assert_eq!(exchange.response().status(), 404);
+    }
+    let odd =
+        json!([{"call": "replace_header_map_value", "args": [0, "x-forwarded-proto", "odd"]}]);
+    assert_eq!(
+        play(json!({ "request_headers": odd }))?.response().status(),
+        200
+    );
+    Ok(())
+}
