@@ -43,6 +43,11 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
+    /// How much waits.
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
     /// Puts an event on the agenda; what is due now happens when the host is idle next.
     pub(crate) fn schedule(&mut self, time: Duration, event: Event) -> Moment {
         self.numbered += 1;

@@ -205,8 +205,7 @@ impl Proxy {
         self.world.metrics.forget(at);
         let lives = |base: &Base| base.holders > 0 && base.vm_id == vm_id;
         if !self.bases.iter().any(lives) {
-            self.world.shared_data.forget(&vm_id);
-            self.world.shared_queues.forget(&vm_id);
+            self.world.forget_vm_id(&vm_id);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use attache_module::BuildError;
 
+use crate::budgets::OverBudget;
 use crate::exchange::StreamId;
 use crate::lints::Lint;
 use crate::module::LoadError;
@@ -129,6 +130,30 @@ pub enum HostError {
     Lint {
         /// The surprise.
         lint: Box<Lint>,
+        /// What led to it.
+        timeline: Timeline,
+    },
+    /// A stream cost more than [`HostBuilder::budget`](crate::HostBuilder::budget) allows.
+    #[error("{over}\n{timeline}")]
+    OverBudget {
+        /// The figures.
+        over: OverBudget,
+        /// What the stream did.
+        timeline: Timeline,
+    },
+    /// A VM's memory was to grow over
+    /// [`HostBuilder::memory_limit`](crate::HostBuilder::memory_limit).
+    #[error(
+        "the VM of plugin `{plugin}` wants {desired} bytes of memory, over the limit of {limit}: \
+         look for a leak, or raise `HostBuilder::memory_limit`\n{timeline}"
+    )]
+    MemoryLimit {
+        /// The plugin whose callback it was.
+        plugin: String,
+        /// The bytes that it would have had.
+        desired: usize,
+        /// The limit.
+        limit: usize,
         /// What led to it.
         timeline: Timeline,
     },

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use crate::abi::Direction;
+use crate::budgets::Cost;
 use crate::headers::Headers;
 use crate::lints::Lint;
 use crate::response_flags::ResponseFlags;
@@ -173,8 +174,7 @@ pub struct Exchange {
     pub(crate) log: Vec<LogLine>,
     pub(crate) lints: Vec<Lint>,
     pub(crate) timeline: Timeline,
-    pub(crate) fuel: u64,
-    pub(crate) crossings: u64,
+    pub(crate) cost: Cost,
 }
 
 impl Exchange {
@@ -268,7 +268,7 @@ impl Exchange {
         &self.lints
     }
 
-    /// The host calls that guests made in the stream's callbacks.
+    /// The host calls that guests made in the stream's callbacks, as far as the timeline keeps them.
     #[must_use]
     pub fn host_calls(&self) -> Vec<&HostCall> {
         let events = self.timeline.events();
@@ -278,19 +278,6 @@ impl Exchange {
                 _ => None,
             })
             .collect()
-    }
-
-    /// The fuel that the stream's callbacks burnt: wasmtime counts about one a wasm instruction.
-    /// The same module and request burn the same fuel, always.
-    #[must_use]
-    pub fn fuel(&self) -> u64 {
-        self.fuel
-    }
-
-    /// How often the host entered a guest for this stream: callbacks and calls of the allocator.
-    #[must_use]
-    pub fn crossings(&self) -> u64 {
-        self.crossings
     }
 
     /// What happened to the stream, in order.

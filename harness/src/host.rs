@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::abi::{Direction, LogLevel};
+use crate::budgets::Budget;
 use crate::clusters::Clusters;
 use crate::codec::Codec;
 use crate::entries::{Chain, DEFAULT_CHAIN, Entries, Protocol, Threads};
@@ -316,6 +317,8 @@ pub struct HostBuilder {
     buffer_limit: usize,
     fuel_limit: u64,
     upstream_codec: Codec,
+    budget: Budget,
+    memory_limit: Option<usize>,
     lints: Lints,
     seed: u64,
     environment: BTreeMap<String, String>,
@@ -333,6 +336,8 @@ impl Default for HostBuilder {
             buffer_limit: BUFFER_LIMIT,
             fuel_limit: FUEL_LIMIT,
             upstream_codec: Codec::Http1,
+            budget: Budget::new(),
+            memory_limit: None,
             lints: Lints::default(),
             seed: 0,
             environment: BTreeMap::new(),
@@ -466,6 +471,19 @@ impl HostBuilder {
         self
     }
 
+    /// Makes it an error, [`HostError::OverBudget`], when a stream costs more than this.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Makes it an error, [`HostError::MemoryLimit`], when a VM's memory is to grow over so many
+    /// bytes. Unless set, a guest is told at V8's limit of 1 GiB that there is no more.
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
     /// Seeds what Envoy draws at random: `random_get`, and the jitter of back-offs. Hosts of one
     /// seed draw the same; 0 unless set.
     pub fn seed(mut self, seed: u64) -> Self {
@@ -507,6 +525,8 @@ impl HostBuilder {
             upstream_codec: self.upstream_codec,
             environment: self.environment,
         };
+        proxy.world.budget = self.budget;
+        proxy.world.memory_limit = self.memory_limit;
         proxy.world.lints = self.lints;
         proxy.world.route_timeout = self.route_timeout;
         proxy.world.random = Random::seeded(self.seed);

@@ -39,6 +39,7 @@ mod access_loggers;
 mod agenda;
 mod arrival;
 mod bases;
+mod budgets;
 mod buffers;
 mod call;
 mod capabilities;
@@ -54,6 +55,7 @@ mod environment;
 mod error;
 mod exchange;
 mod filter_chain;
+mod growth;
 mod guest;
 mod handles;
 mod headers;
@@ -62,6 +64,7 @@ mod http_fields;
 mod http_streams;
 mod imports;
 mod inline_headers;
+mod json;
 mod lints;
 mod loading;
 mod local_reply;
@@ -93,12 +96,14 @@ mod wasi;
 mod world;
 
 pub use crate::abi::{AbiVersion, Direction, LogLevel, Status};
+pub use crate::budgets::{Budget, Cost, Excess, OverBudget};
 pub use crate::clusters::Answer;
 pub use crate::codec::Codec;
 pub use crate::error::{HostError, SourceError, StartError};
 pub use crate::exchange::{
     DownstreamResponse, Exchange, LocalReply, Message, Outcome, StreamId, UpstreamRequest,
 };
+pub use crate::growth::Growth;
 pub use crate::headers::Headers;
 pub use crate::host::{Host, HostBuilder};
 pub use crate::lints::{Lint, LintKind};

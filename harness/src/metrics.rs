@@ -87,6 +87,10 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
+    pub(crate) fn len(&self) -> usize {
+        self.metrics.len()
+    }
+
     fn add(&mut self, kind: Kind, metric: usize) -> u32 {
         let count = &mut self.defined[kind as usize];
         *count += 1;

@@ -21,6 +21,11 @@ struct Value {
 }
 
 impl SharedData {
+    /// The keys of all VM ids.
+    pub(crate) fn len(&self) -> usize {
+        self.values.values().map(HashMap::len).sum()
+    }
+
     fn get(&self, vm_id: &str, key: &[u8]) -> Option<&Value> {
         self.values.get(vm_id)?.get(key)
     }

@@ -45,6 +45,11 @@ pub(crate) struct Registrant {
 }
 
 impl SharedQueues {
+    /// The messages of all queues.
+    pub(crate) fn len(&self) -> usize {
+        self.queues.values().map(|queue| queue.values.len()).sum()
+    }
+
     /// Names a queue, or takes over the notifications of one. What is in it stays.
     fn register(&mut self, vm_id: &str, name: Vec<u8>, registrant: Registrant) -> u32 {
         let last = &mut self.last_token;

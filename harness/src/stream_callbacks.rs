@@ -247,7 +247,7 @@ impl Proxy {
             }
         }
         self.release_filters(slot);
-        Ok(())
+        self.check_budget(slot)
     }
 
     /// Makes a callback unless the VM has failed, before or in it, and then does what was deferred.

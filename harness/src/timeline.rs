@@ -7,6 +7,10 @@ use std::sync::Arc;
 use crate::abi::{LogLevel, Status};
 use crate::lints::Lint;
 
+/// What a timeline keeps: a guest that floods the log must not take all memory.
+const EVENTS_KEPT: usize = 250_000;
+const BYTES_KEPT: usize = 32 << 20;
+
 /// The events of a stream, or of a host outside of its streams, in the order in which they happened.
 ///
 /// `Display` prints one event a line: a callback, the host calls that the guest made in it (set
@@ -14,7 +18,10 @@ use crate::lints::Lint;
 /// ASCII are escaped.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
-    pub(crate) events: Vec<Event>,
+    events: Vec<Event>,
+    /// The bytes that the events hold.
+    weight: usize,
+    dropped: u64,
 }
 
 impl Timeline {
@@ -38,6 +45,7 @@ impl Timeline {
     pub(crate) fn first(&self, count: usize) -> Self {
         let mut first = Self {
             events: self.events.iter().take(count).cloned().collect(),
+            ..Self::default()
         };
         if self.events.len() > count {
             first.note(format!("… and {} more events", self.events.len() - count));
@@ -45,8 +53,19 @@ impl Timeline {
         first
     }
 
+    /// How many events were not kept: a timeline holds 250,000 and 32 MiB, and drops what follows.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     pub(crate) fn push(&mut self, event: Event) {
-        self.events.push(event);
+        self.weight += event.weight();
+        if self.events.len() >= EVENTS_KEPT || self.weight > BYTES_KEPT {
+            self.dropped += 1;
+        } else {
+            self.events.push(event);
+        }
     }
 
     pub(crate) fn note(&mut self, text: impl Into<Cow<'static, str>>) {
@@ -61,7 +80,15 @@ impl fmt::Display for Timeline {
         }
         self.events
             .iter()
-            .try_for_each(|event| writeln!(f, "  {event}"))
+            .try_for_each(|event| writeln!(f, "  {event}"))?;
+        if self.dropped > 0 {
+            writeln!(
+                f,
+                "  … and {} more events, which were not kept",
+                self.dropped
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -91,6 +118,23 @@ pub enum Event {
     Lint(Lint),
     /// What the host did, in words.
     Note(Cow<'static, str>),
+}
+
+impl Event {
+    /// The bytes that it holds beside itself.
+    fn weight(&self) -> usize {
+        let Self::HostCall(call) = self else { return 0 };
+        let weight = |argument: &Argument| match argument {
+            Argument::Number(_) => 0,
+            Argument::Bytes(bytes) => bytes.len(),
+            Argument::Pairs(pairs) => {
+                let pair = |(name, value): &(Vec<u8>, Vec<u8>)| 48 + name.len() + value.len();
+                pairs.iter().map(pair).sum()
+            }
+        };
+        let arguments: usize = call.arguments.iter().map(weight).sum();
+        arguments + call.returned.as_ref().map_or(0, weight)
+    }
 }
 
 impl fmt::Display for Event {

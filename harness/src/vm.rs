@@ -6,15 +6,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::{
-    Memory, PoolConcurrencyLimitError, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc,
-};
+use wasmtime::{Memory, PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, TypedFunc};
 
 pub(crate) use self::callbacks::{Arguments, Callbacks, Find, Results, Three, Two};
 use crate::abi::{AbiVersion, Direction};
 use crate::agenda::Moment;
 use crate::capabilities::Capabilities;
 use crate::engine::MEMORY_LIMIT;
+use crate::error::HostError;
 use crate::metrics::Ids;
 use crate::module::Module;
 use crate::stream::Reply;
@@ -74,7 +73,7 @@ impl Vm {
         let linked = module.linked();
         let capabilities = world.plugins[state.first_plugin].capabilities.clone();
         let mut store = Store::new(linked.engine(), state);
-        store.limiter(|state| &mut state.limits);
+        store.limiter(|state| state);
         let mut vm = Self {
             store,
             callbacks: Callbacks::default(),
@@ -104,6 +103,21 @@ impl Vm {
     /// The plugin that made this VM start.
     pub(crate) fn first_plugin(&self) -> usize {
         self.store.data().first_plugin
+    }
+
+    /// The bytes of its linear memory.
+    pub(crate) fn memory_size(&self) -> usize {
+        let memory = self.store.data().memory;
+        memory.map_or(0, |memory| memory.data_size(&self.store))
+    }
+
+    /// The contexts that the guest knows.
+    pub(crate) fn context_count(&self) -> usize {
+        self.store.data().contexts.len()
+    }
+
+    pub(crate) fn metric_id_count(&self) -> usize {
+        self.store.data().metric_ids.len()
     }
 
     /// Frees the instance and forgets its contexts. Its number stays taken, so that nothing that
@@ -148,7 +162,7 @@ impl Vm {
         };
         world.timeline(entry.slot).push(event);
         if let Some(slot) = entry.slot {
-            world.streams[slot].exchange.crossings += 1;
+            world.streams[slot].exchange.cost.crossings += 1;
         }
         let result = self.lend(world, entry, |store| function.call(store, arguments));
         match &result {
@@ -185,9 +199,13 @@ impl Vm {
             .set_fuel(entry.fuel_limit)
             .and_then(|()| run(&mut self.store));
         let burnt = entry.fuel_limit - self.store.get_fuel().unwrap_or(0);
-        std::mem::swap(&mut self.store.data_mut().world, world);
+        let state = self.store.data_mut();
+        std::mem::swap(&mut state.world, world);
         if let Some(slot) = entry.slot {
-            world.streams[slot].exchange.fuel += burnt;
+            let cost = &mut world.streams[slot].exchange.cost;
+            cost.fuel += burnt;
+            cost.host_calls += u64::from(state.host_calls);
+            cost.bytes_copied += state.copied as u64;
         }
         result.map_err(|error| Failure::from(&error))
     }
@@ -234,7 +252,6 @@ pub(crate) struct Home {
 pub(crate) struct VmState {
     /// The host's world during a call, an empty one otherwise.
     pub(crate) world: Box<World>,
-    limits: StoreLimits,
     /// Its place among the host's VMs.
     pub(crate) index: usize,
     pub(crate) memory: Option<Memory>,
@@ -269,7 +286,6 @@ impl VmState {
     pub(crate) fn new(home: Home, first_plugin: usize, abi: AbiVersion) -> Self {
         Self {
             world: Box::default(),
-            limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
             index: home.index,
             memory: None,
             allocator: None,
@@ -355,8 +371,41 @@ impl VmState {
 
     pub(crate) fn count_crossing(&mut self) {
         if let Some(slot) = self.slot {
-            self.world.streams[slot].exchange.crossings += 1;
+            self.world.streams[slot].exchange.cost.crossings += 1;
         }
+    }
+}
+
+impl ResourceLimiter for VmState {
+    /// At V8's limit the guest is told that there is no more; at a lower one of the test's, the run
+    /// ends.
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if let Some(limit) = self.world.memory_limit.filter(|limit| desired > *limit) {
+            let timeline = self.world.timeline(self.slot).clone();
+            let plugin = self.world.plugins[self.plugin()].name.to_string();
+            self.world.fatal = Some(HostError::MemoryLimit {
+                plugin,
+                desired,
+                limit,
+                timeline,
+            });
+            return Ok(false);
+        }
+        Ok(desired <= MEMORY_LIMIT)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(maximum.is_none_or(|maximum| desired <= maximum))
     }
 }
 

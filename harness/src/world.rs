@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::abi::LogLevel;
 use crate::agenda::Agenda;
+use crate::budgets::Budget;
 use crate::clock::Clock;
 use crate::clusters::Clusters;
 use crate::error::HostError;
@@ -19,6 +20,9 @@ use crate::shared_queues::SharedQueues;
 use crate::stream::Stream;
 use crate::timeline::{LogLine, Timeline};
 use crate::vm::PluginInfo;
+
+/// Bytes of log lines that a host keeps: a guest that floods the log must not take all memory.
+const LOG_KEPT: usize = 64 << 20;
 
 /// The state of a host that its VMs see. It is lent to a VM for the time of a call, so that no lock
 /// and no cell is needed.
@@ -38,6 +42,8 @@ pub(crate) struct World {
     opened: u64,
     pub(crate) timeline: Timeline,
     pub(crate) log: Vec<LogLine>,
+    log_bytes: usize,
+    log_full: bool,
     /// The level that `proxy_get_log_level` tells.
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) lints: Lints,
@@ -46,6 +52,10 @@ pub(crate) struct World {
     pub(crate) shared_queues: SharedQueues,
     pub(crate) random: Random,
     pub(crate) buffer_limit: usize,
+    /// What each stream may cost.
+    pub(crate) budget: Budget,
+    /// What a VM's memory may grow to, where it is less than V8's limit.
+    pub(crate) memory_limit: Option<usize>,
     /// Why the run has to end, set by a host call.
     pub(crate) fatal: Option<HostError>,
 }
@@ -77,7 +87,6 @@ impl World {
     }
 
     /// Drops what the VMs of a `vm_id` shared. To be called when the last of them is gone.
-    #[expect(dead_code, reason = "VMs are not dropped yet")]
     pub(crate) fn forget_vm_id(&mut self, vm_id: &str) {
         self.shared_data.forget(vm_id);
         self.shared_queues.forget(vm_id);
@@ -117,10 +126,29 @@ impl World {
 
     /// Logs a line, for the host and for the stream in whose callback it came.
     pub(crate) fn log(&mut self, slot: Option<usize>, line: LogLine) {
+        self.log_bytes += line.message.len() + line.prefix.len();
+        if self.log_bytes > LOG_KEPT {
+            self.stop_logging();
+            return;
+        }
         if let Some(slot) = slot {
             self.streams[slot].exchange.log.push(line.clone());
         }
         self.log.push(line);
+    }
+
+    /// Says once that there is more than what is kept.
+    fn stop_logging(&mut self) {
+        if std::mem::replace(&mut self.log_full, true) {
+            return;
+        }
+        self.log.push(LogLine {
+            level: LogLevel::Warn,
+            message: format!(
+                "the host keeps {LOG_KEPT} bytes of log lines, and no more from here on"
+            ),
+            prefix: String::new(),
+        });
     }
 
     /// Logs a line of Envoy's own.

@@ -7,6 +7,7 @@
     reason = "clippy knows tests, and not what tests call"
 )]
 
+mod budgets;
 mod buffers;
 mod building;
 mod chains;
