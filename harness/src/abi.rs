@@ -183,8 +183,9 @@ impl MapType {
 pub(crate) enum BufferType {
     RequestBody,
     ResponseBody,
-    /// 2, 3: data of a TCP connection.
-    Connection,
+    /// Data of a TCP connection.
+    DownstreamData,
+    UpstreamData,
     HttpCallBody,
     GrpcMessage,
     VmConfiguration,
@@ -197,7 +198,8 @@ impl BufferType {
         Some(match code {
             0 => Self::RequestBody,
             1 => Self::ResponseBody,
-            2 | 3 => Self::Connection,
+            2 => Self::DownstreamData,
+            3 => Self::UpstreamData,
             4 => Self::HttpCallBody,
             5 => Self::GrpcMessage,
             6 => Self::VmConfiguration,

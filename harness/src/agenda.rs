@@ -33,6 +33,8 @@ pub(crate) enum Event {
     },
     /// The upstream has taken too long.
     RouteTimeout { slot: usize, stream: StreamId },
+    /// The upstream of a TCP connection does the next thing.
+    FromUpstream { slot: usize, stream: StreamId },
 }
 
 /// Everything that is to happen, in order.
@@ -121,6 +123,9 @@ impl Proxy {
             Event::Answer { slot, stream } if self.world.is_open(slot, stream) => {
                 self.respond_late(slot)
             }
+            Event::FromUpstream { slot, stream } if self.world.is_open(slot, stream) => {
+                self.arrive_from_upstream(slot)
+            }
             Event::Arrival {
                 slot,
                 stream,
@@ -133,7 +138,10 @@ impl Proxy {
                 self.time_out(slot)
             }
             // The stream is over.
-            Event::Answer { .. } | Event::Arrival { .. } | Event::RouteTimeout { .. } => Ok(()),
+            Event::Answer { .. }
+            | Event::Arrival { .. }
+            | Event::RouteTimeout { .. }
+            | Event::FromUpstream { .. } => Ok(()),
         }
     }
 

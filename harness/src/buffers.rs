@@ -45,12 +45,15 @@ pub(crate) fn set_bytes(
     }
     read(call, buffer)?;
     let data = call.bytes(data, size)?;
-    let direction = match BufferType::from_code(buffer) {
-        Some(BufferType::RequestBody) => Direction::Request,
-        Some(BufferType::ResponseBody) => Direction::Response,
-        _ => return Err(Status::BadArgument.into()),
+    let state = call.state();
+    let body = match BufferType::from_code(buffer) {
+        Some(BufferType::RequestBody) => body(state, Direction::Request),
+        Some(BufferType::ResponseBody) => body(state, Direction::Response),
+        Some(BufferType::DownstreamData) => connection_data(state, Direction::Request),
+        Some(BufferType::UpstreamData) => connection_data(state, Direction::Response),
+        _ => None,
     };
-    let body = body(call.state(), direction).ok_or(Status::BadArgument)?;
+    let body = body.ok_or(Status::BadArgument)?;
     Ok(splice(body, start as usize, length as usize, &data)?)
 }
 
@@ -75,7 +78,13 @@ fn read(call: &mut Call<'_>, buffer: u32) -> Result<Vec<u8>, Stop> {
         BufferType::ResponseBody => body(state, Direction::Response)
             .cloned()
             .unwrap_or_default(),
-        BufferType::Connection | BufferType::GrpcMessage => Vec::new(),
+        BufferType::DownstreamData => connection_data(state, Direction::Request)
+            .cloned()
+            .unwrap_or_default(),
+        BufferType::UpstreamData => connection_data(state, Direction::Response)
+            .cloned()
+            .unwrap_or_default(),
+        BufferType::GrpcMessage => Vec::new(),
         BufferType::HttpCallBody => return Err(Status::NotFound.into()),
         BufferType::VmConfiguration => state.world.plugins[state.first_plugin]
             .vm_configuration
@@ -108,6 +117,18 @@ fn body(state: &mut VmState, direction: Direction) -> Option<&mut Vec<u8>> {
         BodyView::None => None,
         BodyView::Chunk => Some(&mut stream.flow(direction).chunk),
         BodyView::Buffered => stream.flow(direction).buffered.as_mut(),
+    }
+}
+
+/// What a TCP filter sees of its connection: everything that it, or a filter behind it, did not
+/// let pass.
+fn connection_data(state: &mut VmState, direction: Direction) -> Option<&mut Vec<u8>> {
+    let at = state.place()?;
+    let tcp = state.world.streams[at.slot].tcp.as_deref_mut()?;
+    let filter = tcp.filters.get(at.filter)?;
+    match direction {
+        Direction::Request => filter.sees_downstream.then_some(&mut tcp.read),
+        Direction::Response => filter.sees_upstream.then_some(&mut tcp.write),
     }
 }
 

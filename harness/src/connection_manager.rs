@@ -16,6 +16,7 @@ use crate::response::has_no_body;
 use crate::response_flags::ResponseFlags;
 use crate::router::{status, wrong_length};
 use crate::stream::{Flow, Reply, Stream};
+use crate::tcp_streams::CloseType;
 use crate::upstream_failure::UpstreamFailure;
 
 /// What is taken out of a request from outside: only filters may set these.
@@ -245,6 +246,9 @@ impl Proxy {
 
     /// The connection is cut.
     pub(crate) fn reset(&mut self, slot: usize) -> Moved {
+        if self.world.streams[slot].tcp.is_some() {
+            return self.close_connection(slot, CloseType::Local, Outcome::Reset);
+        }
         self.finish(slot, Outcome::Reset)
     }
 

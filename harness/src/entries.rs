@@ -13,7 +13,6 @@ pub(crate) const DEFAULT_CHAIN: &str = "default";
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Protocol {
     Http,
-    #[expect(dead_code, reason = "TCP chains follow")]
     Tcp,
 }
 

@@ -1,5 +1,7 @@
 //! The host: what a test talks to.
 
+mod connections;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use crate::abi::{Direction, LogLevel};
 use crate::budgets::Budget;
 use crate::clusters::Clusters;
 use crate::codec::Codec;
+use crate::connection::{Arrival, TcpReply};
 use crate::entries::{Chain, DEFAULT_CHAIN, Entries, Protocol, Threads};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
@@ -139,7 +142,11 @@ impl Host {
             .find(id)
             .ok_or(HostError::UnknownStream { id })?;
         if !self.proxy.world.streams[slot].finished {
-            self.proxy.disconnect(slot)?;
+            if self.proxy.world.streams[slot].tcp.is_some() {
+                self.proxy.downstream_resets(slot)?;
+            } else {
+                self.proxy.disconnect(slot)?;
+            }
         }
         self.settle()
     }
@@ -390,6 +397,29 @@ impl HostBuilder {
         self
     }
 
+    /// Adds plugins at the end of a TCP chain of a listener of its own, in front of Envoy's TCP
+    /// proxy. [`Host::connect`] takes the first, [`Host::connect_to`] names one.
+    pub fn tcp_chain(
+        mut self,
+        name: impl Into<String>,
+        plugins: impl IntoIterator<Item = Plugin>,
+    ) -> Self {
+        self.chain(name, Protocol::Tcp, |chain| chain.plugins.extend(plugins));
+        self
+    }
+
+    /// Adds plugins to the access loggers of a TCP chain: they log when every filter is done.
+    pub fn tcp_access_loggers(
+        mut self,
+        chain: impl Into<String>,
+        plugins: impl IntoIterator<Item = Plugin>,
+    ) -> Self {
+        self.chain(chain, Protocol::Tcp, |chain| {
+            chain.access_loggers.extend(plugins);
+        });
+        self
+    }
+
     /// Adds a plugin that runs for itself in every thread, as the bootstrap extension
     /// `WasmService`: its root has timers, queues and call-outs, and no streams.
     pub fn service(mut self, plugin: Plugin) -> Self {
@@ -521,6 +551,10 @@ impl HostBuilder {
             ended: false,
             plugins: Vec::new(),
             entries,
+            tcp_upstream: Box::new(|arrival| match arrival {
+                Arrival::End => TcpReply::none().end(),
+                Arrival::Connection | Arrival::Data(_) => TcpReply::none(),
+            }),
             fuel_limit: self.fuel_limit,
             upstream_codec: self.upstream_codec,
             environment: self.environment,

@@ -1,12 +1,13 @@
 //! `proxy_send_local_response`, `proxy_continue_stream`, `proxy_close_stream`.
 //!
-//! All three take effect when the callback has returned.
+//! All three take effect when the callback has returned. In a TCP filter the first does nothing, nor
+//! do the others with the numbers of HTTP; elsewhere the numbers of TCP do nothing.
 
 use crate::abi::{Direction, Status};
 use crate::call::{Answer, Call};
 use crate::error::HostError;
 use crate::stream::Reply;
-use crate::vm::{Deferred, Phase};
+use crate::vm::{Deferred, Phase, Place, VmState};
 
 #[expect(clippy::too_many_arguments, reason = "the ABI has them")]
 pub(crate) fn send_local_response(
@@ -26,7 +27,7 @@ pub(crate) fn send_local_response(
     let headers = call.pairs(headers, headers_size)?;
     call.number(grpc.cast_signed());
     let state = call.state();
-    let Some(place) = state.place() else {
+    let Some(place) = state.place().filter(|place| is_http(state, *place)) else {
         return Ok(());
     };
     if let Some(Phase::Log | Phase::Done | Phase::Delete) = state.own_phase() {
@@ -56,7 +57,7 @@ pub(crate) fn continue_stream(call: &mut Call<'_>, stream: u32) -> Answer {
     let direction = match stream {
         0 => Direction::Request,
         1 => Direction::Response,
-        2 => return Ok(()),
+        2 => return tcp(call, Deferred::ContinueReading),
         3 => return Err(Status::Unimplemented.into()),
         _ => return Err(Status::BadArgument.into()),
     };
@@ -65,7 +66,7 @@ pub(crate) fn continue_stream(call: &mut Call<'_>, stream: u32) -> Answer {
 
 fn resume(call: &mut Call<'_>, direction: Direction) -> Answer {
     let state = call.state();
-    let Some(place) = state.place() else {
+    let Some(place) = state.place().filter(|place| is_http(state, *place)) else {
         return Ok(());
     };
     let replied = state
@@ -111,11 +112,11 @@ pub(crate) fn close_stream(call: &mut Call<'_>, stream: u32) -> Answer {
     let direction = match stream {
         0 => Direction::Request,
         1 => Direction::Response,
-        2 | 3 => return Ok(()),
+        2 | 3 => return tcp(call, Deferred::CloseConnection),
         _ => return Err(Status::BadArgument.into()),
     };
     let state = call.state();
-    let Some(place) = state.place() else {
+    let Some(place) = state.place().filter(|place| is_http(state, *place)) else {
         return Ok(());
     };
     if state.own_phase() == Some(Phase::Log) && direction == Direction::Request {
@@ -128,4 +129,17 @@ pub(crate) fn close_stream(call: &mut Call<'_>, stream: u32) -> Answer {
     }
     state.deferred.push_back(Deferred::Close(place, direction));
     Ok(())
+}
+
+/// Defers what a TCP filter asks for. Other contexts are answered 0, and nothing happens.
+fn tcp(call: &mut Call<'_>, action: fn(Place) -> Deferred) -> Answer {
+    let state = call.state();
+    if let Some(place) = state.place().filter(|place| !is_http(state, *place)) {
+        state.deferred.push_back(action(place));
+    }
+    Ok(())
+}
+
+fn is_http(state: &VmState, place: Place) -> bool {
+    state.world.streams[place.slot].tcp.is_none()
 }

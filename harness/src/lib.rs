@@ -47,6 +47,7 @@ mod clock;
 mod clusters;
 mod codec;
 mod configuration;
+mod connection;
 mod connection_manager;
 mod contexts;
 mod engine;
@@ -88,6 +89,7 @@ mod shared_queues;
 mod start;
 mod stream;
 mod stream_callbacks;
+mod tcp_streams;
 mod timeline;
 mod timers;
 mod upstream_failure;
@@ -99,6 +101,7 @@ pub use crate::abi::{AbiVersion, Direction, LogLevel, Status};
 pub use crate::budgets::{Budget, Cost, Excess, OverBudget};
 pub use crate::clusters::Answer;
 pub use crate::codec::Codec;
+pub use crate::connection::{Arrival, Connection, End, Peer, TcpReply};
 pub use crate::error::{HostError, SourceError, StartError};
 pub use crate::exchange::{
     DownstreamResponse, Exchange, LocalReply, Message, Outcome, StreamId, UpstreamRequest,

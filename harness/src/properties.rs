@@ -74,8 +74,9 @@ fn find(state: &VmState, path: &[u8]) -> Found {
     let over = matches!(state.own_phase(), Some(Phase::Done | Phase::Delete));
     let stream = context
         .observed()
-        .filter(|_| !over)
-        .map(|slot| &state.world.streams[slot]);
+        .map(|slot| &state.world.streams[slot])
+        .filter(|stream| !over || stream.tcp.is_some());
+    let http = stream.filter(|stream| stream.tcp.is_none());
     let text = |text: &str| scalar(&rest, text.as_bytes().to_vec());
     match (root, stream) {
         (b"plugin_name", _) => text(&plugin.name),
@@ -84,7 +85,7 @@ fn find(state: &VmState, path: &[u8]) -> Found {
         (b"request" | b"response" | b"filter_state" | b"xds", _) if rest.is_empty() => {
             Found::No(Status::SerializationFailure)
         }
-        (b"request" | b"response", None) => Found::No(Status::NotFound),
+        (b"request" | b"response", _) if http.is_none() => Found::No(Status::NotFound),
         (b"request", Some(stream)) => http::request(state, stream, &rest),
         (b"response", Some(stream)) => http::response(state, stream, &rest),
         (

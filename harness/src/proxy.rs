@@ -10,9 +10,11 @@ use crate::bases::Base;
 use crate::codec::Codec;
 use crate::entries::{Entries, Threads};
 use crate::error::HostError;
+use crate::exchange::Outcome;
 use crate::module::Module;
 use crate::plugin::FailurePolicy;
 use crate::router::Asked;
+use crate::tcp_streams::{CloseType, TcpUpstream};
 use crate::timeline::Timeline;
 use crate::vm::{Arguments, Callbacks, Deferred, Entry, Failure, Phase, Place, Results, Vm};
 use crate::world::World;
@@ -41,6 +43,7 @@ pub(crate) struct Proxy {
     /// Where the plugins stand.
     pub(crate) entries: Entries,
     pub(crate) upstream_codec: Codec,
+    pub(crate) tcp_upstream: TcpUpstream,
     pub(crate) fuel_limit: u64,
     /// The environment of Envoy's process.
     pub(crate) environment: BTreeMap<String, String>,
@@ -150,6 +153,14 @@ impl Proxy {
                     if !self.world.streams[place.slot].finished {
                         self.send_local_reply(place.slot, reply)?;
                     }
+                }
+                Deferred::ContinueReading(place) => {
+                    if !self.world.streams[place.slot].finished {
+                        self.continue_reading(place.slot, place.filter + 1)?;
+                    }
+                }
+                Deferred::CloseConnection(place) => {
+                    self.close_connection(place.slot, CloseType::Local, Outcome::Reset)?;
                 }
                 Deferred::EndRoot(root) => self.delete_root(vm, root)?,
             }

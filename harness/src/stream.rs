@@ -12,6 +12,7 @@ use crate::codec::Codec;
 use crate::exchange::{Exchange, Outcome, StreamId};
 use crate::headers::Headers;
 use crate::response::Response;
+use crate::tcp_streams::TcpStream;
 
 /// A stream and its filters.
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub(crate) struct Stream {
     pub(crate) filters: Vec<Filter>,
     pub(crate) request: Flow,
     pub(crate) response: Flow,
+    /// What it is where it is a TCP connection and no HTTP exchange.
+    pub(crate) tcp: Option<Box<TcpStream>>,
     /// `set_property` without the prefix `wasm.`.
     pub(crate) filter_state: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) codec: Codec,

@@ -494,6 +494,10 @@ pub(crate) enum Deferred {
     Continue(Place, Direction),
     Close(Place, Direction),
     LocalReply(Place, Reply),
+    /// `proxy_continue_stream(2)` of a TCP filter.
+    ContinueReading(Place),
+    /// `proxy_close_stream` with 2 or 3 of a TCP filter.
+    CloseConnection(Place),
     /// `proxy_done` of this root.
     EndRoot(u32),
 }

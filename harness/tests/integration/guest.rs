@@ -148,7 +148,8 @@ fn signature(callback: &str) -> (&'static str, &'static str) {
             (two, "(result i32)")
         }
         "tick" | "log" | "delete" => ("(param $ctx i32)", ""),
-        "done" => ("(param $ctx i32)", "(result i32)"),
+        "done" | "new_connection" => ("(param $ctx i32)", "(result i32)"),
+        "downstream_connection_close" | "upstream_connection_close" => (two, ""),
         _ => (
             "(param $ctx i32) (param $n i32) (param $eos i32)",
             "(result i32)",
@@ -192,27 +193,32 @@ pub(crate) fn said(lines: &[LogLine]) -> Vec<&str> {
 
 /// The callbacks of an exchange, without the plugin where there is only one, shortened: `A:rqh`.
 pub(crate) fn trace(exchange: &Exchange) -> String {
-    let short = |callback: String| {
-        [
-            ("proxy_on_context_create", "create"),
-            ("proxy_on_request_headers", "rqh"),
-            ("proxy_on_request_body", "rqb"),
-            ("proxy_on_request_trailers", "rqt"),
-            ("proxy_on_response_headers", "rsh"),
-            ("proxy_on_response_body", "rsb"),
-            ("proxy_on_response_trailers", "rst"),
-            ("proxy_on_", ""),
-        ]
-        .iter()
-        .fold(callback, |text, (long, short)| text.replace(long, short))
-    };
-    exchange
-        .timeline()
-        .callbacks()
-        .into_iter()
-        .map(short)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let callbacks = exchange.timeline().callbacks();
+    let short: Vec<String> = callbacks.iter().map(|callback| short(callback)).collect();
+    short.join(" ")
+}
+
+/// The name of a callback, shortened: `rqh`.
+pub(crate) fn short(callback: &str) -> String {
+    [
+        ("proxy_on_context_create", "create"),
+        ("proxy_on_request_headers", "rqh"),
+        ("proxy_on_request_body", "rqb"),
+        ("proxy_on_request_trailers", "rqt"),
+        ("proxy_on_response_headers", "rsh"),
+        ("proxy_on_response_body", "rsb"),
+        ("proxy_on_response_trailers", "rst"),
+        ("proxy_on_new_connection", "new"),
+        ("proxy_on_downstream_data", "down"),
+        ("proxy_on_upstream_data", "up"),
+        ("proxy_on_downstream_connection_close", "dclose"),
+        ("proxy_on_upstream_connection_close", "uclose"),
+        ("proxy_on_", ""),
+    ]
+    .iter()
+    .fold(callback.to_owned(), |text, (long, short)| {
+        text.replace(long, short)
+    })
 }
 
 /// A guest that exports every callback of a stream and lets everything pass.

@@ -28,4 +28,5 @@ mod properties;
 mod reload;
 mod shared_queues;
 mod shared_state;
+mod tcp_streams;
 mod upstream_faults;

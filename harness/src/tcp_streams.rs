@@ -1,0 +1,332 @@
+//! TCP connections through a chain of network filters with Envoy's TCP proxy as the last.
+//!
+//! A filter sees everything that is held, not only what is new: data that a filter does not let pass
+//! stays where it came from, and comes again with what follows, also to the filters that had let it
+//! pass. Observed on Envoy 1.40; the names are those of its `FilterManagerImpl`.
+
+mod callbacks;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::abi::Direction;
+use crate::agenda::Event;
+use crate::connection::{Arrival, End, Peer, Step, TcpReply};
+use crate::error::HostError;
+use crate::exchange::Outcome;
+use crate::proxy::{Moved, Proxy};
+use crate::stream::{Iteration, Stream};
+
+/// What an upstream does about what arrives.
+pub(crate) type TcpUpstream = Box<dyn FnMut(Arrival<'_>) -> TcpReply + Send>;
+
+/// What a stream is where it is no HTTP exchange.
+#[derive(Default)]
+pub(crate) struct TcpStream {
+    /// Beside the filters of the stream.
+    pub(crate) filters: Vec<TcpFilter>,
+    /// What Envoy has read from downstream and the chain not passed.
+    pub(crate) read: Vec<u8>,
+    read_end: bool,
+    /// What downstream has sent and Envoy not read.
+    unread: Vec<u8>,
+    unread_end: bool,
+    /// What Envoy has read from the upstream and the chain not passed.
+    pub(crate) write: Vec<u8>,
+    upstream_end_read: bool,
+    /// What is to come from the upstream; each has its event on the agenda.
+    incoming: VecDeque<Step>,
+    /// When the last of it is due.
+    incoming_until: Duration,
+    proxy: TcpProxy,
+    pub(crate) upstream: Peer,
+    pub(crate) downstream: Peer,
+}
+
+/// How far Envoy's TCP proxy, the last filter, has come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum TcpProxy {
+    /// A filter holds the new connection. Nothing is read from downstream then.
+    #[default]
+    Waiting,
+    Connecting,
+    Connected,
+}
+
+/// One filter of a connection.
+#[derive(Default)]
+pub(crate) struct TcpFilter {
+    /// Whether it was told of the connection.
+    initialized: bool,
+    /// Whether buffer 2 and buffer 3 show something: in a data callback, and after it until one
+    /// lets data pass.
+    pub(crate) sees_downstream: bool,
+    pub(crate) sees_upstream: bool,
+}
+
+/// Who ended a connection, as the callbacks number it.
+#[derive(Clone, Copy)]
+pub(crate) enum CloseType {
+    /// Of an upstream, of which a filter downstream knows no more.
+    Unknown = 0,
+    /// Envoy.
+    Local = 1,
+    /// Downstream.
+    Remote = 2,
+}
+
+impl Proxy {
+    /// A connection arrives.
+    pub(crate) fn connect(&mut self, thread: usize, chain: usize) -> Result<usize, HostError> {
+        let stream = Stream {
+            tcp: Some(Box::default()),
+            started: self.world.clock.now(),
+            ..Stream::default()
+        };
+        let slot = self.open(thread, chain, stream)?;
+        let filters = self.world.streams[slot].filters.len();
+        self.tcp(slot)
+            .filters
+            .resize_with(filters, TcpFilter::default);
+        self.continue_reading(slot, 0)?;
+        Ok(slot)
+    }
+
+    /// Downstream sends bytes, or ends its side.
+    pub(crate) fn arrive(&mut self, slot: usize, bytes: &[u8], end: bool) -> Moved {
+        let tcp = self.tcp(slot);
+        tcp.unread.extend_from_slice(bytes);
+        tcp.unread_end |= end;
+        self.read_socket(slot)
+    }
+
+    /// Reads what downstream has sent, as far as the buffer limit lets it.
+    fn read_socket(&mut self, slot: usize) -> Moved {
+        let limit = self.world.buffer_limit;
+        loop {
+            if self.world.streams[slot].finished {
+                return Ok(());
+            }
+            let tcp = self.tcp(slot);
+            let room = limit.saturating_sub(tcp.read.len()).min(tcp.unread.len());
+            let ends = tcp.unread_end && !tcp.read_end && room == tcp.unread.len();
+            if tcp.proxy != TcpProxy::Connected || (room == 0 && !ends) {
+                return Ok(());
+            }
+            tcp.read.extend(tcp.unread.drain(..room));
+            tcp.read_end |= ends;
+            self.continue_reading(slot, 0)?;
+            self.end_if_both_did(slot, CloseType::Remote)?;
+        }
+    }
+
+    /// Envoy's `onContinueReading`: filters from this one on hear of the connection, if they have
+    /// not, and of everything that was read.
+    pub(crate) fn continue_reading(&mut self, slot: usize, from: usize) -> Moved {
+        for filter in from..self.world.streams[slot].filters.len() {
+            if self.world.streams[slot].finished {
+                return Ok(());
+            }
+            let tcp = self.tcp(slot);
+            if !std::mem::replace(&mut tcp.filters[filter].initialized, true)
+                && !self.new_connection(slot, filter)?
+            {
+                return Ok(());
+            }
+            let tcp = self.tcp(slot);
+            let end = tcp.read_end;
+            if (!tcp.read.is_empty() || end) && !self.downstream_data(slot, filter, end)? {
+                return Ok(());
+            }
+        }
+        if self.world.streams[slot].finished {
+            return Ok(());
+        }
+        self.tcp_proxy(slot)
+    }
+
+    /// The last filter: connects to the upstream, or hands it what was read.
+    fn tcp_proxy(&mut self, slot: usize) -> Moved {
+        let tcp = self.tcp(slot);
+        if tcp.proxy == TcpProxy::Waiting {
+            tcp.proxy = TcpProxy::Connecting;
+            self.schedule(slot, TcpReply::default().connect());
+            return Ok(());
+        }
+        let bytes = std::mem::take(&mut tcp.read);
+        let end = tcp.read_end && tcp.upstream.end == End::Open;
+        if !bytes.is_empty() {
+            let reply = (self.tcp_upstream)(Arrival::Data(&bytes));
+            let note = format!("the upstream receives {} bytes", bytes.len());
+            self.world.timeline(Some(slot)).note(note);
+            self.tcp(slot).upstream.push(bytes);
+            self.schedule(slot, reply);
+        }
+        if end {
+            let note = "downstream's end reaches the upstream";
+            self.world.timeline(Some(slot)).note(note);
+            self.tcp(slot).upstream.end = End::Fin;
+            let reply = (self.tcp_upstream)(Arrival::End);
+            self.schedule(slot, reply);
+        }
+        Ok(())
+    }
+
+    /// Puts what an upstream does on the agenda, behind what it did before.
+    fn schedule(&mut self, slot: usize, reply: TcpReply) {
+        let now = self.world.clock.now();
+        let id = self.world.streams[slot].exchange.id;
+        for (wait, step) in reply.steps {
+            let tcp = self.tcp(slot);
+            let due = tcp.incoming_until.max(now) + wait;
+            tcp.incoming_until = due;
+            tcp.incoming.push_back(step);
+            let event = Event::FromUpstream { slot, stream: id };
+            self.world.agenda.schedule(due, event);
+        }
+    }
+
+    /// The next step of the upstream arrives. What the buffer limit leaves no room for stays with
+    /// the upstream.
+    pub(crate) fn arrive_from_upstream(&mut self, slot: usize) -> Moved {
+        let limit = self.world.buffer_limit;
+        let tcp = self.tcp(slot);
+        if tcp.write.len() >= limit {
+            return Ok(());
+        }
+        match tcp.incoming.pop_front() {
+            Some(Step::Connect) => self.upstream_connects(slot),
+            Some(Step::Send { bytes, end }) if !tcp.upstream_end_read => {
+                tcp.write.extend(bytes);
+                tcp.upstream_end_read = end;
+                self.write(slot, end)?;
+                self.end_if_both_did(slot, CloseType::Local)
+            }
+            Some(Step::Reset) => {
+                self.world.timeline(Some(slot)).note("the upstream resets");
+                let tcp = self.tcp(slot);
+                tcp.upstream.end = End::Reset;
+                tcp.downstream.end = End::Reset;
+                self.close_connection(slot, CloseType::Local, Outcome::Reset)
+            }
+            Some(Step::Send { .. }) | None => Ok(()),
+        }
+    }
+
+    fn upstream_connects(&mut self, slot: usize) -> Moved {
+        let reply = (self.tcp_upstream)(Arrival::Connection);
+        let refused = matches!(reply.steps.first(), Some((_, Step::Reset)));
+        let note = match refused {
+            true => "the upstream refuses the connection",
+            false => "the upstream is connected",
+        };
+        self.world.timeline(Some(slot)).note(note);
+        if refused {
+            return self.close_connection(slot, CloseType::Local, Outcome::Reset);
+        }
+        self.tcp(slot).proxy = TcpProxy::Connected;
+        self.schedule(slot, reply);
+        self.read_socket(slot)
+    }
+
+    /// Envoy's `onWrite`: what came from the upstream passes the filters in reverse. Where it is
+    /// held, nothing but more of it moves it on, and its end is lost.
+    fn write(&mut self, slot: usize, end: bool) -> Moved {
+        for filter in (0..self.world.streams[slot].filters.len()).rev() {
+            if !self.upstream_data(slot, filter, end)? {
+                return Ok(());
+            }
+        }
+        let tcp = self.tcp(slot);
+        let bytes = std::mem::take(&mut tcp.write);
+        let note = format!(
+            "downstream receives {} bytes{}",
+            bytes.len(),
+            if end { " and the end" } else { "" }
+        );
+        tcp.downstream.push(bytes);
+        if end {
+            tcp.downstream.end = End::Fin;
+        }
+        self.world.timeline(Some(slot)).note(note);
+        Ok(())
+    }
+
+    /// Both peers have ended their sides, towards each other or towards Envoy.
+    fn end_if_both_did(&mut self, slot: usize, close: CloseType) -> Moved {
+        if self.world.streams[slot].finished {
+            return Ok(());
+        }
+        let tcp = self.tcp(slot);
+        let downstream_over = tcp.read_end && tcp.downstream.end != End::Open;
+        let upstream_over = tcp.upstream_end_read && tcp.upstream.end != End::Open;
+        let close = match (downstream_over, upstream_over) {
+            (true, _) => close,
+            (false, true) => CloseType::Local,
+            (false, false) => return Ok(()),
+        };
+        self.close_connection(slot, close, Outcome::Completed)
+    }
+
+    /// Downstream resets the connection.
+    pub(crate) fn downstream_resets(&mut self, slot: usize) -> Moved {
+        let tcp = self.tcp(slot);
+        tcp.downstream.end = End::Reset;
+        if tcp.proxy == TcpProxy::Connected && tcp.upstream.end == End::Open {
+            tcp.upstream.end = End::Reset;
+        }
+        self.close_connection(slot, CloseType::Remote, Outcome::Reset)
+    }
+
+    /// The connection is over: each filter in chain order is told, done, logged and deleted, and
+    /// then the access loggers write.
+    pub(crate) fn close_connection(
+        &mut self,
+        slot: usize,
+        close: CloseType,
+        outcome: Outcome,
+    ) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        if std::mem::replace(&mut stream.finished, true) {
+            return Ok(());
+        }
+        stream.exchange.outcome = outcome;
+        let tcp = self.tcp(slot);
+        // A socket that is closed with bytes unread answers with a RST.
+        let end = match tcp.unread.is_empty() {
+            true => End::Fin,
+            false => End::Reset,
+        };
+        if tcp.downstream.end == End::Open {
+            tcp.downstream.end = end;
+        }
+        if tcp.proxy == TcpProxy::Connected && tcp.upstream.end == End::Open {
+            tcp.upstream.end = End::Fin;
+        }
+        let note = match close {
+            CloseType::Remote => "downstream's connection is closed, by downstream",
+            CloseType::Local | CloseType::Unknown => "downstream's connection is closed, by Envoy",
+        };
+        self.world.timeline(Some(slot)).note(note);
+        for filter in 0..self.world.streams[slot].filters.len() {
+            self.end_filter(slot, filter, close)?;
+        }
+        self.release_filters(slot);
+        self.log_access(slot)
+    }
+
+    /// The TCP part of a stream that has one. The caller knows that it has.
+    fn tcp(&mut self, slot: usize) -> &mut TcpStream {
+        self.world.streams[slot].tcp.get_or_insert_default()
+    }
+
+    /// Remembers for the outcome whether a filter holds a direction.
+    fn hold_or_pass(&mut self, slot: usize, filter: usize, direction: Direction, passes: bool) {
+        let side = self.world.streams[slot].side(filter, direction);
+        side.iteration = if passes {
+            Iteration::Continue
+        } else {
+            Iteration::StopSingle
+        };
+    }
+}

@@ -1,0 +1,187 @@
+//! The callbacks of a connection: `proxy_on_new_connection` and kin.
+
+use super::CloseType;
+use crate::abi::Direction;
+use crate::error::HostError;
+use crate::exchange::Outcome;
+use crate::plugin::FailurePolicy;
+use crate::proxy::{Called, Moved, Proxy};
+use crate::vm::Phase;
+
+impl Proxy {
+    /// Whether the chain goes on behind this filter.
+    pub(super) fn new_connection(&mut self, slot: usize, filter: usize) -> Result<bool, HostError> {
+        self.create_stream_context(slot, filter)?;
+        let passes = self.guarded_tcp(slot, filter, |proxy, vm, context| {
+            let at = (Phase::Stream, context, Some(slot));
+            proxy.call(
+                vm,
+                at,
+                "proxy_on_new_connection",
+                |all| &all.new_connection,
+                (context,),
+            )
+        })?;
+        self.hold_or_pass(slot, filter, Direction::Request, passes);
+        Ok(passes && !self.world.streams[slot].finished)
+    }
+
+    /// Tells a filter what was read from downstream; true if it lets it pass.
+    pub(super) fn downstream_data(
+        &mut self,
+        slot: usize,
+        filter: usize,
+        end: bool,
+    ) -> Result<bool, HostError> {
+        let tcp = self.tcp(slot);
+        tcp.filters[filter].sees_downstream = true;
+        let size = number(tcp.read.len());
+        let passes = self.guarded_tcp(slot, filter, |proxy, vm, context| {
+            let at = (Phase::Stream, context, Some(slot));
+            proxy.call(
+                vm,
+                at,
+                "proxy_on_downstream_data",
+                |all| &all.downstream_data,
+                (context, size, u32::from(end)),
+            )
+        })?;
+        if passes {
+            self.tcp(slot).filters[filter].sees_downstream = false;
+        }
+        self.hold_or_pass(slot, filter, Direction::Request, passes);
+        Ok(passes && !self.world.streams[slot].finished)
+    }
+
+    /// Tells a filter what was read from the upstream; true if it lets it pass. With the end comes
+    /// `proxy_on_upstream_connection_close`, whatever the filter does about the data.
+    pub(super) fn upstream_data(
+        &mut self,
+        slot: usize,
+        filter: usize,
+        end: bool,
+    ) -> Result<bool, HostError> {
+        if !self.world.streams[slot].filters[filter].created {
+            return Ok(true);
+        }
+        let tcp = self.tcp(slot);
+        tcp.filters[filter].sees_upstream = true;
+        let size = number(tcp.write.len());
+        let passes = self.guarded_tcp(slot, filter, |proxy, vm, context| {
+            let at = (Phase::Stream, context, Some(slot));
+            proxy.call(
+                vm,
+                at,
+                "proxy_on_upstream_data",
+                |all| &all.upstream_data,
+                (context, size, u32::from(end)),
+            )
+        })?;
+        if passes {
+            self.tcp(slot).filters[filter].sees_upstream = false;
+        }
+        self.hold_or_pass(slot, filter, Direction::Response, passes);
+        if end && !self.world.streams[slot].finished {
+            self.tell(slot, filter, |proxy, vm, context| {
+                let at = (Phase::Stream, context, Some(slot));
+                let arguments = (context, CloseType::Unknown as u32);
+                proxy.call(
+                    vm,
+                    at,
+                    "proxy_on_upstream_connection_close",
+                    |all| &all.upstream_connection_close,
+                    arguments,
+                )
+            })?;
+        }
+        Ok(passes && !self.world.streams[slot].finished)
+    }
+
+    /// The end of a filter: unlike that of an HTTP filter, it is done before it logs.
+    pub(super) fn end_filter(&mut self, slot: usize, filter: usize, close: CloseType) -> Moved {
+        let at = &self.world.streams[slot].filters[filter];
+        let (Some(vm), context, created) = (at.vm, at.context, at.created) else {
+            return Ok(());
+        };
+        if created {
+            let phase = |phase| (phase, context, Some(slot));
+            self.tell(slot, filter, |proxy, vm, context| {
+                proxy.call(
+                    vm,
+                    phase(Phase::Stream),
+                    "proxy_on_downstream_connection_close",
+                    |all| &all.downstream_connection_close,
+                    (context, close as u32),
+                )
+            })?;
+            self.tell(slot, filter, |proxy, vm, context| {
+                let at = phase(Phase::Done);
+                proxy.call(vm, at, "proxy_on_done", |all| &all.done, (context,))
+            })?;
+            self.tell(slot, filter, |proxy, vm, context| {
+                let at = phase(Phase::Log);
+                proxy.call(vm, at, "proxy_on_log", |all| &all.log, (context,))
+            })?;
+            self.tell(slot, filter, |proxy, vm, context| {
+                let at = phase(Phase::Delete);
+                proxy.call(vm, at, "proxy_on_delete", |all| &all.delete, (context,))
+            })?;
+        }
+        self.vms[vm].state().contexts.remove(&context);
+        Ok(())
+    }
+
+    /// Makes a callback that cannot hold anything; not if the VM has failed.
+    fn tell<R>(
+        &mut self,
+        slot: usize,
+        filter: usize,
+        call: impl FnOnce(&mut Self, usize, u32) -> Result<Called<R>, HostError>,
+    ) -> Moved {
+        let at = &self.world.streams[slot].filters[filter];
+        let (Some(vm), context) = (at.vm, at.context) else {
+            return Ok(());
+        };
+        if self.vms[vm].failed {
+            return Ok(());
+        }
+        call(self, vm, context)?;
+        self.run_deferred(vm)
+    }
+
+    /// Makes a callback and says whether it lets pass. A VM that has failed, before or in it, closes
+    /// the connection, unless the plugin is set to let everything pass.
+    fn guarded_tcp(
+        &mut self,
+        slot: usize,
+        filter: usize,
+        call: impl FnOnce(&mut Self, usize, u32) -> Result<Called<u32>, HostError>,
+    ) -> Result<bool, HostError> {
+        let at = &self.world.streams[slot].filters[filter];
+        let (Some(vm), context, plugin) = (at.vm, at.context, at.plugin) else {
+            return Ok(true);
+        };
+        let called = if self.vms[vm].failed {
+            Called::Trapped(String::new())
+        } else {
+            call(self, vm, context)?
+        };
+        let passes = match called {
+            Called::Missing => true,
+            Called::Returned(result) => result == 0,
+            Called::Trapped(_) => {
+                let open = self.plugins[plugin].policy == FailurePolicy::DeprecatedFailOpen;
+                if !open {
+                    self.close_connection(slot, CloseType::Local, Outcome::Reset)?;
+                }
+                open
+            }
+        };
+        self.run_deferred(vm)?;
+        Ok(passes)
+    }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
