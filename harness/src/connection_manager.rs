@@ -8,7 +8,7 @@ use crate::agenda::Event;
 use crate::arrival::{self, Piece};
 use crate::codec::{self, Codec};
 use crate::error::HostError;
-use crate::exchange::{DownstreamResponse, Message, Outcome};
+use crate::exchange::{DownstreamResponse, Exchange, Message, Outcome};
 use crate::filter_chain::Data;
 use crate::proxy::{Moved, Proxy};
 use crate::request::Request;
@@ -68,7 +68,12 @@ impl Proxy {
         let grpc =
             content_type == b"application/grpc" || content_type.starts_with(b"application/grpc+");
         let head = headers.get(":method") == Some(b"HEAD");
+        let exchange = Exchange {
+            filter_state: request.filter_state,
+            ..Exchange::default()
+        };
         Stream {
+            exchange,
             request: Flow {
                 headers: Some(headers),
                 unread: arrival::arriving(request.pieces, self.world.clock.now()),
@@ -78,6 +83,8 @@ impl Proxy {
                 ..Flow::default()
             },
             codec: request.codec,
+            dynamic_metadata: request.dynamic_metadata,
+            downstream: request.downstream,
             started: self.world.clock.now(),
             head,
             grpc,

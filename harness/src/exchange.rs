@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use crate::abi::Direction;
 use crate::budgets::Cost;
+use crate::filter_state::{FilterState, Object};
 use crate::headers::Headers;
 use crate::lints::Lint;
 use crate::response_flags::ResponseFlags;
@@ -171,6 +172,7 @@ pub struct Exchange {
     pub(crate) local_reply: Option<LocalReply>,
     pub(crate) details: Option<String>,
     pub(crate) flags: ResponseFlags,
+    pub(crate) filter_state: FilterState,
     pub(crate) log: Vec<LogLine>,
     pub(crate) lints: Vec<Lint>,
     pub(crate) timeline: Timeline,
@@ -254,6 +256,13 @@ impl Exchange {
     #[must_use]
     pub fn flags(&self) -> ResponseFlags {
         self.flags
+    }
+
+    /// The filter state of the stream by its full name, as `%FILTER_STATE(name:PLAIN)%` in an access
+    /// log: what a guest keeps by `proxy_set_property` under `key` has the name `wasm.key`.
+    #[must_use]
+    pub fn filter_state(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
+        self.filter_state.get(name.as_ref()).and_then(Object::bytes)
     }
 
     /// What was logged in the stream's callbacks.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::abi::{Direction, LogLevel};
+use crate::attributes::Attributes;
 use crate::budgets::Budget;
 use crate::clusters::Clusters;
 use crate::codec::Codec;
@@ -331,6 +332,7 @@ pub struct HostBuilder {
     environment: BTreeMap<String, String>,
     pub(crate) clusters: Clusters,
     pub(crate) route_timeout: Duration,
+    attributes: Attributes,
 }
 
 impl Default for HostBuilder {
@@ -350,6 +352,7 @@ impl Default for HostBuilder {
             environment: BTreeMap::new(),
             clusters: Clusters::of_route(),
             route_timeout: ROUTE_TIMEOUT,
+            attributes: Attributes::default(),
         }
     }
 }
@@ -480,6 +483,12 @@ impl HostBuilder {
         self
     }
 
+    /// Sets what properties tell of node, listener, route, cluster and upstream.
+    pub fn attributes(mut self, attributes: Attributes) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
     /// Makes every [`Lint`] an error, [`HostError::Lint`], but those that
     /// [`allow_lint`](Self::allow_lint) names.
     pub fn deny_lints(mut self) -> Self {
@@ -567,6 +576,7 @@ impl HostBuilder {
         for (plugin, threads) in list {
             proxy.load(plugin, threads)?;
         }
+        proxy.world.attributes = self.attributes;
         proxy.start_all()?;
         if let Some(fatal) = proxy.world.fatal.take() {
             return Err(fatal);

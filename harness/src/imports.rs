@@ -8,8 +8,8 @@ use crate::abi::AbiVersion;
 use crate::call::Call;
 use crate::vm::VmState;
 use crate::{
-    buffers, configuration, contexts, environment, http_fields, http_streams, logging, metrics,
-    properties, shared_data, shared_queues, timers, wasi,
+    buffers, configuration, contexts, environment, foreign_functions, http_fields, http_streams,
+    logging, metrics, properties, shared_data, shared_queues, timers, wasi,
 };
 
 pub(crate) use self::signature::{Number, Parameter, Signature, Versions, describe, describe_i32};
@@ -112,6 +112,9 @@ answered {
     "proxy_resolve_shared_queue" (vm_id: u32, vm_id_size: u32, name: u32, size: u32, token: u32) => shared_queues::resolve;
     "proxy_enqueue_shared_queue" (token: u32, value: u32, size: u32) => shared_queues::enqueue;
     "proxy_dequeue_shared_queue" (token: u32, value: u32, size: u32) => shared_queues::dequeue;
+    "proxy_call_foreign_function" (
+        name: u32, name_size: u32, argument: u32, argument_size: u32, result: u32, result_size: u32
+    ) => foreign_functions::call;
     "proxy_define_metric" (kind: u32, name: u32, size: u32, id: u32) => metrics::define;
     "proxy_increment_metric" (id: u32, offset: i64) => metrics::increment;
     "proxy_record_metric" (id: u32, value: i64) => metrics::record;
@@ -133,7 +136,6 @@ not_yet {
     "proxy_grpc_send" (token, message, size, end_stream);
     "proxy_grpc_close" (token);
     "proxy_grpc_cancel" (token);
-    "proxy_call_foreign_function" (name, name_size, argument, argument_size, result, result_size);
     "envoy_resolve_dns" (name, size, token);
 }
 }

@@ -38,6 +38,7 @@ mod abi;
 mod access_loggers;
 mod agenda;
 mod arrival;
+mod attributes;
 mod bases;
 mod budgets;
 mod buffers;
@@ -50,12 +51,15 @@ mod configuration;
 mod connection;
 mod connection_manager;
 mod contexts;
+mod downstream;
 mod engine;
 mod entries;
 mod environment;
 mod error;
 mod exchange;
 mod filter_chain;
+mod filter_state;
+mod foreign_functions;
 mod growth;
 mod guest;
 mod handles;
@@ -76,7 +80,7 @@ mod module;
 mod pairs;
 mod plugin;
 mod properties;
-
+mod protobuf;
 mod proxy;
 mod random;
 mod reload;
@@ -98,10 +102,12 @@ mod wasi;
 mod world;
 
 pub use crate::abi::{AbiVersion, Direction, LogLevel, Status};
+pub use crate::attributes::{Attributes, Field, Locality, TrafficDirection};
 pub use crate::budgets::{Budget, Cost, Excess, OverBudget};
 pub use crate::clusters::Answer;
 pub use crate::codec::Codec;
 pub use crate::connection::{Arrival, Connection, End, Peer, TcpReply};
+pub use crate::downstream::{Downstream, Tls};
 pub use crate::error::{HostError, SourceError, StartError};
 pub use crate::exchange::{
     DownstreamResponse, Exchange, LocalReply, Message, Outcome, StreamId, UpstreamRequest,

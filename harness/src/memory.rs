@@ -4,6 +4,7 @@ use wasmtime::AsContextMut;
 
 use crate::abi::Status;
 use crate::call::{Answer, Call, Stop};
+use crate::error::HostError;
 use crate::pairs::{self, Pair};
 use crate::timeline::Argument;
 
@@ -81,6 +82,41 @@ impl Call<'_> {
         }
         self.write_u32(pointer, place)?;
         self.write_u32(size, length)
+    }
+
+    /// Hands out what a foreign function made: where the guest wants neither place nor size it
+    /// leaves the pointer 0. The allocator is asked even for no bytes, but not for nothing at all.
+    pub(crate) fn hand_out(&mut self, data: Option<Vec<u8>>, pointer: u32, size: u32) -> Answer {
+        let bytes = data.as_deref().unwrap_or_default();
+        self.record.returned = data.clone().map(Argument::Bytes);
+        let length = u32::try_from(bytes.len()).map_err(|_| Status::InvalidMemoryAccess)?;
+        self.state().copied += bytes.len();
+        let mut place = 0;
+        if pointer != 0 && data.is_some() {
+            place = match self.allocate(length) {
+                Err(Stop::Status(_)) if length > 0 => return Err(self.crash_without_memory()),
+                Err(Stop::Status(_)) => 0,
+                other => other?,
+            };
+            self.range(place, length)?.copy_from_slice(bytes);
+        }
+        if pointer != 0 {
+            self.write_u32(pointer, place)?;
+        }
+        if size != 0 {
+            self.write_u32(size, length)?;
+        }
+        Ok(())
+    }
+
+    fn crash_without_memory(&mut self) -> Stop {
+        self.give_up(|timeline| HostError::EnvoyWouldCrash {
+            call: "proxy_call_foreign_function".to_owned(),
+            why: "copies its result to address 0 of the proxy when the guest's allocator gives \
+                  nothing; let the allocator trap instead"
+                .to_owned(),
+            timeline,
+        })
     }
 
     fn allocate(&mut self, size: u32) -> Result<u32, Stop> {

@@ -1,26 +1,23 @@
 //! `proxy_get_property`, `proxy_set_property`.
 
 mod http;
+mod network;
+mod stream_info;
+mod value;
+mod xds;
 
+use std::sync::Arc;
+
+use self::stream_info::{StreamInfo, Upstream};
+use self::value::{ABSENT, Found};
+pub(crate) use self::value::{Miss, Value};
 use crate::abi::Status;
+use crate::attributes::Metadata;
 use crate::call::{Answer, Call};
+use crate::downstream::Downstream;
 use crate::error::HostError;
-use crate::vm::{Phase, VmState};
-
-/// What a path leads to.
-enum Found {
-    Value(Vec<u8>),
-    /// Envoy answers this status.
-    No(Status),
-    /// Envoy has a value here that this harness does not know.
-    Unknown,
-}
-
-impl From<Option<Vec<u8>>> for Found {
-    fn from(value: Option<Vec<u8>>) -> Self {
-        value.map_or(Self::No(Status::NotFound), Self::Value)
-    }
-}
+use crate::filter_state::{FilterState, Kind, Object};
+use crate::vm::VmState;
 
 pub(crate) fn get(
     call: &mut Call<'_>,
@@ -30,17 +27,20 @@ pub(crate) fn get(
     value_size: u32,
 ) -> Answer {
     let path = call.bytes(path, path_size)?;
-    match find(call.state(), &path) {
-        Found::Value(found) => call.give(&found, value, value_size),
-        Found::No(status) => Err(status.into()),
-        Found::Unknown => Err(call.give_up(|timeline| HostError::NotAnswered {
+    let found = find(call.state(), &path)
+        .and_then(|value| value.serialize().map(std::borrow::Cow::into_owned));
+    match found {
+        Ok(found) => call.give(&found, value, value_size),
+        Err(Miss::Status(status)) => Err(status.into()),
+        Err(Miss::Unknown) => Err(call.give_up(|timeline| HostError::NotAnswered {
             what: format!("property `{}`", readable(&path)),
             timeline,
         })),
     }
 }
 
-/// Keeps filter state of the stream. The key is taken literally, NULs and all.
+/// Keeps filter state of the stream under `wasm.` and the key, which is taken literally, NULs and
+/// all.
 pub(crate) fn set(
     call: &mut Call<'_>,
     key: u32,
@@ -52,70 +52,126 @@ pub(crate) fn set(
     let value = call.bytes(value, value_size)?;
     let state = call.state();
     let place = state.place().ok_or(Status::NotFound)?;
-    state.world.streams[place.slot]
+    let root = state
+        .context()
+        .and_then(|context| state.contexts.get(&context.root));
+    let declared = root.and_then(|root| root.declared.get(&key));
+    let declared = declared.map_or_else(Arc::default, Arc::clone);
+    let stream = &mut state.world.streams[place.slot];
+    if stream
+        .exchange
         .filter_state
-        .insert(key, value);
-    Ok(())
+        .set_wasm(&key, value, &declared)
+    {
+        Ok(())
+    } else {
+        Err(Status::BadArgument.into())
+    }
 }
 
-fn find(state: &VmState, path: &[u8]) -> Found {
+/// Follows a path from its first name, as long as there are parts. A NUL at the end is no part.
+fn find<'a>(state: &'a VmState, path: &[u8]) -> Found<'a> {
     if path.is_empty() {
-        return Found::No(Status::SerializationFailure);
+        return Ok(Value::Null);
     }
     let path = path.strip_suffix(&[0]).unwrap_or(path);
     let mut parts = path.split(|byte| *byte == 0);
-    let root = parts.next().unwrap_or_default();
-    let rest: Vec<&[u8]> = parts.collect();
-    let Some(context) = state.context() else {
-        return Found::No(Status::NotFound);
-    };
-    let plugin = &state.world.plugins[context.plugin];
-    // From `proxy_on_done` on the stream is gone.
-    let over = matches!(state.own_phase(), Some(Phase::Done | Phase::Delete));
-    let stream = context
+    let first = parts.next().unwrap_or_default();
+    let second = parts.next();
+    let value = top(state, first, second)?;
+    parts.try_fold(value, Value::field)
+}
+
+/// The value of a path's first one or two parts.
+fn top<'a>(state: &'a VmState, first: &[u8], second: Option<&[u8]>) -> Found<'a> {
+    let context = state.context().ok_or(ABSENT)?;
+    let info = context
         .observed()
-        .map(|slot| &state.world.streams[slot])
-        .filter(|stream| !over || stream.tcp.is_some());
-    let http = stream.filter(|stream| stream.tcp.is_none());
-    let text = |text: &str| scalar(&rest, text.as_bytes().to_vec());
-    match (root, stream) {
-        (b"plugin_name", _) => text(&plugin.name),
-        (b"plugin_root_id", _) => text(&plugin.root_id),
-        (b"plugin_vm_id", _) => text(&plugin.vm_id),
-        (b"request" | b"response" | b"filter_state" | b"xds", _) if rest.is_empty() => {
-            Found::No(Status::SerializationFailure)
+        .map(|slot| StreamInfo::from(&state.world.streams[slot]));
+    if let Some(found) = attribute(state, info.as_ref(), first, second) {
+        return found;
+    }
+    let value = match (first, &info) {
+        (b"connection_id", Some(info)) if context.stream.is_some() => Value::Uint(info.connection),
+        (b"connection_id", _) => return Err(ABSENT),
+        (b"plugin_name", _) => Value::text(&*state.world.plugins[context.plugin].name),
+        (b"plugin_root_id", _) => Value::text(&state.world.plugins[context.plugin].root_id),
+        (b"plugin_vm_id", _) => Value::text(&state.world.plugins[context.plugin].vm_id),
+        (key, Some(info)) => {
+            let object = info.filter_state.wasm(key).ok_or(ABSENT)?;
+            return below_object(object, second);
         }
-        (b"request" | b"response", _) if http.is_none() => Found::No(Status::NotFound),
-        (b"request", Some(stream)) => http::request(state, stream, &rest),
-        (b"response", Some(stream)) => http::response(state, stream, &rest),
-        (
-            b"source"
-            | b"destination"
-            | b"connection"
-            | b"connection_id"
-            | b"upstream"
-            | b"upstream_filter_state"
-            | b"metadata"
-            | b"filter_state"
-            | b"xds",
-            _,
-        ) => Found::Unknown,
-        (b"node" | b"cluster_name" | b"route_name" | b"listener_direction", _) | (_, None) => {
-            Found::No(Status::NotFound)
+        (_, None) => return Err(ABSENT),
+    };
+    below(Ok(value), second)
+}
+
+/// One of Envoy's attributes; none if it has none of this name here.
+fn attribute<'a>(
+    state: &'a VmState,
+    info: Option<&StreamInfo<'a>>,
+    first: &[u8],
+    second: Option<&[u8]>,
+) -> Option<Found<'a>> {
+    let attributes = &state.world.attributes;
+    if first == b"xds" {
+        return Some(named(second, |name| xds::xds(attributes, info, name)));
+    }
+    let info = info?;
+    let downstream: &'a Downstream = info.downstream.unwrap_or(&state.world.downstream);
+    Some(match first {
+        b"request" => named(second, |name| http::request(state, info, name)),
+        b"response" => named(second, |name| http::response(state, info, name)),
+        b"source" => named(second, |name| network::peer(downstream.client, name)),
+        b"destination" => named(second, |name| network::peer(downstream.server, name)),
+        b"connection" => named(second, |name| network::connection(downstream, info, name)),
+        b"upstream" => named(second, |name| network::upstream(attributes, info, name)),
+        b"metadata" => {
+            static NONE: Metadata = Metadata::new();
+            let metadata = info.dynamic_metadata.unwrap_or(&NONE);
+            below(Ok(Value::Metadata(metadata)), second)
         }
-        (key, Some(stream)) => match stream.filter_state.get(key) {
-            Some(value) => scalar(&rest, value.clone()),
-            None => Found::No(Status::NotFound),
-        },
+        b"filter_state" => named(second, |name| object(info.filter_state, name)),
+        b"upstream_filter_state" if info.upstream == Upstream::Connected => {
+            named(second, |_| Err(ABSENT))
+        }
+        _ => return None,
+    })
+}
+
+/// What a map of Envoy's own has under a name; without one the map itself.
+fn named<'a>(name: Option<&[u8]>, field: impl FnOnce(&[u8]) -> Found<'a>) -> Found<'a> {
+    name.map_or(Ok(Value::Unlisted), field)
+}
+
+fn below<'a>(found: Found<'a>, part: Option<&[u8]>) -> Found<'a> {
+    match part {
+        Some(part) => found?.field(part),
+        None => found,
     }
 }
 
-/// A value that has nothing below it.
-fn scalar(rest: &[&[u8]], value: Vec<u8>) -> Found {
-    if rest.is_empty() {
-        Found::Value(value)
-    } else {
-        Found::No(Status::NotFound)
+/// An object of the filter state by its full name.
+fn object<'a>(state: &'a FilterState, name: &[u8]) -> Found<'a> {
+    match state.get(name).ok_or(ABSENT)? {
+        // Envoy would parse the value by its schema.
+        Object::Cel(_, declared) if matches!(declared.kind, Kind::Protobuf | Kind::FlatBuffers) => {
+            Err(Miss::Unknown)
+        }
+        Object::Address(address) => Ok(Value::Address(*address)),
+        object => object.bytes().map(Value::text).ok_or(ABSENT),
+    }
+}
+
+/// A guest's own value. What is below one with a schema only Envoy can tell.
+fn below_object<'a>(object: &'a Object, part: Option<&[u8]>) -> Found<'a> {
+    match (object, part) {
+        (Object::Cel(_, declared), Some(_))
+            if matches!(declared.kind, Kind::Protobuf | Kind::FlatBuffers) =>
+        {
+            Err(Miss::Unknown)
+        }
+        _ => below(object.bytes().map(Value::text).ok_or(ABSENT), part),
     }
 }
 

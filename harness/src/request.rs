@@ -1,9 +1,13 @@
 //! What a downstream client sends.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::arrival::{self, Piece};
+use crate::attributes::{Field, Metadata};
 use crate::codec::Codec;
+use crate::downstream::Downstream;
+use crate::filter_state::{FilterState, Object};
 use crate::headers::{Headers, Kind};
 use crate::upstream_failure::UpstreamFailure;
 
@@ -24,6 +28,9 @@ pub struct Request {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) trailers: Option<Headers>,
     pub(crate) codec: Codec,
+    pub(crate) downstream: Option<Box<Downstream>>,
+    pub(crate) dynamic_metadata: Option<Box<Metadata>>,
+    pub(crate) filter_state: FilterState,
 }
 
 impl Request {
@@ -40,6 +47,9 @@ impl Request {
             pieces: Vec::new(),
             trailers: None,
             codec: Codec::Http1,
+            downstream: None,
+            dynamic_metadata: None,
+            filter_state: FilterState::default(),
         }
     }
 
@@ -134,6 +144,41 @@ impl Request {
     #[must_use]
     pub fn http2(mut self) -> Self {
         self.codec = Codec::Http2;
+        self
+    }
+
+    /// Says who sends it, and over which connection; by default as [`Downstream`] says.
+    #[must_use]
+    pub fn downstream(mut self, downstream: Downstream) -> Self {
+        self.downstream = Some(Box::new(downstream));
+        self
+    }
+
+    /// Sends it from an address: `source.address`. The rest of the connection is as by default.
+    #[must_use]
+    pub fn client(self, address: impl Into<SocketAddr>) -> Self {
+        self.downstream(Downstream::default().client(address))
+    }
+
+    /// Adds fields to a namespace of the dynamic metadata, as a filter before the plugins would:
+    /// `metadata.filter_metadata.<namespace>`.
+    #[must_use]
+    pub fn dynamic_metadata(
+        mut self,
+        namespace: impl Into<String>,
+        fields: impl IntoIterator<Item = Field<impl Into<String>>>,
+    ) -> Self {
+        let metadata = self.dynamic_metadata.get_or_insert_default();
+        metadata.extend(namespace, fields);
+        self
+    }
+
+    /// Adds a text object to the filter state, as a filter before the plugins would:
+    /// `filter_state.<name>`.
+    #[must_use]
+    pub fn filter_state(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        let object = Object::Text(value.as_ref().to_vec());
+        self.filter_state.set(name.as_ref(), object);
         self
     }
 

@@ -2,13 +2,15 @@
 //!
 //! The names of the states are those of Envoy's filter manager, whose rules `filter_chain.rs` plays.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::abi::Direction;
 use crate::agenda::Moment;
 use crate::arrival::Piece;
+use crate::attributes::Metadata;
 use crate::codec::Codec;
+use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Outcome, StreamId};
 use crate::headers::Headers;
 use crate::response::Response;
@@ -27,9 +29,11 @@ pub(crate) struct Stream {
     pub(crate) response: Flow,
     /// What it is where it is a TCP connection and no HTTP exchange.
     pub(crate) tcp: Option<Box<TcpStream>>,
-    /// `set_property` without the prefix `wasm.`.
-    pub(crate) filter_state: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) codec: Codec,
+    /// What filters that are not Wasm said of it.
+    pub(crate) dynamic_metadata: Option<Box<Metadata>>,
+    /// Who sends the request; none if it is whom the host has by default.
+    pub(crate) downstream: Option<Box<Downstream>>,
     pub(crate) started: Duration,
     /// When the upstream had the whole request.
     pub(crate) asked_at: Option<Duration>,

@@ -53,6 +53,14 @@ enum TcpProxy {
     Connected,
 }
 
+impl TcpStream {
+    /// Whether the TCP proxy has chosen a host, and whether it is connected to it.
+    pub(crate) fn upstream_progress(&self) -> (bool, bool) {
+        let connected = self.proxy == TcpProxy::Connected;
+        (self.proxy != TcpProxy::Waiting, connected)
+    }
+}
+
 /// One filter of a connection.
 #[derive(Default)]
 pub(crate) struct TcpFilter {

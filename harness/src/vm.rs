@@ -14,6 +14,7 @@ use crate::agenda::Moment;
 use crate::capabilities::Capabilities;
 use crate::engine::MEMORY_LIMIT;
 use crate::error::HostError;
+use crate::filter_state::Prototype;
 use crate::metrics::Ids;
 use crate::module::Module;
 use crate::stream::Reply;
@@ -319,6 +320,7 @@ impl VmState {
                 plugin,
                 stream: None,
                 logs: None,
+                declared: HashMap::new(),
             },
         );
         self.roots.insert(id, Root::default());
@@ -342,6 +344,7 @@ impl VmState {
                 plugin,
                 stream,
                 logs: None,
+                declared: HashMap::new(),
             },
         );
         self.last_context
@@ -429,6 +432,8 @@ pub(crate) struct Context {
     pub(crate) stream: Option<Place>,
     /// The stream whose access log a root context is writing.
     pub(crate) logs: Option<usize>,
+    /// What it said by `declare_property`.
+    pub(crate) declared: HashMap<Vec<u8>, Arc<Prototype>>,
 }
 
 impl Context {

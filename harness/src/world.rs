@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crate::abi::LogLevel;
 use crate::agenda::Agenda;
+use crate::attributes::Attributes;
 use crate::budgets::Budget;
 use crate::clock::Clock;
 use crate::clusters::Clusters;
+use crate::downstream::Downstream;
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
 use crate::lints::Lints;
@@ -48,6 +50,10 @@ pub(crate) struct World {
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) lints: Lints,
     pub(crate) metrics: Metrics,
+    /// What properties tell of node, listener, route and cluster.
+    pub(crate) attributes: Attributes,
+    /// The downstream end of every stream that does not say otherwise.
+    pub(crate) downstream: Downstream,
     pub(crate) shared_data: SharedData,
     pub(crate) shared_queues: SharedQueues,
     pub(crate) random: Random,

@@ -12,6 +12,8 @@ mod compose;
 mod envoy_configs;
 mod istio;
 mod probe;
+mod properties;
+mod reader;
 mod repeated_headers;
 mod sdk_answers;
 mod sdk_waits;

@@ -1,0 +1,116 @@
+//! Filter state: named objects that live as long as a stream or its connection.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What `proxy_set_property` puts before its key.
+const PREFIX: &[u8] = b"wasm.";
+
+/// The filter state of a stream or connection, by full name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FilterState(BTreeMap<Vec<u8>, Object>);
+
+/// An object of the filter state.
+#[derive(Clone, Debug)]
+pub(crate) enum Object {
+    /// A value of `proxy_set_property`, with its declaration: Envoy's `CelState`.
+    Cel(Vec<u8>, Arc<Prototype>),
+    /// An object of Envoy's own, which shows itself as text.
+    Text(Vec<u8>),
+    /// An address, which has fields and shows itself as an empty map.
+    Address(SocketAddr),
+    /// One that does not show itself.
+    Opaque,
+}
+
+/// What `declare_property` says of a property.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Prototype {
+    pub(crate) readonly: bool,
+    pub(crate) kind: Kind,
+}
+
+/// How the bytes of a property are to be understood.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Kind {
+    #[default]
+    Bytes,
+    String,
+    /// The schema is a reflection of FlatBuffers.
+    FlatBuffers,
+    /// The schema is the type URL.
+    Protobuf,
+}
+
+impl FilterState {
+    /// The value that a guest keeps under a key.
+    pub(crate) fn wasm(&self, key: &[u8]) -> Option<&Object> {
+        self.0.get(&[PREFIX, key].concat())
+    }
+
+    /// Any object, by its full name.
+    pub(crate) fn get(&self, name: &[u8]) -> Option<&Object> {
+        self.0.get(name)
+    }
+
+    /// Keeps a guest's value; false where a read-only one is there already. A declaration matters
+    /// for the first value only.
+    pub(crate) fn set_wasm(
+        &mut self,
+        key: &[u8],
+        bytes: Vec<u8>,
+        declared: &Arc<Prototype>,
+    ) -> bool {
+        let name = [PREFIX, key].concat();
+        match self.0.get_mut(&name) {
+            Some(Object::Cel(_, prototype)) if prototype.readonly => return false,
+            Some(Object::Cel(value, _)) => *value = bytes,
+            _ => {
+                self.0.insert(name, Object::Cel(bytes, declared.clone()));
+            }
+        }
+        true
+    }
+
+    pub(crate) fn set(&mut self, name: impl Into<Vec<u8>>, object: Object) {
+        self.0.insert(name.into(), object);
+    }
+}
+
+impl Object {
+    /// The bytes of a value that shows itself as such.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Cel(bytes, _) | Self::Text(bytes) => Some(bytes),
+            Self::Address(_) | Self::Opaque => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_only_value_is_set_once_and_keeps_its_first_declaration() {
+        let mut state = FilterState::default();
+        let readonly = Arc::new(Prototype {
+            readonly: true,
+            ..Prototype::default()
+        });
+        let free = Arc::new(Prototype::default());
+        assert!(state.set_wasm(b"once", b"1".to_vec(), &readonly));
+        assert!(!state.set_wasm(b"once", b"2".to_vec(), &free));
+        assert!(state.set_wasm(b"often", b"1".to_vec(), &free));
+        assert!(state.set_wasm(b"often", b"2".to_vec(), &readonly));
+        assert!(state.set_wasm(b"often", b"3".to_vec(), &readonly));
+        let bytes = |name: &[u8]| state.get(name).and_then(Object::bytes);
+        assert_eq!(bytes(b"wasm.once"), Some(&b"1"[..]));
+        assert_eq!(bytes(b"wasm.often"), Some(&b"3"[..]));
+        assert_eq!(
+            state.wasm(b"often").and_then(Object::bytes),
+            bytes(b"wasm.often")
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! `proxy_call_foreign_function`: the functions that Envoy offers by name.
+//!
+//! The rules are those of `source/extensions/common/wasm/foreign.cc` of Envoy.
+
+mod properties;
+
+use crate::abi::Status;
+use crate::call::{Answer, Call, Stop};
+use crate::protobuf;
+
+/// What a function hands out; some have nothing to hand out.
+type Returned = Result<Option<Vec<u8>>, Stop>;
+
+pub(crate) fn call(
+    call: &mut Call<'_>,
+    name: u32,
+    name_size: u32,
+    argument: u32,
+    argument_size: u32,
+    result: u32,
+    result_size: u32,
+) -> Answer {
+    let name = call.bytes(name, name_size)?;
+    let argument = call.bytes(argument, argument_size)?;
+    let returned = match name.as_slice() {
+        b"declare_property" => properties::declare(call, &argument),
+        b"set_envoy_filter_state" => properties::set_filter_state(call, &argument),
+        b"clear_route_cache" => properties::clear_route_cache(call),
+        _ => return Err(Status::NotFound.into()),
+    };
+    match returned {
+        Ok(bytes) => call.hand_out(bytes, result, result_size),
+        // Whoever fails hands out null.
+        Err(Stop::Status(status)) => {
+            call.hand_out(None, result, result_size)?;
+            Err(status.into())
+        }
+        Err(trap) => Err(trap),
+    }
+}
+
+/// The fields of an argument, which is a message.
+fn fields(argument: &[u8]) -> Result<Vec<(u32, protobuf::Wire<'_>)>, Status> {
+    protobuf::read(argument).ok_or(Status::BadArgument)
+}

@@ -1,0 +1,86 @@
+//! What Envoy knows of a stream or connection while it lasts: its `StreamInfo`, as far as
+//! properties read it.
+
+use std::time::Duration;
+
+use crate::attributes::Metadata;
+use crate::downstream::Downstream;
+use crate::filter_state::FilterState;
+use crate::stream::Stream;
+
+/// A stream, or a connection, as properties see it. Header maps are not part of it: they come and
+/// go with the callbacks.
+pub(crate) struct StreamInfo<'a> {
+    /// Absent where everything about it is as by default.
+    pub(crate) downstream: Option<&'a Downstream>,
+    pub(crate) connection: u64,
+    /// None for TCP.
+    pub(crate) protocol: Option<&'static str>,
+    pub(crate) started: Duration,
+    /// Whether it is over.
+    pub(crate) complete: bool,
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+    pub(crate) code: Option<u32>,
+    pub(crate) details: Option<&'a str>,
+    pub(crate) flags: u64,
+    /// From the request's first byte to the response's last, at the upstream.
+    pub(crate) latency: Option<Duration>,
+    pub(crate) upstream: Upstream,
+    pub(crate) dynamic_metadata: Option<&'a Metadata>,
+    pub(crate) filter_state: &'a FilterState,
+}
+
+/// How far a stream has come to its upstream.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Upstream {
+    None,
+    /// A host is chosen.
+    Selected,
+    /// There is a connection to it. Envoy may have one at hand from another stream; here it is
+    /// never there before the upstream answers, as in the first stream of a worker.
+    Connected,
+}
+
+impl<'a> From<&'a Stream> for StreamInfo<'a> {
+    fn from(stream: &'a Stream) -> Self {
+        let exchange = &stream.exchange;
+        let tcp = stream.tcp.as_deref();
+        let (received, sent) = match tcp {
+            Some(tcp) => (count(tcp.upstream.chunks()), count(tcp.downstream.chunks())),
+            None => {
+                let response = exchange.response.as_ref();
+                let sent = response.map_or(0, |response| count(response.chunks()));
+                (stream.request_bytes, sent)
+            }
+        };
+        let (selected, connected) = match tcp {
+            Some(tcp) => tcp.upstream_progress(),
+            None => (exchange.upstream.is_some(), stream.latency.is_some()),
+        };
+        Self {
+            downstream: stream.downstream.as_deref(),
+            connection: exchange.id.0,
+            protocol: tcp.is_none().then(|| stream.codec.name()),
+            started: stream.started,
+            complete: stream.finished,
+            received,
+            sent,
+            code: stream.response_code,
+            details: exchange.details.as_deref(),
+            flags: exchange.flags.bits(),
+            latency: stream.latency,
+            upstream: match (selected, connected) {
+                (true, true) => Upstream::Connected,
+                (true, false) => Upstream::Selected,
+                (false, _) => Upstream::None,
+            },
+            dynamic_metadata: stream.dynamic_metadata.as_deref(),
+            filter_state: &exchange.filter_state,
+        }
+    }
+}
+
+fn count(chunks: &[Vec<u8>]) -> u64 {
+    chunks.iter().map(|chunk| chunk.len() as u64).sum()
+}
