@@ -7,7 +7,7 @@
 use crate::abi::LogLevel;
 use crate::error::{HostError, StartError};
 use crate::plugin::FailurePolicy;
-use crate::proxy::{Called, Moved, Proxy};
+use crate::proxy::{Called, Moved, Proxy, START_FUNCTION};
 use crate::vm::{Entry, Home, Phase, PluginInfo, Role, Vm, VmState};
 
 /// What a module and its configuration make together.
@@ -142,7 +142,7 @@ impl Proxy {
             phase: Phase::Initialize,
             context: 0,
             slot: None,
-            fuel_limit: self.fuel_limit,
+            limits: self.limits,
         };
         let module = self.plugins[plugin].module.clone();
         let state = VmState::new(home, first, module.abi());
@@ -151,8 +151,11 @@ impl Proxy {
         self.vms_created += 1;
         self.vms_active += 1;
         let vm = self.vms.len() - 1;
-        let started = match self.after(None, plugin, "(start)", started)? {
-            Called::Trapped(reason) => Err(StartError::trap("(start)", reason)),
+        let started = match self.after(None, plugin, START_FUNCTION, started)? {
+            Called::Trapped(reason) => {
+                let reason = format!("Failed to create new Wasm instance ({reason})");
+                Err(StartError::trap(START_FUNCTION, reason))
+            }
             Called::Returned(()) | Called::Missing => self.start_module(vm)?,
         };
         if started.is_err() {

@@ -116,6 +116,16 @@ impl<'a> Call<'a> {
 
     /// Whether the call may be made now, and by this plugin.
     fn admit(&mut self, set: Set, name: &str) -> Answer {
+        if self.state().phase == Phase::Link && !survives_without_context(set, name) {
+            let call = name.to_owned();
+            return Err(self.give_up(|timeline| HostError::EnvoyWouldCrash {
+                call,
+                why: "is called by the wasm start function, when Envoy has no context for it yet; \
+                      move the call to `_initialize`"
+                    .to_owned(),
+                timeline,
+            }));
+        }
         let state = self.state();
         let allowed = match (set, state.in_allocator, state.phase) {
             (Set::Env, false, Phase::Initialize) => ALLOWED_AT_START.contains(&name),
@@ -220,6 +230,14 @@ impl<'a> Call<'a> {
         timeline.push(Event::HostCall(self.record.clone()));
         self.world().fatal = Some(error(timeline));
         Stop::Trap(wasmtime::Error::msg("the harness gave up"))
+    }
+}
+
+/// Whether Envoy can answer without a context.
+fn survives_without_context(set: Set, name: &str) -> bool {
+    match set {
+        Set::Env => matches!(name, "pthread_equal" | "emscripten_notify_memory_growth"),
+        Set::Wasi => wasi::survives_without_context(name),
     }
 }
 

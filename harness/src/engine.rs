@@ -1,6 +1,8 @@
 //! The one wasmtime engine of a process.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+mod ticker;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, Extern, ExternType, ImportType, Instance,
@@ -9,24 +11,55 @@ use wasmtime::{
 };
 
 use crate::abi::AbiVersion;
+use crate::error::HostError;
 use crate::imports;
 use crate::vm::VmState;
 
-/// What a VM's memory may grow to: V8's limit in Envoy.
+pub(crate) use self::ticker::Ticker;
+
+/// What guest code may use of the stack: V8's `--stack-size` in Envoy, 984 KiB. A frame is about as
+/// large in either engine (`the_stack_is_about_as_deep_as_v8s` in the integration tests), and the thread of a test has
+/// 2 MiB.
+const STACK_LIMIT: usize = 984 << 10;
+
+/// What V8 lets a memory grow to in Envoy.
 pub(crate) const MEMORY_LIMIT: usize = 1 << 30;
+
+/// What V8 lets a table grow to.
+pub(crate) const TABLE_LIMIT: usize = 10_000_000;
 
 /// VMs of one process that can live at once where the pooling allocator is in use. A slot costs
 /// address space, not memory.
 const POOL_SIZE: u32 = 512;
 
-/// Engine and host functions. Shared by all hosts: both are immutable once built.
+/// Engines and host functions. Shared by all hosts: they are immutable once built.
 pub(crate) struct Shared {
-    pub(crate) engine: Engine,
-    /// One for each version of the ABI, by its number in [`AbiVersion`].
-    linkers: [Linker<VmState>; 3],
+    /// What nearly every module runs on.
+    usual: Backend,
+    /// What a module runs on that does not fit into the pool: it has many memories, say.
+    spare: OnceLock<Backend>,
     /// Modules by their bytes: tests of one binary load the same few again and again. A list, since
     /// to compare them is cheaper than to hash one.
     compiled: Mutex<Vec<(Vec<u8>, Linked)>>,
+    ticker: Mutex<Weak<Ticker>>,
+}
+
+/// An engine and what it offers to modules.
+struct Backend {
+    engine: Engine,
+    /// One for each version of the ABI, by its number in [`AbiVersion`].
+    linkers: [Linker<VmState>; 3],
+}
+
+impl Backend {
+    fn build(engine: Engine) -> wasmtime::Result<Self> {
+        let linkers = [
+            imports::linker(&engine, AbiVersion::V0_1_0)?,
+            imports::linker(&engine, AbiVersion::V0_2_0)?,
+            imports::linker(&engine, AbiVersion::V0_2_1)?,
+        ];
+        Ok(Self { engine, linkers })
+    }
 }
 
 impl Shared {
@@ -43,16 +76,47 @@ impl Shared {
     fn build() -> wasmtime::Result<Self> {
         // Where the address space for the pool cannot be reserved, VMs start slower, but they do.
         let engine = Engine::new(&config(true)).or_else(|_| Engine::new(&config(false)))?;
-        let linkers = [
-            imports::linker(&engine, AbiVersion::V0_1_0)?,
-            imports::linker(&engine, AbiVersion::V0_2_0)?,
-            imports::linker(&engine, AbiVersion::V0_2_1)?,
-        ];
         Ok(Self {
-            engine,
-            linkers,
+            usual: Backend::build(engine)?,
+            spare: OnceLock::new(),
             compiled: Mutex::default(),
+            ticker: Mutex::default(),
         })
+    }
+
+    fn spare(&self) -> wasmtime::Result<&Backend> {
+        if let Some(spare) = self.spare.get() {
+            return Ok(spare);
+        }
+        let built = Backend::build(Engine::new(&config(false))?)?;
+        Ok(self.spare.get_or_init(|| built))
+    }
+
+    /// Compiles a module, for the pool if it fits.
+    pub(crate) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Module> {
+        Module::from_binary(&self.usual.engine, bytes)
+            .or_else(|_| Module::from_binary(&self.spare()?.engine, bytes))
+    }
+
+    fn backend(&self, module: &Module) -> wasmtime::Result<&Backend> {
+        if Engine::same(module.engine(), &self.usual.engine) {
+            Ok(&self.usual)
+        } else {
+            self.spare()
+        }
+    }
+
+    /// What interrupts guest code; it runs for as long as this is held.
+    pub(crate) fn ticker() -> Result<Arc<Ticker>, HostError> {
+        let failed = |reason| HostError::Engine { reason };
+        let shared = Self::get().map_err(|error| failed(format!("{error:#}")))?;
+        let tick = || {
+            shared.usual.engine.increment_epoch();
+            if let Some(spare) = shared.spare.get() {
+                spare.engine.increment_epoch();
+            }
+        };
+        Ticker::shared(&shared.ticker, tick).map_err(|error| failed(error.to_string()))
     }
 
     /// A module from the cache of this process, if it was linked before.
@@ -75,7 +139,7 @@ impl Shared {
         let code = if module.imports().any(made) {
             Code::Asks(module)
         } else {
-            Code::Ready(self.linkers[abi as usize].instantiate_pre(&module)?)
+            Code::Ready(self.backend(&module)?.linkers[abi as usize].instantiate_pre(&module)?)
         };
         let linked = Linked { abi, code };
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,7 +189,7 @@ impl Linked {
         store: &mut Store<VmState>,
     ) -> wasmtime::Result<(Instance, Option<Memory>)> {
         let shared = Shared::get()?;
-        let linker = &shared.linkers[self.abi as usize];
+        let linker = &shared.backend(module)?.linkers[self.abi as usize];
         let mut imported = None;
         let mut imports: Vec<Extern> = Vec::new();
         for import in module.imports() {
@@ -150,7 +214,8 @@ impl Linked {
 
 fn config(pooling: bool) -> Config {
     let mut config = Config::new();
-    config.consume_fuel(true);
+    config.consume_fuel(true).epoch_interruption(true);
+    config.max_wasm_stack(STACK_LIMIT);
     // Nothing reads them, and a cached module is smaller without.
     config.generate_address_map(false).native_unwind_info(false);
     // Without a home directory there is no cache, and each process compiles for itself.
@@ -163,7 +228,7 @@ fn config(pooling: bool) -> Config {
             .total_memories(POOL_SIZE)
             .total_tables(POOL_SIZE * 2)
             .max_tables_per_module(2)
-            .table_elements(100_000)
+            .table_elements(TABLE_LIMIT)
             .max_core_instance_size(16 << 20)
             .max_memory_size(MEMORY_LIMIT)
             // A slot is cleaned by the pages that were touched, where Linux can tell (6.7): a VM then

@@ -173,6 +173,28 @@ pub enum HostError {
         /// What led to it.
         timeline: Timeline,
     },
+    /// A callback did not end in time. In Envoy it would block its worker for as long as it runs.
+    #[error(
+        "`{callback}` of plugin `{plugin}` did not end within {limit:?}; in Envoy, which has no \
+         limit, it would block its worker: look for an endless loop, or raise \
+         `HostBuilder::deadline`\n{timeline}"
+    )]
+    OutOfTime {
+        /// The plugin's name.
+        plugin: String,
+        /// The export.
+        callback: &'static str,
+        /// The limit.
+        limit: std::time::Duration,
+        /// What led to it.
+        timeline: Timeline,
+    },
+    /// wasmtime does not run on this machine.
+    #[error("wasmtime cannot start on this machine: {reason}")]
+    Engine {
+        /// What wasmtime, or the system, says.
+        reason: String,
+    },
     /// The guest asked for what Envoy answers and this harness does not know.
     #[error("{what} is not answered by this harness yet; test this on a real Envoy\n{timeline}")]
     NotAnswered {

@@ -11,9 +11,11 @@ use crate::budgets::Budget;
 use crate::clusters::Clusters;
 use crate::codec::Codec;
 use crate::connection::{Arrival, TcpReply};
+use crate::engine::Shared;
 use crate::entries::{Chain, DEFAULT_CHAIN, Entries, Protocol, Threads};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
+use crate::limits::Limits;
 use crate::lints::{Lint, LintKind, Lints};
 use crate::plugin::Plugin;
 use crate::proxy::{Proxy, Thread};
@@ -27,9 +29,6 @@ const BUFFER_LIMIT: usize = 1 << 20;
 
 /// Envoy's timeout of a route that sets none.
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// A callback that burns this much does not end: it would take seconds.
-const FUEL_LIMIT: u64 = 2_000_000_000;
 
 /// Envoy with a chain of Wasm filters and one route to one upstream.
 ///
@@ -323,7 +322,7 @@ pub struct HostBuilder {
     workers: usize,
     log_level: LogLevel,
     buffer_limit: usize,
-    fuel_limit: u64,
+    limits: Limits,
     upstream_codec: Codec,
     budget: Budget,
     memory_limit: Option<usize>,
@@ -343,7 +342,7 @@ impl Default for HostBuilder {
             workers: 1,
             log_level: LogLevel::Info,
             buffer_limit: BUFFER_LIMIT,
-            fuel_limit: FUEL_LIMIT,
+            limits: Limits::default(),
             upstream_codec: Codec::Http1,
             budget: Budget::new(),
             memory_limit: None,
@@ -479,7 +478,15 @@ impl HostBuilder {
     /// Sets the fuel that one callback may burn before the harness takes it for endless;
     /// 2,000,000,000 unless set. Envoy has no such limit.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
-        self.fuel_limit = fuel;
+        self.limits.fuel = fuel;
+        self
+    }
+
+    /// Sets the time that one callback may take, by the clock on the wall, before the harness takes
+    /// it for endless: 10 seconds unless set. It ends what fuel lets pass, because its limit was
+    /// raised or the machine is slow. Envoy has no such limit.
+    pub fn deadline(mut self, time: Duration) -> Self {
+        self.limits.deadline = time;
         self
     }
 
@@ -564,7 +571,8 @@ impl HostBuilder {
                 Arrival::End => TcpReply::none().end(),
                 Arrival::Connection | Arrival::Data(_) => TcpReply::none(),
             }),
-            fuel_limit: self.fuel_limit,
+            limits: self.limits,
+            _ticker: Shared::ticker()?,
             upstream_codec: self.upstream_codec,
             environment: self.environment,
         };

@@ -70,6 +70,7 @@ mod http_streams;
 mod imports;
 mod inline_headers;
 mod json;
+mod limits;
 mod lints;
 mod loading;
 mod local_reply;

@@ -2,11 +2,12 @@
 
 use wasmtime::AsContextMut;
 
-use crate::abi::Status;
+use crate::abi::{LogLevel, Status};
 use crate::call::{Answer, Call, Stop};
 use crate::error::HostError;
 use crate::pairs::{self, Pair};
 use crate::timeline::Argument;
+use crate::vm::Failure;
 
 impl Call<'_> {
     /// Copies an argument out of the guest and records it.
@@ -126,8 +127,12 @@ impl Call<'_> {
         };
         state.in_allocator = true;
         state.count_crossing();
-        let place = allocator.call(self.caller.as_context_mut(), size)?;
+        let place = allocator.function.call(self.caller.as_context_mut(), size);
         self.state().in_allocator = false;
+        let place = match place {
+            Ok(place) => place,
+            Err(error) => return self.allocator_failed(allocator.name, error),
+        };
         if place == 0 {
             Err(Status::InvalidMemoryAccess.into())
         } else {
@@ -135,16 +140,42 @@ impl Call<'_> {
         }
     }
 
-    fn range(&mut self, pointer: u32, size: u32) -> Result<&mut [u8], Status> {
-        let memory = self
-            .caller
-            .data()
-            .memory
-            .ok_or(Status::InvalidMemoryAccess)?;
+    /// A trap in the allocator fails the VM, but the guest that called the host goes on: it is told
+    /// that there was no room.
+    fn allocator_failed(
+        &mut self,
+        name: &'static str,
+        error: wasmtime::Error,
+    ) -> Result<u32, Stop> {
+        let state = self.state();
+        let reason = match Failure::from(&error) {
+            Failure::Trap(reason) if state.world.fatal.is_none() => reason,
+            _ => return Err(error.into()),
+        };
+        let slot = state.slot;
+        let message = format!("Function: {name} failed: {reason}");
+        state.world.timeline(slot).note(message.clone());
+        state.world.log_own(slot, LogLevel::Error, message);
+        state.allocator_trap.get_or_insert(reason);
+        Err(Status::InvalidMemoryAccess.into())
+    }
+
+    fn range(&mut self, pointer: u32, size: u32) -> Result<&mut [u8], Stop> {
+        let Some(memory) = self.caller.data().memory else {
+            let call = self.record.name.to_owned();
+            return Err(self.give_up(|timeline| HostError::EnvoyWouldCrash {
+                call,
+                why:
+                    "hands over bytes, and the module exports no memory; export it, as linkers do \
+                      under the name `memory`"
+                        .to_owned(),
+                timeline,
+            }));
+        };
         let start = pointer as usize;
         memory
             .data_mut(&mut self.caller)
             .get_mut(start..start.saturating_add(size as usize))
-            .ok_or(Status::InvalidMemoryAccess)
+            .ok_or(Stop::Status(Status::InvalidMemoryAccess))
     }
 }

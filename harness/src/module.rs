@@ -34,12 +34,9 @@ impl Module {
         let linked = match shared.cached(bytes) {
             Some(linked) => linked,
             None => {
-                let module =
-                    wasmtime::Module::from_binary(&shared.engine, bytes).map_err(|error| {
-                        LoadError::Invalid {
-                            reason: format!("{error:#}"),
-                        }
-                    })?;
+                let module = shared.compile(bytes).map_err(|error| LoadError::Invalid {
+                    reason: format!("{error:#}"),
+                })?;
                 let abi = check::check(&module)?;
                 shared
                     .link(bytes, module, abi)

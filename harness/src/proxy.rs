@@ -1,6 +1,7 @@
 //! The machine behind a host: VMs, streams, and what moves them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::TypedFunc;
@@ -8,9 +9,11 @@ use wasmtime::TypedFunc;
 use crate::abi::{Direction, LogLevel};
 use crate::bases::Base;
 use crate::codec::Codec;
+use crate::engine::Ticker;
 use crate::entries::{Entries, Threads};
 use crate::error::HostError;
 use crate::exchange::Outcome;
+use crate::limits::Limits;
 use crate::module::Module;
 use crate::plugin::FailurePolicy;
 use crate::router::Asked;
@@ -44,9 +47,11 @@ pub(crate) struct Proxy {
     pub(crate) entries: Entries,
     pub(crate) upstream_codec: Codec,
     pub(crate) tcp_upstream: TcpUpstream,
-    pub(crate) fuel_limit: u64,
+    pub(crate) limits: Limits,
     /// The environment of Envoy's process.
     pub(crate) environment: BTreeMap<String, String>,
+    /// Kept for as long as guest code may run.
+    pub(crate) _ticker: Arc<Ticker>,
 }
 
 /// A plugin ready to start.
@@ -87,6 +92,9 @@ pub(crate) enum Called<R> {
     Trapped(String),
 }
 
+/// Stands for the wasm start function, and for whatever else an instance may fail of.
+pub(crate) const START_FUNCTION: &str = "(start)";
+
 impl Proxy {
     /// Calls an export if there is one. The deferred actions are left to the caller, who has to
     /// look for a failure first.
@@ -102,7 +110,7 @@ impl Proxy {
             phase,
             context,
             slot,
-            fuel_limit: self.fuel_limit,
+            limits: self.limits,
         };
         let vm = &mut self.vms[vm];
         let Some(function) = find(&vm.callbacks).clone() else {
@@ -129,12 +137,23 @@ impl Proxy {
             Err(Failure::OutOfFuel) => Err(HostError::OutOfFuel {
                 plugin: self.world.plugins[plugin].name.to_string(),
                 callback: name,
-                limit: self.fuel_limit,
+                limit: self.limits.fuel,
+                timeline: self.timeline(slot),
+            }),
+            Err(Failure::OutOfTime) => Err(HostError::OutOfTime {
+                plugin: self.world.plugins[plugin].name.to_string(),
+                callback: name,
+                limit: self.limits.deadline,
                 timeline: self.timeline(slot),
             }),
             Err(Failure::NoRoom(reason)) => Err(HostError::NoRoom { reason }),
+            Err(Failure::Allocator(reason)) => Ok(Called::Trapped(reason)),
             Err(Failure::Trap(reason)) => {
-                let message = format!("Function: {name} failed: {reason}");
+                let message = if name == START_FUNCTION {
+                    "Failed to create new Wasm instance".to_owned()
+                } else {
+                    format!("Function: {name} failed: {reason}")
+                };
                 self.world.timeline(slot).note(message.clone());
                 self.world.log_own(slot, LogLevel::Error, message);
                 Ok(Called::Trapped(reason))

@@ -116,10 +116,12 @@ impl Proxy {
         if !known {
             let at = (Phase::ContextCreate, root, None);
             let name = "proxy_on_context_create";
+            // Envoy does not notice a trap here: start is called nevertheless, configure is not.
             let created = self.call(vm, at, name, |all| &all.context_create, (root, 0))?;
             self.run_deferred(vm)?;
             if let Called::Trapped(reason) = created {
-                return Ok(Err(StartError::trap(name, reason)));
+                let what = format!("`{name}` failed: {reason}");
+                self.world.lint(None, plugin, LintKind::FailedAtStart, what);
             }
         }
         let size = size_of_bytes(&self.world.plugins[plugin].vm_configuration);
@@ -134,6 +136,9 @@ impl Proxy {
             }
             Called::Trapped(reason) => return Ok(Err(StartError::trap(name, reason))),
             Called::Returned(_) | Called::Missing => {}
+        }
+        if self.vms[vm].failed {
+            return Ok(Ok(root));
         }
         let size = size_of_bytes(&self.world.plugins[plugin].configuration);
         let at = (Phase::Configure, root, None);

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use wasmtime::{Memory, PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, TypedFunc};
 
-pub(crate) use self::callbacks::{Arguments, Callbacks, Find, Results, Three, Two};
+pub(crate) use self::callbacks::{Allocator, Arguments, Callbacks, Find, Results, Three, Two};
 use crate::abi::{AbiVersion, Direction};
 use crate::agenda::Moment;
 use crate::capabilities::Capabilities;
-use crate::engine::MEMORY_LIMIT;
+use crate::engine::{MEMORY_LIMIT, TABLE_LIMIT, Ticker};
 use crate::error::HostError;
 use crate::filter_state::Prototype;
+use crate::limits::Limits;
 use crate::metrics::Ids;
 use crate::module::Module;
 use crate::stream::Reply;
@@ -50,7 +51,7 @@ pub(crate) struct Entry {
     pub(crate) context: u32,
     /// The stream on whose account the call goes.
     pub(crate) slot: Option<usize>,
-    pub(crate) fuel_limit: u64,
+    pub(crate) limits: Limits,
 }
 
 /// How a call ended that did not return.
@@ -58,6 +59,9 @@ pub(crate) enum Failure {
     /// As V8 would say it.
     Trap(String),
     OutOfFuel,
+    OutOfTime,
+    /// The callback returned, and the allocator had trapped in it: as V8 said it, and logged it.
+    Allocator(String),
     /// This process has as many VMs as it can have; no fault of the guest's.
     NoRoom(String),
 }
@@ -81,13 +85,17 @@ impl Vm {
             role,
             failed: false,
         };
-        let instance = vm.lend(world, entry, |store| linked.instantiate(store));
+        let link = Entry {
+            phase: Phase::Link,
+            ..entry
+        };
+        let instance = vm.lend(world, link, |store| linked.instantiate(store));
         let started = instance.map(|(instance, imported)| {
             vm.callbacks = Callbacks::of(&instance, &mut vm.store, module.abi(), &capabilities);
             let memory = callbacks::memory(&instance, &mut vm.store).or(imported);
             let state = vm.store.data_mut();
             state.memory = memory;
-            state.allocator.clone_from(&vm.callbacks.allocator);
+            state.allocator = vm.callbacks.allocator.clone();
         });
         vm.failed = started.is_err();
         (vm, started)
@@ -195,11 +203,13 @@ impl Vm {
         state.in_allocator = false;
         state.host_calls = 0;
         state.copied = 0;
+        self.store
+            .set_epoch_deadline(Ticker::ticks(entry.limits.deadline));
         let result = self
             .store
-            .set_fuel(entry.fuel_limit)
+            .set_fuel(entry.limits.fuel)
             .and_then(|()| run(&mut self.store));
-        let burnt = entry.fuel_limit - self.store.get_fuel().unwrap_or(0);
+        let burnt = entry.limits.fuel - self.store.get_fuel().unwrap_or(0);
         let state = self.store.data_mut();
         std::mem::swap(&mut state.world, world);
         if let Some(slot) = entry.slot {
@@ -208,7 +218,11 @@ impl Vm {
             cost.host_calls += u64::from(state.host_calls);
             cost.bytes_copied += state.copied as u64;
         }
-        result.map_err(|error| Failure::from(&error))
+        let trapped = self.store.data_mut().allocator_trap.take();
+        match (result, trapped) {
+            (Ok(_), Some(reason)) => Err(Failure::Allocator(reason)),
+            (result, _) => result.map_err(|error| Failure::from(&error)),
+        }
     }
 }
 
@@ -222,6 +236,7 @@ impl From<&wasmtime::Error> for Failure {
         };
         let text = match trap {
             Trap::OutOfFuel => return Self::OutOfFuel,
+            Trap::Interrupt => return Self::OutOfTime,
             Trap::StackOverflow => "RangeError: Maximum call stack size exceeded",
             Trap::UnreachableCodeReached => "RuntimeError: unreachable",
             Trap::MemoryOutOfBounds | Trap::HeapMisaligned => {
@@ -256,7 +271,7 @@ pub(crate) struct VmState {
     /// Its place among the host's VMs.
     pub(crate) index: usize,
     pub(crate) memory: Option<Memory>,
-    pub(crate) allocator: Option<TypedFunc<u32, u32>>,
+    pub(crate) allocator: Option<Allocator>,
     /// The thread that it belongs to; the canary, too, is the main thread's.
     pub(crate) thread: usize,
     /// The version of the ABI that the module asks for.
@@ -274,6 +289,8 @@ pub(crate) struct VmState {
     pub(crate) effective: u32,
     pub(crate) slot: Option<usize>,
     pub(crate) in_allocator: bool,
+    /// How the allocator trapped in this callback: the guest goes on, and the VM has failed.
+    pub(crate) allocator_trap: Option<String>,
     /// Host calls made in this callback.
     pub(crate) host_calls: u32,
     /// Bytes handed over in them, either way.
@@ -302,6 +319,7 @@ impl VmState {
             effective: 0,
             slot: None,
             in_allocator: false,
+            allocator_trap: None,
             host_calls: 0,
             copied: 0,
             deferred: VecDeque::new(),
@@ -408,7 +426,7 @@ impl ResourceLimiter for VmState {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(maximum.is_none_or(|maximum| desired <= maximum))
+        Ok(desired <= maximum.unwrap_or(TABLE_LIMIT).min(TABLE_LIMIT))
     }
 }
 
@@ -481,6 +499,8 @@ pub(crate) enum RootEnd {
 /// What the VM is called for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Phase {
+    /// The wasm start function, when the host has no context yet.
+    Link,
     /// `_initialize` and kin, where hardly any host call is allowed.
     Initialize,
     ContextCreate,

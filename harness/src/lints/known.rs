@@ -43,6 +43,11 @@ macro_rules! lints {
 
 lints! {
     // Life-cycle.
+    /// The VM failed while the plugin started, in a way that Envoy does not notice.
+    FailedAtStart "failed-at-start"
+        "Envoy starts all the same, and every stream meets a failed VM",
+        "let nothing trap in `proxy_on_context_create`, nor in the allocator",
+        "proxy-wasm/proxy-wasm-cpp-host src/wasm.cc, WasmBase::start";
     /// A plugin that the canary took did not start in a thread.
     ThreadStartFailure "thread-start-failure"
         "Envoy starts or updates all the same, and streams of that thread pass without the filter, \

@@ -14,10 +14,17 @@ pub(crate) type Three<R = ()> = TypedFunc<(u32, u32, u32), R>;
 /// Where a callback of a type stands among all.
 pub(crate) type Find<T> = fn(&Callbacks) -> &Option<T>;
 
+/// What gives room in the guest's memory, and the name under which it is exported.
+#[derive(Clone)]
+pub(crate) struct Allocator {
+    pub(crate) name: &'static str,
+    pub(crate) function: TypedFunc<u32, u32>,
+}
+
 /// What a module exports of what the host may call.
 #[derive(Clone, Default)]
 pub(crate) struct Callbacks {
-    pub(crate) allocator: Option<TypedFunc<u32, u32>>,
+    pub(crate) allocator: Option<Allocator>,
     pub(crate) initialize: Option<TypedFunc<(), ()>>,
     pub(crate) start: Option<TypedFunc<(), ()>>,
     pub(crate) main: Option<Two<u32>>,
@@ -61,7 +68,7 @@ impl Callbacks {
             capabilities,
         };
         let mut all = Self {
-            allocator: exports.find("malloc"),
+            allocator: exports.allocator("malloc"),
             initialize: exports.find("_initialize"),
             context_create: exports.callback("proxy_on_context_create"),
             vm_start: exports.callback("proxy_on_vm_start"),
@@ -83,7 +90,7 @@ impl Callbacks {
             ..Self::default()
         };
         if all.allocator.is_none() {
-            all.allocator = exports.find("proxy_on_memory_allocate");
+            all.allocator = exports.allocator("proxy_on_memory_allocate");
         }
         if all.initialize.is_some() {
             all.main = exports.find("main");
@@ -115,6 +122,11 @@ impl Exports<'_> {
             return None;
         }
         self.find(name)
+    }
+
+    fn allocator(&mut self, name: &'static str) -> Option<Allocator> {
+        let function = self.find(name)?;
+        Some(Allocator { name, function })
     }
 
     fn find<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Option<TypedFunc<P, R>> {

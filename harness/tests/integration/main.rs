@@ -15,6 +15,7 @@ mod entry_points;
 mod failures;
 mod guest;
 mod header_maps;
+mod hostile;
 mod http2;
 mod lifecycle;
 mod limits;
