@@ -154,6 +154,15 @@ impl fmt::Display for LogLevel {
     }
 }
 
+/// A map of a call-out's answer. It is there in a callback about the call and cannot be changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CallMap {
+    GrpcInitialMetadata,
+    GrpcTrailingMetadata,
+    HttpHeaders,
+    HttpTrailers,
+}
+
 /// Which header map a call names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MapType {
@@ -161,8 +170,7 @@ pub(crate) enum MapType {
     RequestTrailers,
     ResponseHeaders,
     ResponseTrailers,
-    /// 4 to 7: metadata of gRPC calls, headers and trailers of HTTP calls.
-    OfCall,
+    OfCall(CallMap),
 }
 
 impl MapType {
@@ -172,7 +180,10 @@ impl MapType {
             1 => Self::RequestTrailers,
             2 => Self::ResponseHeaders,
             3 => Self::ResponseTrailers,
-            4..=7 => Self::OfCall,
+            4 => Self::OfCall(CallMap::GrpcInitialMetadata),
+            5 => Self::OfCall(CallMap::GrpcTrailingMetadata),
+            6 => Self::OfCall(CallMap::HttpHeaders),
+            7 => Self::OfCall(CallMap::HttpTrailers),
             _ => return None,
         })
     }

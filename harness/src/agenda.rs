@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::abi::Direction;
+use crate::calls::CallId;
 use crate::exchange::StreamId;
 use crate::proxy::{Moved, Proxy};
 use crate::vm::Phase;
@@ -35,6 +36,8 @@ pub(crate) enum Event {
     RouteTimeout { slot: usize, stream: StreamId },
     /// The upstream of a TCP connection does the next thing.
     FromUpstream { slot: usize, stream: StreamId },
+    /// A call-out goes on or ends.
+    Call { vm: usize, token: u32, id: CallId },
 }
 
 /// Everything that is to happen, in order.
@@ -137,6 +140,7 @@ impl Proxy {
             Event::RouteTimeout { slot, stream } if self.world.is_open(slot, stream) => {
                 self.time_out(slot)
             }
+            Event::Call { vm, token, id } => self.call_is_due(vm, token, id),
             // The stream is over.
             Event::Answer { .. }
             | Event::Arrival { .. }

@@ -84,8 +84,14 @@ fn read(call: &mut Call<'_>, buffer: u32) -> Result<Vec<u8>, Stop> {
         BufferType::UpstreamData => connection_data(state, Direction::Response)
             .cloned()
             .unwrap_or_default(),
-        BufferType::GrpcMessage => Vec::new(),
-        BufferType::HttpCallBody => return Err(Status::NotFound.into()),
+        BufferType::GrpcMessage => state
+            .call_state()
+            .and_then(|call| call.grpc_message.clone())
+            .unwrap_or_default(),
+        BufferType::HttpCallBody => state
+            .call_state()
+            .and_then(|call| Some(call.http_response.as_ref()?.body.clone()))
+            .ok_or(Status::NotFound)?,
         BufferType::VmConfiguration => state.world.plugins[state.first_plugin]
             .vm_configuration
             .clone(),

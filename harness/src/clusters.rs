@@ -157,6 +157,10 @@ impl Clusters {
             .position(|(own, _)| own.as_bytes() == name)
     }
 
+    pub(crate) fn name(&self, cluster: usize) -> &str {
+        &self.clusters[cluster].0
+    }
+
     pub(crate) fn decides(&self, cluster: usize) -> Decides {
         let refused = Some(Fault::Failed(UpstreamFailure::Refused));
         match &self.clusters[cluster].1.0 {

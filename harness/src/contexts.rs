@@ -30,8 +30,11 @@ pub(crate) fn done(call: &mut Call<'_>) -> Answer {
     Ok(())
 }
 
-/// The status of the root's last call-out. There are none yet, so that it is the initial one.
+/// The status of the root's last call-out that failed, or of its last gRPC call that was closed. The
+/// code stays, the message is there in the callback only.
 pub(crate) fn status(call: &mut Call<'_>, code: u32, message: u32, size: u32) -> Answer {
-    call.write_u32(code, 0)?;
-    call.give(b"", message, size)
+    let state = call.state().call_state();
+    let (number, text) = state.map_or((0, Vec::new()), |call| (call.status, call.message.clone()));
+    call.write_u32(code, number)?;
+    call.give(&text, message, size)
 }

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use crate::abi::Direction;
 use crate::budgets::Cost;
+use crate::calls::CallOut;
 use crate::filter_state::{FilterState, Object};
 use crate::headers::Headers;
 use crate::lints::Lint;
@@ -173,6 +174,7 @@ pub struct Exchange {
     pub(crate) details: Option<String>,
     pub(crate) flags: ResponseFlags,
     pub(crate) filter_state: FilterState,
+    pub(crate) calls: Vec<CallOut>,
     pub(crate) log: Vec<LogLine>,
     pub(crate) lints: Vec<Lint>,
     pub(crate) timeline: Timeline,
@@ -263,6 +265,12 @@ impl Exchange {
     #[must_use]
     pub fn filter_state(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
         self.filter_state.get(name.as_ref()).and_then(Object::bytes)
+    }
+
+    /// The call-outs that were made in the stream's callbacks, as their clusters got them.
+    #[must_use]
+    pub fn calls(&self) -> &[CallOut] {
+        &self.calls
     }
 
     /// What was logged in the stream's callbacks.

@@ -141,12 +141,15 @@ fn logged(state: &VmState) -> Option<&Stream> {
 
 /// The map that the effective context may read now.
 pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
+    if let MapType::OfCall(map) = map {
+        return state.call_state()?.map(map);
+    }
     if let Some(stream) = logged(state) {
         return match map {
             MapType::RequestHeaders => stream.request.headers.as_ref(),
             MapType::ResponseHeaders => stream.response.headers.as_ref(),
             MapType::ResponseTrailers => stream.response.trailers.as_ref(),
-            MapType::RequestTrailers | MapType::OfCall => None,
+            MapType::RequestTrailers | MapType::OfCall(_) => None,
         };
     }
     let at = state.place()?;
@@ -170,7 +173,7 @@ pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
             &stream.response.trailers,
             filter.logging || response.trailers_visible,
         ),
-        MapType::OfCall => return None,
+        MapType::OfCall(_) => return None,
     };
     flow.as_ref().filter(|_| seen)
 }
@@ -201,13 +204,15 @@ fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
             }
             trailers.as_mut().filter(|_| visible)
         }
-        MapType::OfCall => None,
+        MapType::OfCall(_) => None,
     }
 }
 
 fn direction(map: MapType) -> Direction {
     match map {
         MapType::ResponseHeaders | MapType::ResponseTrailers => Direction::Response,
-        MapType::RequestHeaders | MapType::RequestTrailers | MapType::OfCall => Direction::Request,
+        MapType::RequestHeaders | MapType::RequestTrailers | MapType::OfCall(_) => {
+            Direction::Request
+        }
     }
 }

@@ -8,8 +8,8 @@ use crate::abi::AbiVersion;
 use crate::call::Call;
 use crate::vm::VmState;
 use crate::{
-    buffers, configuration, contexts, environment, foreign_functions, http_fields, http_streams,
-    logging, metrics, properties, shared_data, shared_queues, timers, wasi,
+    buffers, configuration, contexts, environment, foreign_functions, http_calls, http_fields,
+    http_streams, logging, metrics, properties, shared_data, shared_queues, timers, wasi,
 };
 
 pub(crate) use self::signature::{Number, Parameter, Signature, Versions, describe, describe_i32};
@@ -119,13 +119,14 @@ answered {
     "proxy_increment_metric" (id: u32, offset: i64) => metrics::increment;
     "proxy_record_metric" (id: u32, value: i64) => metrics::record;
     "proxy_get_metric" (id: u32, value: u32) => metrics::get;
+    "proxy_http_call" (
+        cluster: u32, cluster_size: u32, headers: u32, headers_size: u32, body: u32, body_size: u32,
+        trailers: u32, trailers_size: u32, timeout: u32, token: u32
+    ) => http_calls::http_call;
 }
 // Linked, because SDKs import all of the ABI whether a filter calls it or not; whoever does call one
 // of these ends the test.
 not_yet {
-    "proxy_http_call" (
-        cluster, cluster_size, headers, headers_size, body, body_size, trailers, trailers_size, timeout, token
-    );
     "proxy_grpc_call" (
         target, target_size, service, service_size, method, method_size, metadata, metadata_size,
         message, message_size, timeout, token

@@ -25,12 +25,13 @@
 //! * [`Host`] starts plugins and sends requests; [`HostBuilder`] has Envoy's settings.
 //! * [`Plugin`] is a filter with its configuration; [`plugin!`] builds one of the workspace.
 //! * [`Request`] and [`Response`] are what the two peers send; [`Headers`] keeps bytes and order.
+//! * [`Answer`] is how a cluster answers call-outs, and the upstream streams; [`CallOut`] is what it got.
 //! * [`Exchange`] is what came of a request; its [`Timeline`] says how.
 //! * [`Module`] checks whether Envoy would load a module.
 //!
 //! The host plays ABI 0.1.0, 0.2.0 and 0.2.1, with the part of WASI that Envoy has, for HTTP filters
-//! over HTTP/1.1. Calls out, queues and foreign functions are not answered yet: a filter that makes
-//! one ends the test with [`HostError::NotAnswered`].
+//! over HTTP/1.1. gRPC calls and foreign functions are not answered yet: a filter that makes one
+//! ends the test with [`HostError::NotAnswered`].
 
 #![forbid(unsafe_code)]
 
@@ -43,6 +44,7 @@ mod bases;
 mod budgets;
 mod buffers;
 mod call;
+mod calls;
 mod capabilities;
 mod clock;
 mod clusters;
@@ -65,6 +67,7 @@ mod guest;
 mod handles;
 mod headers;
 mod host;
+mod http_calls;
 mod http_fields;
 mod http_streams;
 mod imports;
@@ -105,6 +108,7 @@ mod world;
 pub use crate::abi::{AbiVersion, Direction, LogLevel, Status};
 pub use crate::attributes::{Attributes, Field, Locality, TrafficDirection};
 pub use crate::budgets::{Budget, Cost, Excess, OverBudget};
+pub use crate::calls::{CallKind, CallOut};
 pub use crate::clusters::Answer;
 pub use crate::codec::Codec;
 pub use crate::connection::{Arrival, Connection, End, Peer, TcpReply};

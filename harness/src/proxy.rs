@@ -182,6 +182,11 @@ impl Proxy {
                     self.close_connection(place.slot, CloseType::Local, Outcome::Reset)?;
                 }
                 Deferred::EndRoot(root) => self.delete_root(vm, root)?,
+                Deferred::ForgetCall(root) => {
+                    if let Some(root) = self.vms[vm].state().roots.get_mut(&root) {
+                        root.call.forget();
+                    }
+                }
             }
         }
         Ok(())
@@ -198,6 +203,7 @@ impl Proxy {
             if let Some(asked) = self.world.asked.pop_front() {
                 match asked {
                     Asked::Stream(slot) => self.answer(slot)?,
+                    Asked::Call { vm, token, id } => self.ask_cluster(vm, token, id)?,
                 }
             } else if let Some((slot, direction)) = self.readable() {
                 self.read_on(slot, direction)?;

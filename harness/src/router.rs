@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::abi::Direction;
 use crate::agenda::Event;
 use crate::arrival;
+use crate::calls::CallId;
 use crate::clusters::{Decides, UPSTREAM};
 use crate::codec::Codec;
 use crate::error::HostError;
@@ -20,6 +21,7 @@ use crate::upstream_failure::UpstreamFailure;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asked {
     Stream(usize),
+    Call { vm: usize, token: u32, id: CallId },
 }
 
 impl Proxy {
@@ -333,7 +335,7 @@ fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
 /// A token ([RFC 9110, 5.6.2]), after the colon of a pseudo header; Envoy lets the empty name pass.
 ///
 /// [RFC 9110, 5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
-fn is_header_name(name: &[u8]) -> bool {
+pub(crate) fn is_header_name(name: &[u8]) -> bool {
     let name = name.strip_prefix(b":").unwrap_or(name);
     name.iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))

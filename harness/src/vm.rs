@@ -11,6 +11,7 @@ use wasmtime::{Memory, PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, 
 pub(crate) use self::callbacks::{Allocator, Arguments, Callbacks, Find, Results, Three, Two};
 use crate::abi::{AbiVersion, Direction};
 use crate::agenda::Moment;
+use crate::calls::{CallState, Calls};
 use crate::capabilities::Capabilities;
 use crate::engine::{MEMORY_LIMIT, TABLE_LIMIT, Ticker};
 use crate::error::HostError;
@@ -298,6 +299,7 @@ pub(crate) struct VmState {
     /// What waits for the callback to return.
     pub(crate) deferred: VecDeque<Deferred>,
     pub(crate) metric_ids: Ids,
+    pub(crate) calls: Calls,
 }
 
 impl VmState {
@@ -324,6 +326,7 @@ impl VmState {
             copied: 0,
             deferred: VecDeque::new(),
             metric_ids: Ids::default(),
+            calls: Calls::default(),
         }
     }
 
@@ -475,6 +478,7 @@ pub(crate) struct Root {
     pub(crate) holders: u32,
     pub(crate) tick: Option<Tick>,
     pub(crate) end: RootEnd,
+    pub(crate) call: CallState,
 }
 
 /// A timer of a root context.
@@ -508,6 +512,7 @@ pub(crate) enum Phase {
     Configure,
     Tick,
     Queue,
+    CallOut,
     Stream,
     Log,
     Done,
@@ -525,4 +530,6 @@ pub(crate) enum Deferred {
     CloseConnection(Place),
     /// `proxy_done` of this root.
     EndRoot(u32),
+    /// What a root was told of a call-out is over.
+    ForgetCall(u32),
 }

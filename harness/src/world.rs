@@ -8,6 +8,7 @@ use crate::abi::LogLevel;
 use crate::agenda::Agenda;
 use crate::attributes::Attributes;
 use crate::budgets::Budget;
+use crate::calls::CallOut;
 use crate::clock::Clock;
 use crate::clusters::Clusters;
 use crate::downstream::Downstream;
@@ -35,6 +36,8 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) agenda: Agenda,
     pub(crate) clusters: Clusters,
+    pub(crate) call_outs: Vec<CallOut>,
+    numbered: u64,
     /// Who waits for the answer of a cluster, in the order in which they asked.
     pub(crate) asked: VecDeque<Asked>,
     /// How long the upstream may take to answer a stream; no limit if zero.
@@ -96,6 +99,12 @@ impl World {
     pub(crate) fn forget_vm_id(&mut self, vm_id: &str) {
         self.shared_data.forget(vm_id);
         self.shared_queues.forget(vm_id);
+    }
+
+    /// A number that no other thing of this host has.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.numbered += 1;
+        self.numbered
     }
 
     /// The number that the next stream gets.

@@ -99,4 +99,11 @@ lints! {
          not exported, also lets the paused headers go on",
         "return a pause from body and trailers callbacks while the headers wait",
         "envoyproxy/envoy#40213";
+
+    // Call-outs.
+    /// `proxy_http_call` was given trailers.
+    CallTrailersDropped "call-trailers-dropped"
+        "Envoy's client for call-outs sends no trailers",
+        "send a header instead",
+        "envoyproxy/envoy source/common/http/async_client_impl.cc";
 }

@@ -62,6 +62,7 @@ const CALLBACKS: &[(&str, usize, usize)] = &[
     ("proxy_on_configure", 2, 1),
     ("proxy_on_tick", 1, 0),
     ("proxy_on_queue_ready", 2, 0),
+    ("proxy_on_http_call_response", 5, 0),
     ("proxy_on_new_connection", 1, 1),
     ("proxy_on_downstream_data", 3, 1),
     ("proxy_on_upstream_data", 3, 1),

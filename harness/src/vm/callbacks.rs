@@ -10,6 +10,7 @@ use crate::capabilities::Capabilities;
 pub(crate) type One<R = ()> = TypedFunc<(u32,), R>;
 pub(crate) type Two<R = ()> = TypedFunc<(u32, u32), R>;
 pub(crate) type Three<R = ()> = TypedFunc<(u32, u32, u32), R>;
+pub(crate) type Five = TypedFunc<(u32, u32, u32, u32, u32), ()>;
 
 /// Where a callback of a type stands among all.
 pub(crate) type Find<T> = fn(&Callbacks) -> &Option<T>;
@@ -34,6 +35,7 @@ pub(crate) struct Callbacks {
     pub(crate) configure: Option<Two<u32>>,
     pub(crate) tick: Option<One>,
     pub(crate) queue_ready: Option<Two>,
+    pub(crate) http_call_response: Option<Five>,
     pub(crate) request_headers: Option<Three<u32>>,
     /// Those of ABI 0.1.0, which are not told whether the stream ends.
     pub(crate) request_headers_without_end: Option<Two<u32>>,
@@ -75,6 +77,7 @@ impl Callbacks {
             configure: exports.callback("proxy_on_configure"),
             tick: exports.callback("proxy_on_tick"),
             queue_ready: exports.callback("proxy_on_queue_ready"),
+            http_call_response: exports.callback("proxy_on_http_call_response"),
             request_body: exports.callback("proxy_on_request_body"),
             request_trailers: exports.callback("proxy_on_request_trailers"),
             response_body: exports.callback("proxy_on_response_body"),
@@ -168,6 +171,12 @@ impl Arguments for (u32, u32) {
 impl Arguments for (u32, u32, u32) {
     fn list(&self) -> Vec<u32> {
         vec![self.0, self.1, self.2]
+    }
+}
+
+impl Arguments for (u32, u32, u32, u32, u32) {
+    fn list(&self) -> Vec<u32> {
+        vec![self.0, self.1, self.2, self.3, self.4]
     }
 }
 

@@ -58,6 +58,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("increment_metric", "i32 i64"),
     ("record_metric", "i32 i64"),
     ("get_metric", "i32 i32"),
+    ("http_call", "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32"),
 ];
 
 const PRELUDE: &str = r#"
@@ -150,6 +151,10 @@ fn signature(callback: &str) -> (&'static str, &'static str) {
         "tick" | "log" | "delete" => ("(param $ctx i32)", ""),
         "done" | "new_connection" => ("(param $ctx i32)", "(result i32)"),
         "downstream_connection_close" | "upstream_connection_close" => (two, ""),
+        "http_call_response" => (
+            "(param $ctx i32) (param $token i32) (param $n i32) (param $size i32) (param $trailers i32)",
+            "",
+        ),
         _ => (
             "(param $ctx i32) (param $n i32) (param $eos i32)",
             "(result i32)",
@@ -184,6 +189,26 @@ impl Strings {
 /// The bytes of a string literal: an escape is a backslash and two digits.
 fn wast_size(text: &str) -> usize {
     text.len() - 2 * text.matches('\\').count()
+}
+
+/// A list of names and values as a string of a body.
+pub(crate) fn list(pairs: &[(&str, &str)]) -> String {
+    let mut bytes = size(pairs.len()).to_vec();
+    for (name, value) in pairs {
+        bytes.extend([size(name.len()), size(value.len())].concat());
+    }
+    for (name, value) in pairs {
+        bytes.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
+    }
+    let escaped = bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "\\{byte:02x}");
+        text
+    });
+    format!("s({escaped})")
+}
+
+fn size(count: usize) -> [u8; 4] {
+    u32::try_from(count).expect("a small list").to_le_bytes()
 }
 
 /// The messages of log lines.

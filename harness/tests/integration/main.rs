@@ -17,6 +17,7 @@ mod guest;
 mod header_maps;
 mod hostile;
 mod http2;
+mod http_calls;
 mod lifecycle;
 mod limits;
 mod lints;

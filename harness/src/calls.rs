@@ -1,0 +1,261 @@
+//! What all call-outs have in common: who made them, whom they ask, what is recorded of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::abi::CallMap;
+use crate::agenda::Event;
+use crate::exchange::{StreamId, UpstreamRequest};
+use crate::headers::Headers;
+use crate::host::Host;
+use crate::http_calls::{HttpEnd, HttpResponse};
+use crate::proxy::{Moved, Proxy};
+use crate::router::Asked;
+use crate::vm::VmState;
+use crate::world::World;
+
+/// The kinds of call-outs, by the remainder of their tokens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CallKind {
+    /// `proxy_http_call`.
+    Http,
+}
+
+/// A call-out as its cluster got it.
+#[derive(Clone, Debug)]
+pub struct CallOut {
+    pub(crate) kind: CallKind,
+    pub(crate) plugin: String,
+    pub(crate) cluster: String,
+    pub(crate) token: u32,
+    pub(crate) request: UpstreamRequest,
+}
+
+impl CallOut {
+    /// Which host call made it.
+    #[must_use]
+    pub fn kind(&self) -> CallKind {
+        self.kind
+    }
+
+    /// The plugin that made it.
+    #[must_use]
+    pub fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    /// The cluster that was asked.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// The number by which the guest knows it; each copy of a VM counts on its own.
+    #[must_use]
+    pub fn token(&self) -> u32 {
+        self.token
+    }
+
+    /// The request as the cluster received it.
+    #[must_use]
+    pub fn request(&self) -> &UpstreamRequest {
+        &self.request
+    }
+}
+
+/// Numbers the call-outs of a host, in all its VMs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct CallId(u64);
+
+/// The call-outs of a VM that wait for an answer.
+#[derive(Default)]
+pub(crate) struct Calls {
+    made: [u32; 3],
+    pub(crate) pending: BTreeMap<u32, Pending>,
+}
+
+/// A call-out that waits.
+pub(crate) struct Pending {
+    pub(crate) id: CallId,
+    pub(crate) kind: CallKind,
+    pub(crate) root: u32,
+    pub(crate) cluster: usize,
+    pub(crate) request: UpstreamRequest,
+    /// How long it may take; no limit if zero.
+    pub(crate) timeout: Duration,
+    /// The stream in whose callback it was made.
+    pub(crate) maker: Option<(usize, StreamId)>,
+    /// What its answer will come to, once the cluster was asked.
+    pub(crate) end: Option<HttpEnd>,
+}
+
+impl Calls {
+    /// The next token of a kind: 4, 8, 12 for HTTP calls, 5, 9 for gRPC calls, 6, 10 for gRPC
+    /// streams.
+    pub(crate) fn next_token(&mut self, kind: CallKind) -> u32 {
+        let made = &mut self.made[kind as usize];
+        *made += 1;
+        *made * 4 + kind as u32
+    }
+}
+
+/// What a root context may read in a callback about a call-out.
+#[derive(Default)]
+pub(crate) struct CallState {
+    /// The sticky code of `proxy_get_status`, and its message.
+    pub(crate) status: u32,
+    pub(crate) message: Vec<u8>,
+    pub(crate) http_response: Option<Box<HttpResponse>>,
+    pub(crate) grpc_initial_metadata: Option<Headers>,
+    pub(crate) grpc_trailing_metadata: Option<Headers>,
+    pub(crate) grpc_message: Option<Vec<u8>>,
+}
+
+impl CallState {
+    pub(crate) fn map(&self, map: CallMap) -> Option<&Headers> {
+        let response = self.http_response.as_ref();
+        match map {
+            CallMap::GrpcInitialMetadata => self.grpc_initial_metadata.as_ref(),
+            CallMap::GrpcTrailingMetadata => self.grpc_trailing_metadata.as_ref(),
+            CallMap::HttpHeaders => response.map(|response| &response.headers),
+            CallMap::HttpTrailers => response.and_then(|response| response.trailers.as_ref()),
+        }
+    }
+
+    /// The callback is over; the code stays.
+    pub(crate) fn forget(&mut self) {
+        *self = Self {
+            status: self.status,
+            ..Self::default()
+        };
+    }
+}
+
+impl VmState {
+    /// What the root of the effective context was told of a call-out.
+    pub(crate) fn call_state(&self) -> Option<&CallState> {
+        let root = self.context()?.root;
+        self.roots.get(&root).map(|root| &root.call)
+    }
+
+    /// Puts a call-out on its way.
+    pub(crate) fn place_call(
+        &mut self,
+        token: u32,
+        (kind, cluster): (CallKind, usize),
+        request: UpstreamRequest,
+        timeout: Duration,
+    ) {
+        let id = CallId(self.world.number());
+        let maker = self
+            .slot
+            .map(|slot| (slot, self.world.streams[slot].exchange.id));
+        let root = self.context().map_or(0, |context| context.root);
+        let call = Pending {
+            id,
+            kind,
+            root,
+            cluster,
+            request,
+            timeout,
+            maker,
+            end: None,
+        };
+        self.calls.pending.insert(token, call);
+        let vm = self.index;
+        self.world.asked.push_back(Asked::Call { vm, token, id });
+    }
+
+    fn call_mut(&mut self, token: u32, id: CallId) -> Option<&mut Pending> {
+        let call = self.calls.pending.get_mut(&token);
+        call.filter(|call| call.id == id)
+    }
+}
+
+impl World {
+    /// The stream that made a call, as long as it is under way.
+    pub(crate) fn account_of(&self, maker: Option<(usize, StreamId)>) -> Option<usize> {
+        maker
+            .filter(|(slot, stream)| self.is_open(*slot, *stream))
+            .map(|(slot, _)| slot)
+    }
+
+    /// Notes what becomes of a call, in its stream's timeline or in the host's.
+    pub(crate) fn note_call(&mut self, maker: Option<(usize, StreamId)>, text: String) {
+        let slot = self.account_of(maker);
+        self.timeline(slot).note(text);
+    }
+}
+
+impl Proxy {
+    /// The request of a call-out is at its cluster.
+    pub(crate) fn ask_cluster(&mut self, vm: usize, token: u32, id: CallId) -> Moved {
+        let Some(guest) = self.vms.get_mut(vm) else {
+            return Ok(());
+        };
+        let state = guest.state();
+        let Some(call) = state.call_mut(token, id) else {
+            return Ok(());
+        };
+        let (maker, kind) = (call.maker, call.kind);
+        let record = CallOut {
+            kind,
+            plugin: String::new(),
+            cluster: self.world.clusters.name(call.cluster).to_owned(),
+            token,
+            request: call.request.clone(),
+        };
+        let root = call.root;
+        let plugin = state.contexts.get(&root).map(|context| context.plugin);
+        let record = CallOut {
+            plugin: plugin.map_or_else(String::new, |at| self.world.plugins[at].name.to_string()),
+            ..record
+        };
+        if let Some(slot) = self.world.account_of(maker) {
+            self.world.streams[slot].exchange.calls.push(record.clone());
+        }
+        self.world.call_outs.push(record);
+        match kind {
+            CallKind::Http => self.answer_http_call(vm, token),
+        }
+    }
+
+    /// The time has come for a call-out.
+    pub(crate) fn call_is_due(&mut self, vm: usize, token: u32, id: CallId) -> Moved {
+        let Some(guest) = self.vms.get_mut(vm) else {
+            return Ok(());
+        };
+        let Some(call) = guest.state().call_mut(token, id) else {
+            return Ok(());
+        };
+        match call.kind {
+            CallKind::Http => self.end_http_call(vm, token),
+        }
+    }
+
+    /// Lets a call-out go on at a time.
+    pub(crate) fn schedule_call(&mut self, vm: usize, token: u32, id: CallId, time: Duration) {
+        self.world
+            .agenda
+            .schedule(time, Event::Call { vm, token, id });
+    }
+}
+
+impl Host {
+    /// Every call-out that was made since the host began to start, in the order in which the
+    /// clusters were asked. Those of a canary are lost with it and reach nobody, as in Envoy.
+    #[must_use]
+    pub fn calls(&self) -> &[CallOut] {
+        &self.proxy.world.call_outs
+    }
+}
+
+impl fmt::Display for CallKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "HTTP call",
+        })
+    }
+}

@@ -1,0 +1,297 @@
+//! `proxy_http_call`, and the callback that answers it.
+//!
+//! Envoy sends the request through a router of its own (`async_client_impl.cc`), so that a call that
+//! fails is answered by a *response* of 503 or 504. Only one whose response has begun and does not
+//! end is answered by nothing, with status 11.
+
+use std::time::Duration;
+
+use crate::abi::Status;
+use crate::arrival::Piece;
+use crate::call::{Answer, Call};
+use crate::calls::CallKind;
+use crate::clusters::Decides;
+use crate::codec::Codec;
+use crate::exchange::{Message, UpstreamRequest};
+use crate::headers::{Headers, Kind};
+use crate::lints::LintKind;
+use crate::proxy::{Moved, Proxy};
+use crate::response::{Fault, Response, has_no_body};
+use crate::router::{is_header_name, on_the_wire, route_timeout, status};
+use crate::vm::{Deferred, Phase};
+
+/// Envoy's `http.async_response_buffer_limit`.
+const BODY_LIMIT: usize = 32 << 20;
+
+/// The response to a call, whole.
+#[derive(Debug)]
+pub(crate) struct HttpResponse {
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Option<Headers>,
+}
+
+/// What a call comes to.
+#[derive(Debug)]
+pub(crate) enum HttpEnd {
+    Answered(Box<HttpResponse>),
+    /// The response began and did not end.
+    Lost,
+}
+
+#[expect(clippy::too_many_arguments, reason = "the ABI has them")]
+pub(crate) fn http_call(
+    call: &mut Call<'_>,
+    cluster: u32,
+    cluster_size: u32,
+    headers: u32,
+    headers_size: u32,
+    body: u32,
+    body_size: u32,
+    trailers: u32,
+    trailers_size: u32,
+    timeout: u32,
+    token: u32,
+) -> Answer {
+    let cluster = call.bytes(cluster, cluster_size)?;
+    let pairs = call.pairs(headers, headers_size)?;
+    let body = call.bytes(body, body_size)?;
+    let trailers = call.pairs(trailers, trailers_size)?;
+    call.number(timeout.cast_signed());
+    // Envoy tries the pointer before it sends anything.
+    call.write_u32(token, 0)?;
+    let timeout = u64::try_from(timeout.cast_signed()).map_err(|_| Status::BadArgument)?;
+    let state = call.state();
+    let cluster = state.world.clusters.find(&cluster);
+    let cluster = cluster.ok_or(Status::BadArgument)?;
+    let mut headers = Headers::new(Kind::Request);
+    for (name, value) in &pairs {
+        headers.add(name, value);
+    }
+    if [":path", ":method", ":authority"]
+        .iter()
+        .any(|name| !headers.contains_key(name))
+    {
+        return Err(Status::BadArgument.into());
+    }
+    let timeout = complete(&mut headers, &body, Duration::from_millis(timeout));
+    let number = state.calls.next_token(CallKind::Http);
+    let valid = headers.iter().all(|(name, _)| is_header_name(name));
+    if state.world.clusters.decides(cluster) == Decides::AtOnce || !valid {
+        // It fails while it is sent, and nobody is told later.
+        return Err(Status::InternalFailure.into());
+    }
+    let mut message = Message::new(on_the_wire(&headers, body.is_empty(), Codec::Http1));
+    message.push(body);
+    let request = UpstreamRequest { message };
+    state.place_call(number, (CallKind::Http, cluster), request, timeout);
+    if !trailers.is_empty() {
+        let what = "`proxy_http_call` was given trailers";
+        call.lint(LintKind::CallTrailersDropped, what);
+    }
+    call.write_u32(token, number)
+}
+
+/// What Envoy adds to a call's headers. Returns the timeout that holds.
+fn complete(headers: &mut Headers, body: &[u8], timeout: Duration) -> Duration {
+    if !body.is_empty() {
+        headers.set(b"content-length", body.len().to_string().as_bytes());
+    }
+    if !headers.contains_key(":scheme") {
+        headers.add(b":scheme", b"http");
+    }
+    headers.set(b"x-envoy-internal", b"true");
+    route_timeout(headers, timeout)
+}
+
+impl Proxy {
+    /// The cluster answers; the response is handed over when it is whole.
+    pub(crate) fn answer_http_call(&mut self, vm: usize, token: u32) -> Moved {
+        let Some(call) = self.vms[vm].state().calls.pending.get_mut(&token) else {
+            return Ok(());
+        };
+        let response = self.world.clusters.answer(call.cluster, &call.request);
+        let head = call.request.method() == b"HEAD";
+        let ending = ending(response, call.timeout, head);
+        let cluster = self.world.clusters.name(call.cluster);
+        let id = call.id;
+        let Some((after, end, note)) = ending else {
+            let note = format!("`{cluster}` will not answer call {token}, which has no timeout");
+            let maker = call.maker;
+            self.world.note_call(maker, note);
+            return Ok(());
+        };
+        call.end = Some(end);
+        let (maker, note) = (call.maker, format!("`{cluster}` {note} call {token}"));
+        if after.is_zero() {
+            self.world.note_call(maker, note);
+            return self.end_http_call(vm, token);
+        }
+        let note = format!("{note}, {} ms later", after.as_millis());
+        self.world.note_call(maker, note);
+        let time = self.world.clock.now() + after;
+        self.schedule_call(vm, token, id, time);
+        Ok(())
+    }
+
+    /// Hands the response of a call to its root context.
+    pub(crate) fn end_http_call(&mut self, vm: usize, token: u32) -> Moved {
+        let failed = self.vms[vm].failed;
+        let state = self.vms[vm].state();
+        let Some(call) = state.calls.pending.remove(&token) else {
+            return Ok(());
+        };
+        let Some(root) = state.roots.get_mut(&call.root).filter(|_| !failed) else {
+            return Ok(());
+        };
+        let counts = match call.end {
+            Some(HttpEnd::Answered(response)) => {
+                let trailers = response.trailers.as_ref().map_or(0, Headers::len);
+                let counts = [response.headers.len(), response.body.len(), trailers];
+                root.call.http_response = Some(response);
+                counts
+            }
+            Some(HttpEnd::Lost) | None => {
+                root.call.status = Status::BrokenConnection.code();
+                root.call.message = b"reset".to_vec();
+                [0; 3]
+            }
+        };
+        let [headers, body, trailers] =
+            counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        // Before everything that the guest asks for in the callback.
+        state.deferred.push_back(Deferred::ForgetCall(call.root));
+        let slot = self.world.account_of(call.maker);
+        self.call(
+            vm,
+            (Phase::CallOut, call.root, slot),
+            "proxy_on_http_call_response",
+            |all| &all.http_call_response,
+            (call.root, token, headers, body, trailers),
+        )?;
+        self.run_deferred(vm)
+    }
+}
+
+/// When a call is over, counted from when it was made, what it comes to, and that in words; none if
+/// it waits for ever.
+fn ending(
+    response: Response,
+    timeout: Duration,
+    head: bool,
+) -> Option<(Duration, HttpEnd, String)> {
+    let timeout = (!timeout.is_zero()).then_some(timeout);
+    let overdue = |time: Duration| timeout.filter(|timeout| *timeout < time);
+    let timed_out = |timeout| {
+        let end = replied(504, "upstream request timeout");
+        (timeout, end, "lets the timeout end".to_owned())
+    };
+    if response.fault == Some(Fault::Never) {
+        return timeout.map(timed_out);
+    }
+    let mut time = response.latency;
+    if let Some(timeout) = overdue(time) {
+        return Some(timed_out(timeout));
+    }
+    if let Some(Fault::Failed(failure)) = response.fault {
+        let end = replied(failure.status(), &failure.body());
+        let note = format!("fails ({}) for", failure.details_before());
+        return Some((time, end, note));
+    }
+    let lost = |time, why| Some((time, HttpEnd::Lost, format!("{why} of the response to")));
+    let mut headers = response.headers;
+    let code = status(&headers).unwrap_or(0);
+    let bodiless = head || has_no_body(code.try_into().unwrap_or(0));
+    let end = bodiless || (response.pieces.is_empty() && response.trailers.is_none());
+    if !end && !headers.contains_key("content-length") && !headers.contains_key("transfer-encoding")
+    {
+        headers.add(b"transfer-encoding", b"chunked");
+    }
+    let latency = response.latency.as_millis().to_string();
+    headers.replace(b"x-envoy-upstream-service-time", latency.as_bytes());
+    let mut body = Vec::new();
+    for piece in response.pieces.into_iter().filter(|_| !bodiless) {
+        match piece {
+            Piece::Chunk(chunk) => body.extend(chunk),
+            Piece::Pause(pause) => time += pause,
+            Piece::Cut(_) => return lost(time, "cuts the end"),
+            Piece::Until(_) => {}
+            Piece::Stall => return timeout.and_then(|timeout| lost(timeout, "keeps the end")),
+        }
+        if let Some(timeout) = overdue(time) {
+            return lost(timeout, "delays the end");
+        }
+        if body.len() > BODY_LIMIT {
+            return lost(time, "sends more than 32 MiB");
+        }
+    }
+    let end = HttpEnd::Answered(Box::new(HttpResponse {
+        headers,
+        body,
+        trailers: response.trailers.filter(|_| !bodiless),
+    }));
+    Some((time, end, format!("answers {code} to")))
+}
+
+/// The reply of Envoy's own router to a call.
+fn replied(status: u16, body: &str) -> HttpEnd {
+    let mut headers = Headers::new(Kind::Response);
+    headers.add(b":status", status.to_string().as_bytes());
+    headers.add(b"content-length", body.len().to_string().as_bytes());
+    headers.add(b"content-type", b"text/plain");
+    HttpEnd::Answered(Box::new(HttpResponse {
+        headers,
+        body: body.as_bytes().to_vec(),
+        trailers: None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(response: Response, timeout: u64) -> String {
+        match ending(response, Duration::from_millis(timeout), false) {
+            None => "never".to_owned(),
+            Some((time, HttpEnd::Lost, _)) => format!("{} lost", time.as_millis()),
+            Some((time, HttpEnd::Answered(response), _)) => {
+                let code = status(&response.headers).unwrap_or(0);
+                let body = response.body.escape_ascii();
+                format!("{} {code} {body}", time.as_millis())
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_ends_with_its_response_or_with_its_timeout() {
+        let slow = || {
+            let pause = Duration::from_millis(30);
+            let latency = Duration::from_millis(40);
+            Response::ok()
+                .after(latency)
+                .chunk("a")
+                .pause(pause)
+                .chunk("b")
+        };
+        for (response, timeout, expected) in [
+            (slow(), 0, "70 200 ab"),
+            (slow(), 70, "70 200 ab"),
+            (slow(), 69, "69 lost"),
+            (slow(), 39, "39 504 upstream request timeout"),
+            (slow().cut(), 0, "70 lost"),
+            (slow().stall(), 100, "100 lost"),
+            (slow().stall(), 0, "never"),
+            (Response::never(), 5, "5 504 upstream request timeout"),
+            (Response::never(), 0, "never"),
+        ] {
+            assert_eq!(ended(response, timeout), expected);
+        }
+    }
+
+    #[test]
+    fn a_response_over_envoys_limit_is_lost() {
+        let body = vec![b'x'; BODY_LIMIT];
+        assert!(ended(Response::ok().body(&body), 0).starts_with("0 200"));
+        assert_eq!(ended(Response::ok().body(&body).chunk("x"), 0), "0 lost");
+    }
+}
