@@ -187,6 +187,17 @@ impl MapType {
             _ => return None,
         })
     }
+
+    /// What it is called in texts.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::RequestHeaders => "request headers",
+            Self::RequestTrailers => "request trailers",
+            Self::ResponseHeaders => "response headers",
+            Self::ResponseTrailers => "response trailers",
+            Self::OfCall(_) => "headers of a call",
+        }
+    }
 }
 
 /// Which buffer a call names.

@@ -123,6 +123,9 @@ impl Proxy {
                 end = false;
                 trailers_from = Some(step);
             }
+            if result == DataResult::Continue {
+                self.lint_released(slot, filter, direction, told);
+            }
             let iteration = self.world.streams[slot].side(filter, direction).iteration;
             if result == DataResult::Continue && iteration != Iteration::StopSingle {
                 continue;

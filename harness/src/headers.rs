@@ -128,6 +128,12 @@ impl Headers {
         self.entries.insert(at, entry);
     }
 
+    /// Whether a value that is added is joined to one that is there.
+    pub(crate) fn joins(&self, name: &[u8]) -> bool {
+        let name = self.name(name);
+        self.position(name).is_some() && self.is_single(&name.to_ascii_lowercase())
+    }
+
     /// Adds an entry at the end, whatever is there.
     pub(crate) fn add_line(&mut self, name: &[u8], value: &[u8]) {
         let entry = self.store(name, value);

@@ -292,6 +292,11 @@ impl Host {
     /// Lets everything happen, and says how the streams stand that are left.
     fn settle(&mut self) -> Result<(), HostError> {
         self.proxy.run_until_idle()?;
+        for slot in 0..self.proxy.world.streams.len() {
+            if self.proxy.world.streams[slot].is_open() {
+                self.proxy.lint_waiting(slot);
+            }
+        }
         if let Some(fatal) = self.proxy.world.fatal.take() {
             return Err(fatal);
         }

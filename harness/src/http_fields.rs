@@ -22,12 +22,10 @@ pub(crate) fn value(
     let key = call.bytes(key, key_size)?;
     let state = call.state();
     let Some(headers) = readable(state, map) else {
-        return Err(if is_logging(state) {
-            Status::NotFound
-        } else {
-            Status::BadArgument
+        if is_logging(state) {
+            return Err(Status::NotFound.into());
         }
-        .into());
+        return Err(absent(call, map));
     };
     let values = headers.count(&key);
     let found = match headers.get(&key) {
@@ -56,6 +54,13 @@ pub(crate) fn add(
 ) -> Answer {
     change(call, map, |call| {
         let (key, value) = (call.bytes(key, key_size)?, call.bytes(value, value_size)?);
+        let joins = MapType::from_code(map)
+            .and_then(|map| writable(call.state(), map))
+            .is_some_and(|headers| headers.joins(&key));
+        if joins {
+            let what = format!("`{}` had a value", key.escape_ascii());
+            call.lint(LintKind::AddedToSingleHeader, what);
+        }
         Ok(move |headers: &mut Headers| headers.add(&key, &value))
     })
 }
@@ -87,7 +92,13 @@ pub(crate) fn pairs(call: &mut Call<'_>, map: u32, pairs: u32, size: u32) -> Ans
     let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
     let bytes = match readable(call.state(), map) {
         Some(headers) if !headers.is_empty() => pairs::serialize(headers.iter()),
-        _ => Vec::new(),
+        Some(_) => Vec::new(),
+        None => {
+            if !is_logging(call.state()) {
+                absent(call, map);
+            }
+            Vec::new()
+        }
     };
     call.give(&bytes, pairs, size)?;
     call.record.returned = Some(Argument::Pairs(pairs::parse(&bytes)));
@@ -122,8 +133,34 @@ fn change<F: FnOnce(&mut Headers)>(
     call.number(map);
     let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
     let change = arguments(call)?;
-    change(writable(call.state(), map).ok_or(Status::BadArgument)?);
+    let Some(headers) = writable(call.state(), map) else {
+        return Err(absent(call, map));
+    };
+    change(headers);
+    if matches!(map, MapType::RequestHeaders | MapType::ResponseHeaders) && sets_encoding(call) {
+        let what = format!("in the {}", map.name());
+        call.lint(LintKind::TransferEncodingAdded, what);
+    }
     Ok(())
+}
+
+/// Reports a map that does not exist now. The answer where the call has one for it.
+fn absent(call: &mut Call<'_>, map: MapType) -> crate::call::Stop {
+    if !matches!(map, MapType::OfCall(_)) {
+        let what = format!("the {} do not exist now, or not to be changed", map.name());
+        call.lint(LintKind::MapOutsideItsPhase, what);
+    }
+    Status::BadArgument.into()
+}
+
+/// Whether the call writes `transfer-encoding`.
+fn sets_encoding(call: &Call<'_>) -> bool {
+    let is_encoding = |name: &[u8]| name.eq_ignore_ascii_case(b"transfer-encoding");
+    match &call.record.arguments[..] {
+        [_, Argument::Bytes(name), Argument::Bytes(_)] => is_encoding(name),
+        [_, Argument::Pairs(pairs)] => pairs.iter().any(|(name, _)| is_encoding(name)),
+        _ => false,
+    }
 }
 
 /// Whether the effective context writes an access log, as a filter or as an access logger.

@@ -6,6 +6,7 @@
 use crate::abi::{Direction, Status};
 use crate::call::{Answer, Call};
 use crate::error::HostError;
+use crate::lints::LintKind;
 use crate::stream::Reply;
 use crate::vm::{Deferred, Phase, Place, VmState};
 
@@ -28,7 +29,7 @@ pub(crate) fn send_local_response(
     call.number(grpc.cast_signed());
     let state = call.state();
     let Some(place) = state.place().filter(|place| is_http(state, *place)) else {
-        return Ok(());
+        return nothing(call);
     };
     if let Some(Phase::Log | Phase::Done | Phase::Delete) = state.own_phase() {
         return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
@@ -39,6 +40,14 @@ pub(crate) fn send_local_response(
             timeline,
         }));
     }
+    let plugin = state.context().map(|context| context.plugin);
+    if !(200..600).contains(&code) {
+        call.lint(LintKind::LocalReplyStatus, format!("status {code}"));
+    }
+    if matches!(code, 204 | 304) && !body.is_empty() {
+        let what = format!("{} bytes with status {code}", body.len());
+        call.lint(LintKind::LocalReplyBody, what);
+    }
     let details = String::from_utf8_lossy(&details);
     let reply = Reply {
         status: code,
@@ -46,9 +55,18 @@ pub(crate) fn send_local_response(
         headers,
         grpc_status: (grpc <= 16).then_some(grpc),
         details: details.replace(|character: char| character.is_ascii_whitespace(), "_"),
-        plugin: state.context().map(|context| context.plugin),
+        plugin,
     };
-    state.deferred.push_back(Deferred::LocalReply(place, reply));
+    let reply = Deferred::LocalReply(place, reply);
+    call.state().deferred.push_back(reply);
+    Ok(())
+}
+
+/// Without a stream nothing happens, and the answer is 0.
+#[expect(clippy::unnecessary_wraps, reason = "the answer of its callers")]
+fn nothing(call: &mut Call<'_>) -> Answer {
+    let what = format!("`{}` in a root context", call.record.name);
+    call.lint(LintKind::NoStream, what);
     Ok(())
 }
 
@@ -67,7 +85,7 @@ pub(crate) fn continue_stream(call: &mut Call<'_>, stream: u32) -> Answer {
 fn resume(call: &mut Call<'_>, direction: Direction) -> Answer {
     let state = call.state();
     let Some(place) = state.place().filter(|place| is_http(state, *place)) else {
-        return Ok(());
+        return nothing(call);
     };
     let replied = state
         .deferred
@@ -117,7 +135,7 @@ pub(crate) fn close_stream(call: &mut Call<'_>, stream: u32) -> Answer {
     };
     let state = call.state();
     let Some(place) = state.place().filter(|place| is_http(state, *place)) else {
-        return Ok(());
+        return nothing(call);
     };
     if state.own_phase() == Some(Phase::Log) && direction == Direction::Request {
         return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {

@@ -1,6 +1,7 @@
 //! What Envoy does to the surprise of those who write filters.
 
 mod known;
+mod streams;
 
 use std::fmt;
 

@@ -4,6 +4,7 @@ use crate::abi::Direction;
 use crate::exchange::LocalReply;
 use crate::filter_chain::Data;
 use crate::headers::{Headers, Kind};
+use crate::lints::LintKind;
 use crate::proxy::{Moved, Proxy};
 use crate::stream::Reply;
 
@@ -13,10 +14,12 @@ impl Proxy {
     pub(crate) fn send_local_reply(&mut self, slot: usize, reply: Reply) -> Moved {
         let stream = &mut self.world.streams[slot];
         if stream.prepared.is_some() {
-            stream.exchange.timeline.note(format!(
-                "a second local reply, {}, is ignored",
-                reply.status
-            ));
+            let what = format!("a second local reply, {}, is ignored", reply.status);
+            stream.exchange.timeline.note(what.clone());
+            if let Some(plugin) = reply.plugin {
+                self.world
+                    .lint(Some(slot), plugin, LintKind::SecondLocalReply, what);
+            }
             return Ok(());
         }
         if stream.request.in_callback {
@@ -49,7 +52,11 @@ impl Proxy {
                 "local reply {} comes too late, the connection is cut",
                 reply.status
             );
-            stream.exchange.timeline.note(note);
+            stream.exchange.timeline.note(note.clone());
+            if let Some(plugin) = reply.plugin {
+                self.world
+                    .lint(Some(slot), plugin, LintKind::LateLocalReply, note);
+            }
             return self.reset(slot);
         }
         let note = format!(

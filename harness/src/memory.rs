@@ -5,6 +5,7 @@ use wasmtime::AsContextMut;
 use crate::abi::{LogLevel, Status};
 use crate::call::{Answer, Call, Stop};
 use crate::error::HostError;
+use crate::lints::LintKind;
 use crate::pairs::{self, Pair};
 use crate::timeline::Argument;
 use crate::vm::Failure;
@@ -22,7 +23,12 @@ impl Call<'_> {
 
     /// Reads a list of names and values out of the guest and records it.
     pub(crate) fn pairs(&mut self, pointer: u32, size: u32) -> Result<Vec<Pair>, Stop> {
-        let pairs = pairs::parse(self.range(pointer, size)?);
+        let read = pairs::read(self.range(pointer, size)?);
+        if read.is_none() {
+            let what = format!("{size} bytes are no list of pairs");
+            self.lint(LintKind::UnreadablePairs, what);
+        }
+        let pairs = read.unwrap_or_default();
         self.state().copied += size as usize;
         self.record.arguments.push(Argument::Pairs(pairs.clone()));
         Ok(pairs)

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use crate::abi::Status;
 use crate::call::{Answer, Call};
+use crate::lints::LintKind;
+use crate::vm::Phase;
 
 /// The kinds of metrics, numbered as in the ABI.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -121,10 +123,23 @@ pub(crate) fn increment(call: &mut Call<'_>, id: u32, offset: i64) -> Answer {
     call.number(id);
     call.number(offset);
     let metric = metric(call, id)?;
-    match metric.kind {
-        Kind::Counter if offset > 0 => metric.value = metric.value.wrapping_add_signed(offset),
-        Kind::Gauge => metric.value = metric.value.wrapping_add_signed(offset),
-        Kind::Counter | Kind::Histogram => return Err(Status::BadArgument.into()),
+    let before = metric.value;
+    let kind = metric.kind;
+    match kind {
+        Kind::Counter if offset <= 0 => {
+            let what = format!("an offset of {offset}");
+            call.lint(LintKind::CounterNotIncremented, what);
+            return Err(Status::BadArgument.into());
+        }
+        Kind::Histogram => return Err(Status::BadArgument.into()),
+        Kind::Counter | Kind::Gauge => metric.value = before.wrapping_add_signed(offset),
+    }
+    match kind {
+        Kind::Counter => lint_start(call),
+        _ if offset < 0 && before < offset.unsigned_abs() => {
+            call.lint(LintKind::GaugeWrapped, format!("{before} and {offset}"));
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -134,13 +149,34 @@ pub(crate) fn record(call: &mut Call<'_>, id: u32, value: i64) -> Answer {
     call.number(id);
     call.number(value);
     let metric = metric(call, id)?;
-    let value = value.cast_unsigned();
+    let recorded = value.cast_unsigned();
     match metric.kind {
-        Kind::Counter => metric.value = metric.value.wrapping_add(value),
-        Kind::Gauge => metric.value = value,
-        Kind::Histogram => metric.samples.push(value),
+        Kind::Counter => {
+            metric.value = metric.value.wrapping_add(recorded);
+            lint_start(call);
+        }
+        Kind::Gauge => {
+            metric.value = recorded;
+            if value < 0 {
+                call.lint(LintKind::GaugeWrapped, format!("set to {value}"));
+            }
+        }
+        Kind::Histogram => metric.samples.push(recorded),
     }
     Ok(())
+}
+
+/// Reports what every thread does at its start, to a counter that all of them share.
+fn lint_start(call: &mut Call<'_>) {
+    let state = call.state();
+    let starts = matches!(
+        state.phase,
+        Phase::ContextCreate | Phase::VmStart | Phase::Configure
+    );
+    if starts && state.place().is_none() {
+        let what = "a counter was raised at the start".to_owned();
+        call.lint(LintKind::CountedAtStart, what);
+    }
 }
 
 pub(crate) fn get(call: &mut Call<'_>, id: u32, value: u32) -> Answer {

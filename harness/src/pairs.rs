@@ -29,13 +29,17 @@ pub(crate) fn serialize<'a>(
 /// Reads a list. What cannot be read, is too long, or has bytes left over is an empty list: so does
 /// Envoy (`pairs_util.cc`), and wipes the map that it was to fill.
 pub(crate) fn parse(bytes: &[u8]) -> Vec<Pair> {
-    if bytes.len() > MAX_BYTES {
-        return Vec::new();
-    }
     read(bytes).unwrap_or_default()
 }
 
-fn read(mut bytes: &[u8]) -> Option<Vec<Pair>> {
+/// As [`parse`], for those who care; nothing at all is an empty list.
+pub(crate) fn read(mut bytes: &[u8]) -> Option<Vec<Pair>> {
+    if bytes.is_empty() {
+        return Some(Vec::new());
+    }
+    if bytes.len() > MAX_BYTES {
+        return None;
+    }
     let count = take_length(&mut bytes)?;
     if count > MAX_PAIRS {
         return None;

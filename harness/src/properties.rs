@@ -17,6 +17,7 @@ use crate::call::{Answer, Call};
 use crate::downstream::Downstream;
 use crate::error::HostError;
 use crate::filter_state::{FilterState, Kind, Object};
+use crate::lints::LintKind;
 use crate::vm::VmState;
 
 pub(crate) fn get(
@@ -50,6 +51,10 @@ pub(crate) fn set(
 ) -> Answer {
     let key = call.bytes(key, key_size)?;
     let value = call.bytes(value, value_size)?;
+    if key.contains(&0) {
+        let what = format!("`{}`", key.escape_ascii());
+        call.lint(LintKind::PropertyPathInParts, what);
+    }
     let state = call.state();
     let place = state.place().ok_or(Status::NotFound)?;
     let root = state

@@ -112,13 +112,18 @@ impl Proxy {
             slot,
             limits: self.limits,
         };
-        let vm = &mut self.vms[vm];
+        let index = vm;
+        let vm = &mut self.vms[index];
         let Some(function) = find(&vm.callbacks).clone() else {
             return Ok(Called::Missing);
         };
         let result = vm.call(&mut self.world, entry, name, &function, arguments);
         let plugin = vm.plugin_of(context);
-        self.after(slot, plugin, name, result)
+        let called = self.after(slot, plugin, name, result)?;
+        if matches!(called, Called::Trapped(_)) {
+            self.lint_hanging(index, slot);
+        }
+        Ok(called)
     }
 
     /// Sorts out how guest code ended.

@@ -3,6 +3,7 @@
 use crate::abi::{AbiVersion, Direction};
 use crate::error::HostError;
 use crate::filter_chain::{Data, DataResult, HeadersResult, TrailersResult};
+use crate::lints::LintKind;
 use crate::plugin::FailurePolicy;
 use crate::proxy::{Called, Moved, Proxy};
 use crate::stream::{BodyView, Iteration, Reply};
@@ -59,6 +60,11 @@ impl Proxy {
             proxy.call(vm, at, name, find, (context, count, u32::from(end)))
         })?;
         let single = self.plugins[plugin].allow_on_headers_stop_iteration;
+        if let Verdict::Result(2) = verdict {
+            let what = format!("the {direction} headers callback returned 2");
+            self.world
+                .lint(Some(slot), plugin, LintKind::EndStreamIgnored, what);
+        }
         Ok(match verdict {
             Verdict::Result(0 | 2) | Verdict::Open => {
                 self.world.streams[slot]
@@ -129,6 +135,14 @@ impl Proxy {
             }
             called
         })?;
+        if let Verdict::Result(3..) = verdict
+            && size > 0
+        {
+            let plugin = self.world.streams[slot].filters[filter].plugin;
+            let what = format!("{size} bytes of the {direction}");
+            self.world
+                .lint(Some(slot), plugin, LintKind::BodyDropped, what);
+        }
         let result = match verdict {
             Verdict::Result(0) | Verdict::Open => DataResult::Continue,
             Verdict::Result(1) => DataResult::StopAndBuffer,
@@ -216,6 +230,7 @@ impl Proxy {
     /// The end of a stream: log for every filter, then done and delete for each.
     pub(crate) fn end_contexts(&mut self, slot: usize) -> Moved {
         for filter in 0..self.world.streams[slot].filters.len() {
+            self.lint_unreached(slot, filter);
             self.create_stream_context(slot, filter)?;
             let Some((vm, context)) = self.sound(slot, filter) else {
                 continue;
@@ -233,7 +248,13 @@ impl Proxy {
             }
             if let Some((vm, context)) = self.sound(slot, filter) {
                 let at = (Phase::Done, context, Some(slot));
-                self.call(vm, at, "proxy_on_done", |all| &all.done, (context,))?;
+                let done = self.call(vm, at, "proxy_on_done", |all| &all.done, (context,))?;
+                if let Called::Returned(0) = done {
+                    let plugin = self.world.streams[slot].filters[filter].plugin;
+                    let what = "`proxy_on_done` returned false";
+                    self.world
+                        .lint(Some(slot), plugin, LintKind::StreamDoneRefused, what);
+                }
                 self.run_deferred(vm)?;
             }
             if let Some((vm, context)) = self.sound(slot, filter) {
@@ -287,7 +308,13 @@ impl Proxy {
         if self.plugins[at.plugin].policy == FailurePolicy::DeprecatedFailOpen {
             return Ok(Verdict::Open);
         }
+        let plugin = at.plugin;
         if !std::mem::replace(&mut at.failure_replied, true) {
+            if self.plugins[plugin].policy == FailurePolicy::FailOpen {
+                let what = "the VM failed in this stream or while it was under way";
+                self.world
+                    .lint(Some(slot), plugin, LintKind::FailOpenGap, what);
+            }
             let mut reply = Reply::own(503, "", "wasm_fail_stream");
             // UNAVAILABLE
             reply.grpc_status = Some(14);

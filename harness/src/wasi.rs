@@ -12,6 +12,7 @@ use wasmtime::{Caller, Linker};
 
 use crate::call::{Answer, Call};
 use crate::imports::{Number, Parameter, Signature, Versions};
+use crate::lints::LintKind;
 use crate::vm::VmState;
 
 /// What a WASI function answers instead of 0; the numbers are WASI's.
@@ -158,6 +159,7 @@ fn no(errno: Errno) -> Answer {
 #[expect(clippy::unnecessary_wraps, reason = "an answer as the others")]
 fn exit(call: &mut Call<'_>, code: u32) -> Answer {
     call.number(code);
+    call.lint(LintKind::ExitReturns, format!("`proc_exit({code})`"));
     Ok(())
 }
 

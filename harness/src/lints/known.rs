@@ -56,6 +56,93 @@ lints! {
          the clock",
         "envoyproxy/envoy source/extensions/common/wasm/wasm.cc, createContext";
 
+    /// `proxy_on_done` of a stream asked for time.
+    StreamDoneRefused "stream-done-refused"
+        "only a root context can delay its end; a stream is deleted all the same",
+        "return true, and finish what is left in the root context",
+        "proxy-wasm/proxy-wasm-cpp-host src/context.cc, onDone";
+    /// A filter saw the end of a stream of which it had seen nothing else.
+    UnreachedFilterLogs "unreached-filter-logs"
+        "a filter that the request never reached is created at the stream's end, only to be logged",
+        "expect `proxy_on_log` without any callback before it",
+        "envoyproxy/envoy-wasm#621";
+    /// A counter was raised while a plugin started.
+    CountedAtStart "counted-at-start"
+        "a plugin starts in a canary, in the main thread and in each worker, and all of them share \
+         the counter",
+        "count in streams or ticks; set a gauge where a start should show",
+        "proxy-wasm/proxy-wasm-cpp-host src/wasm.cc, canary";
+    /// `proc_exit` was called.
+    ExitReturns "exit-returns"
+        "`proc_exit` comes back in Envoy, and the guest goes on behind it",
+        "trap where the VM has to end, `unreachable` does",
+        "proxy-wasm/proxy-wasm-cpp-host src/exports.cc";
+
+    // Failures.
+    /// A VM failed in a stream of a plugin that fails open.
+    FailOpenGap "fail-open-gap"
+        "`FAIL_OPEN` lets the streams pass that begin after the failure; this one gets a 503",
+        "expect one failed request a worker, or set the deprecated `fail_open: true`, which lets this \
+         one pass as well",
+        "proxy-wasm/proxy-wasm-cpp-host src/context.cc, onRequestHeaders";
+    /// A VM failed while streams waited in it.
+    FailureLeavesStreams "failure-leaves-streams"
+        "nothing resumes a stream that was paused in a VM that failed outside of that stream; it \
+         hangs until the client or a timeout ends it",
+        "set a stream timeout, and let nothing trap in ticks and answers to calls",
+        "envoyproxy/envoy#38801";
+
+    // Local replies and actions.
+    /// A second local reply was asked for in one callback.
+    SecondLocalReply "second-local-reply"
+        "the first reply of a callback goes out, the others are ignored",
+        "return after the first",
+        "envoyproxy/envoy#28826";
+    /// A local reply was asked for when the response had begun.
+    LateLocalReply "late-local-reply"
+        "after response headers went out a reply cannot; Envoy cuts the connection",
+        "reply in `proxy_on_response_headers` at the latest",
+        "envoyproxy/envoy source/common/http/filter_manager.cc, sendLocalReply";
+    /// A local reply has a status that is none.
+    LocalReplyStatus "local-reply-status"
+        "Envoy checks no status, and sends what clients do not understand",
+        "use a status from 200 to 599",
+        "proxy-wasm/proxy-wasm-cpp-host src/exports.cc, send_local_response";
+    /// A local reply has a body where its status allows none.
+    LocalReplyBody "local-reply-body"
+        "Envoy sends the body, and the client may take it for the next response",
+        "leave the body of 204 and 304 empty",
+        "RFC 9110, 15.3.5 and 15.4.5";
+    /// A call about a stream was made where there is none.
+    NoStream "no-stream"
+        "without a stream the call does nothing and answers 0 Ok",
+        "choose the stream with `proxy_set_effective_context` first",
+        "proxy-wasm/proxy-wasm-cpp-host src/exports.cc";
+    /// Headers went on though the filter asked for the end of the stream.
+    EndStreamIgnored "end-stream-ignored"
+        "Envoy treats ContinueAndEndStream as Continue",
+        "remove the body in the body callback, or send a local reply",
+        "envoyproxy/envoy source/extensions/common/wasm/context.cc, convertFilterHeadersStatus";
+
+    // Metrics.
+    /// A counter was to grow by nothing or less.
+    CounterNotIncremented "counter-not-incremented"
+        "a counter only grows; Envoy answers 2 BadArgument and leaves it",
+        "use a gauge for what goes down",
+        "envoyproxy/envoy source/extensions/common/wasm/context.cc, incrementMetric";
+    /// A gauge went below 0.
+    GaugeWrapped "gauge-wrapped"
+        "a gauge is an unsigned number of 64 bits, and below 0 it begins at the top",
+        "keep the value in the guest and set it with `proxy_record_metric`",
+        "envoyproxy/envoy source/extensions/common/wasm/context.cc, incrementMetric";
+
+    // Properties.
+    /// `proxy_set_property` was given a path of several parts.
+    PropertyPathInParts "property-path-in-parts"
+        "the key is taken as it is, NULs included, and a path of several parts never finds it",
+        "use a key of one part",
+        "envoyproxy/envoy source/extensions/common/wasm/context.cc, setProperty";
+
     // Headers and trailers.
     /// `proxy_get_header_map_value` read one of several values.
     FirstOfSeveralValues "first-of-several-values"
@@ -64,8 +151,8 @@ lints! {
         "proxy-wasm/spec#53";
     /// A header map was named in a phase in which it does not exist.
     MapOutsideItsPhase "map-outside-its-phase"
-        "Envoy has headers and trailers in their own callbacks and in the log only, and answers \
-         2 BadArgument elsewhere",
+        "Envoy has headers and trailers in their own callbacks and in the log only; elsewhere it \
+         answers 2 BadArgument, or hands out an empty list with 0 Ok",
         "read what is needed in the headers callback and keep it",
         "proxy-wasm/proxy-wasm-rust-sdk#155";
     /// Pairs that cannot be read stand for an empty list.
@@ -74,6 +161,12 @@ lints! {
         "write the count, the sizes, and each name and value with a NUL after it; no more than 1024 \
          pairs and 1 MiB",
         "proxy-wasm/proxy-wasm-cpp-host src/pairs_util.cc";
+    /// A value was added to a header that can have one only.
+    AddedToSingleHeader "added-to-single-header"
+        "Envoy joins the new value to the old one with a comma, which is no path, no authority and no \
+         status",
+        "use `proxy_replace_header_map_value`",
+        "proxy-wasm/spec#87";
     /// A filter added `transfer-encoding`.
     TransferEncodingAdded "transfer-encoding-added"
         "Envoy's codec writes its own, and the peer receives two",
@@ -81,12 +174,6 @@ lints! {
         "envoyproxy/envoy source/common/http/http1/codec_impl.cc";
 
     // Bodies.
-    /// A body was changed under a `content-length`.
-    StaleContentLength "stale-content-length"
-        "Envoy never corrects the length: the peer waits for the missing bytes, or takes the surplus \
-         for its next message",
-        "remove `content-length` in the headers callback before a body is changed",
-        "proxy-wasm/proxy-wasm-cpp-sdk#127";
     /// A pause in headers kept body callbacks away.
     PausedHeadersHoldBody "paused-headers-hold-body"
         "a pause in headers stops body and trailers callbacks as well, until the stream is resumed",
@@ -106,4 +193,10 @@ lints! {
         "Envoy's client for call-outs sends no trailers",
         "send a header instead",
         "envoyproxy/envoy source/common/http/async_client_impl.cc";
+    /// A body callback threw bytes away.
+    BodyDropped "body-dropped"
+        "StopIterationNoBuffer forgets the bytes of the callback, and at the end of the message \
+         leaves the stream waiting",
+        "return StopIterationAndBuffer, or copy the bytes first and write them back later",
+        "envoyproxy/envoy include envoy/http/filter.h, FilterDataStatus";
 }
