@@ -24,6 +24,8 @@ pub(crate) struct Moment {
 pub(crate) enum Event {
     /// A root context's timer.
     Tick { vm: usize, root: u32 },
+    /// Stats sinks are told, again and again.
+    FlushStats { interval: Duration },
     /// The upstream's answer to a stream begins to arrive.
     Answer { slot: usize, stream: StreamId },
     /// A peer that paused sends on.
@@ -79,7 +81,7 @@ impl Agenda {
     fn next_but_ticks(&self) -> Option<Duration> {
         let mut events = self.events.iter();
         events
-            .find(|(_, event)| !matches!(event, Event::Tick { .. }))
+            .find(|(_, event)| !matches!(event, Event::Tick { .. } | Event::FlushStats { .. }))
             .map(|(moment, _)| moment.time)
     }
 }
@@ -123,6 +125,10 @@ impl Proxy {
     fn fire(&mut self, moment: Moment, event: Event) -> Moved {
         match event {
             Event::Tick { vm, root } => self.tick(moment, vm, root),
+            Event::FlushStats { interval } => {
+                self.schedule_flush(interval);
+                self.flush_stats()
+            }
             Event::Answer { slot, stream } if self.world.is_open(slot, stream) => {
                 self.respond_late(slot)
             }

@@ -3,8 +3,10 @@
 use crate::abi::{BufferType, Direction, Status};
 use crate::call::{Answer, Call, Stop};
 use crate::error::HostError;
+use crate::lints::LintKind;
+use crate::stats_sink::StatsBuffer;
 use crate::stream::BodyView;
-use crate::vm::{Phase, VmState};
+use crate::vm::{LastBuffer, Phase, VmState};
 
 pub(crate) fn bytes(
     call: &mut Call<'_>,
@@ -17,18 +19,29 @@ pub(crate) fn bytes(
     for argument in [buffer, start, length] {
         call.number(argument);
     }
-    let content = read(call, buffer)?;
+    let shown = read(call, buffer)?;
     let start = start as usize;
-    let end = start.saturating_add(length as usize).min(content.len());
+    let size_told = shown.size as usize;
+    let end = start.saturating_add(length as usize).min(size_told);
     // Past the end there is nothing, and that is no error.
-    let part = content.get(start..end).unwrap_or_default().to_vec();
-    call.give(&part, data, size)
+    let total = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
+    let content = shown.content;
+    let part = &content[start.min(content.len())..end.min(content.len())];
+    if part.len() == total as usize {
+        return call.give(part, data, size);
+    }
+    let what = format!(
+        "asked for {length} bytes, of which {} are stats",
+        part.len()
+    );
+    call.lint(LintKind::StatsBufferSize, what);
+    call.give_padded(part, total, data, size)
 }
 
 pub(crate) fn status(call: &mut Call<'_>, buffer: u32, length: u32, flags: u32) -> Answer {
     call.number(buffer);
-    let size = read(call, buffer)?.len();
-    call.write_u32(length, u32::try_from(size).unwrap_or(u32::MAX))?;
+    let size = read(call, buffer)?.size;
+    call.write_u32(length, size)?;
     call.write_u32(flags, 0)
 }
 
@@ -69,39 +82,85 @@ fn splice(body: &mut Vec<u8>, start: usize, length: usize, data: &[u8]) -> Resul
     Ok(())
 }
 
-/// What a buffer shows to the effective context now.
-fn read(call: &mut Call<'_>, buffer: u32) -> Result<Vec<u8>, Stop> {
+/// What a buffer shows to the effective context now, which is what buffer 8 shows after that.
+fn read(call: &mut Call<'_>, buffer: u32) -> Result<StatsBuffer, Stop> {
     let buffer = BufferType::from_code(buffer).ok_or(Status::BadArgument)?;
+    if buffer == BufferType::CallData {
+        return read_again(call);
+    }
     let state = call.state();
+    let content = content(state, buffer)?;
+    let last_buffer = match buffer {
+        BufferType::VmConfiguration => LastBuffer::VmConfiguration,
+        BufferType::PluginConfiguration => LastBuffer::PluginConfiguration,
+        _ if content.is_none() => LastBuffer::Empty,
+        _ => LastBuffer::OfCallback(buffer, state.callback),
+    };
+    if let Some(context) = state.contexts.get_mut(&state.effective) {
+        context.last_buffer = last_buffer;
+    }
+    Ok(whole(content.unwrap_or_default()))
+}
+
+/// Buffer 8. Envoy keeps a pointer to what it showed last, and looks there again.
+fn read_again(call: &mut Call<'_>) -> Result<StatsBuffer, Stop> {
+    let state = call.state();
+    let Some(context) = state.contexts.get(&state.effective) else {
+        return Ok(StatsBuffer::default());
+    };
+    let plugin = context.plugin;
+    match context.last_buffer.clone() {
+        LastBuffer::Empty => Ok(StatsBuffer::default()),
+        LastBuffer::Stats(buffer) => Ok(*buffer),
+        LastBuffer::VmConfiguration => {
+            let owner = state.first_plugin;
+            Ok(whole(state.world.plugins[owner].vm_configuration.clone()))
+        }
+        LastBuffer::PluginConfiguration => {
+            Ok(whole(state.world.plugins[plugin].configuration.clone()))
+        }
+        LastBuffer::OfCallback(buffer, callback) if callback == state.callback => {
+            Ok(whole(content(state, buffer)?.unwrap_or_default()))
+        }
+        LastBuffer::OfCallback(..) => Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
+            call: "proxy_get_buffer_bytes(8)".to_owned(),
+            why: "shows what the context was shown last, and that was freed after its callback; \
+                  name the buffer that is meant"
+                .to_owned(),
+            timeline,
+        })),
+    }
+}
+
+fn whole(content: Vec<u8>) -> StatsBuffer {
+    StatsBuffer {
+        size: u32::try_from(content.len()).unwrap_or(u32::MAX),
+        content,
+    }
+}
+
+/// The bytes of a buffer; none where the host has the buffer and nothing in it.
+fn content(state: &mut VmState, buffer: BufferType) -> Result<Option<Vec<u8>>, Status> {
     Ok(match buffer {
-        BufferType::RequestBody => body(state, Direction::Request).cloned().unwrap_or_default(),
-        BufferType::ResponseBody => body(state, Direction::Response)
-            .cloned()
-            .unwrap_or_default(),
-        BufferType::DownstreamData => connection_data(state, Direction::Request)
-            .cloned()
-            .unwrap_or_default(),
-        BufferType::UpstreamData => connection_data(state, Direction::Response)
-            .cloned()
-            .unwrap_or_default(),
+        BufferType::RequestBody => body(state, Direction::Request).cloned(),
+        BufferType::ResponseBody => body(state, Direction::Response).cloned(),
+        BufferType::DownstreamData => connection_data(state, Direction::Request).cloned(),
+        BufferType::UpstreamData => connection_data(state, Direction::Response).cloned(),
         BufferType::GrpcMessage => state
             .call_state()
-            .and_then(|call| call.grpc_message.clone())
-            .unwrap_or_default(),
-        BufferType::HttpCallBody => state
-            .call_state()
-            .and_then(|call| Some(call.http_response.as_ref()?.body.clone()))
-            .ok_or(Status::NotFound)?,
-        BufferType::VmConfiguration => state.world.plugins[state.first_plugin]
-            .vm_configuration
-            .clone(),
-        BufferType::PluginConfiguration => plugin_configuration(state)?,
-        BufferType::CallData => {
-            return Err(call.give_up(|timeline| HostError::NotAnswered {
-                what: "buffer 8, in which Envoy leaves whatever it handed out last,".to_owned(),
-                timeline,
-            }));
+            .and_then(|call| call.grpc_message.clone()),
+        BufferType::HttpCallBody => {
+            let response = state
+                .call_state()
+                .and_then(|call| call.http_response.as_ref());
+            Some(response.ok_or(Status::NotFound)?.body.clone())
         }
+        BufferType::CallData => None,
+        BufferType::VmConfiguration => {
+            let owner = state.first_plugin;
+            Some(state.world.plugins[owner].vm_configuration.clone())
+        }
+        BufferType::PluginConfiguration => Some(plugin_configuration(state)?),
     })
 }
 

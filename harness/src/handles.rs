@@ -3,6 +3,7 @@
 //! A plugin in a thread holds its root, and so does every stream in it. When the last one lets go,
 //! the root is told to end; a VM without held roots is gone, with roots that asked for time.
 
+use crate::entries::Threads;
 use crate::error::HostError;
 use crate::proxy::{Called, Handle, Moved, Proxy};
 use crate::stream::{Filter, Stream};
@@ -151,12 +152,28 @@ impl Proxy {
                     self.reset(slot)?;
                 }
             }
-            for plugin in (0..self.plugins.len()).rev() {
+            if thread == 0 {
+                self.flush_stats()?;
+            }
+            for plugin in self.ending_order() {
                 self.release_plugin(thread, plugin);
                 while self.let_go()? {}
             }
         }
         Ok(())
+    }
+
+    /// Plugins in the order in which a thread ends them: the youngest first, and at last those that
+    /// run in the main thread only, services before stats sinks.
+    fn ending_order(&self) -> Vec<usize> {
+        let in_all = |plugin: &usize| self.plugins[*plugin].threads == Threads::All;
+        let youngest_first = (0..self.plugins.len()).rev().filter(in_all);
+        let services = self.entries.services.iter();
+        let singletons = services.filter(|(_, threads)| *threads == Threads::Main);
+        youngest_first
+            .chain(singletons.map(|(plugin, _)| *plugin))
+            .chain(self.entries.stats_sinks.iter().copied())
+            .collect()
     }
 
     /// A thread needs a plugin no longer.

@@ -1,6 +1,7 @@
 //! The host: what a test talks to.
 
 mod connections;
+mod entry_points;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::clusters::Clusters;
 use crate::codec::Codec;
 use crate::connection::{Arrival, TcpReply};
 use crate::engine::Shared;
-use crate::entries::{Chain, DEFAULT_CHAIN, Entries, Protocol, Threads};
+use crate::entries::{Entries, Protocol};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
 use crate::limits::Limits;
@@ -29,6 +30,9 @@ const BUFFER_LIMIT: usize = 1 << 20;
 
 /// Envoy's timeout of a route that sets none.
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Envoy's `stats_flush_interval`, where the bootstrap does not set it.
+const STATS_FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Envoy with a chain of Wasm filters and one route to one upstream.
 ///
@@ -204,6 +208,16 @@ impl Host {
         self.settle()
     }
 
+    /// Tells the stats sinks of all stats now, as each `stats_flush_interval` does.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn flush_stats(&mut self) -> Result<(), HostError> {
+        self.proxy.flush_stats()?;
+        self.settle()
+    }
+
     /// A stat of Envoy's own about Wasm, by its name: `wasm.<plugin>.vm_reload_success`, `_backoff`
     /// and `_failure`, `wasm.envoy.wasm.runtime.v8.created` and `active`, `wasm.wasm_vm_count`. None
     /// where there is no such stat.
@@ -324,6 +338,7 @@ pub struct HostBuilder {
     entries: Entries<Plugin>,
     /// A chain that was described with two protocols.
     chain_twice: Option<String>,
+    stats_flush_interval: Duration,
     workers: usize,
     log_level: LogLevel,
     buffer_limit: usize,
@@ -344,6 +359,7 @@ impl Default for HostBuilder {
         Self {
             entries: Entries::default(),
             chain_twice: None,
+            stats_flush_interval: STATS_FLUSH_INTERVAL,
             workers: 1,
             log_level: LogLevel::Info,
             buffer_limit: BUFFER_LIMIT,
@@ -362,98 +378,6 @@ impl Default for HostBuilder {
 }
 
 impl HostBuilder {
-    /// Adds a plugin at the end of the default HTTP chain: the request visits it after those
-    /// before.
-    pub fn plugin(mut self, plugin: Plugin) -> Self {
-        self.chain(DEFAULT_CHAIN, Protocol::Http, |chain| {
-            chain.plugins.push(plugin);
-        });
-        self
-    }
-
-    /// Adds plugins at the end of an HTTP chain of a listener of its own.
-    /// [`Host::send`] takes the default chain, or where there is none the first;
-    /// [`Host::send_to`] names one.
-    pub fn http_chain(
-        mut self,
-        name: impl Into<String>,
-        plugins: impl IntoIterator<Item = Plugin>,
-    ) -> Self {
-        self.chain(name, Protocol::Http, |chain| chain.plugins.extend(plugins));
-        self
-    }
-
-    /// Adds a plugin to the access loggers of the default HTTP chain: its `proxy_on_log` is called
-    /// on its root context at the end of each stream.
-    pub fn access_logger(mut self, plugin: Plugin) -> Self {
-        self.chain(DEFAULT_CHAIN, Protocol::Http, |chain| {
-            chain.access_loggers.push(plugin);
-        });
-        self
-    }
-
-    /// Adds plugins to the access loggers of another HTTP chain.
-    pub fn http_access_loggers(
-        mut self,
-        chain: impl Into<String>,
-        plugins: impl IntoIterator<Item = Plugin>,
-    ) -> Self {
-        self.chain(chain, Protocol::Http, |chain| {
-            chain.access_loggers.extend(plugins);
-        });
-        self
-    }
-
-    /// Adds plugins at the end of a TCP chain of a listener of its own, in front of Envoy's TCP
-    /// proxy. [`Host::connect`] takes the first, [`Host::connect_to`] names one.
-    pub fn tcp_chain(
-        mut self,
-        name: impl Into<String>,
-        plugins: impl IntoIterator<Item = Plugin>,
-    ) -> Self {
-        self.chain(name, Protocol::Tcp, |chain| chain.plugins.extend(plugins));
-        self
-    }
-
-    /// Adds plugins to the access loggers of a TCP chain: they log when every filter is done.
-    pub fn tcp_access_loggers(
-        mut self,
-        chain: impl Into<String>,
-        plugins: impl IntoIterator<Item = Plugin>,
-    ) -> Self {
-        self.chain(chain, Protocol::Tcp, |chain| {
-            chain.access_loggers.extend(plugins);
-        });
-        self
-    }
-
-    /// Adds a plugin that runs for itself in every thread, as the bootstrap extension
-    /// `WasmService`: its root has timers, queues and call-outs, and no streams.
-    pub fn service(mut self, plugin: Plugin) -> Self {
-        self.entries.services.push((plugin, Threads::All));
-        self
-    }
-
-    /// Adds a plugin that runs for itself in the main thread only, as a `WasmService` with
-    /// `singleton: true`.
-    pub fn singleton_service(mut self, plugin: Plugin) -> Self {
-        self.entries.services.push((plugin, Threads::Main));
-        self
-    }
-
-    fn chain(
-        &mut self,
-        name: impl Into<String>,
-        protocol: Protocol,
-        change: impl FnOnce(&mut Chain<Plugin>),
-    ) {
-        let chain = self.entries.chain_mut(&name.into(), protocol);
-        if chain.protocol != protocol {
-            self.chain_twice = Some(chain.name.clone());
-        }
-        change(chain);
-    }
-
     /// Sets how many workers there are, as `--concurrency`; 1 unless set.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
@@ -568,6 +492,7 @@ impl HostBuilder {
             vms_created: 0,
             vms_active: 0,
             reloads: BTreeMap::new(),
+            flushed: BTreeMap::new(),
             released: VecDeque::new(),
             ended: false,
             plugins: Vec::new(),
@@ -591,6 +516,7 @@ impl HostBuilder {
         }
         proxy.world.attributes = self.attributes;
         proxy.start_all()?;
+        proxy.schedule_flush(self.stats_flush_interval);
         if let Some(fatal) = proxy.world.fatal.take() {
             return Err(fatal);
         }

@@ -95,6 +95,7 @@ mod router;
 mod shared_data;
 mod shared_queues;
 mod start;
+mod stats_sink;
 mod stream;
 mod stream_callbacks;
 mod tcp_streams;

@@ -126,6 +126,25 @@ impl Call<'_> {
         })
     }
 
+    /// Hands data to the guest that is said to be larger than it is, with zeros for the rest.
+    pub(crate) fn give_padded(
+        &mut self,
+        data: &[u8],
+        total: u32,
+        pointer: u32,
+        size: u32,
+    ) -> Answer {
+        self.record.returned = Some(Argument::Bytes(data.to_vec()));
+        self.state().copied += data.len();
+        let place = self.allocate(total)?;
+        let room = self.range(place, total)?;
+        let known = data.len().min(room.len());
+        room[..known].copy_from_slice(&data[..known]);
+        room[known..].fill(0);
+        self.write_u32(pointer, place)?;
+        self.write_u32(size, total)
+    }
+
     fn allocate(&mut self, size: u32) -> Result<u32, Stop> {
         let state = self.state();
         let Some(allocator) = state.allocator.clone() else {

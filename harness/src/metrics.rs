@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use crate::abi::Status;
 use crate::call::{Answer, Call};
 use crate::lints::LintKind;
+use crate::stats_sink::Stat;
 use crate::vm::Phase;
 
 /// The kinds of metrics, numbered as in the ABI.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-enum Kind {
+pub(crate) enum Kind {
     Counter = 0,
     Gauge = 1,
     Histogram = 2,
@@ -26,6 +27,10 @@ struct Metric {
     name: Vec<u8>,
     value: u64,
     samples: Vec<u64>,
+    /// What a stats sink was told of last.
+    flushed: u64,
+    /// Whether it was ever changed.
+    used: bool,
     /// The bases whose VMs defined it. With the last one it is gone from Envoy, and so is its value.
     bases: Vec<usize>,
 }
@@ -50,6 +55,18 @@ impl Metrics {
             .find(|metric| metric.kind == kind && metric.name == name && !metric.bases.is_empty())
     }
 
+    /// The stats of a kind for a stats sink, with what counters gained since the last time.
+    pub(crate) fn snapshot(&mut self, kind: Kind) -> Vec<Stat> {
+        let known = |metric: &&mut Metric| metric.kind == kind && !metric.bases.is_empty();
+        let stat = |metric: &mut Metric| {
+            let delta = metric.value.wrapping_sub(metric.flushed);
+            metric.flushed = metric.value;
+            let name = [b"wasmcustom.", &metric.name[..]].concat();
+            Stat::new(name, metric.value, delta, metric.used)
+        };
+        self.metrics.iter_mut().filter(known).map(stat).collect()
+    }
+
     fn define(&mut self, kind: Kind, name: Vec<u8>, base: usize) -> usize {
         let known = |metric: &Metric| metric.kind == kind && metric.name == name;
         let at = self.metrics.iter().position(known).unwrap_or_else(|| {
@@ -58,6 +75,8 @@ impl Metrics {
                 name,
                 value: 0,
                 samples: Vec::new(),
+                flushed: 0,
+                used: false,
                 bases: Vec::new(),
             });
             self.metrics.len() - 1
@@ -75,6 +94,8 @@ impl Metrics {
             metric.bases.retain(|other| *other != base);
             if metric.bases.is_empty() {
                 metric.value = 0;
+                metric.flushed = 0;
+                metric.used = false;
                 metric.samples.clear();
             }
         }
@@ -132,7 +153,10 @@ pub(crate) fn increment(call: &mut Call<'_>, id: u32, offset: i64) -> Answer {
             return Err(Status::BadArgument.into());
         }
         Kind::Histogram => return Err(Status::BadArgument.into()),
-        Kind::Counter | Kind::Gauge => metric.value = before.wrapping_add_signed(offset),
+        Kind::Counter | Kind::Gauge => {
+            metric.value = before.wrapping_add_signed(offset);
+            metric.used = true;
+        }
     }
     match kind {
         Kind::Counter => lint_start(call),
@@ -150,6 +174,7 @@ pub(crate) fn record(call: &mut Call<'_>, id: u32, value: i64) -> Answer {
     call.number(value);
     let metric = metric(call, id)?;
     let recorded = value.cast_unsigned();
+    metric.used = true;
     match metric.kind {
         Kind::Counter => {
             metric.value = metric.value.wrapping_add(recorded);

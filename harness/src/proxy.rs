@@ -48,6 +48,8 @@ pub(crate) struct Proxy {
     pub(crate) upstream_codec: Codec,
     pub(crate) tcp_upstream: TcpUpstream,
     pub(crate) limits: Limits,
+    /// What stats sinks were told of the counters of Envoy's Wasm code.
+    pub(crate) flushed: BTreeMap<String, u64>,
     /// The environment of Envoy's process.
     pub(crate) environment: BTreeMap<String, String>,
     /// Kept for as long as guest code may run.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use wasmtime::{Memory, PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, TypedFunc};
 
 pub(crate) use self::callbacks::{Allocator, Arguments, Callbacks, Find, Results, Three, Two};
-use crate::abi::{AbiVersion, Direction};
+use crate::abi::{AbiVersion, BufferType, Direction};
 use crate::agenda::Moment;
 use crate::calls::{CallState, Calls};
 use crate::capabilities::Capabilities;
@@ -19,6 +19,7 @@ use crate::filter_state::Prototype;
 use crate::limits::Limits;
 use crate::metrics::Ids;
 use crate::module::Module;
+use crate::stats_sink::StatsBuffer;
 use crate::stream::Reply;
 use crate::timeline::Event;
 use crate::world::World;
@@ -204,6 +205,7 @@ impl Vm {
         state.in_allocator = false;
         state.host_calls = 0;
         state.copied = 0;
+        state.callback += 1;
         self.store
             .set_epoch_deadline(Ticker::ticks(entry.limits.deadline));
         let result = self
@@ -296,6 +298,8 @@ pub(crate) struct VmState {
     pub(crate) host_calls: u32,
     /// Bytes handed over in them, either way.
     pub(crate) copied: usize,
+    /// How many callbacks were made, to tell what belongs to this one.
+    pub(crate) callback: u64,
     /// What waits for the callback to return.
     pub(crate) deferred: VecDeque<Deferred>,
     pub(crate) metric_ids: Ids,
@@ -324,6 +328,7 @@ impl VmState {
             allocator_trap: None,
             host_calls: 0,
             copied: 0,
+            callback: 0,
             deferred: VecDeque::new(),
             metric_ids: Ids::default(),
             calls: Calls::default(),
@@ -342,6 +347,7 @@ impl VmState {
                 stream: None,
                 logs: None,
                 declared: HashMap::new(),
+                last_buffer: LastBuffer::Empty,
             },
         );
         self.roots.insert(id, Root::default());
@@ -366,6 +372,7 @@ impl VmState {
                 stream,
                 logs: None,
                 declared: HashMap::new(),
+                last_buffer: LastBuffer::Empty,
             },
         );
         self.last_context
@@ -455,6 +462,22 @@ pub(crate) struct Context {
     pub(crate) logs: Option<usize>,
     /// What it said by `declare_property`.
     pub(crate) declared: HashMap<Vec<u8>, Arc<Prototype>>,
+    /// What buffer 8 shows.
+    pub(crate) last_buffer: LastBuffer,
+}
+
+/// What a context was shown last through a buffer, which buffer 8 shows again.
+#[derive(Clone, Default)]
+pub(crate) enum LastBuffer {
+    /// Nothing, or a buffer that did not exist.
+    #[default]
+    Empty,
+    VmConfiguration,
+    PluginConfiguration,
+    /// Bytes that belong to the callback of this number.
+    OfCallback(BufferType, u64),
+    /// What was handed to a stats sink.
+    Stats(Box<StatsBuffer>),
 }
 
 impl Context {
@@ -513,6 +536,7 @@ pub(crate) enum Phase {
     Tick,
     Queue,
     CallOut,
+    StatsUpdate,
     Stream,
     Log,
     Done,

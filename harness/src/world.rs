@@ -34,6 +34,8 @@ pub(crate) struct World {
     /// All plugins of the host; an index stays what it is.
     pub(crate) plugins: Vec<Arc<PluginInfo>>,
     pub(crate) clock: Clock,
+    /// When the host started.
+    pub(crate) started: Duration,
     pub(crate) agenda: Agenda,
     pub(crate) clusters: Clusters,
     pub(crate) call_outs: Vec<CallOut>,
@@ -71,8 +73,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(log_level: LogLevel, buffer_limit: usize, clusters: Clusters) -> Self {
+        let clock = Clock::default();
         Self {
             clusters,
+            clock,
+            started: clock.now(),
             log_level: Some(log_level),
             buffer_limit,
             ..Self::default()

@@ -199,4 +199,11 @@ lints! {
          leaves the stream waiting",
         "return StopIterationAndBuffer, or copy the bytes first and write them back later",
         "envoyproxy/envoy include envoy/http/filter.h, FilterDataStatus";
+    // Other entry points.
+    /// A stats sink believed the size that it was told.
+    StatsBufferSize "stats-buffer-size"
+        "Envoy adds the size up wrongly, hundreds of megabytes where there are a few kilobytes",
+        "read piece by piece: the head of a block, then each stat as its name's length says, until \
+         the counters' block is over and the gauges' end in zeros",
+        "envoyproxy/envoy source/extensions/common/wasm/context.cc, onStatsUpdate";
 }

@@ -1,4 +1,4 @@
-use attache_harness::{HostError, Request, Response};
+use attache_harness::{Host, HostError, Request, Response};
 
 use crate::guest::{guest, said};
 
@@ -70,22 +70,6 @@ fn buffers_of_calls_and_configuration_answer_by_the_table() -> Tested {
     ];
     assert_eq!(said(exchange.log()), expected);
     Ok(())
-}
-
-#[test]
-fn the_buffer_of_last_use_is_not_answered_silently() {
-    let guest = guest().on(
-        "request_headers",
-        "(call $get_buffer_bytes (i32.const 8) (i32.const 0) (i32.const 9) ret)",
-    );
-    let error = guest
-        .host()
-        .send(Request::get("/"))
-        .expect_err("buffer 8 is unknown here");
-    assert!(
-        error.to_string().starts_with("buffer 8, in which"),
-        "{error}"
-    );
 }
 
 #[test]
@@ -182,5 +166,57 @@ fn the_configurations_are_read_where_they_are_offered() -> Tested {
         [&one[..], &one[..], &one[..]].concat(),
         "canary, main thread, worker"
     );
+    Ok(())
+}
+
+/// Envoy keeps a pointer to what it showed a context last.
+#[test]
+fn buffer_8_shows_again_what_was_shown_last() -> Tested {
+    let read = |buffer: u32| {
+        format!(
+            "(call $tell (call $get_buffer_bytes (i32.const {buffer}) (i32.const 0) (i32.const 99) ret))"
+        )
+    };
+    let (six, seven, eight) = (read(6), read(7), read(8));
+    let guest = guest()
+        .on("configure", &format!("{eight} {seven} {eight} i32.const 1"))
+        .on(
+            "request_headers",
+            &format!(
+                "{eight} {six} {eight} {} {eight} {} {eight} i32.const 0",
+                read(0),
+                read(7)
+            ),
+        )
+        .on("request_body", &format!("{} {eight} i32.const 0", read(0)));
+    let plugin = guest.plugin("guest").config("plugin").vm_config("vm");
+    let mut host = Host::with(plugin)?;
+    assert_eq!(
+        said(&host.log()[..6]),
+        ["0", "null", "0", "plugin", "0", "plugin"]
+    );
+    let exchange = host.send(Request::post("/").chunk("body"))?;
+    assert_eq!(
+        said(exchange.log()).join(" "),
+        "0 null 0 vm 0 vm 0 null 0 null 1 - 0 null 0 body 0 body 0 null 0 null"
+    );
+    Ok(())
+}
+
+#[test]
+fn buffer_8_of_an_earlier_callback_is_memory_that_envoy_has_freed() -> Tested {
+    let read = |buffer: u32| {
+        format!(
+            "(drop (call $get_buffer_bytes (i32.const {buffer}) (i32.const 0) (i32.const 99) ret)) i32.const 0"
+        )
+    };
+    let guest = guest()
+        .on("request_body", &read(0))
+        .on("response_headers", &read(8));
+    let error = guest.host().send(Request::post("/").body("body"));
+    let error = error
+        .expect_err("the body was there in its callback only")
+        .to_string();
+    assert!(error.contains("proxy_get_buffer_bytes(8)"), "{error}");
     Ok(())
 }

@@ -124,7 +124,7 @@ impl Guest {
         wat.push_str(&strings.place(&self.extra));
         for (name, body) in &self.callbacks {
             let (parameters, result) = signature(name);
-            let export = if name.starts_with('_') {
+            let export = if name.starts_with('_') || name.starts_with("envoy_") {
                 name.clone()
             } else {
                 format!("proxy_on_{name}")
@@ -144,7 +144,7 @@ fn signature(callback: &str) -> (&'static str, &'static str) {
     let two = "(param $ctx i32) (param $n i32)";
     match callback {
         "_initialize" => ("", ""),
-        "context_create" | "queue_ready" => (two, ""),
+        "context_create" | "queue_ready" | "envoy_on_stats_update" => (two, ""),
         "vm_start" | "configure" | "request_trailers" | "response_trailers" => {
             (two, "(result i32)")
         }

@@ -30,5 +30,6 @@ mod properties;
 mod reload;
 mod shared_queues;
 mod shared_state;
+mod stats_sinks;
 mod tcp_streams;
 mod upstream_faults;
