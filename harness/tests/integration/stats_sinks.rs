@@ -123,13 +123,8 @@ fn the_size_that_a_sink_is_told_is_wrong_and_to_believe_it_is_a_lint() -> Tested
     let Told { sizes, .. } = told(&host);
     let told = sizes[0].wrapping_add(sizes[1]);
     assert!(told > 1 << 25, "{told}");
-    assert_eq!(
-        host.lints()
-            .iter()
-            .map(|lint| lint.kind)
-            .collect::<Vec<_>>(),
-        [LintKind::StatsBufferSize]
-    );
+    let kinds: Vec<LintKind> = host.lints().iter().map(|lint| lint.kind).collect();
+    assert!(kinds.contains(&LintKind::StatsBufferSize), "{kinds:?}");
 
     let believes = guest().on(
         "envoy_on_stats_update",
