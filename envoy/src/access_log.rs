@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::yaml::{Yaml, quoted};
 
 /// The fields of a line, and Envoy's expression for each.
-const FIELDS: [(&str, &str); 9] = [
+const FIELDS: [(&str, &str); 10] = [
     ("method", "%REQ(:METHOD)%"),
     ("path", "%REQ(:PATH)%"),
     ("status", "%RESPONSE_CODE%"),
@@ -21,6 +21,7 @@ const FIELDS: [(&str, &str); 9] = [
     ),
     ("bytes_received", "%BYTES_RECEIVED%"),
     ("bytes_sent", "%BYTES_SENT%"),
+    ("case_request", "%REQ(X-CASE-REQUEST)%"),
 ];
 
 /// What Envoy says about one request, a line of the access log that
@@ -53,6 +54,8 @@ pub struct AccessEntry {
     pub bytes_received: u64,
     /// Bytes of the response's body.
     pub bytes_sent: u64,
+    /// The request header `x-case-request`, by which a test knows its own again.
+    pub case_request: Option<String>,
 }
 
 /// Why an access log could not be read.
@@ -131,6 +134,7 @@ impl AccessEntry {
             to_upstream: micros("to_upstream_us"),
             bytes_received: number("bytes_received").unwrap_or_default(),
             bytes_sent: number("bytes_sent").unwrap_or_default(),
+            case_request: text("case_request"),
         }
     }
 }

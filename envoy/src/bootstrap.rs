@@ -1,6 +1,7 @@
 mod endpoint;
 mod render;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,6 +25,8 @@ pub struct Bootstrap {
     pub upstream: Endpoint,
     /// What is spoken there.
     pub upstream_codec: Codec,
+    /// Further clusters, which plugins call out to, by name.
+    pub clusters: BTreeMap<String, Endpoint>,
 }
 
 /// What is spoken on the connections to a cluster.
@@ -112,6 +115,7 @@ impl Bootstrap {
             listeners,
             upstream,
             upstream_codec: Codec::default(),
+            clusters: BTreeMap::new(),
         }
     }
 

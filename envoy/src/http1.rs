@@ -9,6 +9,7 @@ mod framing;
 mod message;
 mod wire;
 
+use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -110,22 +111,44 @@ pub fn exchange_within(
     timeout: Duration,
     limits: Limits,
 ) -> Result<Response, Error> {
-    let deadline = Instant::now() + timeout;
     let connect = |source| Error::Connect { address, source };
     let stream = TcpStream::connect_timeout(&address, timeout).map_err(connect)?;
-    stream.set_nodelay(true).map_err(connect)?;
-    let mut outgoing = stream.try_clone().map_err(connect)?;
-    let closing = stream.try_clone().map_err(connect)?;
-    let method = request
-        .split(|byte| *byte == b' ')
-        .next()
-        .unwrap_or_default();
+    converse(stream, &[request], timeout, limits)
+}
+
+/// Like [`exchange`], on a connection that is there already, with a request in
+/// pieces that the server receives one by one: 20 ms lie between them. Whoever
+/// keeps a clone of the connection can end the exchange by closing it.
+///
+/// # Errors
+///
+/// [`Error`].
+pub fn exchange_on(
+    stream: TcpStream,
+    pieces: &[&[u8]],
+    timeout: Duration,
+) -> Result<Response, Error> {
+    converse(stream, pieces, timeout, Limits::default())
+}
+
+fn converse(
+    stream: TcpStream,
+    pieces: &[&[u8]],
+    timeout: Duration,
+    limits: Limits,
+) -> Result<Response, Error> {
+    let deadline = Instant::now() + timeout;
+    stream.set_nodelay(true).map_err(Error::Broken)?;
+    let mut outgoing = stream.try_clone().map_err(Error::Broken)?;
+    let closing = stream.try_clone().map_err(Error::Broken)?;
+    let start = pieces.first().copied().unwrap_or_default();
+    let method = start.split(|byte| *byte == b' ').next().unwrap_or_default();
     let mut wire = Wire::new(stream, limits, Some((deadline, timeout)));
     thread::scope(|scope| {
         // The answer may come, and the server may stop reading, before all of
         // the request is sent; so it is sent beside. A failure to send shows
         // as a missing answer, and an answer makes it harmless.
-        let sending = scope.spawn(move || std::io::Write::write_all(&mut outgoing, request));
+        let sending = scope.spawn(move || send_apart(&mut outgoing, pieces));
         let response = wire.response(method);
         let _ = closing.shutdown(Shutdown::Both);
         match (response, sending.join()) {
@@ -133,4 +156,18 @@ pub fn exchange_within(
             (response, _) => response,
         }
     })
+}
+
+/// How long pieces lie apart, so that a proxy reads each by itself.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Writes pieces so that they arrive one by one.
+pub(crate) fn send_apart(outgoing: &mut impl Write, pieces: &[&[u8]]) -> io::Result<()> {
+    for (index, piece) in pieces.iter().enumerate() {
+        if index > 0 {
+            thread::sleep(PAUSE);
+        }
+        outgoing.write_all(piece)?;
+    }
+    Ok(())
 }

@@ -45,6 +45,8 @@ pub struct Plugin {
     /// What the filter gets as its configuration, usually JSON; passed on byte
     /// for byte.
     pub configuration: Option<String>,
+    /// What the VM gets as its configuration; passed on byte for byte.
+    pub vm_configuration: Option<String>,
     /// What happens while the VM has failed.
     pub failure_policy: FailurePolicy,
     /// Whether headers that the filter stops are held back until it lets them
@@ -65,6 +67,7 @@ impl Plugin {
             name,
             module: module.into(),
             configuration: None,
+            vm_configuration: None,
             failure_policy: FailurePolicy::default(),
             allow_on_headers_stop_iteration: false,
             environment: BTreeMap::new(),
@@ -114,6 +117,12 @@ impl Plugin {
             yaml.within("code:", |yaml| {
                 yaml.within("local:", |yaml| yaml.field("filename", module))
             });
+            if let Some(configuration) = &self.vm_configuration {
+                yaml.within("configuration:", |yaml| {
+                    yaml.line("\"@type\": type.googleapis.com/google.protobuf.StringValue");
+                    yaml.block("value", configuration);
+                });
+            }
             if !self.environment.is_empty() {
                 yaml.within("environment_variables:", |yaml| {
                     yaml.within("key_values:", |yaml| {

@@ -193,6 +193,15 @@ impl Envoy {
         self.admin.stat(name)
     }
 
+    /// The counters whose names begin with `prefix`, by what follows it.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`], if Envoy does not answer.
+    pub fn counters(&self, prefix: &str) -> Result<Vec<(String, u64)>, AdminError> {
+        self.admin.counters(prefix)
+    }
+
     /// All that Envoy has logged so far.
     ///
     /// # Errors

@@ -253,6 +253,11 @@ impl Host {
         self.proxy.world.metrics.counter(name.as_ref())
     }
 
+    /// The counters that guests defined, in the order in which they did, without `wasmcustom.`.
+    pub fn counters(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        self.proxy.world.metrics.counters()
+    }
+
     /// The value of the gauge `wasmcustom.<name>`, if a guest defined it.
     #[must_use]
     pub fn gauge(&self, name: impl AsRef<[u8]>) -> Option<u64> {

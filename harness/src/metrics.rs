@@ -49,6 +49,13 @@ impl Metrics {
             .map(|metric| metric.samples.as_slice())
     }
 
+    pub(crate) fn counters(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        self.metrics
+            .iter()
+            .filter(|metric| metric.kind == Kind::Counter)
+            .map(|metric| (metric.name.as_slice(), metric.value))
+    }
+
     fn find(&self, kind: Kind, name: &[u8]) -> Option<&Metric> {
         self.metrics
             .iter()

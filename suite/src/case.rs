@@ -1,14 +1,27 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use attache_envoy::upstream::Reply;
 
 /// One play: filters, requests, and what the upstream answers.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub(crate) filters: Vec<Filter>,
-    pub(crate) requests: Vec<Request>,
+    pub(crate) steps: Vec<Step>,
     pub(crate) answer: Reply,
+    pub(crate) clusters: BTreeMap<String, Reply>,
+    pub(crate) buffer_limit: Option<u32>,
+    pub(crate) workers: u32,
+    /// Gauges to be read in the end, by their names without `wasmcustom.`.
+    pub(crate) gauges: Vec<String>,
+}
+
+/// One thing that happens in a play.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Request(Box<Request>),
+    Wait(Duration),
+    /// The client of the request of this number goes away.
+    Disconnect(usize),
 }
 
 /// A filter in the chain, in a VM of its own.
@@ -16,21 +29,58 @@ pub struct Case {
 pub struct Filter {
     pub(crate) name: String,
     pub(crate) root_id: String,
+    pub(crate) vm_id: String,
     pub(crate) module: PathBuf,
     pub(crate) configuration: Option<String>,
+    pub(crate) vm_configuration: Option<String>,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) policy: Policy,
     pub(crate) allow_on_headers_stop_iteration: bool,
+}
+
+/// What becomes of streams once a VM has failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Policy {
+    Closed,
+    Open,
+    Reload,
 }
 
 /// A request, byte for byte.
 #[derive(Clone, Debug)]
 pub struct Request {
-    pub(crate) method: String,
+    pub(crate) method: Vec<u8>,
     pub(crate) target: Vec<u8>,
-    pub(crate) headers: Vec<(Vec<u8>, Vec<u8>)>,
-    pub(crate) chunks: Vec<Vec<u8>>,
-    pub(crate) trailers: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) headers: Vec<HeaderLine>,
+    pub(crate) body: Body,
+    pub(crate) trailers: Vec<HeaderLine>,
+    /// What the upstream answers, if not what it answers to the others.
+    pub(crate) answer: Option<Reply>,
+    after: Duration,
+    abandoned: bool,
+}
+
+/// A name and a value.
+pub(crate) type HeaderLine = (Vec<u8>, Vec<u8>);
+
+/// How a body is sent.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Body {
+    #[default]
+    None,
+    /// With its `content-length`.
+    Whole(Vec<u8>),
+    Chunks(Vec<Vec<u8>>),
+}
+
+/// What a server answers.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<HeaderLine>,
+    pub(crate) body: Body,
+    pub(crate) trailers: Vec<HeaderLine>,
     pub(crate) after: Duration,
-    pub(crate) abandoned: bool,
 }
 
 impl Case {
@@ -39,8 +89,12 @@ impl Case {
     pub fn new(filter: Filter) -> Self {
         Self {
             filters: vec![filter],
-            requests: Vec::new(),
+            steps: Vec::new(),
             answer: Reply::new(200),
+            clusters: BTreeMap::new(),
+            buffer_limit: None,
+            workers: 1,
+            gauges: Vec::new(),
         }
     }
 
@@ -55,7 +109,15 @@ impl Case {
     /// where a filter holds it. All requests meet the same worker.
     #[must_use]
     pub fn request(mut self, request: Request) -> Self {
-        self.requests.push(request);
+        let number = self.requests().count();
+        let (after, abandoned) = (request.after, request.abandoned);
+        if !after.is_zero() {
+            self.steps.push(Step::Wait(after));
+        }
+        self.steps.push(Step::Request(Box::new(request)));
+        if abandoned {
+            self.steps.push(Step::Disconnect(number));
+        }
         self
     }
 
@@ -65,17 +127,54 @@ impl Case {
         self.answer = answer;
         self
     }
+
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Request(request) => Some(&**request),
+            _ => None,
+        })
+    }
+
+    /// What the upstream answers to the request of this number.
+    pub(crate) fn answer_to(&self, number: usize) -> &Reply {
+        let own = self.requests().nth(number);
+        own.and_then(|request| request.answer.as_ref())
+            .unwrap_or(&self.answer)
+    }
+
+    /// How long clients wait in the end for an upstream that thinks.
+    pub(crate) fn patience(&self) -> Duration {
+        let own = self
+            .requests()
+            .filter_map(|request| request.answer.as_ref());
+        let answers = own.chain([&self.answer]).chain(self.clusters.values());
+        answers.map(|answer| answer.after).max().unwrap_or_default()
+    }
+
+    /// The header by which a request is known again at the upstream, where there are several.
+    pub(crate) fn mark(&self, number: usize) -> Option<HeaderLine> {
+        let several = self.requests().nth(1).is_some();
+        several.then(|| (MARK.as_bytes().to_vec(), number.to_string().into_bytes()))
+    }
 }
 
+/// See [`Case::mark`].
+pub(crate) const MARK: &str = "x-case-request";
+
 impl Filter {
-    /// A filter from a module, without configuration; its name is also its root id and its vm_id.
+    /// A filter from a module, without configuration; its name is also its root id and its vm_id. Its
+    /// VM is started anew after a failure.
     pub fn new(name: impl Into<String>, module: impl Into<PathBuf>) -> Self {
         let name = name.into();
         Self {
             root_id: name.clone(),
+            vm_id: name.clone(),
             name,
             module: module.into(),
             configuration: None,
+            vm_configuration: None,
+            environment: BTreeMap::new(),
+            policy: Policy::Reload,
             allow_on_headers_stop_iteration: false,
         }
     }
@@ -97,13 +196,14 @@ impl Filter {
 
 impl Request {
     /// A request of this method for this target, over HTTP/1.1 to `example.com`.
-    pub fn new(method: impl Into<String>, target: impl Into<Vec<u8>>) -> Self {
+    pub fn new(method: impl Into<Vec<u8>>, target: impl Into<Vec<u8>>) -> Self {
         Self {
             method: method.into(),
             target: target.into(),
             headers: Vec::new(),
-            chunks: Vec::new(),
+            body: Body::None,
             trailers: Vec::new(),
+            answer: None,
             after: Duration::ZERO,
             abandoned: false,
         }
@@ -143,7 +243,7 @@ impl Request {
     /// Adds a piece to the body, which is sent chunked.
     #[must_use]
     pub fn chunk(mut self, piece: impl Into<Vec<u8>>) -> Self {
-        self.chunks.push(piece.into());
+        self.body.push(piece.into());
         self
     }
 
@@ -154,7 +254,74 @@ impl Request {
         self
     }
 
-    pub(crate) fn is_chunked(&self) -> bool {
-        !self.chunks.is_empty() || !self.trailers.is_empty()
+    /// Whether the client says which host it asks.
+    pub(crate) fn names_host(&self) -> bool {
+        self.headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case(b"host"))
+    }
+}
+
+impl Reply {
+    /// A reply of this status without headers and without a body.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Body::None,
+            trailers: Vec::new(),
+            after: Duration::ZERO,
+        }
+    }
+
+    /// The same reply with one header more.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same reply with another body, sent with its length.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Body::Whole(body.into());
+        self
+    }
+
+    /// The same reply with another piece of body, sent chunked.
+    #[must_use]
+    pub fn chunk(mut self, piece: impl Into<Vec<u8>>) -> Self {
+        self.body.push(piece.into());
+        self
+    }
+
+    /// The same reply with one trailer more, which makes it chunked.
+    #[must_use]
+    pub fn trailer(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        self.trailers.push((name.into(), value.into()));
+        self
+    }
+}
+
+impl Body {
+    fn push(&mut self, piece: Vec<u8>) {
+        match self {
+            Self::Chunks(chunks) => chunks.push(piece),
+            Self::None => *self = Self::Chunks(vec![piece]),
+            Self::Whole(whole) => *self = Self::Chunks(vec![std::mem::take(whole), piece]),
+        }
+    }
+
+    /// The pieces in which it is sent, none of them empty, and whether it is chunked: a body with
+    /// trailers always is.
+    pub(crate) fn pieces(&self, with_trailers: bool) -> (Vec<&[u8]>, bool) {
+        let (pieces, chunked): (Vec<&[u8]>, bool) = match self {
+            Self::None => (Vec::new(), false),
+            Self::Whole(whole) => (vec![whole], false),
+            Self::Chunks(chunks) => (chunks.iter().map(Vec::as_slice).collect(), true),
+        };
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        (pieces.collect(), chunked || with_trailers)
     }
 }

@@ -1,7 +1,13 @@
-//! Plays one case on the harness and on a real Envoy, and compares what was seen.
+//! Plays suites and cases on the harness and on a real Envoy, and compares what was seen.
 //!
-//! A [`Case`] is a chain of filters, requests in the order in which they begin, and what the
-//! upstream answers. [`on_harness`] plays it in microseconds, [`on_envoy`] in front of a real
+//! A [`Suite`] is a YAML file of cases, which its `README.md` explains. [`suite!`] makes tests of one:
+//!
+//! ```no_run
+//! attache_suite::suite!("tests/auth-scrub.suite.yaml");
+//! ```
+//!
+//! A [`Case`] is the same in Rust: a chain of filters, requests in the order in which they begin, and
+//! what the upstream answers. [`on_harness`] plays it in microseconds, [`on_envoy`] in front of a real
 //! upstream; both give a [`Seen`], and two of these are equal or the harness is wrong.
 //!
 //! ```no_run
@@ -26,13 +32,30 @@
 
 #![forbid(unsafe_code)]
 
+mod bless;
 mod case;
+mod check;
+mod compare;
+mod file;
 mod on_envoy;
 mod on_harness;
+mod plan;
+mod report;
+mod run;
+#[cfg(test)]
+mod schema;
 mod seen;
+mod suite;
+mod testing;
+mod yaml;
 
-pub use crate::case::{Case, Filter, Request};
+pub use crate::bless::Blessed;
+pub use crate::case::{Case, Filter, Reply, Request};
+pub use crate::check::Difference;
 pub use crate::on_envoy::{EnvoyError, on_envoy};
 pub use crate::on_harness::{HarnessError, on_harness};
-pub use crate::seen::{Ended, Message, Seen, Stream};
-pub use attache_envoy::upstream::Reply;
+pub use crate::report::{CaseReport, FailedSuite, Player, Report, Verdict};
+pub use crate::run::Progress;
+pub use crate::seen::{Access, Ended, Line, Message, Seen, Stream};
+pub use crate::suite::{Suite, SuiteError, Target};
+pub use crate::testing::{TestError, on_both_hosts, on_the_harness};

@@ -1,30 +1,32 @@
-use std::io::{self, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+//! Plays cases on a real Envoy.
 
-use attache_envoy::http1::{self, Header};
-use attache_envoy::upstream::{self, Reply, Upstream, UpstreamError};
+mod client;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use attache_envoy::upstream::{self, Upstream, UpstreamError};
 use attache_envoy::{
-    AdminError, Bootstrap, BootstrapError, Endpoint, Envoy, FilterSource, Installation, Listener,
-    Plugin, StartError, StartOptions, Trailers,
+    AccessEntry, AccessLogError, AdminError, Bootstrap, BootstrapError, Endpoint, Envoy,
+    FailurePolicy, FilterSource, Installation, Listener, Plugin, StartError, StartOptions,
+    Trailers,
 };
 
-use crate::case::{Case, Filter, Request};
-use crate::seen::{Ended, Message, Seen, Stream};
+use crate::case::{Case, Filter, MARK, Policy, Step};
+use crate::seen::{Access, Ended, Line, Seen, Stream};
+use client::Client;
 
 /// How long a request may come no further until it counts as held.
 const HELD_AFTER: Duration = Duration::from_millis(500);
 /// The same at the end of the case, when nothing else can release it.
 const HELD_IN_THE_END: Duration = Duration::from_millis(1_500);
-/// How long a client waits in all.
-const LIMIT: Duration = Duration::from_secs(20);
 /// How long Envoy takes at the most to write its log.
 const LOG_FLUSH: Duration = Duration::from_millis(150);
-/// The header by which a request is known again at the upstream.
-const MARK: &str = "x-case-request";
 
 /// Why a case could not be played on Envoy.
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +44,15 @@ pub enum EnvoyError {
     /// There is no upstream.
     #[error("cannot start the upstream")]
     Upstream(#[from] UpstreamError),
+    /// Its access log cannot be read.
+    #[error("cannot read Envoy's access log")]
+    AccessLog(#[from] AccessLogError),
     /// A connection or a file failed on our side.
     #[error("cannot talk to Envoy")]
     Io(#[from] io::Error),
 }
 
-/// Plays a case on a real Envoy with one worker, with its files in `folder`.
+/// Plays a case on a real Envoy, with its files in `folder`.
 ///
 /// # Errors
 ///
@@ -57,208 +62,327 @@ pub fn on_envoy(
     installation: &Installation,
     folder: &Path,
 ) -> Result<Seen, EnvoyError> {
-    let answer = case.answer.clone();
-    let upstream = Upstream::start(move |_request| reply(&answer))?;
-    let bootstrap = bootstrap(case, upstream.address());
-    let config = bootstrap.write(&folder.join("envoy.yaml"))?;
-    let options = StartOptions {
-        concurrency: 1,
-        ..StartOptions::default()
-    };
-    let envoy = Envoy::start(installation, &config, folder, options)?;
-    let address = envoy.listener_address("case")?;
-    let started = filter_lines(&envoy)?.len();
-
-    let mut clients = Vec::new();
-    for (number, request) in case.requests.iter().enumerate() {
-        thread::sleep(request.after);
-        let wire = wire(request, number);
-        clients.push(if request.abandoned {
-            abandon(address, &wire)?
-        } else {
-            Client::send(address, wire)
-        });
-    }
-    let ends: Vec<Ended> = clients.into_iter().map(Client::ended).collect();
-    let arrived = upstream.take();
-    let streams = ends
-        .into_iter()
-        .enumerate()
-        .map(|(number, downstream)| Stream {
-            upstream: arrived
-                .iter()
-                .find(|request| number_of(request) == Some(number))
-                .map(received),
-            downstream,
-        });
-    let streams = streams.collect();
-    thread::sleep(LOG_FLUSH);
-    let log = filter_lines(&envoy)?.split_off(started);
-    envoy.stop()?;
-    Ok(Seen { streams, log })
+    let stage = Stage::start(&[case], installation, folder)?;
+    let seen = stage.play(0)?;
+    stage.stop()?;
+    Ok(seen)
 }
 
-fn bootstrap(case: &Case, upstream: SocketAddr) -> Bootstrap {
-    let mut listener = Listener::new("case");
-    listener.trailers = Trailers::Kept;
-    listener.filters = case
-        .filters
-        .iter()
-        .map(plugin)
-        .map(FilterSource::Static)
-        .collect();
-    Bootstrap::new(Endpoint::from(upstream), vec![listener])
+/// An Envoy with a listener for each of several cases, which are played one after the other.
+pub(crate) struct Stage {
+    cases: Vec<Case>,
+    envoy: Envoy,
+    upstream: Upstream,
+    /// The doubles that filters call out to.
+    clusters: BTreeMap<String, Upstream>,
+    /// The number of the case that is being played.
+    current: Arc<Mutex<usize>>,
+    folder: PathBuf,
 }
 
-fn plugin(filter: &Filter) -> Plugin {
-    let mut plugin = Plugin::new(&filter.name, &filter.module);
-    plugin.root_id.clone_from(&filter.root_id);
-    plugin.configuration.clone_from(&filter.configuration);
-    plugin.allow_on_headers_stop_iteration = filter.allow_on_headers_stop_iteration;
-    plugin
-}
-
-/// The answer with its length first, as the harness's upstream has it: the order of headers is part
-/// of what is compared.
-fn reply(answer: &Reply) -> Reply {
-    let mut reply = answer.clone();
-    if reply.trailers.is_empty() {
-        let length = reply.body.len().to_string();
-        reply
-            .headers
-            .insert(0, Header::new("content-length", length));
-    }
-    reply
-}
-
-/// What filters logged, as the harness shows it.
-fn filter_lines(envoy: &Envoy) -> io::Result<Vec<String>> {
-    let lines = envoy.log_lines()?;
-    let own = |line: &&attache_envoy::LogLine| line.message.starts_with("wasm log ");
-    Ok(lines.iter().filter(own).map(ToString::to_string).collect())
-}
-
-/// One connection with one request on it.
-struct Client {
-    answer: mpsc::Receiver<Result<http1::Response, http1::Error>>,
-    ended: Option<Ended>,
-}
-
-impl Client {
-    fn send(address: SocketAddr, request: Vec<u8>) -> Self {
-        let (sender, answer) = mpsc::channel();
-        thread::spawn(move || {
-            // Nobody listens once the case is over.
-            let _ = sender.send(http1::exchange(address, &request, LIMIT));
-        });
-        let mut client = Self {
-            answer,
-            ended: None,
+impl Stage {
+    /// Starts an Envoy for cases of the same number of workers.
+    pub(crate) fn start(
+        cases: &[&Case],
+        installation: &Installation,
+        folder: &Path,
+    ) -> Result<Self, EnvoyError> {
+        let cases: Vec<Case> = cases.iter().copied().cloned().collect();
+        let folder = std::path::absolute(folder)?;
+        let current = Arc::new(Mutex::new(0));
+        let answers = (cases.clone(), Arc::clone(&current));
+        let upstream = Upstream::start(move |request| {
+            let (cases, current) = &answers;
+            let case = &cases[*lock(current)];
+            wire::reply(case.answer_to(wire::number_of(request).unwrap_or(0)))
+        })?;
+        let mut clusters = BTreeMap::new();
+        for name in cases.iter().flat_map(|case| case.clusters.keys()) {
+            if !clusters.contains_key(name) {
+                clusters.insert(name.clone(), double(name.clone(), &cases, &current)?);
+            }
+        }
+        let listeners = (0..cases.len()).map(|number| listener(&cases, number, &folder));
+        let mut bootstrap = Bootstrap::new(Endpoint::from(upstream.address()), listeners.collect());
+        for (name, double) in &clusters {
+            let endpoint = Endpoint::from(double.address());
+            bootstrap.clusters.insert(name.clone(), endpoint);
+        }
+        let config = bootstrap.write(&folder.join("envoy.yaml"))?;
+        let options = StartOptions {
+            concurrency: cases.first().map_or(1, |case| case.workers),
+            ..StartOptions::default()
         };
-        client.settle(HELD_AFTER);
-        client
+        let envoy = Envoy::start(installation, &config, &folder, options)?;
+        Ok(Self {
+            cases,
+            envoy,
+            upstream,
+            clusters,
+            current,
+            folder,
+        })
     }
 
-    /// Waits until the request has ended, or has come no further for a while.
-    fn settle(&mut self, limit: Duration) {
-        if self.ended.is_some() {
-            return;
-        }
-        if let Ok(answer) = self.answer.recv_timeout(limit) {
-            self.ended = Some(match answer {
-                Ok(response) => Ended::Answered(answered(response)),
-                Err(_) => Ended::Reset,
-            });
+    /// An error, and what Envoy logged last if it is gone.
+    pub(crate) fn explain(mut self, error: &EnvoyError) -> String {
+        let text = crate::run::chain(error);
+        match self.envoy.ended() {
+            Ok(Some(ended)) => {
+                let lines = self.envoy.log_lines().unwrap_or_default();
+                let last: Vec<String> = lines
+                    .iter()
+                    .skip(lines.len().saturating_sub(30))
+                    .map(ToString::to_string)
+                    .collect();
+                format!("Envoy ended with {ended}: {text}\n{}", last.join("\n"))
+            }
+            _ => text,
         }
     }
 
-    fn ended(mut self) -> Ended {
-        self.settle(HELD_IN_THE_END);
-        self.ended.unwrap_or(Ended::Held)
+    /// Ends Envoy.
+    pub(crate) fn stop(self) -> io::Result<()> {
+        self.envoy.stop().map(|_| ())
+    }
+
+    /// Plays the case of this number.
+    pub(crate) fn play(&self, number: usize) -> Result<Seen, EnvoyError> {
+        let case = &self.cases[number];
+        *lock(&self.current) = number;
+        let _ = self.upstream.take();
+        for double in self.clusters.values() {
+            let _ = double.take();
+        }
+        let lines_before = self.envoy.log_lines()?.len();
+        let counters_before = self.counters()?;
+
+        let mut play = Play {
+            case,
+            upstream: &self.upstream,
+            arrived: Vec::new(),
+            clients: Vec::new(),
+        };
+        let address = self.envoy.listener_address(&listener_name(number))?;
+        for step in &case.steps {
+            match step {
+                Step::Request(request) => {
+                    let mark = case.mark(play.clients.len());
+                    let client = Client::send(address, wire::pieces(request, mark))?;
+                    play.clients.push(client);
+                    play.settle(HELD_AFTER, Until::PassedOn);
+                }
+                Step::Wait(time) => thread::sleep(*time),
+                Step::Disconnect(number) => play.disconnect(*number),
+            }
+        }
+        play.settle(HELD_IN_THE_END + case.patience(), Until::Ended);
+        let gauges = self.gauges(case)?;
+        thread::sleep(LOG_FLUSH);
+        let mut log = self.envoy.log_lines()?;
+        let accesses = AccessEntry::read_all(&access_log(&self.folder, number))?;
+        let scope = scope(&self.cases, number);
+        let seen = Seen {
+            streams: play.streams(&accesses),
+            log: log
+                .drain(lines_before.min(log.len())..)
+                .filter_map(|line| {
+                    let level = line
+                        .level
+                        .map(|level| level.to_string())
+                        .unwrap_or_default();
+                    Line::of(case, &scope, level, &line.message)
+                })
+                .collect(),
+            counters: grown(self.counters()?, &counters_before),
+            gauges,
+        };
+        // Whoever is still held must not be seen in the next case.
+        play.clients.iter_mut().for_each(Client::close);
+        Ok(seen)
+    }
+
+    fn counters(&self) -> Result<BTreeMap<String, u64>, EnvoyError> {
+        Ok(self.envoy.counters("wasmcustom.")?.into_iter().collect())
+    }
+
+    fn gauges(&self, case: &Case) -> Result<BTreeMap<String, u64>, EnvoyError> {
+        let mut gauges = BTreeMap::new();
+        for name in &case.gauges {
+            if let Some(value) = self.envoy.stat(&format!("wasmcustom.{name}"))? {
+                gauges.insert(name.clone(), value);
+            }
+        }
+        Ok(gauges)
     }
 }
 
-/// Sends a request, and closes the connection once it has come as far as it can.
-fn abandon(address: SocketAddr, request: &[u8]) -> io::Result<Client> {
-    let mut connection = TcpStream::connect(address)?;
-    connection.write_all(request)?;
-    thread::sleep(HELD_AFTER);
-    drop(connection);
-    thread::sleep(HELD_AFTER);
-    Ok(Client {
-        answer: mpsc::channel().1,
-        ended: Some(Ended::Abandoned),
+/// What is waited for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Until {
+    /// The last request has ended, or is with an upstream that thinks about it.
+    PassedOn,
+    /// All requests have ended.
+    Ended,
+}
+
+/// A case under way.
+struct Play<'a> {
+    case: &'a Case,
+    upstream: &'a Upstream,
+    arrived: Vec<upstream::Request>,
+    clients: Vec<Client>,
+}
+
+impl Play<'_> {
+    fn settle(&mut self, limit: Duration, until: Until) {
+        let deadline = Instant::now() + limit;
+        loop {
+            self.arrived.extend(self.upstream.take());
+            for client in &mut self.clients {
+                client.look();
+            }
+            let number = self.clients.len().saturating_sub(1);
+            let done = match until {
+                Until::Ended => self.clients.iter().all(Client::has_ended),
+                Until::PassedOn => {
+                    let thinks = !self.case.answer_to(number).after.is_zero();
+                    self.clients.last().is_none_or(Client::has_ended)
+                        || (thinks && self.received(number).is_some())
+                }
+            };
+            if done || Instant::now() >= deadline {
+                self.arrived.extend(self.upstream.take());
+                return;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn disconnect(&mut self, number: usize) {
+        if let Some(client) = self.clients.get_mut(number) {
+            client.look();
+            client.close();
+            // Envoy has to notice before anything else happens.
+            thread::sleep(HELD_AFTER / 2);
+        }
+    }
+
+    fn received(&self, number: usize) -> Option<&upstream::Request> {
+        let marked = self.case.mark(number).is_some();
+        let own =
+            |request: &&upstream::Request| !marked || wire::number_of(request) == Some(number);
+        self.arrived.iter().find(own)
+    }
+
+    fn streams(&mut self, accesses: &[AccessEntry]) -> Vec<Stream> {
+        let ends: Vec<Ended> = self.clients.iter_mut().map(Client::ended).collect();
+        let stream = |(number, downstream): (usize, Ended)| Stream {
+            upstream: self.received(number).map(wire::received),
+            access: self.access(number, &downstream, accesses),
+            downstream,
+        };
+        ends.into_iter().enumerate().map(stream).collect()
+    }
+
+    fn access(&self, number: usize, ended: &Ended, accesses: &[AccessEntry]) -> Option<Access> {
+        if *ended == Ended::Held {
+            return None;
+        }
+        let mark = self.case.mark(number).map(|(_, value)| value);
+        let own = |entry: &&AccessEntry| match &mark {
+            None => true,
+            Some(mark) => entry.case_request.as_deref().map(str::as_bytes) == Some(mark),
+        };
+        accesses.iter().find(own).map(|entry| Access {
+            status: entry.status.into(),
+            details: entry.details.clone(),
+            flags: entry.flags.clone().unwrap_or_else(|| "-".to_owned()),
+        })
+    }
+}
+
+/// The upstream of a cluster that filters call out to.
+fn double(
+    name: String,
+    cases: &[Case],
+    current: &Arc<Mutex<usize>>,
+) -> Result<Upstream, UpstreamError> {
+    let answers: Vec<_> = cases
+        .iter()
+        .map(|case| case.clusters.get(&name).cloned())
+        .collect();
+    let current = Arc::clone(current);
+    Upstream::start(move |_request| {
+        let answer = answers[*lock(&current)].clone();
+        answer.map_or_else(|| upstream::Reply::new(404), |answer| wire::reply(&answer))
     })
 }
 
-/// The request on the wire, with its number.
-fn wire(request: &Request, number: usize) -> Vec<u8> {
-    let mut wire = [
-        request.method.as_bytes(),
-        b" ",
-        &request.target,
-        b" HTTP/1.1\r\n",
-    ]
-    .concat();
-    let mut line = |name: &[u8], value: &[u8]| {
-        wire.extend([name, b": ", value, b"\r\n"].concat());
-    };
-    line(b"host", b"example.com");
-    for (name, value) in &request.headers {
-        line(name, value);
+fn lock(current: &Mutex<usize>) -> MutexGuard<'_, usize> {
+    current.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn grown(after: BTreeMap<String, u64>, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let grown = after.into_iter().map(|(name, value)| {
+        let grown = value - before.get(&name).copied().unwrap_or_default().min(value);
+        (name, grown)
+    });
+    grown.filter(|(_, value)| *value > 0).collect()
+}
+
+fn listener_name(number: usize) -> String {
+    format!("case-{number}")
+}
+
+fn access_log(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("access-{number}.log"))
+}
+
+/// What stands before the vm_ids of a case, so that it shares nothing with another one.
+fn scope(cases: &[Case], number: usize) -> String {
+    if cases.len() == 1 {
+        String::new()
+    } else {
+        format!("case-{number}.")
     }
-    if request.is_chunked() {
-        line(b"transfer-encoding", b"chunked");
-    }
-    line(MARK.as_bytes(), number.to_string().as_bytes());
-    wire.extend(b"\r\n");
-    if request.is_chunked() {
-        for chunk in request.chunks.iter().filter(|chunk| !chunk.is_empty()) {
-            wire.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
-            wire.extend(chunk);
-            wire.extend(b"\r\n");
-        }
-        wire.extend(b"0\r\n");
-        for (name, value) in &request.trailers {
-            wire.extend([name, &b": "[..], value, b"\r\n"].concat());
-        }
-        wire.extend(b"\r\n");
-    }
-    wire
 }
 
-fn number_of(request: &upstream::Request) -> Option<usize> {
-    let value = request.header(MARK).next()?;
-    std::str::from_utf8(value).ok()?.parse().ok()
-}
-
-fn received(request: &upstream::Request) -> Message {
-    let start = format!(
-        "{} {}",
-        request.method.escape_ascii(),
-        request.target.escape_ascii()
-    );
-    let headers = pairs(&request.headers).filter(|(name, _)| name != MARK.as_bytes());
-    Message::new(
-        start,
-        headers,
-        request.body.clone(),
-        pairs(&request.trailers).collect(),
-    )
-}
-
-fn answered(response: http1::Response) -> Message {
-    let trailers = pairs(&response.trailers).collect();
-    Message::new(
-        response.status.to_string(),
-        pairs(&response.headers).collect::<Vec<_>>(),
-        response.body,
-        trailers,
-    )
-}
-
-fn pairs(headers: &[Header]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
-    headers
+fn listener(cases: &[Case], number: usize, folder: &Path) -> Listener {
+    let case = &cases[number];
+    let mut listener = Listener::new(listener_name(number));
+    listener.trailers = Trailers::Kept;
+    listener.buffer_limit = case.buffer_limit;
+    let log = access_log(folder, number);
+    // Envoy appends to what an earlier run left.
+    let _ = std::fs::remove_file(&log);
+    listener.access_log = Some(log);
+    let scope = scope(cases, number);
+    listener.filters = case
+        .filters
         .iter()
-        .map(|header| (header.name.clone(), header.value.clone()))
+        .map(|filter| FilterSource::Static(plugin(filter, &scope)))
+        .collect();
+    listener
+}
+
+fn plugin(filter: &Filter, scope: &str) -> Plugin {
+    let mut plugin = Plugin::new(&filter.name, &filter.module);
+    plugin.root_id.clone_from(&filter.root_id);
+    plugin.vm_id = format!("{scope}{}", filter.vm_id);
+    plugin.configuration.clone_from(&filter.configuration);
+    plugin.vm_configuration.clone_from(&filter.vm_configuration);
+    plugin.environment.clone_from(&filter.environment);
+    plugin.allow_on_headers_stop_iteration = filter.allow_on_headers_stop_iteration;
+    plugin.failure_policy = match filter.policy {
+        Policy::Closed => FailurePolicy::FailClosed,
+        Policy::Open => FailurePolicy::FailOpen,
+        Policy::Reload => FailurePolicy::FailReload,
+    };
+    plugin
+}
+
+/// The header that tells requests apart, as a filter may have left it.
+fn is_mark(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(MARK.as_bytes())
 }

@@ -1,17 +1,26 @@
+use std::time::Duration;
+
 use attache_harness::{
-    DownstreamResponse, FailurePolicy, Host, HostError, LogLine, Outcome, Plugin, Response,
-    UpstreamRequest,
+    DownstreamResponse, Exchange, FailurePolicy, Host, HostError, Outcome, Plugin, Response,
+    StreamId, UpstreamRequest,
 };
 
-use attache_envoy::upstream::Reply;
-
-use crate::case::{Case, Filter, Request};
-use crate::seen::{Ended, Message, Seen, Stream};
+use crate::case::{Body, Case, Filter, MARK, Policy, Reply, Request, Step};
+use crate::seen::{Access, Ended, Line, Message, Seen, Stream};
 
 /// Why a case could not be played on the harness.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot play the case on the harness")]
-pub struct HarnessError(#[from] HostError);
+pub struct HarnessError(#[from] pub(crate) HostError);
+
+/// What the harness alone can tell of a play.
+#[derive(Clone, Debug)]
+pub(crate) struct Insight {
+    pub(crate) host_calls: Vec<String>,
+    pub(crate) callbacks: Vec<String>,
+    pub(crate) fuel: u64,
+    pub(crate) timeline: String,
+}
 
 /// Plays a case on the harness, with one worker.
 ///
@@ -19,45 +28,129 @@ pub struct HarnessError(#[from] HostError);
 ///
 /// [`HarnessError`], when a plugin cannot start, and when the filters do what would crash Envoy.
 pub fn on_harness(case: &Case) -> Result<Seen, HarnessError> {
-    let mut builder = Host::builder();
+    play(case).map(|(seen, _)| seen)
+}
+
+/// Plays a case, with an insight into each of its streams.
+pub(crate) fn play(case: &Case) -> Result<(Seen, Vec<Insight>), HarnessError> {
+    let mut host = start(case)?;
+    let started = host.log().len();
+    let before = counters(&host);
+    let mut streams = Vec::new();
+    let mut abandoned = Vec::new();
+    for step in &case.steps {
+        match step {
+            Step::Request(request) => {
+                let sent = sent(request, case.mark(streams.len()));
+                streams.push(host.open(sent)?);
+            }
+            Step::Wait(time) => host.advance(*time)?,
+            Step::Disconnect(number) => {
+                if let Some(id) = streams.get(*number) {
+                    host.disconnect(*id)?;
+                    abandoned.push(*number);
+                }
+            }
+        }
+    }
+    let patience = case.patience();
+    if !patience.is_zero() {
+        host.advance(patience)?;
+    }
+    let mut seen = Seen::default();
+    let mut insights = Vec::new();
+    for (number, id) in streams.into_iter().enumerate() {
+        let (stream, insight) = stream(&host, id, abandoned.contains(&number))?;
+        seen.streams.push(stream);
+        insights.push(insight);
+    }
+    let lines = host.log().get(started..).unwrap_or_default();
+    seen.log = lines
+        .iter()
+        .filter_map(|line| {
+            let text = format!("{}{}", line.prefix, line.message);
+            Line::of(case, "", line.level.to_string(), &text)
+        })
+        .collect();
+    for (name, value) in counters(&host) {
+        let grown = value - before.get(&name).copied().unwrap_or_default();
+        if grown > 0 {
+            seen.counters.insert(name, grown);
+        }
+    }
+    for name in &case.gauges {
+        if let Some(value) = host.gauge(name) {
+            seen.gauges.insert(name.clone(), value);
+        }
+    }
+    Ok((seen, insights))
+}
+
+fn start(case: &Case) -> Result<Host, HostError> {
+    let mut builder = Host::builder().workers(case.workers as usize);
+    if let Some(limit) = case.buffer_limit {
+        builder = builder.buffer_limit(limit as usize);
+    }
     for filter in &case.filters {
         builder = builder.plugin(plugin(filter));
     }
+    for (name, answer) in &case.clusters {
+        builder = builder.cluster(name, response(answer));
+    }
     let mut host = builder.start()?;
-    let answer = case.answer.clone();
-    host.upstream(move |_request| response(&answer));
+    let answers = case.clone();
+    host.upstream(move |request| {
+        let mark = request.headers().get(MARK).unwrap_or(b"0");
+        let number = std::str::from_utf8(mark)
+            .ok()
+            .and_then(|number| number.parse().ok());
+        response(answers.answer_to(number.unwrap_or(0)))
+    });
+    Ok(host)
+}
 
-    let started = host.log().len();
-    let mut streams = Vec::new();
-    for request in &case.requests {
-        host.advance(request.after)?;
-        let id = host.open(sent(request))?;
-        if request.abandoned {
-            host.disconnect(id)?;
-        }
-        streams.push(id);
-    }
-    let mut seen = Vec::new();
-    for (request, id) in case.requests.iter().zip(streams) {
-        let exchange = host.exchange(id)?;
-        seen.push(Stream {
-            upstream: exchange.try_upstream_request().map(received),
-            downstream: match (exchange.outcome(), exchange.try_response()) {
-                _ if request.abandoned => Ended::Abandoned,
-                (Outcome::Completed, Some(response)) => Ended::Answered(answered(response)),
-                (Outcome::Paused { .. }, _) => Ended::Held,
-                _ => Ended::Reset,
-            },
-        });
-    }
-    let lines = host.log().get(started..).unwrap_or_default();
-    Ok(Seen {
-        streams: seen,
-        log: lines
+fn counters(host: &Host) -> std::collections::BTreeMap<String, u64> {
+    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    host.counters()
+        .map(|(name, value)| (text(name), value))
+        .collect()
+}
+
+fn stream(host: &Host, id: StreamId, abandoned: bool) -> Result<(Stream, Insight), HostError> {
+    let exchange = host.exchange(id)?;
+    let downstream = match (exchange.outcome(), exchange.try_response()) {
+        _ if abandoned => Ended::Abandoned,
+        (Outcome::Completed, Some(response)) => Ended::Answered(answered(response)),
+        (Outcome::Paused { .. } | Outcome::Running, _) => Ended::Held,
+        _ => Ended::Reset,
+    };
+    let stream = Stream {
+        upstream: exchange.try_upstream_request().map(received),
+        access: access(exchange, &downstream),
+        downstream,
+    };
+    let insight = Insight {
+        host_calls: exchange
+            .host_calls()
             .iter()
-            .filter(|line| !line.prefix.is_empty())
-            .map(line)
+            .map(|call| call.name.to_owned())
             .collect(),
+        callbacks: exchange.timeline().callbacks(),
+        fuel: exchange.fuel(),
+        timeline: exchange.to_string(),
+    };
+    Ok((stream, insight))
+}
+
+fn access(exchange: &Exchange, ended: &Ended) -> Option<Access> {
+    if *ended == Ended::Held {
+        return None;
+    }
+    let status = exchange.try_response().map(|response| response.status());
+    Some(Access {
+        status: status.unwrap_or(0).into(),
+        details: exchange.details().map(str::to_owned),
+        flags: exchange.flags().to_string(),
     })
 }
 
@@ -65,10 +158,20 @@ fn plugin(filter: &Filter) -> Plugin {
     let mut plugin = Plugin::from_file(&filter.module)
         .name(&filter.name)
         .root_id(&filter.root_id)
-        .vm_id(&filter.name)
-        .failure_policy(FailurePolicy::FailReload);
+        .vm_id(&filter.vm_id)
+        .failure_policy(match filter.policy {
+            Policy::Closed => FailurePolicy::FailClosed,
+            Policy::Open => FailurePolicy::FailOpen,
+            Policy::Reload => FailurePolicy::FailReload,
+        });
     if let Some(configuration) = &filter.configuration {
         plugin = plugin.config(configuration.as_str());
+    }
+    if let Some(configuration) = &filter.vm_configuration {
+        plugin = plugin.vm_config(configuration.as_str());
+    }
+    for (key, value) in &filter.environment {
+        plugin = plugin.environment(key, value);
     }
     if filter.allow_on_headers_stop_iteration {
         plugin = plugin.allow_on_headers_stop_iteration();
@@ -76,13 +179,22 @@ fn plugin(filter: &Filter) -> Plugin {
     plugin
 }
 
-fn sent(request: &Request) -> attache_harness::Request {
+fn sent(request: &Request, mark: Option<(Vec<u8>, Vec<u8>)>) -> attache_harness::Request {
     let mut sent = attache_harness::Request::new(&request.method, &request.target);
     for (name, value) in &request.headers {
         sent = sent.header(name, value);
     }
-    for chunk in &request.chunks {
-        sent = sent.chunk(chunk);
+    let (pieces, chunked) = request.body.pieces(!request.trailers.is_empty());
+    if let (Body::Whole(whole), false) = (&request.body, chunked) {
+        sent = sent.body(whole);
+    }
+    if let Some((name, value)) = mark {
+        sent = sent.header(name, value);
+    }
+    if chunked {
+        for piece in pieces {
+            sent = sent.chunk(piece);
+        }
     }
     for (name, value) in &request.trailers {
         sent = sent.trailer(name, value);
@@ -92,36 +204,48 @@ fn sent(request: &Request) -> attache_harness::Request {
 
 fn response(answer: &Reply) -> Response {
     let mut response = Response::new(answer.status);
-    for header in &answer.headers {
-        response = response.header(&header.name, &header.value);
+    for (name, value) in &answer.headers {
+        response = response.header(name, value);
     }
-    if answer.trailers.is_empty() {
-        response = response.body(&answer.body);
+    let (pieces, chunked) = answer.body.pieces(!answer.trailers.is_empty());
+    if chunked {
+        for piece in pieces {
+            response = response.chunk(piece);
+        }
     } else {
-        response = response.chunk(&answer.body);
+        response = response.body(pieces.concat());
     }
-    for trailer in &answer.trailers {
-        response = response.trailer(&trailer.name, &trailer.value);
+    for (name, value) in &answer.trailers {
+        response = response.trailer(name, value);
+    }
+    if answer.after > Duration::ZERO {
+        response = response.after(answer.after);
     }
     response
 }
 
 fn received(request: &UpstreamRequest) -> Message {
-    let start = format!(
-        "{} {}",
-        request.method().escape_ascii(),
-        request.path().escape_ascii()
-    );
-    message(start, request, b":authority")
+    let (headers, trailers) = lines(request, b":authority");
+    Message::request(
+        request.method().to_vec(),
+        request.path().to_vec(),
+        headers,
+        request.body(),
+        trailers,
+    )
 }
 
 fn answered(response: &DownstreamResponse) -> Message {
-    message(response.status().to_string(), response, b"")
+    let (headers, trailers) = lines(response, b"");
+    let status = response.status().to_string();
+    Message::response(status, headers, response.body(), trailers)
 }
 
-/// A message as it is on the wire: pseudo headers stand in the first line, but for the one that
-/// HTTP/1.1 sends as `host`.
-fn message(start: String, message: &attache_harness::Message, host: &[u8]) -> Message {
+type Lines = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Headers and trailers as they are on the wire: pseudo headers stand in the first line, but for the
+/// one that HTTP/1.1 sends as `host`.
+fn lines(message: &attache_harness::Message, host: &[u8]) -> (Lines, Lines) {
     let owned = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
     let headers = message
         .headers()
@@ -135,17 +259,6 @@ fn message(start: String, message: &attache_harness::Message, host: &[u8]) -> Me
             }
         });
     let trailers = message.trailers().into_iter();
-    Message::new(
-        start,
-        headers,
-        message.body(),
-        trailers
-            .flat_map(|trailers| trailers.iter().map(owned))
-            .collect(),
-    )
-}
-
-/// A line of the log as Envoy writes it.
-fn line(line: &LogLine) -> String {
-    format!("{}: {}{}", line.level, line.prefix, line.message)
+    let trailers = trailers.flat_map(|trailers| trailers.iter().map(owned));
+    (headers.collect(), trailers.collect())
 }

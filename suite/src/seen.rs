@@ -1,13 +1,20 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::case::{Case, MARK};
+
 /// Everything that one play of a case showed; equal on both hosts.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Seen {
     /// One for each request, in their order.
     pub streams: Vec<Stream>,
     /// What the filters logged, in order, since the first request.
-    pub log: Vec<String>,
+    pub log: Vec<Line>,
+    /// How much each counter (`wasmcustom.<name>`) grew since the first request, if it did.
+    pub counters: BTreeMap<String, u64>,
+    /// The gauges that the case asks for, in the end.
+    pub gauges: BTreeMap<String, u64>,
 }
 
 /// What became of one request.
@@ -18,6 +25,8 @@ pub struct Stream {
     pub upstream: Option<Message>,
     /// What the client received.
     pub downstream: Ended,
+    /// What the access log says once the request has ended.
+    pub access: Option<Access>,
 }
 
 /// How a request ended for its client.
@@ -34,6 +43,32 @@ pub enum Ended {
     Abandoned,
 }
 
+/// A line of the access log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Access {
+    /// The status of the response; 0 where none was sent.
+    pub status: u32,
+    /// Envoy's reason for the response, such as `via_upstream`.
+    pub details: Option<String>,
+    /// Envoy's response flags, such as `UF`; `-` for none.
+    pub flags: String,
+}
+
+/// A line that a filter logged.
+#[derive(Clone, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Line {
+    /// Envoy's name of the level, such as `warning`.
+    pub level: String,
+    /// The plugin's name.
+    pub plugin: String,
+    /// What Envoy puts before the message: `wasm log name root_id vm_id: `.
+    pub prefix: String,
+    /// The message.
+    pub message: String,
+}
+
 /// A message on the wire, less what differs each time.
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
@@ -47,27 +82,50 @@ pub struct Message {
     pub body: Vec<u8>,
     /// The trailers in order.
     pub trailers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The method and the target, of a request.
+    pub(crate) request: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Headers that tell the time, and the one that Envoy draws by lot.
-const VOLATILE: [&[u8]; 3] = [b"date", b"x-envoy-upstream-service-time", b"x-request-id"];
+/// Headers that tell the time, the one that Envoy draws by lot, and our own.
+const VOLATILE: [&str; 4] = [
+    "date",
+    "x-envoy-upstream-service-time",
+    "x-request-id",
+    MARK,
+];
 
 impl Message {
-    pub(crate) fn new(
+    pub(crate) fn request(
+        method: Vec<u8>,
+        target: Vec<u8>,
+        headers: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+        body: Vec<u8>,
+        trailers: Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> Self {
+        let start = format!("{} {}", method.escape_ascii(), target.escape_ascii());
+        let request = Some((method, target));
+        Self {
+            request,
+            ..Self::response(start, headers, body, trailers)
+        }
+    }
+
+    pub(crate) fn response(
         start: String,
         headers: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
         body: Vec<u8>,
         trailers: Vec<(Vec<u8>, Vec<u8>)>,
     ) -> Self {
-        let headers = headers
-            .into_iter()
-            .filter(|(name, _)| !VOLATILE.contains(&name.as_slice()))
-            .collect();
+        let volatile = |name: &[u8]| VOLATILE.iter().any(|known| known.as_bytes() == name);
         Self {
             start,
-            headers,
+            headers: headers
+                .into_iter()
+                .filter(|(name, _)| !volatile(name))
+                .collect(),
             body,
             trailers,
+            request: None,
         }
     }
 
@@ -77,6 +135,11 @@ impl Message {
             .iter()
             .filter(move |(own, _)| own.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value.as_slice())
+    }
+
+    /// The status of a response.
+    pub(crate) fn status(&self) -> Option<u32> {
+        self.start.parse().ok()
     }
 }
 
@@ -108,4 +171,58 @@ impl fmt::Debug for Message {
         }
         Ok(())
     }
+}
+
+impl Line {
+    /// The line that a host logged as `prefix` and `message`, if a filter of the case did, whose
+    /// vm_id has `scope` before it on that host.
+    pub(crate) fn of(case: &Case, scope: &str, level: String, text: &str) -> Option<Self> {
+        case.filters.iter().find_map(|filter| {
+            [filter.name.as_str(), ""].into_iter().find_map(|name| {
+                let vm_id = format!("{scope}{}", filter.vm_id);
+                let message = text.strip_prefix(&prefix(name, &filter.root_id, &vm_id))?;
+                Some(Self {
+                    level: level.clone(),
+                    plugin: filter.name.clone(),
+                    prefix: prefix(name, &filter.root_id, &filter.vm_id),
+                    message: message.to_owned(),
+                })
+            })
+        })
+    }
+}
+
+/// What Envoy puts before a message: `wasm log[ name][ root_id][ vm_id]: `, and root contexts have no
+/// name.
+fn prefix(name: &str, root_id: &str, vm_id: &str) -> String {
+    let words = ["wasm log", name, root_id, vm_id];
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    format!("{}: ", words.join(" "))
+}
+
+/// As Envoy writes it.
+impl fmt::Display for Line {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}{}", self.level, self.prefix, self.message)
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// Bytes in quotes; a long text with its middle left out.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    const MOST: usize = 400;
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text.escape_debug().to_string(),
+        Err(_) => bytes.escape_ascii().to_string(),
+    };
+    if text.len() <= MOST {
+        return format!("\"{text}\"");
+    }
+    let start: String = text.chars().take(MOST / 2).collect();
+    format!("\"{start}…\" ({} bytes)", bytes.len())
 }

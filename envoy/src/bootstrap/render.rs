@@ -35,12 +35,15 @@ pub(super) fn render(bootstrap: &Bootstrap) -> Result<String, NotUtf8> {
             .iter()
             .any(|each| each.trailers == Trailers::Kept);
         yaml.within("clusters:", |yaml| {
+            let http1 = kept.then_some("http_protocol_options: { enable_trailers: true }");
             let options = match bootstrap.upstream_codec {
                 Codec::Http2 => Some("http2_protocol_options: {}"),
-                Codec::Http1 if kept => Some("http_protocol_options: { enable_trailers: true }"),
-                Codec::Http1 => None,
+                Codec::Http1 => http1,
             };
-            cluster(yaml, &bootstrap.upstream, options);
+            cluster(yaml, "upstream", &bootstrap.upstream, options);
+            for (name, endpoint) in &bootstrap.clusters {
+                cluster(yaml, name, endpoint, http1);
+            }
         });
     });
     done.map(|()| yaml.finish())
@@ -148,8 +151,13 @@ fn filter(yaml: &mut Yaml, filter: &FilterSource) -> Result<(), NotUtf8> {
     done
 }
 
-fn cluster(yaml: &mut Yaml, upstream: &Endpoint, options: Option<&str>) {
-    yaml.within("- name: upstream", |yaml| {
+fn cluster(yaml: &mut Yaml, name: &str, upstream: &Endpoint, options: Option<&str>) {
+    let name = if name == "upstream" {
+        name.to_owned()
+    } else {
+        quoted(name)
+    };
+    yaml.within(&format!("- name: {name}"), |yaml| {
         yaml.line(if upstream.is_address() {
             "type: STATIC"
         } else {
@@ -170,7 +178,7 @@ fn cluster(yaml: &mut Yaml, upstream: &Endpoint, options: Option<&str>) {
             });
         }
         yaml.within("load_assignment:", |yaml| {
-            yaml.line("cluster_name: upstream");
+            yaml.line(&format!("cluster_name: {name}"));
             yaml.within("endpoints:", |yaml| {
                 yaml.within("- lb_endpoints:", |yaml| {
                     let (host, port) = (quoted(upstream.host()), upstream.port());

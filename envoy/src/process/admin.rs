@@ -134,12 +134,23 @@ impl Admin {
         Ok(seen)
     }
 
+    pub(super) fn counters(self, prefix: &str) -> Result<Vec<(String, u64)>, AdminError> {
+        let pattern = encoded(&format!("^{}", escaped(prefix)));
+        let found = self.ask(&format!("/stats?type=Counters&filter={pattern}"))?;
+        let own =
+            |(name, value): (String, u64)| Some((name.strip_prefix(prefix)?.to_owned(), value));
+        Ok(found.into_iter().filter_map(own).collect())
+    }
+
     /// The counters and gauges whose names match a regular expression.
     fn stats(self, pattern: &str) -> Result<Vec<(String, u64)>, AdminError> {
-        let path = format!("/stats?filter={}", encoded(pattern));
-        let answer = self.get(&path)?;
+        self.ask(&format!("/stats?filter={}", encoded(pattern)))
+    }
+
+    fn ask(self, path: &str) -> Result<Vec<(String, u64)>, AdminError> {
+        let answer = self.get(path)?;
         if answer.status != 200 {
-            return Err(unexpected(&path, &answer));
+            return Err(unexpected(path, &answer));
         }
         let text = answer.text();
         // A name may hold a colon, a value of these kinds may not.

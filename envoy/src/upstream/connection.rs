@@ -2,7 +2,7 @@ use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 
 use super::message::{Reply, Request};
-use crate::http1::{Error, Framing, Limits, Wire};
+use crate::http1::{Error, Framing, Limits, Wire, send_apart};
 
 pub(super) type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 
@@ -61,7 +61,9 @@ fn answer_all(
             return Ok(());
         }
         let reply = handler(&request);
-        send(&reply.to_wire(&request.method))?;
+        let wire = reply.to_pieces(&request.method);
+        let parts: Vec<&[u8]> = wire.iter().map(Vec::as_slice).collect();
+        send_apart(&mut &*stream, &parts).map_err(Error::Broken)?;
         let closes = reply
             .headers
             .iter()

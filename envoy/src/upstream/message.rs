@@ -56,6 +56,9 @@ pub struct Reply {
     pub headers: Vec<Header>,
     /// The body; cut into chunks if `transfer-encoding` is among the headers.
     pub body: Vec<u8>,
+    /// Pieces of a body that go out one by one, each as a chunk of its own,
+    /// instead of `body`.
+    pub pieces: Vec<Vec<u8>>,
     /// The trailers; they are sent after chunks only.
     pub trailers: Vec<Header>,
 }
@@ -68,6 +71,7 @@ impl Reply {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            pieces: Vec::new(),
             trailers: Vec::new(),
         }
     }
@@ -83,6 +87,13 @@ impl Reply {
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
+        self
+    }
+
+    /// The same reply with another piece of body.
+    #[must_use]
+    pub fn piece(mut self, piece: impl Into<Vec<u8>>) -> Self {
+        self.pieces.push(piece.into());
         self
     }
 
@@ -103,9 +114,14 @@ impl Reply {
 
     /// The bytes on the wire, as an answer to a request of this method.
     pub(super) fn to_wire(&self, method: &[u8]) -> Vec<u8> {
+        self.to_pieces(method).concat()
+    }
+
+    /// The same, cut where a pause belongs.
+    pub(super) fn to_pieces(&self, method: &[u8]) -> Vec<Vec<u8>> {
         let declares = |name| self.headers.iter().any(|header| header.is(name));
-        let chunked = declares("transfer-encoding")
-            || (!self.trailers.is_empty() && !declares("content-length"));
+        let in_pieces = !self.pieces.is_empty() || !self.trailers.is_empty();
+        let chunked = declares("transfer-encoding") || (in_pieces && !declares("content-length"));
         let mut wire = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes();
         put_headers(&mut wire, &self.headers, b"\r\n");
         let bodiless = matches!(self.status, 100..=199 | 204 | 304);
@@ -116,21 +132,26 @@ impl Reply {
         }
         wire.extend_from_slice(b"\r\n");
         if bodiless || method == b"HEAD" {
-            return wire;
+            return vec![wire];
         }
         if !chunked {
             wire.extend_from_slice(&self.body);
-            return wire;
+            self.pieces.iter().for_each(|piece| wire.extend(piece));
+            return vec![wire];
         }
-        if !self.body.is_empty() {
-            wire.extend_from_slice(format!("{:x}\r\n", self.body.len()).as_bytes());
-            wire.extend_from_slice(&self.body);
+        let mut parts = Vec::new();
+        let pieces = [&self.body].into_iter().chain(&self.pieces);
+        for piece in pieces.filter(|piece| !piece.is_empty()) {
+            wire.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+            wire.extend_from_slice(piece);
             wire.extend_from_slice(b"\r\n");
+            parts.push(std::mem::take(&mut wire));
         }
         wire.extend_from_slice(b"0\r\n");
         put_headers(&mut wire, &self.trailers, b"\r\n");
         wire.extend_from_slice(b"\r\n");
-        wire
+        parts.push(wire);
+        parts
     }
 }
 

@@ -50,10 +50,10 @@ fn of(package: &'static str, script: Value) -> Play {
         .header("x-bytes", b"\xff\x80".as_slice())
         .chunk("abcdef")
         .trailer("x-t", "t");
-    let mut answer = Reply::new(200).header("x-r", "r").body("response");
-    answer
-        .trailers
-        .push(attache_envoy::http1::Header::new("x-rt", "rt"));
+    let answer = Reply::new(200)
+        .header("x-r", "r")
+        .body("response")
+        .trailer("x-rt", "rt");
     let case = Case::new(filter).answer(answer).request(request);
     (case, |seen: &Seen| assert!(seen.log.len() > 3, "{seen:#?}"))
 }

@@ -96,6 +96,7 @@ fn denied() -> Play {
         assert_eq!(seen.log.len(), 2);
         assert!(
             seen.log[0]
+                .message
                 .contains("filter=gate failure_mode=Deny reason=the filter failed: asked for")
         );
     })
@@ -136,8 +137,16 @@ fn undeclared() -> Play {
         // A reply in the same callback as `forward` still comes in time.
         assert_eq!(status(seen, 3), "403");
         assert_eq!(seen.streams[3].upstream, None);
-        assert!(seen.log[0].contains("Phases::WAITS"), "{:?}", seen.log);
-        assert!(seen.log[1].contains("Phases::RESPONSE"), "{:?}", seen.log);
+        assert!(
+            seen.log[0].message.contains("Phases::WAITS"),
+            "{:?}",
+            seen.log
+        );
+        assert!(
+            seen.log[1].message.contains("Phases::RESPONSE"),
+            "{:?}",
+            seen.log
+        );
     })
 }
 
@@ -150,7 +159,9 @@ fn panics() -> Play {
         // A new VM serves the next one.
         assert_eq!(status(seen, 1), "418");
         assert!(
-            seen.log[0].contains("panicked at fixtures/gate/src/lib.rs:"),
+            seen.log[0]
+                .message
+                .contains("panicked at fixtures/gate/src/lib.rs:"),
             "{:?}",
             seen.log
         );

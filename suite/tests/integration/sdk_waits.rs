@@ -148,7 +148,7 @@ fn abandoned(headers_stopped: bool) -> Play {
         assert_eq!(status(seen, 2), "200");
         assert_eq!(status(seen, 3), "200");
         assert_eq!(status(seen, 5), "200");
-        assert_eq!(seen.log, [""; 0]);
+        assert!(seen.log.is_empty(), "{:?}", seen.log);
     })
 }
 
@@ -160,7 +160,7 @@ fn leader_gone(headers_stopped: bool) -> Play {
         assert_eq!(status(seen, 0), "200");
         assert_eq!(seen.streams[0].upstream.as_ref().unwrap().body, b"body");
         assert_eq!(seen.streams[1].upstream, None);
-        assert_eq!(seen.log, [""; 0]);
+        assert!(seen.log.is_empty(), "{:?}", seen.log);
     })
 }
 
@@ -173,6 +173,6 @@ fn too_large() -> Play {
         assert_eq!(status(seen, 0), "413");
         assert_eq!(seen.streams[0].upstream, None);
         assert_eq!(status(seen, 1), "200");
-        assert_eq!(seen.log, [""; 0]);
+        assert!(seen.log.is_empty(), "{:?}", seen.log);
     })
 }

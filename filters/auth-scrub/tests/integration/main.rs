@@ -10,3 +10,4 @@ mod configuration;
 mod cost;
 mod documentation;
 mod scrubbing;
+mod suite;

@@ -1,0 +1,1 @@
+attache_suite::suite!("tests/auth-scrub.suite.yaml");

@@ -1,0 +1,89 @@
+//! What two hosts saw of one case, side by side.
+
+use crate::check::Difference;
+use crate::seen::Seen;
+
+/// All that the harness saw otherwise than Envoy; `expected` is Envoy's, because it is right.
+pub(crate) fn compare(harness: &Seen, envoy: &Seen) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let mut compare = |key: String, harness: String, envoy: String| {
+        if harness != envoy {
+            let (harness, envoy) = changed(&harness, &envoy);
+            differences.push(Difference {
+                key,
+                expected: format!("on Envoy:\n{envoy}"),
+                found: format!("on the harness:\n{harness}"),
+                keys: Vec::new(),
+                fix: None,
+            });
+        }
+    };
+    for (number, (ours, theirs)) in harness.streams.iter().zip(&envoy.streams).enumerate() {
+        let key = |what: &str| {
+            if harness.streams.len() == 1 {
+                what.to_owned()
+            } else {
+                format!("request {number}: {what}")
+            }
+        };
+        compare(
+            key("upstream"),
+            format!("{:#?}", ours.upstream),
+            format!("{:#?}", theirs.upstream),
+        );
+        compare(
+            key("downstream"),
+            format!("{:#?}", ours.downstream),
+            format!("{:#?}", theirs.downstream),
+        );
+        compare(
+            key("access log"),
+            format!("{:#?}", ours.access),
+            format!("{:#?}", theirs.access),
+        );
+    }
+    compare("log".to_owned(), lines(harness), lines(envoy));
+    let counters = |seen: &Seen| format!("{:#?}", seen.counters);
+    compare("counters".to_owned(), counters(harness), counters(envoy));
+    let gauges = |seen: &Seen| format!("{:#?}", seen.gauges);
+    compare("gauges".to_owned(), gauges(harness), gauges(envoy));
+    differences
+}
+
+fn lines(seen: &Seen) -> String {
+    let lines: Vec<String> = seen.log.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// Both texts without the lines at their beginning and end that are the same, but for one to find
+/// one's way by.
+fn changed(one: &str, other: &str) -> (String, String) {
+    let (one, other): (Vec<&str>, Vec<&str>) = (one.lines().collect(), other.lines().collect());
+    let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| {
+        pairs.take_while(|(one, other)| one == other).count()
+    };
+    let start = same(&mut one.iter().zip(&other));
+    let shorter = one.len().min(other.len()) - start;
+    let end = same(&mut one.iter().rev().zip(other.iter().rev())).min(shorter);
+    let part = |lines: &[&str]| {
+        let shown = &lines[start.saturating_sub(1)..(lines.len() - end + 1).min(lines.len())];
+        let shown: Vec<String> = shown.iter().map(|line| format!("    {line}")).collect();
+        shown.join("\n")
+    };
+    (part(&one), part(&other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_shown_with_a_line_around_it() {
+        let (one, other) = changed("a\nb\nc\nd\ne", "a\nb\nx\ny\nd\ne");
+        assert_eq!(one, "    b\n    c\n    d");
+        assert_eq!(other, "    b\n    x\n    y\n    d");
+        let (one, other) = changed("a\na", "a\na\na");
+        assert_eq!(one, "    a");
+        assert_eq!(other, "    a\n    a");
+    }
+}

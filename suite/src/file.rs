@@ -1,0 +1,73 @@
+//! What a suite file holds, as it is written. `suite/README.md` explains every key.
+
+mod case;
+mod expect;
+mod message;
+mod plugin;
+mod text;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use serde::Deserialize;
+
+pub(crate) use case::{CaseFile, StepFile};
+#[cfg(test)]
+pub(crate) use expect::Level;
+pub(crate) use expect::{
+    AccessExpect, CaseExpect, HarnessExpect, HeaderExpect, LineExpect, OutcomeExpect,
+    RequestExpect, ResponseExpect, StreamExpect, UpstreamExpect,
+};
+pub(crate) use message::{Headers, ReplyFile, RequestFile};
+pub(crate) use plugin::{PluginFile, PolicyFile, configuration};
+pub(crate) use text::{Matcher, Span, Text, Version};
+
+/// A suite of cases: requests through a chain of plugins, and what must be seen. The same file runs
+/// on the harness and on a real Envoy.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(title = "Attaché suite, version 1"))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SuiteFile {
+    /// The version of this format: "1", in quotes.
+    #[expect(dead_code, reason = "checked when it is read")]
+    pub(crate) version: FormatVersion,
+    /// A word for people.
+    #[expect(dead_code, reason = "for people")]
+    pub(crate) description: Option<String>,
+    /// The Envoy that the suite is for, such as "1.40", in quotes; `--envoy` overrides it.
+    pub(crate) envoy: Option<Version>,
+    /// The chain: a request passes the plugins in this order, a response in the other.
+    #[serde(default)]
+    pub(crate) plugins: Vec<PluginFile>,
+    /// How many worker threads Envoy has; 1 unless set. On the harness all requests go to the first.
+    pub(crate) workers: Option<NonZeroU32>,
+    /// How many bytes of a body filters can hold back (`per_connection_buffer_limit_bytes`); 1 MiB
+    /// unless set.
+    pub(crate) buffer_limit: Option<NonZeroU32>,
+    /// What the upstream answers, where a case or a step does not say otherwise; 200 without a body
+    /// unless set.
+    pub(crate) upstream: Option<ReplyFile>,
+    /// Clusters that filters call out to, by name, each with what it answers.
+    #[serde(default)]
+    pub(crate) clusters: BTreeMap<String, ReplyFile>,
+    /// The cases; each begins with a freshly started chain.
+    pub(crate) cases: Vec<CaseFile>,
+}
+
+/// The only version there is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FormatVersion;
+
+impl<'de> Deserialize<'de> for FormatVersion {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let version = Version::deserialize(deserializer)?;
+        if version.as_str() == "1" {
+            return Ok(Self);
+        }
+        Err(serde::de::Error::custom(format_args!(
+            "version `{}` of the format is unknown; this program reads version \"1\"",
+            version.as_str()
+        )))
+    }
+}

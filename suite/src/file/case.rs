@@ -1,0 +1,52 @@
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use serde::Deserialize;
+
+use super::{CaseExpect, PluginFile, ReplyFile, RequestFile, Span, StreamExpect};
+
+/// A case: one request, or a play of several steps, and what must be seen.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CaseFile {
+    /// A sentence about behaviour; no other case of the file has it.
+    pub(crate) name: String,
+    /// The configuration of the suite's only plugin, instead of the suite's.
+    pub(crate) configuration: Option<serde_json::Value>,
+    /// The chain, instead of the suite's.
+    pub(crate) plugins: Option<Vec<PluginFile>>,
+    /// The buffer limit, instead of the suite's.
+    pub(crate) buffer_limit: Option<NonZeroU32>,
+    /// What the upstream answers, instead of the suite's.
+    pub(crate) upstream: Option<ReplyFile>,
+    /// Clusters besides the suite's, or instead of those of the same names.
+    #[serde(default)]
+    pub(crate) clusters: BTreeMap<String, ReplyFile>,
+    /// The request of a case with one. Either this or `steps`.
+    pub(crate) request: Option<RequestFile>,
+    /// What happens, in order. Either this or `request`.
+    pub(crate) steps: Option<Vec<StepFile>>,
+    /// What must be seen. With `steps`, what is expected of a request stands at its step.
+    pub(crate) expect: Option<CaseExpect>,
+}
+
+/// One thing that happens: a request begins, time passes, or a client goes away. A request comes as
+/// far as it can, to its end or to where a filter holds it, before the next step.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StepFile {
+    /// A request begins.
+    pub(crate) request: Option<RequestFile>,
+    /// What later steps call the request.
+    pub(crate) name: Option<String>,
+    /// What the upstream answers to this request.
+    pub(crate) upstream: Option<ReplyFile>,
+    /// What must be seen of this request in the end.
+    pub(crate) expect: Option<StreamExpect>,
+    /// Time passes.
+    pub(crate) wait: Option<Span>,
+    /// The client of the request of this name goes away.
+    pub(crate) disconnect: Option<String>,
+}

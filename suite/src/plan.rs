@@ -1,0 +1,372 @@
+//! From what a file says to what is played.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::case::{Body, Case, Filter, HeaderLine, Policy, Reply, Request, Step};
+use crate::file::{
+    CaseExpect, CaseFile, Headers, PluginFile, PolicyFile, ReplyFile, RequestFile, StepFile,
+    StreamExpect, SuiteFile, Text, configuration,
+};
+use crate::yaml::{Fault, nearest};
+
+/// A case that is ready to be played but for its modules.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) name: String,
+    /// Which of the file's cases it is.
+    pub(crate) index: usize,
+    /// Its modules are those of `sources`, and their paths not known yet.
+    pub(crate) case: Case,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) expect: CaseExpect,
+    /// One for each request.
+    pub(crate) streams: Vec<PlannedStream>,
+}
+
+/// Where a module comes from.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Source {
+    Package(String),
+    File(PathBuf),
+}
+
+/// What is expected of one request.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedStream {
+    pub(crate) expect: StreamExpect,
+    /// The step that it begins with; none in a case of one request.
+    pub(crate) step: Option<usize>,
+    /// Whether its client goes away.
+    pub(crate) abandoned: bool,
+}
+
+impl Plan {
+    /// The plans of all cases; `folder` is the file's.
+    pub(crate) fn all(file: &SuiteFile, folder: &Path) -> Result<Vec<Self>, Fault> {
+        let mut names = BTreeMap::new();
+        let mut plans = Vec::new();
+        if file.cases.is_empty() {
+            return Err(Fault::new("expected at least one case").under("cases"));
+        }
+        for (index, case) in file.cases.iter().enumerate() {
+            let plan = Self::new(file, index, folder)
+                .and_then(|plan| match names.insert(case.name.clone(), index) {
+                    None => Ok(plan),
+                    Some(first) => Err(Fault::new(format!(
+                        "`cases[{first}]` has this name already; give each case its own"
+                    ))
+                    .under("name")),
+                })
+                .map_err(|fault| fault.within(index).under("cases"))?;
+            plans.push(plan);
+        }
+        Ok(plans)
+    }
+
+    fn new(file: &SuiteFile, index: usize, folder: &Path) -> Result<Self, Fault> {
+        let case = &file.cases[index];
+        let (filters, sources) = chain(file, case, folder)?;
+        let (steps, streams) = steps(case)?;
+        let answer = case.upstream.as_ref().or(file.upstream.as_ref());
+        let mut clusters = BTreeMap::new();
+        for (name, cluster) in file.clusters.iter().chain(&case.clusters) {
+            clusters.insert(
+                name.clone(),
+                reply(cluster).map_err(|fault| fault.under("clusters"))?,
+            );
+        }
+        let expect = case.expect.clone().unwrap_or_default();
+        alone(&expect)?;
+        let limit = case.buffer_limit.or(file.buffer_limit);
+        Ok(Self {
+            name: case.name.clone(),
+            index,
+            case: Case {
+                filters,
+                steps,
+                answer: answer
+                    .map_or_else(|| Ok(Reply::new(200)), reply)
+                    .map_err(|fault| fault.under("upstream"))?,
+                clusters,
+                buffer_limit: limit.map(std::num::NonZeroU32::get),
+                workers: file.workers.map_or(1, std::num::NonZeroU32::get),
+                gauges: expect
+                    .gauges
+                    .iter()
+                    .flatten()
+                    .map(|(name, _)| name.clone())
+                    .collect(),
+            },
+            sources,
+            expect,
+            streams,
+        })
+    }
+}
+
+/// A chain that does not start, or a crash, leaves nothing else to see.
+fn alone(expect: &CaseExpect) -> Result<(), Fault> {
+    let other = expect.stream_key().or_else(|| {
+        let log = expect.log.is_some() || expect.log_has.is_some() || expect.log_lacks.is_some();
+        let metrics = expect.counters.is_some() || expect.gauges.is_some();
+        if log {
+            Some("log")
+        } else {
+            metrics.then_some("counters")
+        }
+    });
+    let word = match (&expect.refused, &expect.crash) {
+        (Some(_), Some(_)) => {
+            return Err(Fault::new("`refused` and `crash` exclude each other").under("expect"));
+        }
+        (Some(_), None) => "refused",
+        (None, Some(_)) => "crash",
+        (None, None) => return Ok(()),
+    };
+    match other {
+        Some(other) => Err(Fault::new(format!(
+            "nothing else is seen with `{word}`; drop one of the two"
+        ))
+        .under(other)
+        .under("expect")),
+        None => Ok(()),
+    }
+}
+
+fn chain(
+    file: &SuiteFile,
+    case: &CaseFile,
+    folder: &Path,
+) -> Result<(Vec<Filter>, Vec<Source>), Fault> {
+    let plugins = case.plugins.as_ref().unwrap_or(&file.plugins);
+    if plugins.is_empty() {
+        return Err(Fault::new(
+            "expected `plugins`, here or for the whole suite, with at least one plugin",
+        ));
+    }
+    let mut filters = Vec::new();
+    let mut sources = Vec::new();
+    for (index, plugin) in plugins.iter().enumerate() {
+        let (filter, source) =
+            filter(plugin, folder).map_err(|fault| fault.within(index).under("plugins"))?;
+        filters.push(filter);
+        sources.push(source);
+    }
+    if let Some(value) = &case.configuration {
+        let [filter] = filters.as_mut_slice() else {
+            return Err(Fault::new(
+                "with several plugins nobody knows which is meant; write the case's `plugins`",
+            )
+            .under("configuration"));
+        };
+        filter.configuration = Some(configuration(value));
+    }
+    Ok((filters, sources))
+}
+
+fn filter(plugin: &PluginFile, folder: &Path) -> Result<(Filter, Source), Fault> {
+    let (source, own_name) = match (&plugin.package, &plugin.module) {
+        (Some(package), None) => (Source::Package(package.clone()), package.clone()),
+        (None, Some(module)) => {
+            let stem = module.file_stem().unwrap_or_default();
+            (
+                Source::File(folder.join(module)),
+                stem.to_string_lossy().into_owned(),
+            )
+        }
+        _ => {
+            return Err(Fault::new(
+                "expected either `package`, which is built, or `module`, a `.wasm` file",
+            ));
+        }
+    };
+    let name = plugin.name.clone().unwrap_or(own_name);
+    let own = |value: &Option<String>| value.clone().unwrap_or_else(|| name.clone());
+    let filter = Filter {
+        root_id: own(&plugin.root_id),
+        vm_id: own(&plugin.vm_id),
+        module: PathBuf::new(),
+        configuration: plugin.configuration.as_ref().map(configuration),
+        vm_configuration: plugin.vm_configuration.as_ref().map(configuration),
+        environment: plugin.environment.clone(),
+        policy: match plugin.failure_policy {
+            PolicyFile::Closed => Policy::Closed,
+            PolicyFile::Open => Policy::Open,
+            PolicyFile::Reload => Policy::Reload,
+        },
+        allow_on_headers_stop_iteration: plugin.allow_on_headers_stop_iteration,
+        name,
+    };
+    Ok((filter, source))
+}
+
+fn steps(case: &CaseFile) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> {
+    let request = match (&case.request, &case.steps) {
+        (Some(request), None) => request,
+        (None, Some(steps)) => {
+            if let Some(key) = case.expect.as_ref().and_then(CaseExpect::stream_key) {
+                let reason = "this is about one request; write it under the `expect` of its step";
+                return Err(Fault::new(reason).under(key).under("expect"));
+            }
+            return play(steps).map_err(|fault| fault.under("steps"));
+        }
+        (None, None) => {
+            // A chain that is refused needs no request.
+            if case
+                .expect
+                .as_ref()
+                .is_some_and(|expect| expect.refused.is_some())
+            {
+                return Ok((Vec::new(), Vec::new()));
+            }
+            return Err(Fault::new("expected `request`, or `steps`"));
+        }
+        (Some(_), Some(_)) => {
+            return Err(Fault::new("expected either `request` or `steps`, not both"));
+        }
+    };
+    let request = self::request(request, None).map_err(|fault| fault.under("request"))?;
+    let stream = PlannedStream {
+        expect: case
+            .expect
+            .as_ref()
+            .map(CaseExpect::stream)
+            .unwrap_or_default(),
+        step: None,
+        abandoned: false,
+    };
+    Ok((vec![Step::Request(Box::new(request))], vec![stream]))
+}
+
+fn play(written: &[StepFile]) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> {
+    let mut steps = Vec::new();
+    let mut streams: Vec<PlannedStream> = Vec::new();
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    for (index, step) in written.iter().enumerate() {
+        let mut read = || -> Result<Step, Fault> {
+            let only_with_request = [
+                ("name", step.name.is_some()),
+                ("upstream", step.upstream.is_some()),
+                ("expect", step.expect.is_some()),
+            ];
+            match (&step.request, &step.wait, &step.disconnect) {
+                (Some(asked), None, None) => {
+                    if let Some(name) = &step.name {
+                        names.push((name, streams.len()));
+                    }
+                    streams.push(PlannedStream {
+                        expect: step.expect.clone().unwrap_or_default(),
+                        step: Some(index),
+                        abandoned: false,
+                    });
+                    let answer = step.upstream.as_ref().map(reply).transpose();
+                    let answer = answer.map_err(|fault| fault.under("upstream"))?;
+                    let request = request(asked, answer).map_err(|fault| fault.under("request"))?;
+                    Ok(Step::Request(Box::new(request)))
+                }
+                (None, wait, disconnect) if wait.is_some() != disconnect.is_some() => {
+                    if let Some((key, _)) = only_with_request.iter().find(|(_, given)| *given) {
+                        return Err(Fault::new("this belongs to a `request`").under(key));
+                    }
+                    if let Some(time) = wait {
+                        return Ok(Step::Wait(time.0));
+                    }
+                    let number = named(disconnect.as_deref().unwrap_or_default(), &names)
+                        .map_err(|fault| fault.under("disconnect"))?;
+                    streams[number].abandoned = true;
+                    Ok(Step::Disconnect(number))
+                }
+                _ => Err(Fault::new(
+                    "expected exactly one of `request`, `wait` and `disconnect`",
+                )),
+            }
+        };
+        let step = read().map_err(|fault| fault.within(index))?;
+        steps.push(step);
+    }
+    Ok((steps, streams))
+}
+
+fn named(name: &str, known: &[(&str, usize)]) -> Result<usize, Fault> {
+    if let Some((_, number)) = known.iter().find(|(known, _)| *known == name) {
+        return Ok(*number);
+    }
+    let near = nearest(name, known.iter().map(|(name, _)| *name));
+    let hint = near.map_or_else(
+        || "give the `request` of a step before a `name`".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Err(Fault::new(format!(
+        "no request before is called `{name}`; {hint}"
+    )))
+}
+
+fn request(file: &RequestFile, answer: Option<Reply>) -> Result<Request, Fault> {
+    let body = body(&file.body, &file.chunks)?;
+    let method = match (&file.method, &body) {
+        (Some(method), _) => method.0.clone(),
+        (None, Body::None) => b"GET".to_vec(),
+        (None, _) => b"POST".to_vec(),
+    };
+    let target = file
+        .path
+        .as_ref()
+        .map_or_else(|| b"/".to_vec(), |path| path.0.clone());
+    let mut request = Request::new(method, target);
+    request
+        .headers
+        .clone_from(&lines(&file.headers, "headers")?);
+    request.body = body;
+    request.trailers = lines(&file.trailers, "trailers")?;
+    request.answer = answer;
+    on_one_line(&request.method, "method")?;
+    on_one_line(&request.target, "path")?;
+    Ok(request)
+}
+
+fn reply(file: &ReplyFile) -> Result<Reply, Fault> {
+    let mut reply = Reply::new(file.status.unwrap_or(200));
+    if !(200..1000).contains(&reply.status) {
+        return Err(Fault::new("expected a status from 200 to 999").under("status"));
+    }
+    reply.headers = lines(&file.headers, "headers")?;
+    reply.body = body(&file.body, &file.chunks)?;
+    reply.trailers = lines(&file.trailers, "trailers")?;
+    reply.after = file.after.map(|time| time.0).unwrap_or_default();
+    Ok(reply)
+}
+
+fn body(whole: &Option<Text>, chunks: &Option<Vec<Text>>) -> Result<Body, Fault> {
+    match (whole, chunks) {
+        (Some(_), Some(_)) => Err(Fault::new("expected either `body` or `chunks`, not both")),
+        (Some(whole), None) => Ok(Body::Whole(whole.0.clone())),
+        (None, Some(chunks)) if chunks.iter().all(|chunk| chunk.0.is_empty()) => {
+            Err(Fault::new("expected at least one piece that is not empty").under("chunks"))
+        }
+        (None, Some(chunks)) => Ok(Body::Chunks(
+            chunks.iter().map(|chunk| chunk.0.clone()).collect(),
+        )),
+        (None, None) => Ok(Body::None),
+    }
+}
+
+/// What breaks a line would make another message of it, and another on each host.
+fn lines(headers: &Headers, key: &str) -> Result<Vec<HeaderLine>, Fault> {
+    for (name, value) in &headers.0 {
+        if name.is_empty() || name.contains(&b':') {
+            let reason = "expected a header's name, without colons; `method` and `path` have keys";
+            return Err(Fault::new(reason).under(key));
+        }
+        on_one_line(name, key)?;
+        on_one_line(value, key)?;
+    }
+    Ok(headers.0.clone())
+}
+
+fn on_one_line(bytes: &[u8], key: &str) -> Result<(), Fault> {
+    if bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        return Err(Fault::new("a line of a message has no line breaks and no NUL").under(key));
+    }
+    Ok(())
+}

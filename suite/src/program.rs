@@ -1,0 +1,243 @@
+mod arguments;
+mod find;
+mod screen;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use attache_envoy::{Environment, Installation, Selection};
+use attache_suite::{Progress, Report, Suite, Target};
+use clap::Parser;
+
+use arguments::{Arguments, On};
+use screen::Screen;
+
+/// How often a download says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+
+/// Parses the command line, and does what it says.
+pub(crate) fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let screen = Screen::new();
+    match play(&arguments, &screen) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(arguments::FAILED),
+        Err(error) => {
+            screen.error(&error);
+            ExitCode::from(arguments::FAILED)
+        }
+    }
+}
+
+/// What came of all suites.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    unplayed: usize,
+}
+
+fn play(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
+    let begun = Instant::now();
+    let files = find::suites(&arguments.suites)?;
+    let scratch = Scratch::new();
+    let mut tally = Tally::default();
+    for path in files {
+        match suite(&path, arguments, screen, &scratch) {
+            Ok(Some(report)) => {
+                let failed = report.cases.iter().filter(|case| !case.passed()).count();
+                tally.failed += failed;
+                tally.passed += report.cases.len() - failed;
+            }
+            Ok(None) => {}
+            // One suite that cannot be read must not hide what the others say.
+            Err(error) => {
+                screen.error(&error);
+                tally.unplayed += 1;
+            }
+        }
+    }
+    let good = tally.failed == 0 && tally.unplayed == 0;
+    if good && tally.passed == 0 {
+        match &arguments.filter {
+            Some(part) => bail!("no case has `{part}` in its name"),
+            None => bail!("there is no case"),
+        }
+    }
+    scratch.end(good, arguments.on, screen);
+    if !arguments.json {
+        screen.print(&summary(&tally, begun, screen))?;
+    }
+    Ok(good)
+}
+
+fn suite(
+    path: &Path,
+    arguments: &Arguments,
+    screen: &Screen,
+    scratch: &Scratch,
+) -> anyhow::Result<Option<Report>> {
+    let whole = Suite::load(path)?;
+    let suite = match &arguments.filter {
+        Some(part) => whole.only(part),
+        None => whole,
+    };
+    if suite.cases().len() == 0 {
+        return Ok(None);
+    }
+    let target = target(&suite, arguments, screen, scratch)?;
+    let report = suite.run(&target, &mut |progress| match progress {
+        Progress::Building { package } => screen.stage("Building", package),
+        Progress::StartingEnvoy { cases } => {
+            let plural = if cases == 1 { "case" } else { "cases" };
+            screen.stage("Starting", format_args!("Envoy for {cases} {plural}"));
+        }
+        _ => {}
+    })?;
+    if arguments.json {
+        for line in report.json_lines() {
+            screen.print(&format!("{line}\n"))?;
+        }
+    } else {
+        screen.report(&report)?;
+    }
+    if arguments.bless {
+        return bless(&suite, &report, screen).map(Some);
+    }
+    Ok(Some(report))
+}
+
+/// Writes what was seen; what is written counts as passed.
+fn bless(suite: &Suite, report: &Report, screen: &Screen) -> anyhow::Result<Report> {
+    let blessed = suite.blessed(report);
+    let path = suite.path();
+    // A file that could not be read any more would lose the author's work.
+    Suite::from_text(path, blessed.text.as_str())
+        .context("what was seen cannot be written; please report this with the suite")?;
+    for left in &blessed.left {
+        screen.warn(format_args!("left for you: {left}"));
+    }
+    let mut report = report.clone();
+    if !blessed.changed.is_empty() {
+        std::fs::write(path, &blessed.text)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        let count = blessed.changed.len();
+        screen.stage(
+            "Blessed",
+            format_args!("{count} in {}; review the diff", path.display()),
+        );
+    }
+    let left = |name: &str| blessed.left.iter().any(|left| left.starts_with(name));
+    report
+        .cases
+        .retain(|case| case.passed() || left(&case.name) || !blessed.changed.contains(&case.name));
+    Ok(report)
+}
+
+fn target(
+    suite: &Suite,
+    arguments: &Arguments,
+    screen: &Screen,
+    scratch: &Scratch,
+) -> anyhow::Result<Target> {
+    if arguments.on == On::Harness {
+        return Ok(Target::Harness);
+    }
+    let installation = envoy(suite, arguments, screen)?;
+    let folder = scratch.folder(suite.path());
+    Ok(match arguments.on {
+        On::Envoy => Target::Envoy {
+            installation,
+            folder,
+        },
+        _ => Target::Both {
+            installation,
+            folder,
+        },
+    })
+}
+
+fn envoy(suite: &Suite, arguments: &Arguments, screen: &Screen) -> anyhow::Result<Installation> {
+    let selection = match (&arguments.envoy, suite.envoy()) {
+        (Some(selection), _) => selection.clone(),
+        (None, Some(version)) => Selection::Version(version),
+        (None, None) => Selection::Default,
+    };
+    let mut told: Option<Instant> = None;
+    let found = attache_envoy::find(&selection, &Environment::current(), &mut |progress| {
+        use attache_envoy::Progress;
+        match progress {
+            Progress::PassedOver { path, reason } => {
+                screen.warn(format_args!("`{}` is not used: {reason}", path.display()));
+            }
+            Progress::Waiting { .. } => {
+                screen.stage("Waiting", "for another process that installs Envoy");
+            }
+            Progress::Downloading {
+                received, total, ..
+            } if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) => {
+                told = Some(Instant::now());
+                let (received, total) = (received >> 20, total >> 20);
+                screen.stage("Fetching", format_args!("Envoy: {received} of {total} MiB"));
+            }
+            Progress::Installed { path } => {
+                screen.stage("Installed", format_args!("Envoy as {}", path.display()));
+            }
+            _ => {}
+        }
+    })?;
+    Ok(found)
+}
+
+fn summary(tally: &Tally, begun: Instant, screen: &Screen) -> String {
+    let mut parts = vec![format!("{} passed", tally.passed)];
+    if tally.failed > 0 {
+        parts.push(screen.bad(&format!("{} failed", tally.failed)));
+    }
+    if tally.unplayed > 0 {
+        parts.push(screen.bad(&format!("{} suites could not be played", tally.unplayed)));
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    format!("{} in {seconds:.2} s\n", parts.join(", "))
+}
+
+/// Where Envoy's files go: a folder that is gone afterwards, unless somebody may want to look.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("attache-test-{}", std::process::id())))
+    }
+
+    fn folder(&self, suite: &Path) -> PathBuf {
+        let name = suite.to_string_lossy();
+        let name: String = name
+            .chars()
+            .map(|letter| {
+                if letter.is_ascii_alphanumeric() {
+                    letter
+                } else {
+                    '-'
+                }
+            })
+            .collect();
+        self.0.join(name.trim_matches('-'))
+    }
+
+    fn end(&self, good: bool, on: On, screen: &Screen) {
+        if on == On::Harness || !self.0.exists() {
+            return;
+        }
+        if good {
+            // Left-overs in the folder for temporary files do no harm.
+            let _ = std::fs::remove_dir_all(&self.0);
+        } else {
+            screen.stage(
+                "Kept",
+                format_args!("Envoy's files in {}", self.0.display()),
+            );
+        }
+    }
+}

@@ -1,0 +1,79 @@
+use std::path::PathBuf;
+
+use attache_envoy::Selection;
+use clap::{Parser, ValueEnum};
+
+/// Something failed, or could not be played; the output says what, why and what to do. `clap` exits
+/// with 2 for arguments it cannot read.
+pub(crate) const FAILED: u8 = 1;
+
+/// Play suites: the requests of a YAML file through filters, and what must be seen of them.
+///
+/// On the harness a case takes milliseconds and needs no proxy. With `--on both` it is played on a
+/// real Envoy as well, and whatever the two saw otherwise is a failure, expected or not. Packages are
+/// built first.
+#[derive(Debug, Parser)]
+#[command(
+    name = "attache-test",
+    bin_name = "attache test",
+    version,
+    after_help = "Exit status: 0 all cases passed, 1 one failed or could not be played, 2 arguments not understood.",
+    after_long_help = "\
+Examples:
+  attache test                                every *.suite.yaml in this folder and below
+  attache test filters/auth-scrub             those of one filter
+  attache test s.suite.yaml --filter refused  cases with that word in their names
+  attache test --on both --envoy 1.39         compared with a real Envoy
+  attache test s.suite.yaml --bless           write down what was seen, for review as a diff
+  attache test --json | jq 'select(.verdict != \"passed\")'
+
+Exit status: 0 all cases passed, 1 one failed or could not be played, 2 arguments not understood."
+)]
+pub(crate) struct Arguments {
+    /// Suite files, or folders to look for *.suite.yaml in; this folder unless given
+    #[arg(value_name = "FILE|FOLDER")]
+    pub(crate) suites: Vec<PathBuf>,
+
+    /// Where the cases are played
+    #[arg(long, value_enum, default_value_t = On::Harness)]
+    pub(crate) on: On,
+
+    /// The Envoy to use: a binary, or a version such as 1.39
+    #[arg(long, value_name = "PATH|VERSION")]
+    pub(crate) envoy: Option<Selection>,
+
+    /// Only the cases whose names contain this
+    #[arg(long, value_name = "NAME")]
+    pub(crate) filter: Option<String>,
+
+    /// Write what was seen into the suites: where nothing is expected, and where it is otherwise
+    #[arg(long)]
+    pub(crate) bless: bool,
+
+    /// Print one line of JSON a case and host, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where the cases are played.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum On {
+    /// On the harness, without a proxy
+    Harness,
+    /// On a real Envoy
+    Envoy,
+    /// On both, and compared
+    Both,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

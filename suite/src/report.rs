@@ -1,0 +1,221 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::check::Difference;
+use crate::seen::Seen;
+
+/// What came of a suite.
+///
+/// `Display` prints a line for each case, and under those that failed what differs and how it came
+/// about.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// The suite.
+    pub path: PathBuf,
+    /// The cases, in order.
+    pub cases: Vec<CaseReport>,
+}
+
+/// What came of a case.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CaseReport {
+    /// Its name.
+    pub name: String,
+    /// What each player found.
+    pub verdicts: Vec<(Player, Verdict)>,
+    pub(crate) on_harness: Option<Seen>,
+    pub(crate) on_envoy: Option<Seen>,
+}
+
+/// Who finds something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Player {
+    /// The harness.
+    Harness,
+    /// A real Envoy.
+    Envoy,
+    /// Whoever compares what both saw.
+    Comparison,
+}
+
+/// How a case ended for a player.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// As expected.
+    Passed,
+    /// Otherwise.
+    Failed {
+        /// What differs.
+        differences: Vec<Difference>,
+        /// What happened in the streams, where the harness played.
+        timeline: Option<String>,
+    },
+    /// Not at all, for this reason.
+    Skipped(String),
+    /// It could not be played to its end, for this reason.
+    Error(String),
+}
+
+impl Verdict {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Passed | Self::Skipped(_))
+    }
+}
+
+impl Verdict {
+    fn json(&self) -> serde_json::Value {
+        use serde_json::json;
+        match self {
+            Self::Passed => json!({ "verdict": "passed" }),
+            Self::Skipped(reason) => json!({ "verdict": "skipped", "reason": reason }),
+            Self::Error(reason) => json!({ "verdict": "error", "reason": reason }),
+            Self::Failed {
+                differences,
+                timeline,
+            } => {
+                let difference = |difference: &Difference| {
+                    json!({
+                        "key": difference.key,
+                        "expected": difference.expected,
+                        "found": difference.found,
+                    })
+                };
+                let differences: Vec<_> = differences.iter().map(difference).collect();
+                let mut line = json!({ "verdict": "failed", "differences": differences });
+                if let Some(timeline) = timeline {
+                    line["timeline"] = timeline.as_str().into();
+                }
+                line
+            }
+        }
+    }
+}
+
+impl CaseReport {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            verdicts: Vec::new(),
+            on_harness: None,
+            on_envoy: None,
+        }
+    }
+
+    /// Whether nothing is wrong on any host.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.verdicts.iter().all(|(_, verdict)| verdict.is_good())
+    }
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.cases.iter().all(CaseReport::passed)
+    }
+
+    /// One object for each case and player, for programs: `suite`, `case`, `on`, `verdict` (`passed`,
+    /// `failed`, `skipped`, `error`), and where there is one `reason`, `timeline` and `differences`,
+    /// each of `key`, `expected` and `found`.
+    #[must_use]
+    pub fn json_lines(&self) -> Vec<serde_json::Value> {
+        let suite = self.path.display().to_string();
+        let case = |case: &CaseReport| {
+            let lines = case.verdicts.iter().map(|(player, verdict)| {
+                let mut line = verdict.json();
+                line["suite"] = suite.clone().into();
+                line["case"] = case.name.clone().into();
+                line["on"] = match player {
+                    Player::Harness => "harness",
+                    Player::Envoy => "envoy",
+                    Player::Comparison => "comparison",
+                }
+                .into();
+                line
+            });
+            lines.collect::<Vec<_>>()
+        };
+        self.cases.iter().flat_map(case).collect()
+    }
+
+    /// Fails with the whole report, for a test that returns a `Result`.
+    ///
+    /// # Errors
+    ///
+    /// The report, unless all cases passed.
+    pub fn into_result(self) -> Result<(), FailedSuite> {
+        if self.passed() {
+            Ok(())
+        } else {
+            Err(FailedSuite(self))
+        }
+    }
+}
+
+/// A suite with cases that failed; `Debug` prints the report.
+#[derive(thiserror::Error)]
+#[error("{0}")]
+pub struct FailedSuite(pub Report);
+
+impl fmt::Debug for FailedSuite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Display for Player {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Harness => "harness",
+            Self::Envoy => "envoy",
+            Self::Comparison => "harness against envoy",
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.path.display())?;
+        self.cases.iter().try_for_each(|case| write!(f, "{case}"))
+    }
+}
+
+impl fmt::Display for CaseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.passed() { "ok" } else { "FAILED" };
+        writeln!(f, "  {word:<6} {}", self.name)?;
+        for (player, verdict) in &self.verdicts {
+            match verdict {
+                Verdict::Passed => {}
+                Verdict::Skipped(reason) => writeln!(f, "    not on {player}: {reason}")?,
+                Verdict::Error(reason) => {
+                    writeln!(f, "    on {player}: {}", indented(reason))?;
+                }
+                Verdict::Failed {
+                    differences,
+                    timeline,
+                } => {
+                    writeln!(f, "    on {player}:")?;
+                    for difference in differences {
+                        writeln!(f, "      {}", indented(&difference.to_string()))?;
+                    }
+                    if let Some(timeline) = timeline {
+                        writeln!(f, "      {}", indented(timeline.trim_end()))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n      ")
+}

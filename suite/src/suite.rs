@@ -1,0 +1,304 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use attache_envoy::{Installation, Version, VersionError};
+use attache_module::{BuildError, Guest};
+
+use crate::file::SuiteFile;
+use crate::plan::{Plan, Source};
+use crate::report::Report;
+use crate::run::{self, Progress};
+use crate::yaml::{Fault, Node, Place, from_node, parse};
+
+/// A suite file: plugins, cases, and what must be seen.
+///
+/// ```no_run
+/// use attache_suite::{Suite, Target};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let suite = Suite::load("tests/auth-scrub.suite.yaml")?;
+/// let report = suite.run_on(&Target::Harness)?;
+/// assert!(report.passed(), "{report}");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Suite {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+    pub(crate) node: Node,
+    pub(crate) plans: Vec<Plan>,
+    envoy: Option<Version>,
+}
+
+/// Where a suite runs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Target {
+    /// On the harness.
+    Harness,
+    /// On this Envoy, with its files in a folder of the suite's own under `folder`.
+    Envoy {
+        /// Which one.
+        installation: Installation,
+        /// Where its files go.
+        folder: PathBuf,
+    },
+    /// On the harness and on this Envoy, and whatever differs is a failure.
+    Both {
+        /// Which one.
+        installation: Installation,
+        /// Where its files go.
+        folder: PathBuf,
+    },
+}
+
+/// Why a suite cannot be played.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum SuiteError {
+    /// The file cannot be read.
+    #[error("cannot read the suite `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file says something that a suite cannot.
+    #[error("{}:{line}:{column}: {}{reason}{excerpt}", path.display(), Prefix(key))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1, in characters.
+        column: usize,
+        /// The keys that lead to the place, such as `cases[2].expect`; empty at the top.
+        key: String,
+        /// What is wrong, and what was expected.
+        reason: String,
+        /// The line of the file with a mark under the place.
+        excerpt: String,
+    },
+    /// A package of the suite cannot be built.
+    #[error("cannot build the package `{package}` that `{}` tests", path.display())]
+    Build {
+        /// The suite.
+        path: PathBuf,
+        /// The package.
+        package: String,
+        /// Why.
+        source: Box<BuildError>,
+    },
+}
+
+/// As a test prints it that returns a `Result`.
+impl std::fmt::Debug for SuiteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+struct Prefix<'k>(&'k str);
+
+impl std::fmt::Display for Prefix<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            "" => Ok(()),
+            key => write!(f, "{key}: "),
+        }
+    }
+}
+
+impl Suite {
+    /// Reads a suite and checks all that can be checked without playing it.
+    ///
+    /// # Errors
+    ///
+    /// [`SuiteError::Read`] and [`SuiteError::Invalid`].
+    pub fn load(path: impl Into<PathBuf>) -> Result<Self, SuiteError> {
+        let path = path.into();
+        let text = fs::read_to_string(&path).map_err(|source| SuiteError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        Self::from_text(path, text)
+    }
+
+    /// Reads a suite from a text, as if it stood in the file `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`SuiteError::Invalid`].
+    pub fn from_text(
+        path: impl Into<PathBuf>,
+        text: impl Into<String>,
+    ) -> Result<Self, SuiteError> {
+        let (path, text) = (path.into(), text.into());
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let read = || {
+            let node = parse(&text)?;
+            let file: SuiteFile = from_node(&node)?;
+            let envoy = file
+                .envoy
+                .as_ref()
+                .map(|version| version.as_str().parse())
+                .transpose()
+                .map_err(|error: VersionError| Fault::new(error.to_string()).under("envoy"))
+                .map_err(|fault| fault.located(&node))?;
+            let plans = Plan::all(&file, &folder).map_err(|fault| fault.located(&node))?;
+            Ok((node, envoy, plans))
+        };
+        match read() {
+            Ok((node, envoy, plans)) => Ok(Self {
+                path,
+                text,
+                node,
+                plans,
+                envoy,
+            }),
+            Err(fault) => Err(invalid(path, &text, &fault)),
+        }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names of the cases, in order.
+    pub fn cases(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.plans.iter().map(|plan| plan.name.as_str())
+    }
+
+    /// The version of Envoy that the suite is for, if it says so.
+    #[must_use]
+    pub fn envoy(&self) -> Option<Version> {
+        self.envoy
+    }
+
+    /// Leaves only the cases whose names contain `part`.
+    #[must_use]
+    pub fn only(mut self, part: &str) -> Self {
+        self.plans.retain(|plan| plan.name.contains(part));
+        self
+    }
+
+    /// Builds the packages and plays all cases.
+    ///
+    /// # Errors
+    ///
+    /// [`SuiteError::Build`]. What goes wrong in a case stands in the report.
+    pub fn run_on(&self, target: &Target) -> Result<Report, SuiteError> {
+        self.run(target, &mut |_| ())
+    }
+
+    /// As [`run_on`](Self::run_on), and says what takes its time.
+    ///
+    /// # Errors
+    ///
+    /// [`SuiteError::Build`].
+    pub fn run(
+        &self,
+        target: &Target,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Report, SuiteError> {
+        let modules = self.modules(progress)?;
+        let mut plans = self.plans.clone();
+        for plan in &mut plans {
+            for (filter, source) in plan.case.filters.iter_mut().zip(&plan.sources) {
+                filter.module = match source {
+                    Source::File(path) => path.clone(),
+                    Source::Package(package) => modules.get(package).cloned().unwrap_or_default(),
+                };
+            }
+        }
+        Ok(run::run(&self.path, &plans, target, progress))
+    }
+
+    fn modules(
+        &self,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<BTreeMap<String, PathBuf>, SuiteError> {
+        let mut modules = BTreeMap::new();
+        let sources = self.plans.iter().flat_map(|plan| &plan.sources);
+        for source in sources {
+            let Source::Package(package) = source else {
+                continue;
+            };
+            if modules.contains_key(package) {
+                continue;
+            }
+            progress(Progress::Building { package });
+            let folder = self.path.parent().filter(|folder| *folder != Path::new(""));
+            let guest = Guest::in_workspace(folder.unwrap_or(Path::new(".")), Some(package));
+            let built = guest
+                .build(&mut |_| ())
+                .map_err(|source| SuiteError::Build {
+                    path: self.path.clone(),
+                    package: package.clone(),
+                    source: Box::new(source),
+                })?;
+            modules.insert(package.clone(), built.path);
+        }
+        Ok(modules)
+    }
+}
+
+impl Fault {
+    /// Finds the place of a fault that knows only its keys.
+    fn located(self, root: &Node) -> Self {
+        if self.place.is_some() {
+            return self;
+        }
+        let place = root.follow(&self.path());
+        self.placed(place)
+    }
+}
+
+impl Node {
+    /// The place of the value under these keys, or as far as they lead.
+    fn follow(&self, path: &str) -> Place {
+        let mut node = self;
+        let mut place = self.place;
+        for key in path.split(['.', '[']).filter(|key| !key.is_empty()) {
+            let next = match key.strip_suffix(']') {
+                Some(index) => index.parse().ok().and_then(|index| node.at(index)),
+                None => node.get(key),
+            };
+            let Some(next) = next else { break };
+            node = next;
+            place = next.place;
+        }
+        place
+    }
+}
+
+fn invalid(path: PathBuf, text: &str, fault: &Fault) -> SuiteError {
+    let place = fault.place.unwrap_or(Place { line: 1, column: 1 });
+    let line = text.lines().nth(place.line.saturating_sub(1));
+    let excerpt = line.map_or_else(String::new, |line| {
+        let number = place.line.to_string();
+        let indent = " ".repeat(number.len());
+        let line: String = line.chars().take(160).collect();
+        let mark = " ".repeat(place.column.saturating_sub(1));
+        format!("\n{indent} |\n{number} | {line}\n{indent} | {mark}^")
+    });
+    SuiteError::Invalid {
+        path,
+        line: place.line,
+        column: place.column,
+        key: fault.path(),
+        reason: fault.reason.clone(),
+        excerpt,
+    }
+}
