@@ -173,15 +173,16 @@ impl Call<'_> {
         error: wasmtime::Error,
     ) -> Result<u32, Stop> {
         let state = self.state();
-        let reason = match Failure::from(&error) {
-            Failure::Trap(reason) if state.world.fatal.is_none() => reason,
+        let trap = match Failure::from(&error) {
+            Failure::Trap(trap) if state.world.fatal.is_none() => trap,
             _ => return Err(error.into()),
         };
         let slot = state.slot;
-        let message = format!("Function: {name} failed: {reason}");
-        state.world.timeline(slot).note(message.clone());
+        let note = format!("Function: {name} failed: {trap}");
+        state.world.timeline(slot).note(note);
+        let message = format!("Function: {name} failed: {}", trap.reason);
         state.world.log_own(slot, LogLevel::Error, message);
-        state.allocator_trap.get_or_insert(reason);
+        state.allocator_trap.get_or_insert(trap);
         Err(Status::InvalidMemoryAccess.into())
     }
 

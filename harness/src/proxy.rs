@@ -90,7 +90,7 @@ pub(crate) enum Called<R> {
     /// The module does not export it.
     Missing,
     Returned(R),
-    /// With the words of V8.
+    /// With the words of V8, and the functions on the stack.
     Trapped(String),
 }
 
@@ -154,16 +154,21 @@ impl Proxy {
                 timeline: self.timeline(slot),
             }),
             Err(Failure::NoRoom(reason)) => Err(HostError::NoRoom { reason }),
-            Err(Failure::Allocator(reason)) => Ok(Called::Trapped(reason)),
-            Err(Failure::Trap(reason)) => {
-                let message = if name == START_FUNCTION {
-                    "Failed to create new Wasm instance".to_owned()
+            Err(Failure::Allocator(trap)) => Ok(Called::Trapped(trap.to_string())),
+            Err(Failure::Trap(trap)) => {
+                let (message, note) = if name == START_FUNCTION {
+                    let message = "Failed to create new Wasm instance";
+                    (message.to_owned(), format!("{message}: {trap}"))
                 } else {
-                    format!("Function: {name} failed: {reason}")
+                    let function = format!("Function: {name} failed");
+                    (
+                        format!("{function}: {}", trap.reason),
+                        format!("{function}: {trap}"),
+                    )
                 };
-                self.world.timeline(slot).note(message.clone());
+                self.world.timeline(slot).note(note);
                 self.world.log_own(slot, LogLevel::Error, message);
-                Ok(Called::Trapped(reason))
+                Ok(Called::Trapped(trap.to_string()))
             }
         }
     }

@@ -1,14 +1,16 @@
 //! A VM: one wasm instance, its contexts and what they are doing.
 
 mod callbacks;
+mod failure;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::{Memory, PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, TypedFunc};
+use wasmtime::{Memory, ResourceLimiter, Store, TypedFunc};
 
 pub(crate) use self::callbacks::{Allocator, Arguments, Callbacks, Find, Results, Three, Two};
+pub(crate) use self::failure::{Failure, Trapped};
 use crate::abi::{AbiVersion, BufferType, Direction};
 use crate::agenda::Moment;
 use crate::calls::{CallState, Calls};
@@ -54,18 +56,6 @@ pub(crate) struct Entry {
     /// The stream on whose account the call goes.
     pub(crate) slot: Option<usize>,
     pub(crate) limits: Limits,
-}
-
-/// How a call ended that did not return.
-pub(crate) enum Failure {
-    /// As V8 would say it.
-    Trap(String),
-    OutOfFuel,
-    OutOfTime,
-    /// The callback returned, and the allocator had trapped in it: as V8 said it, and logged it.
-    Allocator(String),
-    /// This process has as many VMs as it can have; no fault of the guest's.
-    NoRoom(String),
 }
 
 impl Vm {
@@ -229,35 +219,6 @@ impl Vm {
     }
 }
 
-impl From<&wasmtime::Error> for Failure {
-    fn from(error: &wasmtime::Error) -> Self {
-        if error.is::<PoolConcurrencyLimitError>() {
-            return Self::NoRoom(format!("{error:#}"));
-        }
-        let Some(trap) = error.downcast_ref::<Trap>() else {
-            return Self::Trap(format!("Uncaught Error: {}", error.root_cause()));
-        };
-        let text = match trap {
-            Trap::OutOfFuel => return Self::OutOfFuel,
-            Trap::Interrupt => return Self::OutOfTime,
-            Trap::StackOverflow => "RangeError: Maximum call stack size exceeded",
-            Trap::UnreachableCodeReached => "RuntimeError: unreachable",
-            Trap::MemoryOutOfBounds | Trap::HeapMisaligned => {
-                "RuntimeError: memory access out of bounds"
-            }
-            Trap::TableOutOfBounds => "RuntimeError: table index is out of bounds",
-            Trap::IndirectCallToNull | Trap::BadSignature => {
-                "RuntimeError: null function or function signature mismatch"
-            }
-            Trap::IntegerOverflow => "RuntimeError: divide result unrepresentable",
-            Trap::IntegerDivisionByZero => "RuntimeError: divide by zero",
-            Trap::BadConversionToInteger => "RuntimeError: float unrepresentable in integer range",
-            other => return Self::Trap(format!("Uncaught RuntimeError: {other}")),
-        };
-        Self::Trap(format!("Uncaught {text}"))
-    }
-}
-
 /// Where a VM belongs.
 #[derive(Clone, Copy)]
 pub(crate) struct Home {
@@ -293,7 +254,7 @@ pub(crate) struct VmState {
     pub(crate) slot: Option<usize>,
     pub(crate) in_allocator: bool,
     /// How the allocator trapped in this callback: the guest goes on, and the VM has failed.
-    pub(crate) allocator_trap: Option<String>,
+    pub(crate) allocator_trap: Option<Trapped>,
     /// Host calls made in this callback.
     pub(crate) host_calls: u32,
     /// Bytes handed over in them, either way.

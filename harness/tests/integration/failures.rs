@@ -272,3 +272,109 @@ fn the_jitter_of_the_back_off_is_drawn_from_the_seed() -> Tested {
     );
     Ok(())
 }
+
+#[test]
+fn a_trap_names_the_functions_on_the_stack() -> Tested {
+    let guest = guest()
+        .with("(func $inner unreachable) (func $outer (call $inner))")
+        .on("request_headers", "(call $outer) i32.const 0");
+    let exchange = guest.host().send(Request::get("/"))?;
+    let told = exchange.timeline().to_string();
+    assert!(
+        told.contains(
+            "failed: Uncaught RuntimeError: unreachable, in `inner`, called by `outer`, called by"
+        ),
+        "{told}"
+    );
+    assert_eq!(
+        exchange.log()[0].message,
+        "Function: proxy_on_request_headers failed: Uncaught RuntimeError: unreachable",
+        "the log has the first line of Envoy's"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_fails_closed_stays_with_the_vm_that_failed() -> Tested {
+    let traps = guest().on(
+        "request_headers",
+        "(if (i32.eqz (call $get_header_map_value (i32.const 0) s(x-trap) ret)) (then unreachable)) i32.const 0",
+    );
+    let plugin = |name: &str, policy| traps.plugin(name).vm_id("vm").failure_policy(policy);
+    let mut host = Host::builder()
+        .http_chain("reload", [plugin("a", FailurePolicy::FailReload)])
+        .http_chain("closed", [plugin("b", FailurePolicy::FailClosed)])
+        .start()?;
+    host.advance(Duration::from_secs(2))?;
+    let trap = Request::get("/").header("x-trap", "1");
+    host.send_to("reload", trap)?;
+    let status = |host: &mut Host, chain| {
+        Ok::<_, HostError>(host.send_to(chain, Request::get("/"))?.response().status())
+    };
+    assert_eq!(status(&mut host, "reload")?, 200);
+    assert_eq!(
+        status(&mut host, "closed")?,
+        503,
+        "though there is a new VM"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_stream_under_way_fails_at_its_next_event_when_its_vm_has_failed() -> Tested {
+    for (policy, status) in [
+        (FailurePolicy::FailClosed, 503),
+        (FailurePolicy::FailOpen, 503),
+        (FailurePolicy::FailReload, 503),
+        (FailurePolicy::DeprecatedFailOpen, 200),
+    ] {
+        let guest = guest()
+            .on(
+                "configure",
+                "(drop (call $set_tick_period_milliseconds (i32.const 500))) i32.const 1",
+            )
+            .on("tick", "unreachable")
+            .on("response_headers", "i32.const 0");
+        let mut host = Host::with(guest.plugin("guest").failure_policy(policy))?;
+        host.upstream(|_| Response::ok().after(Duration::from_secs(1)));
+        let id = host.open(Request::get("/"))?;
+        host.advance(Duration::from_secs(2))?;
+        let exchange = host.exchange(id)?;
+        assert_eq!(
+            exchange.response().status(),
+            status,
+            "{policy:?}\n{exchange}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_trap_in_a_queue_callback_leaves_paused_streams_hanging() -> Tested {
+    let guest = guest()
+        .on(
+            "configure",
+            "(drop (call $register_shared_queue s(q) (i32.const 24))) i32.const 1",
+        )
+        .on("queue_ready", "unreachable")
+        .on(
+            "request_headers",
+            "(drop (call $resolve_shared_queue s() s(q) (i32.const 24)))
+             (drop (call $enqueue_shared_queue (i32.load (i32.const 24)) s(x))) i32.const 1",
+        );
+    let mut host = guest.host();
+    let exchange = host.send(Request::get("/"))?;
+    assert!(
+        matches!(exchange.outcome(), Outcome::Paused { .. }),
+        "{exchange}"
+    );
+    assert_eq!(
+        exchange.lints()[0].kind,
+        attache_harness::LintKind::FailureLeavesStreams
+    );
+    let id = exchange.id();
+    host.disconnect(id)?;
+    let trace = trace(host.exchange(id)?);
+    assert!(!trace.contains("log") && !trace.contains("done"), "{trace}");
+    Ok(())
+}

@@ -269,7 +269,7 @@ fn a_start_that_fails_says_how_and_what_the_guest_logged() {
     );
     let (_, cause) = causes(guest().with("(func $start unreachable) (start $start)"));
     assert!(
-        cause.starts_with("`(start)` failed: Failed to create new Wasm instance (Uncaught RuntimeError: unreachable)"),
+        cause.starts_with("`(start)` failed: Failed to create new Wasm instance (Uncaught RuntimeError: unreachable, in `start`)"),
         "{cause}"
     );
 }
