@@ -111,7 +111,7 @@ fn read_again(call: &mut Call<'_>) -> Result<StatsBuffer, Stop> {
     let plugin = context.plugin;
     match context.last_buffer.clone() {
         LastBuffer::Empty => Ok(StatsBuffer::default()),
-        LastBuffer::Stats(buffer) => Ok(*buffer),
+        LastBuffer::HandedOut(buffer) => Ok(*buffer),
         LastBuffer::VmConfiguration => {
             let owner = state.first_plugin;
             Ok(whole(state.world.plugins[owner].vm_configuration.clone()))

@@ -2,10 +2,12 @@
 //!
 //! The rules are those of `source/extensions/common/wasm/foreign.cc` of Envoy.
 
+mod compression;
 mod properties;
 
 use crate::abi::Status;
 use crate::call::{Answer, Call, Stop};
+use crate::error::HostError;
 use crate::protobuf;
 
 /// What a function hands out; some have nothing to hand out.
@@ -23,9 +25,17 @@ pub(crate) fn call(
     let name = call.bytes(name, name_size)?;
     let argument = call.bytes(argument, argument_size)?;
     let returned = match name.as_slice() {
+        b"compress" => compression::compress(&argument),
+        b"uncompress" => compression::uncompress(call, &argument),
         b"declare_property" => properties::declare(call, &argument),
         b"set_envoy_filter_state" => properties::set_filter_state(call, &argument),
         b"clear_route_cache" => properties::clear_route_cache(call),
+        b"verify_signature" | b"sign" | b"expr_create" | b"expr_evaluate" | b"expr_delete" => {
+            return Err(call.give_up(|timeline| HostError::NotAnswered {
+                what: format!("foreign function `{}`", name.escape_ascii()),
+                timeline,
+            }));
+        }
         _ => return Err(Status::NotFound.into()),
     };
     match returned {

@@ -8,7 +8,7 @@ use crate::abi::AbiVersion;
 use crate::call::Call;
 use crate::vm::VmState;
 use crate::{
-    buffers, configuration, contexts, environment, foreign_functions, http_calls, http_fields,
+    buffers, configuration, contexts, dns, environment, foreign_functions, http_calls, http_fields,
     http_streams, logging, metrics, properties, shared_data, shared_queues, timers, wasi,
 };
 
@@ -115,6 +115,7 @@ answered {
     "proxy_call_foreign_function" (
         name: u32, name_size: u32, argument: u32, argument_size: u32, result: u32, result_size: u32
     ) => foreign_functions::call;
+    "envoy_resolve_dns" (name: u32, size: u32, token: u32) => dns::resolve;
     "proxy_define_metric" (kind: u32, name: u32, size: u32, id: u32) => metrics::define;
     "proxy_increment_metric" (id: u32, offset: i64) => metrics::increment;
     "proxy_record_metric" (id: u32, value: i64) => metrics::record;
@@ -137,7 +138,6 @@ not_yet {
     "proxy_grpc_send" (token, message, size, end_stream);
     "proxy_grpc_close" (token);
     "proxy_grpc_cancel" (token);
-    "envoy_resolve_dns" (name, size, token);
 }
 }
 

@@ -53,6 +53,7 @@ mod configuration;
 mod connection;
 mod connection_manager;
 mod contexts;
+mod dns;
 mod downstream;
 mod engine;
 mod entries;

@@ -219,7 +219,7 @@ impl Proxy {
                 }
             } else if let Some((slot, direction)) = self.readable() {
                 self.read_on(slot, direction)?;
-            } else if self.notify_queue()? {
+            } else if self.notify_queue()? || self.answer_lookup()? {
                 self.count_notification(&mut notifications)?;
             } else if self.let_go()? {
                 // The guest may have left something to do.

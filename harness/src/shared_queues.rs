@@ -129,7 +129,7 @@ impl Proxy {
             return Ok(());
         }
         Err(HostError::HostCallLimit {
-            call: "proxy_on_queue_ready",
+            call: "proxy_on_queue_ready` or `envoy_on_resolve_dns",
             limit: "100,000 notifications that followed from one another",
             timeline: self.world.timeline.first(50),
         })

@@ -90,7 +90,7 @@ impl Proxy {
                 continue;
             }
             if let Some(context) = self.vms[vm].state().contexts.get_mut(&root) {
-                context.last_buffer = LastBuffer::Stats(Box::new(buffer.clone()));
+                context.last_buffer = LastBuffer::HandedOut(Box::new(buffer.clone()));
             }
             let at = (Phase::StatsUpdate, root, None);
             let arguments = (root, buffer.size);

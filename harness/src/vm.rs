@@ -3,7 +3,7 @@
 mod callbacks;
 mod failure;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +88,7 @@ impl Vm {
             let state = vm.store.data_mut();
             state.memory = memory;
             state.allocator = vm.callbacks.allocator.clone();
+            state.resolve_dns.clone_from(&vm.callbacks.resolve_dns);
         });
         vm.failed = started.is_err();
         (vm, started)
@@ -264,6 +265,11 @@ pub(crate) struct VmState {
     /// What waits for the callback to return.
     pub(crate) deferred: VecDeque<Deferred>,
     pub(crate) metric_ids: Ids,
+    /// The last token of a lookup, and the lookups that are not answered.
+    pub(crate) dns_token: u32,
+    pub(crate) lookups: HashSet<u64>,
+    /// `envoy_on_resolve_dns`, which may be called inside of a host call.
+    pub(crate) resolve_dns: Option<Three>,
     pub(crate) calls: Calls,
 }
 
@@ -292,6 +298,10 @@ impl VmState {
             callback: 0,
             deferred: VecDeque::new(),
             metric_ids: Ids::default(),
+            // The first lookup has the token 2.
+            dns_token: 1,
+            lookups: HashSet::new(),
+            resolve_dns: None,
             calls: Calls::default(),
         }
     }
@@ -437,8 +447,8 @@ pub(crate) enum LastBuffer {
     PluginConfiguration,
     /// Bytes that belong to the callback of this number.
     OfCallback(BufferType, u64),
-    /// What was handed to a stats sink.
-    Stats(Box<StatsBuffer>),
+    /// What was handed to a stats sink, or came of a lookup.
+    HandedOut(Box<StatsBuffer>),
 }
 
 impl Context {
@@ -496,6 +506,7 @@ pub(crate) enum Phase {
     Configure,
     Tick,
     Queue,
+    Dns,
     CallOut,
     StatsUpdate,
     Stream,

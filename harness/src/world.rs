@@ -11,6 +11,7 @@ use crate::budgets::Budget;
 use crate::calls::CallOut;
 use crate::clock::Clock;
 use crate::clusters::Clusters;
+use crate::dns::Dns;
 use crate::downstream::Downstream;
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
@@ -61,6 +62,7 @@ pub(crate) struct World {
     pub(crate) downstream: Downstream,
     pub(crate) shared_data: SharedData,
     pub(crate) shared_queues: SharedQueues,
+    pub(crate) dns: Dns,
     pub(crate) random: Random,
     pub(crate) buffer_limit: usize,
     /// What each stream may cost.

@@ -10,6 +10,7 @@ use crate::budgets::Budget;
 use crate::clusters::Clusters;
 use crate::codec::Codec;
 use crate::connection::{Arrival, TcpReply};
+use crate::dns::Dns;
 use crate::engine::Shared;
 use crate::entries::Entries;
 use crate::error::HostError;
@@ -50,6 +51,7 @@ pub struct HostBuilder {
     pub(crate) clusters: Clusters,
     pub(crate) route_timeout: Duration,
     pub(super) attributes: Attributes,
+    pub(crate) dns: Dns,
 }
 
 impl Default for HostBuilder {
@@ -71,6 +73,7 @@ impl Default for HostBuilder {
             clusters: Clusters::of_route(),
             route_timeout: ROUTE_TIMEOUT,
             attributes: Attributes::default(),
+            dns: Dns::default(),
         }
     }
 }
@@ -213,6 +216,7 @@ impl HostBuilder {
             proxy.load(plugin, threads)?;
         }
         proxy.world.attributes = self.attributes;
+        proxy.world.dns = self.dns;
         proxy.start_all()?;
         proxy.schedule_flush(self.stats_flush_interval);
         if let Some(fatal) = proxy.world.fatal.take() {

@@ -142,6 +142,13 @@ lints! {
         "the key is taken as it is, NULs included, and a path of several parts never finds it",
         "use a key of one part",
         "envoyproxy/envoy source/extensions/common/wasm/context.cc, setProperty";
+    // Lookups.
+    /// A name was resolved while the guest asked for it.
+    DnsAnsweredInside "dns-answered-inside"
+        "Envoy answers an address, `localhost` and an impossible name at once: the callback enters \
+         the guest in the middle of its host call, which most SDKs do not expect",
+        "resolve names only, and be ready for a callback before the call has returned",
+        "envoyproxy/envoy source/extensions/common/wasm/context.cc, onResolveDns";
 
     // Headers and trailers.
     /// `proxy_get_header_map_value` read one of several values.

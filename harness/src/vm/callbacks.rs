@@ -35,6 +35,7 @@ pub(crate) struct Callbacks {
     pub(crate) configure: Option<Two<u32>>,
     pub(crate) tick: Option<One>,
     pub(crate) queue_ready: Option<Two>,
+    pub(crate) resolve_dns: Option<Three>,
     pub(crate) http_call_response: Option<Five>,
     pub(crate) request_headers: Option<Three<u32>>,
     /// Those of ABI 0.1.0, which are not told whether the stream ends.
@@ -78,6 +79,7 @@ impl Callbacks {
             configure: exports.callback("proxy_on_configure"),
             tick: exports.callback("proxy_on_tick"),
             queue_ready: exports.callback("proxy_on_queue_ready"),
+            resolve_dns: exports.find("envoy_on_resolve_dns"),
             http_call_response: exports.callback("proxy_on_http_call_response"),
             request_body: exports.callback("proxy_on_request_body"),
             request_trailers: exports.callback("proxy_on_request_trailers"),

@@ -54,6 +54,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("resolve_shared_queue", "i32 i32 i32 i32 i32"),
     ("enqueue_shared_queue", "i32 i32 i32"),
     ("dequeue_shared_queue", "i32 i32 i32"),
+    ("call_foreign_function", "i32 i32 i32 i32 i32 i32"),
     ("define_metric", "i32 i32 i32 i32"),
     ("increment_metric", "i32 i64"),
     ("record_metric", "i32 i64"),
@@ -114,6 +115,9 @@ impl Guest {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut strings = Strings::default();
         let mut wat = String::from("(module\n");
+        wat.push_str(
+            r#"(import "env" "envoy_resolve_dns" (func $resolve_dns (param i32 i32 i32) (result i32)))"#,
+        );
         for (name, parameters) in IMPORTS {
             let _ = writeln!(
                 wat,
@@ -148,6 +152,7 @@ fn signature(callback: &str) -> (&'static str, &'static str) {
         "vm_start" | "configure" | "request_trailers" | "response_trailers" => {
             (two, "(result i32)")
         }
+        "envoy_on_resolve_dns" => ("(param $ctx i32) (param $n i32) (param $size i32)", ""),
         "tick" | "log" | "delete" => ("(param $ctx i32)", ""),
         "done" | "new_connection" => ("(param $ctx i32)", "(result i32)"),
         "downstream_connection_close" | "upstream_connection_close" => (two, ""),

@@ -149,7 +149,7 @@ fn notifications_that_never_end_fail_the_test() {
         .expect_err("there is always one more")
         .to_string();
     assert!(
-        error.starts_with("`proxy_on_queue_ready` was reached after 100,000 notifications"),
+        error.contains("was reached after 100,000 notifications"),
         "{error}"
     );
 }

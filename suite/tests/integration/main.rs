@@ -10,6 +10,7 @@ mod auth_scrub;
 mod both;
 mod compose;
 mod envoy_configs;
+mod foreign_functions;
 mod istio;
 mod probe;
 mod properties;

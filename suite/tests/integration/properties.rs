@@ -1,6 +1,7 @@
 //! Properties and filter state: the harness against a real Envoy.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -258,15 +259,10 @@ fn every_property_answers_in_every_phase_as_in_envoy() {
     let request = request()
         .dynamic_metadata("dyn", metadata("text", "dynamic"))
         .filter_state("test.state", "a state");
-    let predicted = on_harness(Host::builder().attributes(attributes), request);
+    let predicted = on_harness(Host::builder().attributes(attributes), &guest(), request);
 
     let folder = folder("properties");
-    let seen = on_envoy(&folder, |upstream| {
-        BOOTSTRAP
-            .replace("MODULE", &folder.join("guest.wasm").display().to_string())
-            .replace("FOLDER", &folder.display().to_string())
-            .replace("PORT", &upstream.port().to_string())
-    });
+    let seen = on_envoy(&folder, &guest(), |upstream| bootstrap(&folder, upstream));
     compare(&predicted, &seen);
     let access_log = std::fs::read_to_string(folder.join("access.log")).unwrap();
     assert_eq!(
@@ -278,9 +274,9 @@ fn every_property_answers_in_every_phase_as_in_envoy() {
 #[test]
 #[ignore = "needs Envoy"]
 fn what_is_not_configured_answers_as_in_envoy() {
-    let predicted = on_harness(Host::builder(), request());
+    let predicted = on_harness(Host::builder(), &guest(), request());
     let folder = folder("properties-by-default");
-    let seen = on_envoy(&folder, |upstream| {
+    let seen = on_envoy(&folder, &guest(), |upstream| {
         let mut plugin = Plugin::new("reader", folder.join("guest.wasm"));
         plugin.root_id = "the-root".to_owned();
         let mut listener = Listener::new("ingress");
@@ -294,6 +290,14 @@ fn what_is_not_configured_answers_as_in_envoy() {
     compare(&predicted, &seen);
 }
 
+/// Envoy with everything that properties tell of.
+pub(crate) fn bootstrap(folder: &Path, upstream: SocketAddr) -> String {
+    BOOTSTRAP
+        .replace("MODULE", &folder.join("guest.wasm").display().to_string())
+        .replace("FOLDER", &folder.display().to_string())
+        .replace("PORT", &upstream.port().to_string())
+}
+
 fn locality(region: &str, zone: &str, sub_zone: &str) -> Locality {
     Locality {
         region: region.to_owned(),
@@ -302,14 +306,14 @@ fn locality(region: &str, zone: &str, sub_zone: &str) -> Locality {
     }
 }
 
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-fn request() -> Request {
+pub(crate) fn request() -> Request {
     Request::post("/a/b?c=d")
         .header("x-a", "1")
         .header("x-a", "2")
@@ -317,8 +321,8 @@ fn request() -> Request {
         .chunk("abc")
 }
 
-fn on_harness(builder: HostBuilder, request: Request) -> Vec<String> {
-    let plugin = attache_harness::Plugin::from_bytes("reader", guest())
+pub(crate) fn on_harness(builder: HostBuilder, guest: &[u8], request: Request) -> Vec<String> {
+    let plugin = attache_harness::Plugin::from_bytes("reader", guest)
         .root_id("the-root")
         .vm_id("the-vm");
     let mut host = builder.plugin(plugin).start().unwrap();
@@ -329,8 +333,12 @@ fn on_harness(builder: HostBuilder, request: Request) -> Vec<String> {
 }
 
 /// Plays the request on Envoy and gives what the guest logged, without Envoy's prefix.
-fn on_envoy(folder: &Path, yaml: impl FnOnce(std::net::SocketAddr) -> String) -> Vec<String> {
-    std::fs::write(folder.join("guest.wasm"), guest()).unwrap();
+pub(crate) fn on_envoy(
+    folder: &Path,
+    guest: &[u8],
+    yaml: impl FnOnce(SocketAddr) -> String,
+) -> Vec<String> {
+    std::fs::write(folder.join("guest.wasm"), guest).unwrap();
     let upstream = Upstream::start(|_| {
         let length = http1::Header::new("content-length", "5");
         let mut reply = Reply::new(201).header("x-up", "1").body("hello");

@@ -11,6 +11,8 @@ pub(crate) enum Step {
     Set(Vec<u8>, Vec<u8>),
     /// `proxy_call_foreign_function`.
     Foreign(&'static str, Vec<u8>),
+    /// `envoy_resolve_dns`.
+    Resolve(&'static str),
 }
 
 /// A path written with `/` between its parts.
@@ -42,7 +44,10 @@ const PRELUDE: &str = r#"(module
   (import "env" "proxy_get_property" (func $get_property (param i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_set_property" (func $set_property (param i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_call_foreign_function" (func $foreign (param i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "envoy_resolve_dns" (func $resolve (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_buffer_bytes" (func $get_buffer (param i32 i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 24)
+  (data (i32.const 900) "resolved")
   (global $at (mut i32) (i32.const 0))
   (func (export "proxy_abi_version_0_2_1"))
   ;; Nothing is kept from one call to the next.
@@ -83,6 +88,22 @@ const PRELUDE: &str = r#"(module
     (drop (call $log (i32.const 2) (i32.const 262144) (global.get $at))))
 "#;
 
+/// Logs token, size and the status and bytes of buffer 8.
+const ON_RESOLVE_DNS: &str = r#"
+  (func (export "envoy_on_resolve_dns") (param $root i32) (param $token i32) (param $size i32)
+    (local $status i32)
+    (call $arm)
+    (local.set $status (call $get_buffer (i32.const 8) (i32.const 0) (i32.const 1000) (i32.const 16) (i32.const 20)))
+    (global.set $at (i32.const 0))
+    (call $text (i32.const 900) (i32.const 8))
+    (call $byte (i32.const 32)) (call $number (local.get $root))
+    (call $byte (i32.const 32)) (call $number (local.get $token))
+    (call $byte (i32.const 32)) (call $number (local.get $size))
+    (call $byte (i32.const 32)) (call $number (local.get $status))
+    (call $byte (i32.const 32)) (call $hex (i32.load (i32.const 16)) (i32.load (i32.const 20)))
+    (drop (call $log (i32.const 2) (i32.const 262144) (global.get $at))))
+"#;
+
 /// The module: the steps of each phase, by its short name (`rqh`).
 pub(crate) fn module(phases: &[(&str, Vec<Step>)]) -> Vec<u8> {
     let mut data = Data::default();
@@ -108,6 +129,7 @@ pub(crate) fn module(phases: &[(&str, Vec<Step>)]) -> Vec<u8> {
             result.map_or(String::new(), |value| format!("(i32.const {value})")),
         );
     }
+    wat.push_str(ON_RESOLVE_DNS);
     wat.push_str(&data.segments);
     wat.push(')');
     wat::parse_str(&wat).unwrap_or_else(|error| panic!("{error}"))
@@ -126,6 +148,17 @@ fn code(phase: &str, step: &Step, data: &mut Data) -> String {
             let name = data.place(format!("{phase} set {}", readable(key)).as_bytes());
             let (key, value) = (data.place(key), data.place(value));
             format!("(call $arm) (call $tell {name} (call $set_property {key} {value}))\n")
+        }
+        Step::Resolve(host) => {
+            let name = data.place(format!("{phase} resolve {host}").as_bytes());
+            let host = data.place(host.as_bytes());
+            // The token as if it were handed out.
+            format!(
+                "(i64.store (i32.const 16) (i64.const -1)) (i32.store (i32.const 24) (i32.const -1))
+                 (call $tell {name} (call $resolve {host} (i32.const 24)))
+                 (i32.store (i32.const 16) (i32.const 24)) (i32.store (i32.const 20) (i32.const 4))
+                 (call $tell {name} (i32.const 99))\n"
+            )
         }
         Step::Foreign(function, argument) => {
             let name = data.place(format!("{phase} {function}").as_bytes());
