@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use crate::calls::CallOut;
 use crate::exchange::{Exchange, LocalReply, Message, Outcome};
 use crate::lints::Lint;
 use crate::timeline::{Argument, Event, HostCall, LogLine, Timeline};
@@ -39,7 +40,7 @@ impl Timeline {
 
 impl Exchange {
     /// The exchange as JSON: `version`, `outcome`, `upstream_request`, `response`, `local_reply`,
-    /// `details`, `log`, `lints`, `cost` and `timeline`; null what is not.
+    /// `details`, `flags`, `calls`, `log`, `lints`, `cost` and `timeline`; null what is not.
     ///
     /// A message has `headers`, `body` and `trailers`; the shape of the rest follows the accessors
     /// and [`Timeline::to_json`].
@@ -53,6 +54,8 @@ impl Exchange {
             "response": self.try_response().map(|response| message(response)),
             "local_reply": self.local_reply().map(local_reply),
             "details": self.details(),
+            "flags": self.flags().to_string(),
+            "calls": self.calls().iter().map(call_out).collect::<Vec<_>>(),
             "log": self.log().iter().map(log_line).collect::<Vec<_>>(),
             "lints": self.lints().iter().map(lint).collect::<Vec<_>>(),
             "cost": {
@@ -151,6 +154,16 @@ fn local_reply(reply: &LocalReply) -> Value {
         "body": bytes(&reply.body),
         "details": reply.details,
         "plugin": reply.plugin,
+    })
+}
+
+fn call_out(call: &CallOut) -> Value {
+    json!({
+        "kind": call.kind().to_string(),
+        "plugin": call.plugin(),
+        "cluster": call.cluster(),
+        "token": call.token(),
+        "request": message(call.request()),
     })
 }
 

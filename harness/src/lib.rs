@@ -27,6 +27,8 @@
 //! * [`Request`] and [`Response`] are what the two peers send; [`Headers`] keeps bytes and order.
 //! * [`Answer`] is how a cluster answers call-outs, and the upstream streams; [`CallOut`] is what it got.
 //! * [`Exchange`] is what came of a request; its [`Timeline`] says how.
+//! * [`Lint`] is a surprise: played as Envoy plays it, and reported with the reason and the advice.
+//! * [`Budget`] limits what a stream costs; [`Growth`] is what many streams leave behind.
 //! * [`Module`] checks whether Envoy would load a module.
 //!
 //! The host plays ABI 0.1.0, 0.2.0 and 0.2.1, with the part of WASI that Envoy has, for HTTP filters

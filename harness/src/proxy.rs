@@ -123,7 +123,8 @@ impl Proxy {
         let plugin = vm.plugin_of(context);
         let called = self.after(slot, plugin, name, result)?;
         if matches!(called, Called::Trapped(_)) {
-            self.lint_hanging(index, slot);
+            // An answer comes to the root, and leaves its stream waiting like the others.
+            self.lint_hanging(index, slot.filter(|_| phase != Phase::CallOut));
         }
         Ok(called)
     }

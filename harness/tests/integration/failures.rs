@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use attache_harness::{FailurePolicy, Host, HostError, Outcome, Plugin, Request, Response};
 
-use crate::guest::{Guest, guest, trace, transparent};
+use crate::guest::{Guest, guest, said, trace, transparent};
 
 type Tested = Result<(), HostError>;
 
@@ -376,5 +376,51 @@ fn a_trap_in_a_queue_callback_leaves_paused_streams_hanging() -> Tested {
     host.disconnect(id)?;
     let trace = trace(host.exchange(id)?);
     assert!(!trace.contains("log") && !trace.contains("done"), "{trace}");
+    Ok(())
+}
+
+#[test]
+fn a_reload_that_is_refused_is_counted_and_leaves_the_failed_vm() -> Tested {
+    // Canary, main thread and worker take the configuration; who comes later does not.
+    let guest = guest()
+        .on(
+            "configure",
+            "(drop (call $define_metric (i32.const 0) s(starts) (i32.const 24)))
+             (drop (call $get_metric (i32.load (i32.const 24)) (i32.const 32)))
+             (drop (call $increment_metric (i32.load (i32.const 24)) (i64.const 1)))
+             (i64.lt_u (i64.load (i32.const 32)) (i64.const 3))",
+        )
+        .on("request_headers", "unreachable");
+    let plugin = guest
+        .plugin("guest")
+        .failure_policy(FailurePolicy::FailReload);
+    let mut host = Host::with(plugin)?;
+    host.send(Request::get("/"))?;
+    for failures in 1..3 {
+        host.advance(Duration::from_secs(2))?;
+        assert_eq!(host.send(Request::get("/"))?.response().status(), 503);
+        assert_eq!(host.stat("wasm.guest.vm_reload_failure"), Some(failures));
+    }
+    assert_eq!(host.stat("wasm.guest.vm_reload_success"), Some(0));
+    assert!(
+        said(host.log()).contains(&"Wasm VM failed Failed to configure thread-local Wasm plugin")
+    );
+    assert_eq!(host.stat("wasm.wasm_vm_count"), Some(3));
+    Ok(())
+}
+
+#[test]
+fn vms_that_failed_leave_their_room() -> Tested {
+    let guest = guest().on("request_headers", "unreachable");
+    let plugin = guest
+        .plugin("guest")
+        .failure_policy(FailurePolicy::FailReload);
+    let mut host = Host::with(plugin)?;
+    for _ in 0..600 {
+        host.advance(Duration::from_secs(2))?;
+        assert_eq!(host.send(Request::get("/"))?.response().status(), 503);
+    }
+    assert_eq!(host.stat("wasm.guest.vm_reload_success"), Some(599));
+    assert_eq!(host.stat("wasm.wasm_vm_count"), Some(3));
     Ok(())
 }

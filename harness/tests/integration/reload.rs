@@ -331,3 +331,19 @@ fn a_thousand_reloads_need_no_more_room_than_one() -> Tested {
     assert_eq!(host.stat("wasm.wasm_vm_count"), Some(3));
     Ok(())
 }
+
+#[test]
+fn a_plugin_that_changes_its_failure_policy_only_keeps_its_roots() -> Tested {
+    let mut host = Host::with(plugin("v1", "A"))?;
+    let from = host.log().len();
+    host.reload(
+        "p",
+        plugin("v1", "A").failure_policy(FailurePolicy::FailOpen),
+    )?;
+    assert_eq!(since(&host, from), "", "nobody is told");
+    host.send(Request::get("/"))?;
+    assert_eq!(since(&host, from), "v1 create 2 v1 done 2 v1 delete 2");
+    host.shut_down()?;
+    assert!(since(&host, from).ends_with("v1 done 1 v1 delete 1 v1 done 1 v1 delete 1"));
+    Ok(())
+}
