@@ -3,6 +3,9 @@
 //! Both directions follow the same rules; the `step` of a filter counts in its direction, so that
 //! the last filter of the chain is step 0 of the response.
 
+mod passed_once;
+
+use self::passed_once::Part;
 use crate::abi::Direction;
 use crate::proxy::{Moved, Proxy};
 use crate::stream::Iteration;
@@ -56,6 +59,8 @@ impl Proxy {
             self.world.streams[slot].side(filter, direction).end_stream = end;
             self.world.streams[slot].flow(direction).in_callback = true;
             let result = self.headers_callback(slot, filter, direction, end)?;
+            let went_on = matches!(result, HeadersResult::Continue);
+            self.check_passed_once(slot, filter, direction, Part::Headers, went_on)?;
             if self.left(slot, direction)? {
                 return Ok(());
             }
@@ -113,6 +118,8 @@ impl Proxy {
             side.end_stream = told;
             stream.flow(direction).in_callback = true;
             let result = self.data_callback(slot, filter, direction, &mut data, told)?;
+            let went_on = result == DataResult::Continue;
+            self.check_passed_once(slot, filter, direction, Part::Body, went_on)?;
             if self.left(slot, direction)? {
                 return Ok(());
             }
@@ -195,6 +202,8 @@ impl Proxy {
             }
             self.world.streams[slot].flow(direction).in_callback = true;
             let result = self.trailers_callback(slot, filter, direction)?;
+            let went_on = matches!(result, TrailersResult::Continue);
+            self.check_passed_once(slot, filter, direction, Part::Trailers, went_on)?;
             if self.left(slot, direction)? {
                 return Ok(());
             }
@@ -230,9 +239,6 @@ impl Proxy {
         let stream = &mut self.world.streams[slot];
         let filter = stream.at(direction, step);
         let side = stream.side(filter, direction);
-        if side.iteration == Iteration::Continue {
-            return Ok(());
-        }
         side.iterate_from_current = side.stopped_all();
         side.iteration = Iteration::Continue;
         if !std::mem::replace(&mut side.headers_continued, true) {

@@ -270,10 +270,7 @@ impl Proxy {
             });
         }
         let side = stream.side(place.filter, direction);
-        if side.in_callback {
-            side.continued_inside = true;
-            return Ok(());
-        }
+        side.continued_inside |= side.in_callback;
         side.hide();
         let filters = stream.filters.len();
         let step = match direction {
@@ -296,6 +293,10 @@ impl Proxy {
             .exchange
             .details
             .get_or_insert_with(|| "wasm_close_stream".to_owned());
+        for direction in [Direction::Request, Direction::Response] {
+            let side = stream.side(place.filter, direction);
+            side.closed_inside = side.in_callback;
+        }
         self.reset(place.slot)
     }
 

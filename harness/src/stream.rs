@@ -181,8 +181,10 @@ pub(crate) struct Side {
     pub(crate) iterate_from_current: bool,
     /// Whether the filter was told of the end of the message.
     pub(crate) end_stream: bool,
-    /// Whether `continue_stream` was called in the callback being made.
+    /// Whether `continue_stream` moved the stream on within the callback being made.
     pub(crate) continued_inside: bool,
+    /// Whether `close_stream` was called in it.
+    pub(crate) closed_inside: bool,
     pub(crate) in_callback: bool,
     /// Which maps and bytes its host calls see.
     pub(crate) headers_visible: bool,

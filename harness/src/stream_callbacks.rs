@@ -293,13 +293,8 @@ impl Proxy {
             Called::Trapped(_) => self.fail(slot, filter)?,
         };
         self.run_deferred(vm)?;
-        let side = self.world.streams[slot].side(filter, direction);
-        side.in_callback = false;
-        let continued = std::mem::take(&mut side.continued_inside);
-        Ok(match verdict {
-            Verdict::Result(_) if continued => Verdict::Result(0),
-            verdict => verdict,
-        })
+        self.world.streams[slot].side(filter, direction).in_callback = false;
+        Ok(verdict)
     }
 
     /// What a failed VM means for a stream.

@@ -256,7 +256,7 @@ fn stream_calls_answer_by_the_type_of_stream() -> Tested {
         .collect();
     let guest = guest().on(
         "request_headers",
-        &format!("{each} (call $say (call $close_stream (i32.const 3))) (call $say (call $close_stream (i32.const 4))) i32.const 0"),
+        &format!("{each} (call $say (call $close_stream (i32.const 3))) (call $say (call $close_stream (i32.const 4))) i32.const 1"),
     );
     let exchange = guest.host().send(Request::get("/"))?;
     assert_eq!(said(exchange.log()), ["0", "0", "12", "2", "0", "2"]);

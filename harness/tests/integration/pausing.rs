@@ -137,18 +137,83 @@ fn one_stream_can_set_another_free() -> Tested {
     Ok(())
 }
 
+/// A guest in the middle of a chain that continues a stream in a callback and returns `result`.
+fn continuing(callback: &str, stream: u32, result: u32) -> Host {
+    let each = transparent();
+    let body = format!("(drop (call $continue_stream (i32.const {stream}))) i32.const {result}");
+    let guest = guest().on(callback, &body);
+    let guest = match callback {
+        "request_body" => guest,
+        _ => and_exports(guest, &["request_body"]),
+    };
+    let mut host = chain(&each, &guest, &each);
+    host.upstream(|_| Response::ok().chunk("hello").trailer("t", "1"));
+    host
+}
+
 #[test]
-fn continuing_inside_the_callback_that_pauses_goes_on() -> Tested {
-    for result in [0, 1] {
-        let each = transparent();
-        let guest = guest().on(
-            "request_headers",
-            &format!("(drop (call $continue_stream (i32.const 0))) i32.const {result}"),
-        );
-        let exchange = chain(&each, &guest, &each).send(Request::get("/"))?;
+fn continuing_inside_the_callback_that_pauses_sends_its_headers_on_and_holds_the_rest() -> Tested {
+    let mut host = continuing("request_headers", 0, 1);
+    let bodiless = host.send(Request::get("/"))?;
+    assert_eq!(bodiless.outcome(), &Outcome::Completed);
+    assert_eq!(trace(&bodiless).matches("C:rqh").count(), 1);
+    let exchange = host.send(Request::post("/").body("body"))?;
+    assert_eq!(trace(&exchange).matches("C:rqh").count(), 1);
+    assert!(!trace(&exchange).contains("B:rqb"), "{}", trace(&exchange));
+    assert!(matches!(exchange.outcome(), Outcome::Paused { .. }));
+    Ok(())
+}
+
+#[test]
+fn continuing_inside_a_body_callback_changes_nothing_where_nothing_is_held() -> Tested {
+    for (callback, stream) in [("request_body", 0), ("response_body", 1)] {
+        let exchange = continuing(callback, stream, 0).send(Request::post("/").body("body"))?;
         assert_eq!(exchange.outcome(), &Outcome::Completed);
-        assert_eq!(trace(&exchange).matches("C:rqh").count(), 1);
+        assert_eq!(exchange.upstream_request().body(), b"body");
+        assert_eq!(exchange.response().body(), b"hello");
     }
+    Ok(())
+}
+
+#[test]
+fn continuing_inside_a_callback_that_also_continues_is_refused() {
+    for (callback, stream) in [
+        ("request_headers", 0),
+        ("request_trailers", 0),
+        ("response_headers", 1),
+        ("response_trailers", 1),
+    ] {
+        let request = Request::post("/").chunk("body").trailer("t", "1");
+        let error = continuing(callback, stream, 0)
+            .send(request)
+            .expect_err("a part is sent on twice");
+        let crash = matches!(error, HostError::EnvoyWouldCrash { .. });
+        assert_eq!(
+            crash,
+            callback == "response_trailers",
+            "{callback}: {error}"
+        );
+        assert!(
+            error.to_string().contains("just return Continue"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn closing_in_response_trailers_and_going_on_is_reported_as_the_crash_that_it_is() -> Tested {
+    let closing = |result: u32| {
+        let close = format!("(drop (call $close_stream (i32.const 1))) i32.const {result}");
+        let mut host = guest().on("response_trailers", &close).host();
+        host.upstream(|_| Response::ok().chunk("hello").trailer("t", "1"));
+        host.send(Request::get("/"))
+    };
+    assert_eq!(closing(1)?.outcome(), &Outcome::Reset);
+    let error = closing(0).expect_err("Envoy crashes");
+    assert!(
+        matches!(error, HostError::EnvoyWouldCrash { .. }),
+        "{error}"
+    );
     Ok(())
 }
 

@@ -1,0 +1,81 @@
+//! A callback that moved its stream on and then lets it go on a second time.
+//!
+//! Envoy resumes a stream when the callback has returned and before it looks at what was returned:
+//! `proxy_continue_stream` sends on what the callback was about, and a result of Continue does so
+//! again.
+
+use crate::abi::Direction;
+use crate::error::HostError;
+use crate::proxy::{Moved, Proxy};
+
+/// What a callback is about.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Part {
+    Headers,
+    Body,
+    Trailers,
+}
+
+impl Proxy {
+    /// Refuses what crashes Envoy, or corrupts what it sends.
+    pub(super) fn check_passed_once(
+        &mut self,
+        slot: usize,
+        filter: usize,
+        direction: Direction,
+        part: Part,
+        went_on: bool,
+    ) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        let side = stream.side(filter, direction);
+        let continued = std::mem::take(&mut side.continued_inside);
+        let closed = std::mem::take(&mut side.closed_inside);
+        if !went_on {
+            return Ok(());
+        }
+        let number = match direction {
+            Direction::Request => 0,
+            Direction::Response => 1,
+        };
+        let over = stream.finished && direction == Direction::Response;
+        if over && closed && part == Part::Trailers {
+            return Err(HostError::EnvoyWouldCrash {
+                call: "proxy_close_stream".to_owned(),
+                why:
+                    "may not be followed by Continue in `proxy_on_response_trailers`: Envoy sends \
+                      the trailers on a connection that is gone; return Pause"
+                        .to_owned(),
+                timeline: self.timeline(Some(slot)),
+            });
+        }
+        if !continued || (part == Part::Body && !over) {
+            return Ok(());
+        }
+        let call = format!("proxy_continue_stream({number})");
+        let timeline = self.timeline(Some(slot));
+        Err(if over {
+            HostError::EnvoyWouldCrash {
+                call,
+                why:
+                    "may not be followed by Continue in the same callback: it sent the end of the \
+                      response, and Envoy goes on with a stream that is gone; just return Continue"
+                        .to_owned(),
+                timeline,
+            }
+        } else {
+            HostError::Misuse {
+                call,
+                why: format!(
+                    "is followed by Continue in the same callback: Envoy sends the {direction}'s {} \
+                     on twice, and the stream hangs or is garbled; just return Continue",
+                    match part {
+                        Part::Headers => "headers",
+                        Part::Body => "body",
+                        Part::Trailers => "trailers",
+                    }
+                ),
+                timeline,
+            }
+        })
+    }
+}
