@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use attache_envoy::Selection;
@@ -18,6 +19,23 @@ Exit status: 0 done, 1 failed (standard error says why), 2 arguments not underst
 pub(crate) enum Verb {
     Build(Build),
     Run(Run),
+    Test(Test),
+}
+
+/// Play suites on the harness, or on a real Envoy, and compare.
+///
+/// Done by the program `attache-test`, which is built first in a checkout. `attache test --help`
+/// shows its options.
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Test {
+    /// What `attache-test` is told
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
+    pub(crate) arguments: Vec<OsString>,
 }
 
 /// Build a filter into a module that Envoy loads.

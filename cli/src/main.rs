@@ -8,6 +8,7 @@ mod exit;
 mod run;
 mod screen;
 mod subject;
+mod test;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,10 @@ fn main() -> ExitCode {
     let done = match arguments.verb {
         Verb::Build(build) => build::build(&build, &screen),
         Verb::Run(run) => run::run(&run, &screen),
+        Verb::Test(test) => match test::test(&test.arguments, &screen) {
+            Ok(status) => return ExitCode::from(status),
+            Err(error) => Err(error),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -36,6 +36,8 @@ pub(crate) fn run() -> ExitCode {
 struct Tally {
     passed: usize,
     failed: usize,
+    /// Failed, and rewritten.
+    blessed: usize,
     unplayed: usize,
 }
 
@@ -46,12 +48,7 @@ fn play(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
     let mut tally = Tally::default();
     for path in files {
         match suite(&path, arguments, screen, &scratch) {
-            Ok(Some(report)) => {
-                let failed = report.cases.iter().filter(|case| !case.passed()).count();
-                tally.failed += failed;
-                tally.passed += report.cases.len() - failed;
-            }
-            Ok(None) => {}
+            Ok(found) => tally.add(&found),
             // One suite that cannot be read must not hide what the others say.
             Err(error) => {
                 screen.error(&error);
@@ -60,7 +57,7 @@ fn play(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
         }
     }
     let good = tally.failed == 0 && tally.unplayed == 0;
-    if good && tally.passed == 0 {
+    if good && tally.passed + tally.blessed == 0 {
         match &arguments.filter {
             Some(part) => bail!("no case has `{part}` in its name"),
             None => bail!("there is no case"),
@@ -73,19 +70,27 @@ fn play(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
     Ok(good)
 }
 
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.blessed += other.blessed;
+    }
+}
+
 fn suite(
     path: &Path,
     arguments: &Arguments,
     screen: &Screen,
     scratch: &Scratch,
-) -> anyhow::Result<Option<Report>> {
+) -> anyhow::Result<Tally> {
     let whole = Suite::load(path)?;
     let suite = match &arguments.filter {
         Some(part) => whole.only(part),
         None => whole,
     };
     if suite.cases().len() == 0 {
-        return Ok(None);
+        return Ok(Tally::default());
     }
     let target = target(&suite, arguments, screen, scratch)?;
     let report = suite.run(&target, &mut |progress| match progress {
@@ -104,13 +109,18 @@ fn suite(
         screen.report(&report)?;
     }
     if arguments.bless {
-        return bless(&suite, &report, screen).map(Some);
+        return bless(&suite, &report, screen);
     }
-    Ok(Some(report))
+    let passed = report.cases.iter().filter(|case| case.passed()).count();
+    Ok(Tally {
+        passed,
+        failed: report.cases.len() - passed,
+        ..Tally::default()
+    })
 }
 
-/// Writes what was seen; what is written counts as passed.
-fn bless(suite: &Suite, report: &Report, screen: &Screen) -> anyhow::Result<Report> {
+/// Writes what was seen; a case that says so now counts as blessed.
+fn bless(suite: &Suite, report: &Report, screen: &Screen) -> anyhow::Result<Tally> {
     let blessed = suite.blessed(report);
     let path = suite.path();
     // A file that could not be read any more would lose the author's work.
@@ -119,7 +129,6 @@ fn bless(suite: &Suite, report: &Report, screen: &Screen) -> anyhow::Result<Repo
     for left in &blessed.left {
         screen.warn(format_args!("left for you: {left}"));
     }
-    let mut report = report.clone();
     if !blessed.changed.is_empty() {
         std::fs::write(path, &blessed.text)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
@@ -129,11 +138,21 @@ fn bless(suite: &Suite, report: &Report, screen: &Screen) -> anyhow::Result<Repo
             format_args!("{count} in {}; review the diff", path.display()),
         );
     }
-    let left = |name: &str| blessed.left.iter().any(|left| left.starts_with(name));
-    report
-        .cases
-        .retain(|case| case.passed() || left(&case.name) || !blessed.changed.contains(&case.name));
-    Ok(report)
+    let mut tally = Tally::default();
+    for case in &report.cases {
+        let left = blessed
+            .left
+            .iter()
+            .any(|left| left.starts_with(&format!("{}: ", case.name)));
+        if case.passed() {
+            tally.passed += 1;
+        } else if blessed.changed.contains(&case.name) && !left {
+            tally.blessed += 1;
+        } else {
+            tally.failed += 1;
+        }
+    }
+    Ok(tally)
 }
 
 fn target(
@@ -193,11 +212,20 @@ fn envoy(suite: &Suite, arguments: &Arguments, screen: &Screen) -> anyhow::Resul
 
 fn summary(tally: &Tally, begun: Instant, screen: &Screen) -> String {
     let mut parts = vec![format!("{} passed", tally.passed)];
+    if tally.blessed > 0 {
+        parts.push(format!("{} blessed", tally.blessed));
+    }
     if tally.failed > 0 {
         parts.push(screen.bad(&format!("{} failed", tally.failed)));
     }
     if tally.unplayed > 0 {
-        parts.push(screen.bad(&format!("{} suites could not be played", tally.unplayed)));
+        let plural = if tally.unplayed == 1 {
+            "suite"
+        } else {
+            "suites"
+        };
+        let text = format!("{} {plural} could not be played", tally.unplayed);
+        parts.push(screen.bad(&text));
     }
     let seconds = begun.elapsed().as_secs_f64();
     format!("{} in {seconds:.2} s\n", parts.join(", "))

@@ -1,10 +1,10 @@
 use crate::command::{attache, package, said};
 
 #[test]
-fn help_names_both_verbs_and_the_exit_status() {
+fn help_names_all_verbs_and_the_exit_status() {
     let said = said(&mut attache(&["--help"]));
     assert_eq!(said.status, Some(0));
-    for words in ["build", "run", "Exit status: 0 done, 1 failed"] {
+    for words in ["build", "run", "test", "Exit status: 0 done, 1 failed"] {
         assert!(said.out.contains(words), "{}", said.out);
     }
 }

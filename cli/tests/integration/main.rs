@@ -5,4 +5,5 @@
 mod building;
 mod command;
 mod running;
+mod testing;
 mod without;

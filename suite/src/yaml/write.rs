@@ -59,8 +59,15 @@ impl Yaml {
         match self {
             Self::List(elements) => {
                 for element in elements {
+                    let written = match element {
+                        Self::Map(entries) if !entries.is_empty() => element
+                            .block(column + 2)
+                            .trim_start_matches(['\n', ' '])
+                            .to_owned(),
+                        element => element.flow(),
+                    };
                     // Writing to a `String` cannot fail.
-                    let _ = write!(text_block, "\n{indent}- {}", element.flow());
+                    let _ = write!(text_block, "\n{indent}- {written}");
                 }
             }
             Self::Map(entries) => {
@@ -180,13 +187,21 @@ mod tests {
                 Yaml::Map(vec![("x-a".into(), Yaml::text("1"))]),
             ),
             (
+                "log".into(),
+                Yaml::List(vec![Yaml::Map(vec![
+                    ("level".into(), Yaml::text("info")),
+                    ("message".into(), Yaml::text("a: b")),
+                ])]),
+            ),
+            (
                 "lacks".into(),
                 Yaml::List(vec![Yaml::text("b"), Yaml::text("c")]),
             ),
         ]);
         assert_eq!(
             format!("expect:{}", value.block(0)),
-            "expect:\n  status: 200\n  headers:\n    x-a: \"1\"\n  lacks: [b, c]"
+            "expect:\n  status: 200\n  headers:\n    x-a: \"1\"\n  log:\n    - level: info\n      \
+             message: \"a: b\"\n  lacks: [b, c]"
         );
     }
 }
