@@ -126,7 +126,7 @@ impl HostBuilder {
         self
     }
 
-    /// Makes every [`Lint`] an error, [`HostError::Lint`], but those that
+    /// Makes every [`Lint`](crate::Lint) an error, [`HostError::Lint`], but those that
     /// [`allow_lint`](Self::allow_lint) names.
     pub fn deny_lints(mut self) -> Self {
         self.lints.denied = true;

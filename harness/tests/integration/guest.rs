@@ -92,8 +92,10 @@ const PRELUDE: &str = r#"
 "#;
 
 impl Guest {
-    /// Adds a callback, named without `proxy_on_`, or an export named in full.
+    /// Adds a callback, named without `proxy_on_`, or an export named in full; another of this name
+    /// goes.
     pub(crate) fn on(mut self, callback: &str, body: &str) -> Self {
+        self.callbacks.retain(|(known, _)| known != callback);
         self.callbacks.push((callback.to_owned(), body.to_owned()));
         self
     }
