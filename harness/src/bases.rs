@@ -152,10 +152,7 @@ impl Proxy {
         self.vms_active += 1;
         let vm = self.vms.len() - 1;
         let started = match self.after(None, plugin, START_FUNCTION, started)? {
-            Called::Trapped(reason) => {
-                let reason = format!("Failed to create new Wasm instance ({reason})");
-                Err(StartError::trap(START_FUNCTION, reason))
-            }
+            Called::Trapped(reason) => Err(StartError::NoInstance { reason }),
             Called::Returned(()) | Called::Missing => self.start_module(vm)?,
         };
         if started.is_err() {

@@ -163,10 +163,10 @@ enum Code {
 }
 
 impl Linked {
-    pub(crate) fn engine(&self) -> &Engine {
+    pub(crate) fn module(&self) -> &Module {
         match &self.code {
-            Code::Ready(linked) => linked.module().engine(),
-            Code::Asks(module) => module.engine(),
+            Code::Ready(linked) => linked.module(),
+            Code::Asks(module) => module,
         }
     }
 
@@ -216,6 +216,18 @@ fn config(pooling: bool) -> Config {
     let mut config = Config::new();
     config.consume_fuel(true).epoch_interruption(true);
     config.max_wasm_stack(STACK_LIMIT);
+    // What V8 takes in Envoy and wasmtime not unasked. V8 also takes the exceptions of old
+    // (`try`, `catch`), which wasmtime does not have.
+    config
+        .wasm_exceptions(true)
+        .wasm_function_references(true)
+        .wasm_gc(true)
+        .wasm_memory64(true)
+        .wasm_multi_memory(true)
+        .wasm_relaxed_simd(true)
+        .wasm_tail_call(true)
+        .wasm_threads(true)
+        .shared_memory(true);
     // Nothing reads them, and a cached module is smaller without.
     config.generate_address_map(false).native_unwind_info(false);
     // Without a home directory there is no cache, and each process compiles for itself.

@@ -40,6 +40,18 @@ pub enum HostError {
         #[source]
         source: LoadError,
     },
+    /// An environment variable is both set and taken from the host.
+    #[error(
+        "cannot set `{key}` for plugin `{plugin}` and take it from the host, too (Envoy: `Key {key} is \
+         duplicated in envoy.extensions.wasm.v3.VmConfig.environment_variables for {plugin}. All the \
+         keys must be unique.`); drop one of them"
+    )]
+    EnvironmentKey {
+        /// The plugin's name.
+        plugin: String,
+        /// The variable.
+        key: String,
+    },
     /// A plugin does not start.
     #[error(
         "cannot start plugin `{plugin}`: Envoy would say `Unable to create Wasm plugin {plugin}`"
@@ -281,14 +293,18 @@ pub enum SourceError {
 #[non_exhaustive]
 pub enum StartError {
     /// `proxy_on_vm_start` returned false.
-    #[error("`proxy_on_vm_start` returned false{}", Logged(log))]
+    #[error(
+        "`proxy_on_vm_start` returned false (Envoy: `Failed to start base Wasm`){}",
+        Logged(log)
+    )]
     VmStartRefused {
         /// What the guest logged.
         log: Vec<LogLine>,
     },
     /// `proxy_on_configure` returned false.
     #[error(
-        "`proxy_on_configure` returned false: the configuration was refused{}",
+        "`proxy_on_configure` returned false: the configuration was refused (Envoy: `Failed to \
+         configure base Wasm plugin`){}",
         Logged(log)
     )]
     ConfigurationRefused {
@@ -306,8 +322,18 @@ pub enum StartError {
         /// What the guest logged.
         log: Vec<LogLine>,
     },
+    /// The wasm start function trapped, a segment lies outside of its memory or table, or there is
+    /// more memory than V8 gives.
+    #[error("no instance can be made (Envoy: `Failed to create new Wasm instance`): {reason}")]
+    NoInstance {
+        /// What V8, or wasmtime, would say.
+        reason: String,
+    },
     /// A callback trapped.
-    #[error("`{callback}` failed: {reason}{}", Logged(log))]
+    #[error(
+        "`{callback}` trapped (Envoy: `Function: {callback} failed: {reason}`){}",
+        Logged(log)
+    )]
     Trap {
         /// The export.
         callback: &'static str,

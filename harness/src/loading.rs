@@ -19,12 +19,17 @@ impl Proxy {
             plugin: name(),
             source,
         })?;
-        let module = Module::load(&code).map_err(|source| HostError::Load {
-            plugin: name(),
+        let capabilities = Capabilities::only(plugin.allowed_capabilities);
+        let module = Module::load_with(&code, &capabilities).map_err(|source| HostError::Load {
+            plugin: plugin.name.clone(),
             source,
         })?;
         let mut environment = plugin.environment;
         for key in plugin.host_environment_keys {
+            if environment.contains_key(&key) {
+                let plugin = plugin.name;
+                return Err(HostError::EnvironmentKey { plugin, key });
+            }
             if let Some(value) = self.environment.get(&key) {
                 environment.insert(key, value.clone());
             }
@@ -35,7 +40,7 @@ impl Proxy {
             root_id: plugin.root_id,
             configuration: plugin.configuration,
             vm_configuration: plugin.vm_configuration,
-            capabilities: Capabilities::only(plugin.allowed_capabilities),
+            capabilities,
             environment,
         };
         let loaded = Loaded {

@@ -2,10 +2,12 @@
 
 mod check;
 mod load_error;
+mod sections;
 
 use std::fmt;
 
 use crate::abi::AbiVersion;
+use crate::capabilities::Capabilities;
 use crate::engine::{Linked, Shared};
 
 pub use self::load_error::LoadError;
@@ -25,26 +27,29 @@ impl Module {
     /// A [`LoadError`] where Envoy would refuse the module, or where it asks for more than this
     /// harness can play.
     pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
+        Self::load_with(bytes, &Capabilities::default())
+    }
+
+    /// Loads a module for a plugin that has no more than these capabilities: the type of a callback
+    /// that it may not have does not matter.
+    pub(crate) fn load_with(bytes: &[u8], capabilities: &Capabilities) -> Result<Self, LoadError> {
+        if bytes.is_empty() {
+            return Err(LoadError::Empty);
+        }
         if !bytes.starts_with(b"\0asm") {
             return Err(LoadError::NotWasm {
                 start: bytes.iter().take(8).copied().collect(),
             });
         }
+        if !sections::are_readable(bytes) {
+            return Err(LoadError::Corrupted);
+        }
         let shared = Shared::get().map_err(|error| engine_error(&error))?;
         let linked = match shared.cached(bytes) {
             Some(linked) => linked,
-            None => {
-                let module = shared.compile(bytes).map_err(|error| LoadError::Invalid {
-                    reason: format!("{error:#}"),
-                })?;
-                let abi = check::check(&module)?;
-                shared
-                    .link(bytes, module, abi)
-                    .map_err(|error| LoadError::Invalid {
-                        reason: format!("{error:#}"),
-                    })?
-            }
+            None => link(shared, bytes)?,
         };
+        check::exports(linked.module(), linked.abi, capabilities)?;
         Ok(Self { linked })
     }
 
@@ -65,6 +70,15 @@ impl fmt::Debug for Module {
             .field("abi", &self.linked.abi)
             .finish_non_exhaustive()
     }
+}
+
+fn link(shared: &Shared, bytes: &[u8]) -> Result<Linked, LoadError> {
+    let invalid = |error: wasmtime::Error| LoadError::Invalid {
+        reason: format!("{error:#}"),
+    };
+    let module = shared.compile(bytes).map_err(invalid)?;
+    let abi = check::imports(&module)?;
+    shared.link(bytes, module, abi).map_err(invalid)
 }
 
 fn engine_error(error: &wasmtime::Error) -> LoadError {

@@ -167,7 +167,10 @@ impl StartError {
         let (Self::VmStartRefused { log }
         | Self::ConfigurationRefused { log }
         | Self::ThreadFailed { log }
-        | Self::Trap { log, .. }) = self;
+        | Self::Trap { log, .. }) = self
+        else {
+            return;
+        };
         *log = lines
             .iter()
             .filter(|line| !line.prefix.is_empty())

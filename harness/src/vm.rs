@@ -69,7 +69,7 @@ impl Vm {
     ) -> (Self, Result<(), Failure>) {
         let linked = module.linked();
         let capabilities = world.plugins[state.first_plugin].capabilities.clone();
-        let mut store = Store::new(linked.engine(), state);
+        let mut store = Store::new(linked.module().engine(), state);
         store.limiter(|state| state);
         let mut vm = Self {
             store,

@@ -1,16 +1,18 @@
 //! What Envoy looks at before a module runs: marker, imports, exports.
 
-use wasmtime::{ExternType, Module};
+use wasmtime::{ExternType, HeapType, Module, ValType};
 
 use super::LoadError;
 use crate::abi::AbiVersion;
-use crate::imports::{self, describe, describe_i32};
+use crate::capabilities::Capabilities;
+use crate::imports::{describe, describe_i32, lookup};
 
-/// Checks a module, and finds the version of the ABI that it asks for.
-pub(super) fn check(module: &Module) -> Result<AbiVersion, LoadError> {
+/// Finds the version of the ABI that a module asks for, and checks whether Envoy has what it imports.
+pub(super) fn imports(module: &Module) -> Result<AbiVersion, LoadError> {
     let abi = abi(module)?;
+    describable(module)?;
+    supplied(module)?;
     check_imports(module, abi)?;
-    check_exports(module, abi)?;
     Ok(abi)
 }
 
@@ -21,6 +23,70 @@ fn abi(module: &Module) -> Result<AbiVersion, LoadError> {
         .filter(|export| matches!(export.ty(), ExternType::Func(_)))
         .find_map(|export| AbiVersion::from_marker(export.name()))
         .ok_or(LoadError::NoAbiMarker)
+}
+
+/// V8's C interface has no words for tags, vectors and most references, and Envoy asks it for the type
+/// of every import and export. An internal function may have any type.
+fn describable(module: &Module) -> Result<(), LoadError> {
+    let imports = module
+        .imports()
+        .map(|import| ("imports", import.name(), import.ty()));
+    let exports = module
+        .exports()
+        .map(|export| ("exports", export.name(), export.ty()));
+    for (verb, name, ty) in imports.chain(exports) {
+        if !is_describable(&ty) {
+            return Err(LoadError::CrashesEnvoy {
+                what: format!("{verb} `{name}` of a type that V8 cannot tell Envoy"),
+                instead: "keep tags, vectors and references other than `funcref` and `externref` \
+                          inside of the module",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn is_describable(ty: &ExternType) -> bool {
+    let known = |ty: ValType| match ty {
+        ValType::V128 => false,
+        ValType::Ref(ty) => matches!(ty.heap_type(), HeapType::Func | HeapType::Extern),
+        _ => true,
+    };
+    match ty {
+        ExternType::Func(ty) => ty.params().chain(ty.results()).all(known),
+        ExternType::Global(ty) => known(ty.content().clone()),
+        ExternType::Tag(_) => false,
+        _ => true,
+    }
+}
+
+/// Envoy makes one memory and one table for a module that imports them; it does not survive a second
+/// one. A memory that threads share can be read in unsafe code only.
+fn supplied(module: &Module) -> Result<(), LoadError> {
+    let (mut memories, mut tables) = (0, 0);
+    for import in module.imports() {
+        match import.ty() {
+            ExternType::Memory(_) => memories += 1,
+            ExternType::Table(_) => tables += 1,
+            _ => {}
+        }
+    }
+    if memories > 1 || tables > 1 {
+        return Err(LoadError::CrashesEnvoy {
+            what: "imports several memories or several tables".to_owned(),
+            instead: "import one of each at the most, or let the module define them",
+        });
+    }
+    let imported = module.imports().map(|import| import.ty());
+    let exported = module.exports().map(|export| export.ty());
+    let shared = |ty: ExternType| matches!(ty, ExternType::Memory(ty) if ty.is_shared());
+    if imported.chain(exported).any(shared) {
+        return Err(LoadError::NotPlayed {
+            what: "shares its memory between threads",
+            instead: "build it without threads: Envoy calls a VM from one thread only",
+        });
+    }
+    Ok(())
 }
 
 fn check_imports(module: &Module, abi: AbiVersion) -> Result<(), LoadError> {
@@ -38,7 +104,7 @@ fn check_imports(module: &Module, abi: AbiVersion) -> Result<(), LoadError> {
                 return Err(LoadError::ImportKind { module, name, kind });
             }
         };
-        let Some(signature) = imports::lookup(abi, &module, &name) else {
+        let Some(signature) = lookup(abi, &module, &name) else {
             return Err(LoadError::UnknownImport { module, name });
         };
         if !signature.accepts(&ty) {
@@ -86,6 +152,47 @@ const CALLBACKS: &[(&str, usize, usize)] = &[
     ("envoy_on_stats_update", 2, 0),
 ];
 
+/// Checks the types of what the host calls, as far as it may be called, and whether there is an
+/// allocator.
+pub(super) fn exports(
+    module: &Module,
+    abi: AbiVersion,
+    capabilities: &Capabilities,
+) -> Result<(), LoadError> {
+    let mut allocator = false;
+    for export in module.exports() {
+        let (ExternType::Func(ty), name) = (export.ty(), export.name()) else {
+            continue;
+        };
+        let Some((parameters, results)) = expected(module, abi, name) else {
+            continue;
+        };
+        if name.starts_with("proxy_")
+            && name != "proxy_on_memory_allocate"
+            && !capabilities.allow(name)
+        {
+            continue;
+        }
+        let all_i32 = ty
+            .params()
+            .chain(ty.results())
+            .all(|ty| matches!(ty, ValType::I32));
+        if ty.params().len() != parameters || ty.results().len() != results || !all_i32 {
+            return Err(LoadError::CallbackType {
+                name: name.to_owned(),
+                found: describe(&ty),
+                expected: describe_i32(parameters, results),
+            });
+        }
+        allocator |= matches!(name, "malloc" | "proxy_on_memory_allocate");
+    }
+    if allocator {
+        Ok(())
+    } else {
+        Err(LoadError::NoAllocator)
+    }
+}
+
 /// The type that the host expects of an export, if it looks for it.
 fn expected(module: &Module, abi: AbiVersion, name: &str) -> Option<(usize, usize)> {
     let exports_function = |name| matches!(module.get_export(name), Some(ExternType::Func(_)));
@@ -106,32 +213,5 @@ fn expected(module: &Module, abi: AbiVersion, name: &str) -> Option<(usize, usiz
             let (_, parameters, results) = CALLBACKS.iter().find(|known| known.0 == name)?;
             Some((*parameters, *results))
         }
-    }
-}
-
-fn check_exports(module: &Module, abi: AbiVersion) -> Result<(), LoadError> {
-    let mut allocator = false;
-    for export in module.exports() {
-        let (ExternType::Func(ty), name) = (export.ty(), export.name()) else {
-            continue;
-        };
-        let Some((parameters, results)) = expected(module, abi, name) else {
-            continue;
-        };
-        let wanted = describe_i32(parameters, results);
-        let found = describe(&ty);
-        if found != wanted {
-            return Err(LoadError::CallbackType {
-                name: name.to_owned(),
-                found,
-                expected: wanted,
-            });
-        }
-        allocator |= matches!(name, "malloc" | "proxy_on_memory_allocate");
-    }
-    if allocator {
-        Ok(())
-    } else {
-        Err(LoadError::NoAllocator)
     }
 }

@@ -4,17 +4,29 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
+    /// There are no bytes.
+    #[error("the module is empty; give the `.wasm` that the linker wrote")]
+    Empty,
     /// The bytes do not start with the magic number.
     #[error(
-        "this is no wasm module: it starts with `{}` and not with `\\0asm`; give the `.wasm` that \
-         the linker wrote", .start.escape_ascii()
+        "this is no wasm module (Envoy: `Failed to parse corrupted Wasm module`): it starts with `{}` \
+         and not with `\\0asm`; give the `.wasm` that the linker wrote", .start.escape_ascii()
     )]
     NotWasm {
         /// The first bytes.
         start: Vec<u8>,
     },
+    /// A section, or a name in the section of names, ends behind the module's end.
+    #[error(
+        "the module is cut off or damaged (Envoy: `Failed to parse corrupted Wasm module`); build it \
+         again, or fetch it again"
+    )]
+    Corrupted,
     /// The module does not validate, or is larger than the engine takes.
-    #[error("this is no valid wasm module: {reason}; build it again for `wasm32-unknown-unknown`")]
+    #[error(
+        "this is no valid wasm module (Envoy: `Failed to load Wasm bytecode`): {reason}; build it \
+         again for `wasm32-unknown-unknown`"
+    )]
     Invalid {
         /// What wasmtime says.
         reason: String,
@@ -67,8 +79,8 @@ pub enum LoadError {
     },
     /// Nobody can hand data to the module.
     #[error(
-        "neither `malloc` nor `proxy_on_memory_allocate` is exported (Envoy: `missing malloc \
-         function`); the SDK exports the latter, do not strip it"
+        "neither `malloc` nor `proxy_on_memory_allocate` is exported (Envoy: `Wasm module is missing \
+         malloc function`); the SDK exports the latter, do not strip it"
     )]
     NoAllocator,
     /// A callback with another type.
@@ -83,6 +95,22 @@ pub enum LoadError {
         found: String,
         /// What the host calls.
         expected: String,
+    },
+    /// Envoy would not survive the attempt to load the module.
+    #[error("Envoy would crash: the module {what}; {instead}")]
+    CrashesEnvoy {
+        /// What of the module V8's interface cannot describe, or Envoy cannot supply.
+        what: String,
+        /// What to do.
+        instead: &'static str,
+    },
+    /// What V8 takes and this harness cannot play.
+    #[error("the module {what}, which Envoy plays and this harness does not; {instead}")]
+    NotPlayed {
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        instead: &'static str,
     },
     /// wasmtime does not run on this machine.
     #[error("wasmtime cannot start on this machine: {reason}")]
