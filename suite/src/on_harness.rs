@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use attache_harness::{
-    DownstreamResponse, Exchange, FailurePolicy, Host, HostError, Outcome, Plugin, Response,
-    StreamId, UpstreamRequest,
+    DownstreamResponse, Exchange, FailurePolicy, Host, HostError, LogLevel, Outcome, Plugin,
+    Response, StreamId, UpstreamRequest,
 };
 
 use crate::case::{Body, Case, Filter, MARK, Policy, Reply, Request, Step};
@@ -67,6 +67,8 @@ pub(crate) fn play(case: &Case) -> Result<(Seen, Vec<Insight>), HarnessError> {
     let lines = host.log().get(started..).unwrap_or_default();
     seen.log = lines
         .iter()
+        // Envoy's log is at info.
+        .filter(|line| line.level >= LogLevel::Info)
         .filter_map(|line| {
             let text = format!("{}{}", line.prefix, line.message);
             Line::of(case, "", line.level.to_string(), &text)

@@ -36,6 +36,7 @@ mod shared_queues;
 mod shared_state;
 mod stats_sinks;
 mod tcp_streams;
+mod toolchains;
 mod upstream_faults;
 mod versions;
 mod wasi;

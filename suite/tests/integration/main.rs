@@ -18,3 +18,4 @@ mod reader;
 mod repeated_headers;
 mod sdk_answers;
 mod sdk_waits;
+mod toolchains;
