@@ -252,3 +252,32 @@ fn config(pooling: bool) -> Config {
     }
     config
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_compiled_under_another_configuration_is_not_taken() {
+        let folder = std::env::temp_dir().join(format!("harness-cache-{}", std::process::id()));
+        let mut places = CacheConfig::new();
+        places.with_directory(&folder);
+        let cache = Cache::new(places).expect("a folder for the cache");
+        let bytes =
+            wat::parse_str("(module (func (export \"f\") (loop (br 0))))").expect("a module");
+        let compile = |change: fn(&mut Config) -> &mut Config| {
+            let mut config = config(false);
+            change(&mut config).cache(Some(cache.clone()));
+            let engine = Engine::new(&config).expect("an engine");
+            Module::from_binary(&engine, &bytes).expect("it compiles");
+            (cache.cache_hits(), cache.cache_misses())
+        };
+        let first = compile(|config| config);
+        assert_eq!(first, (0, 1));
+        assert_eq!(compile(|config| config), (1, 1), "the same again");
+        assert_eq!(compile(|config| config.consume_fuel(false)), (1, 2));
+        assert_eq!(compile(|config| config.epoch_interruption(false)), (1, 3));
+        // The worker of the cache may still write beside the entries.
+        drop(std::fs::remove_dir_all(folder));
+    }
+}

@@ -12,6 +12,7 @@ mod buffers;
 mod building;
 mod capabilities;
 mod chains;
+mod compiled;
 mod dns;
 mod entry_points;
 mod failures;
