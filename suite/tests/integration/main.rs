@@ -19,3 +19,4 @@ mod repeated_headers;
 mod sdk_answers;
 mod sdk_waits;
 mod toolchains;
+mod tcp;
