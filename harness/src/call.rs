@@ -214,14 +214,6 @@ impl<'a> Call<'a> {
         self.record.arguments.push(Argument::Number(number.into()));
     }
 
-    /// Ends the whole run: an answer would be an invention.
-    pub(crate) fn not_answered(&mut self, name: &'static str) -> Stop {
-        self.give_up(|timeline| HostError::NotAnswered {
-            what: format!("`{name}`"),
-            timeline,
-        })
-    }
-
     /// Ends the whole run: what follows in Envoy cannot be played, or is no life.
     pub(crate) fn give_up(&mut self, error: impl FnOnce(crate::Timeline) -> HostError) -> Stop {
         let state = self.state();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::abi::CallMap;
 use crate::agenda::Event;
 use crate::exchange::{StreamId, UpstreamRequest};
+use crate::grpc_calls::{GrpcProgress, frames};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::http_calls::{HttpEnd, HttpResponse};
@@ -21,11 +22,37 @@ use crate::world::World;
 pub enum CallKind {
     /// `proxy_http_call`.
     Http,
+    /// `proxy_grpc_call`.
+    Grpc,
+    /// `proxy_grpc_stream`.
+    GrpcStream,
+}
+
+impl CallKind {
+    /// The kind that a token tells.
+    pub(crate) fn of(token: u32) -> Option<Self> {
+        [Self::Http, Self::Grpc, Self::GrpcStream]
+            .into_iter()
+            .find(|kind| *kind as u32 == token % 4)
+    }
+}
+
+/// What a cluster learns of a call-out.
+#[derive(Debug)]
+pub(crate) enum CallEvent {
+    Made,
+    /// A message of a gRPC stream.
+    Message(Vec<u8>),
+    /// The guest sends no more in a gRPC stream.
+    HalfClosed,
+    /// The guest gave up; with the cluster, as the call is forgotten.
+    Cancelled(usize),
 }
 
 /// A call-out as its cluster got it.
 #[derive(Clone, Debug)]
 pub struct CallOut {
+    pub(crate) id: CallId,
     pub(crate) kind: CallKind,
     pub(crate) plugin: String,
     pub(crate) cluster: String,
@@ -63,6 +90,12 @@ impl CallOut {
     pub fn request(&self) -> &UpstreamRequest {
         &self.request
     }
+
+    /// The messages of a gRPC call or stream, in the order in which they were sent.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Vec<u8>> {
+        frames::messages(&self.request)
+    }
 }
 
 /// Numbers the call-outs of a host, in all its VMs.
@@ -89,6 +122,16 @@ pub(crate) struct Pending {
     pub(crate) maker: Option<(usize, StreamId)>,
     /// What its answer will come to, once the cluster was asked.
     pub(crate) end: Option<HttpEnd>,
+    /// When it began.
+    started: Duration,
+    pub(crate) grpc: GrpcProgress,
+}
+
+impl Pending {
+    /// Whether it has taken as long as it may.
+    pub(crate) fn is_overdue(&self, now: Duration) -> bool {
+        !self.timeout.is_zero() && now >= self.started + self.timeout
+    }
 }
 
 impl Calls {
@@ -162,13 +205,28 @@ impl VmState {
             timeout,
             maker,
             end: None,
+            started: self.world.clock.now(),
+            grpc: GrpcProgress::default(),
         };
         self.calls.pending.insert(token, call);
         let vm = self.index;
-        self.world.asked.push_back(Asked::Call { vm, token, id });
+        let event = CallEvent::Made;
+        self.world.asked.push_back(Asked::Call {
+            vm,
+            token,
+            id,
+            event,
+        });
     }
 
-    fn call_mut(&mut self, token: u32, id: CallId) -> Option<&mut Pending> {
+    /// Whether a call belongs to the root of the effective context.
+    pub(crate) fn is_own(&self, token: u32) -> bool {
+        let root = self.context().map(|context| context.root);
+        let call = self.calls.pending.get(&token);
+        call.is_some_and(|call| Some(call.root) == root)
+    }
+
+    pub(crate) fn call_mut(&mut self, token: u32, id: CallId) -> Option<&mut Pending> {
         let call = self.calls.pending.get_mut(&token);
         call.filter(|call| call.id == id)
     }
@@ -182,6 +240,26 @@ impl World {
             .map(|(slot, _)| slot)
     }
 
+    fn record_call(&mut self, maker: Option<(usize, StreamId)>, call: CallOut) {
+        if let Some(slot) = self.account_of(maker) {
+            self.streams[slot].exchange.calls.push(call.clone());
+        }
+        self.call_outs.push(call);
+    }
+
+    /// Adds a message to the records of a stream.
+    fn record_message(&mut self, maker: Option<(usize, StreamId)>, id: CallId, frame: &[u8]) {
+        let add = |calls: &mut Vec<CallOut>| {
+            if let Some(call) = calls.iter_mut().rev().find(|call| call.id == id) {
+                call.request.message.push(frame.to_vec());
+            }
+        };
+        if let Some(slot) = self.account_of(maker) {
+            add(&mut self.streams[slot].exchange.calls);
+        }
+        add(&mut self.call_outs);
+    }
+
     /// Notes what becomes of a call, in its stream's timeline or in the host's.
     pub(crate) fn note_call(&mut self, maker: Option<(usize, StreamId)>, text: String) {
         let slot = self.account_of(maker);
@@ -190,35 +268,53 @@ impl World {
 }
 
 impl Proxy {
-    /// The request of a call-out is at its cluster.
-    pub(crate) fn ask_cluster(&mut self, vm: usize, token: u32, id: CallId) -> Moved {
+    /// A call-out, or the next thing that the guest does with it, is at its cluster.
+    pub(crate) fn ask_cluster(
+        &mut self,
+        vm: usize,
+        token: u32,
+        id: CallId,
+        event: &CallEvent,
+    ) -> Moved {
+        if let CallEvent::Cancelled(cluster) = event {
+            self.cancel_at_cluster(*cluster);
+            return Ok(());
+        }
         let Some(guest) = self.vms.get_mut(vm) else {
             return Ok(());
         };
         let state = guest.state();
-        let Some(call) = state.call_mut(token, id) else {
+        let Some(call) = state.calls.pending.get_mut(&token) else {
             return Ok(());
         };
-        let (maker, kind) = (call.maker, call.kind);
-        let record = CallOut {
-            kind,
-            plugin: String::new(),
-            cluster: self.world.clusters.name(call.cluster).to_owned(),
-            token,
-            request: call.request.clone(),
-        };
-        let root = call.root;
-        let plugin = state.contexts.get(&root).map(|context| context.plugin);
-        let record = CallOut {
-            plugin: plugin.map_or_else(String::new, |at| self.world.plugins[at].name.to_string()),
-            ..record
-        };
-        if let Some(slot) = self.world.account_of(maker) {
-            self.world.streams[slot].exchange.calls.push(record.clone());
+        if call.id != id {
+            return Ok(());
         }
-        self.world.call_outs.push(record);
+        let kind = call.kind;
+        match event {
+            CallEvent::Message(message) => {
+                let frame = frames::framed(message);
+                self.world.record_message(call.maker, id, &frame);
+                call.request.message.push(frame);
+            }
+            CallEvent::Made => {
+                let plugin = state.contexts.get(&call.root).map(|context| context.plugin);
+                let plugin = plugin.map(|plugin| self.world.plugins[plugin].name.to_string());
+                let record = CallOut {
+                    id,
+                    kind,
+                    plugin: plugin.unwrap_or_default(),
+                    cluster: self.world.clusters.name(call.cluster).to_owned(),
+                    token,
+                    request: call.request.clone(),
+                };
+                self.world.record_call(call.maker, record);
+            }
+            CallEvent::HalfClosed | CallEvent::Cancelled(_) => {}
+        }
         match kind {
             CallKind::Http => self.answer_http_call(vm, token),
+            CallKind::Grpc | CallKind::GrpcStream => self.ask_grpc(vm, token, id, event),
         }
     }
 
@@ -232,6 +328,7 @@ impl Proxy {
         };
         match call.kind {
             CallKind::Http => self.end_http_call(vm, token),
+            CallKind::Grpc | CallKind::GrpcStream => self.receive_grpc(vm, token, id),
         }
     }
 
@@ -256,6 +353,8 @@ impl fmt::Display for CallKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Http => "HTTP call",
+            Self::Grpc => "gRPC call",
+            Self::GrpcStream => "gRPC stream",
         })
     }
 }

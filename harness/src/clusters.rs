@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::exchange::UpstreamRequest;
+use crate::grpc_calls::frames::messages;
+use crate::grpc_reply::{GrpcEvent, GrpcReply};
 use crate::host::{Host, HostBuilder};
 use crate::response::{Fault, Response};
 use crate::upstream_failure::UpstreamFailure;
@@ -25,6 +27,7 @@ pub(crate) const UPSTREAM: usize = 0;
 /// ```
 pub struct Answer(Kind);
 
+type GrpcClosure = Box<dyn FnMut(&GrpcEvent<'_>) -> GrpcReply + Send>;
 type Closure = Box<dyn FnMut(&UpstreamRequest) -> Response + Send>;
 
 enum Kind {
@@ -33,6 +36,7 @@ enum Kind {
     Late(Closure),
     /// Asked with the request's headers.
     Early(Closure),
+    Grpc(GrpcClosure),
     NoEndpoint,
 }
 
@@ -52,6 +56,24 @@ impl Answer {
         mut answer: impl FnMut(&UpstreamRequest) -> R + Send + 'static,
     ) -> Self {
         Self(Kind::Early(Box::new(move |request| answer(request).into())))
+    }
+
+    /// Answers a gRPC call event by event: to its beginning, to each message, to its end. What is
+    /// answered to one event is sent before what is answered to the next.
+    ///
+    /// ```
+    /// use attache_harness::{Answer, GrpcEvent, GrpcReply};
+    ///
+    /// let echo = Answer::grpc(|event: &GrpcEvent<'_>| match event {
+    ///     GrpcEvent::Message(message) => GrpcReply::new().message(message),
+    ///     GrpcEvent::HalfClosed => GrpcReply::new().status(0, ""),
+    ///     _ => GrpcReply::new(),
+    /// });
+    /// # let _ = echo;
+    /// ```
+    #[must_use]
+    pub fn grpc(answer: impl FnMut(&GrpcEvent<'_>) -> GrpcReply + Send + 'static) -> Self {
+        Self(Kind::Grpc(Box::new(answer)))
     }
 
     /// The cluster exists and has no (healthy) endpoint: a stream gets a 503 at once, a call-out
@@ -94,6 +116,21 @@ impl HostBuilder {
     }
 }
 
+/// All that a gRPC server sends to a request that is complete.
+fn answer_whole(answer: &mut GrpcClosure, request: &UpstreamRequest) -> GrpcReply {
+    let mut reply = answer(&GrpcEvent::Opened(request));
+    for message in messages(request) {
+        reply = reply.then(answer(&GrpcEvent::Message(&message)));
+    }
+    reply.then(answer(&GrpcEvent::HalfClosed))
+}
+
+impl From<GrpcReply> for Answer {
+    fn from(reply: GrpcReply) -> Self {
+        Response::from(reply).into()
+    }
+}
+
 impl From<Response> for Answer {
     fn from(response: Response) -> Self {
         Self(Kind::Canned(Box::new(response)))
@@ -114,7 +151,7 @@ impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Canned(response) => response.fmt(f),
-            Kind::Late(_) | Kind::Early(_) => f.write_str("(a closure)"),
+            Kind::Late(_) | Kind::Early(_) | Kind::Grpc(_) => f.write_str("(a closure)"),
             Kind::NoEndpoint => f.write_str("(no healthy endpoint)"),
         }
     }
@@ -169,7 +206,7 @@ impl Clusters {
             Kind::Canned(response) if response.early || response.fault == refused => {
                 Decides::WithHeaders
             }
-            Kind::Canned(_) | Kind::Late(_) => Decides::WithWholeRequest,
+            Kind::Canned(_) | Kind::Late(_) | Kind::Grpc(_) => Decides::WithWholeRequest,
         }
     }
 
@@ -178,7 +215,21 @@ impl Clusters {
         match &mut self.clusters[cluster].1.0 {
             Kind::Canned(response) => (**response).clone(),
             Kind::Late(answer) | Kind::Early(answer) => answer(request),
+            Kind::Grpc(answer) => answer_whole(answer, request).into(),
             Kind::NoEndpoint => Response::refused(),
+        }
+    }
+
+    /// What a gRPC server sends when it learns of an event; none if the cluster answers whole
+    /// requests.
+    pub(crate) fn grpc_event(
+        &mut self,
+        cluster: usize,
+        event: &GrpcEvent<'_>,
+    ) -> Option<GrpcReply> {
+        match &mut self.clusters[cluster].1.0 {
+            Kind::Grpc(answer) => Some(answer(event)),
+            _ => None,
         }
     }
 }

@@ -8,8 +8,9 @@ use crate::abi::AbiVersion;
 use crate::call::Call;
 use crate::vm::VmState;
 use crate::{
-    buffers, configuration, contexts, dns, environment, foreign_functions, http_calls, http_fields,
-    http_streams, logging, metrics, properties, shared_data, shared_queues, timers, wasi,
+    buffers, configuration, contexts, dns, environment, foreign_functions, grpc_calls, http_calls,
+    http_fields, http_streams, logging, metrics, properties, shared_data, shared_queues, timers,
+    wasi,
 };
 
 pub(crate) use self::signature::{Number, Parameter, Signature, Versions, describe, describe_i32};
@@ -19,22 +20,13 @@ pub(crate) use self::signature::{Number, Parameter, Signature, Versions, describ
 /// An entry is the import's name, its parameters, where it matters the versions of the ABI that
 /// have it, and who answers it. Each returns one i32, its status.
 macro_rules! host_calls {
-    (
-        answered { $($name:literal ($($argument:ident: $ty:ty),*) $(in $versions:ident)? => $answer:path;)* }
-        not_yet { $($later:literal ($($ignored:ident),*) $(in $later_versions:ident)?;)* }
-    ) => {
+    ($($name:literal ($($argument:ident: $ty:ty),*) $(in $versions:ident)? => $answer:path;)*) => {
         static HOST_CALLS: &[Signature] = &[
             $(Signature {
                 name: $name,
                 parameters: &[$(<$ty as Parameter>::NUMBER),*],
                 results: &[Number::I32],
                 versions: versions!($($versions)?),
-            },)*
-            $(Signature {
-                name: $later,
-                parameters: &[$(number_for!($ignored)),*],
-                results: &[Number::I32],
-                versions: versions!($($later_versions)?),
             },)*
         ];
 
@@ -46,24 +38,8 @@ macro_rules! host_calls {
                     })?;
                 }
             )*
-            $(
-                if versions!($($later_versions)?).have(abi) {
-                    linker.func_wrap("env", $later, |caller: Caller<'_, VmState>, $($ignored: u32),*| {
-                        Call::run(caller, $later, |call| {
-                            $(call.number($ignored);)*
-                            Err(call.not_answered($later))
-                        })
-                    })?;
-                }
-            )*
             Ok(())
         }
-    };
-}
-
-macro_rules! number_for {
-    ($parameter:ident) => {
-        Number::I32
     };
 }
 
@@ -77,7 +53,6 @@ macro_rules! versions {
 }
 
 host_calls! {
-answered {
     "proxy_log" (level: u32, message: u32, size: u32) => logging::log;
     "proxy_get_log_level" (level: u32) in Since021 => logging::log_level;
     "proxy_get_current_time_nanoseconds" (time: u32) => timers::current_time;
@@ -124,21 +99,17 @@ answered {
         cluster: u32, cluster_size: u32, headers: u32, headers_size: u32, body: u32, body_size: u32,
         trailers: u32, trailers_size: u32, timeout: u32, token: u32
     ) => http_calls::http_call;
-}
-// Linked, because SDKs import all of the ABI whether a filter calls it or not; whoever does call one
-// of these ends the test.
-not_yet {
     "proxy_grpc_call" (
-        target, target_size, service, service_size, method, method_size, metadata, metadata_size,
-        message, message_size, timeout, token
-    );
+        target: u32, target_size: u32, service: u32, service_size: u32, method: u32, method_size: u32,
+        metadata: u32, metadata_size: u32, message: u32, message_size: u32, timeout: u32, token: u32
+    ) => grpc_calls::call;
     "proxy_grpc_stream" (
-        target, target_size, service, service_size, method, method_size, metadata, metadata_size, token
-    );
-    "proxy_grpc_send" (token, message, size, end_stream);
-    "proxy_grpc_close" (token);
-    "proxy_grpc_cancel" (token);
-}
+        target: u32, target_size: u32, service: u32, service_size: u32, method: u32, method_size: u32,
+        metadata: u32, metadata_size: u32, token: u32
+    ) => grpc_calls::stream;
+    "proxy_grpc_send" (token: u32, message: u32, size: u32, end_stream: u32) => grpc_calls::send;
+    "proxy_grpc_close" (token: u32) => grpc_calls::close;
+    "proxy_grpc_cancel" (token: u32) => grpc_calls::cancel;
 }
 
 /// A linker that knows what Envoy offers to a module of this version.

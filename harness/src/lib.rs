@@ -31,9 +31,8 @@
 //! * [`Budget`] limits what a stream costs; [`Growth`] is what many streams leave behind.
 //! * [`Module`] checks whether Envoy would load a module.
 //!
-//! The host plays ABI 0.1.0, 0.2.0 and 0.2.1, with the part of WASI that Envoy has, for HTTP filters
-//! over HTTP/1.1. gRPC calls and foreign functions are not answered yet: a filter that makes one
-//! ends the test with [`HostError::NotAnswered`].
+//! The host plays ABI 0.1.0, 0.2.0 and 0.2.1, with the part of WASI that Envoy has. What Envoy
+//! answers and this harness does not, ends the test with [`HostError::NotAnswered`].
 
 #![forbid(unsafe_code)]
 
@@ -66,6 +65,8 @@ mod filter_chain;
 mod filter_state;
 mod foreign_functions;
 mod growth;
+mod grpc_calls;
+mod grpc_reply;
 mod guest;
 mod handles;
 mod headers;
@@ -122,6 +123,7 @@ pub use crate::exchange::{
     DownstreamResponse, Exchange, LocalReply, Message, Outcome, StreamId, UpstreamRequest,
 };
 pub use crate::growth::Growth;
+pub use crate::grpc_reply::{GrpcEvent, GrpcReply};
 pub use crate::headers::Headers;
 pub use crate::host::{Host, HostBuilder};
 pub use crate::lints::{Lint, LintKind};

@@ -195,6 +195,12 @@ impl Proxy {
                     self.close_connection(place.slot, CloseType::Local, Outcome::Reset)?;
                 }
                 Deferred::EndRoot(root) => self.delete_root(vm, root)?,
+                Deferred::GrpcClose {
+                    root,
+                    token,
+                    status,
+                    message,
+                } => self.tell_close(vm, (root, token, None), status, message)?,
                 Deferred::ForgetCall(root) => {
                     if let Some(root) = self.vms[vm].state().roots.get_mut(&root) {
                         root.call.forget();
@@ -216,7 +222,12 @@ impl Proxy {
             if let Some(asked) = self.world.asked.pop_front() {
                 match asked {
                     Asked::Stream(slot) => self.answer(slot)?,
-                    Asked::Call { vm, token, id } => self.ask_cluster(vm, token, id)?,
+                    Asked::Call {
+                        vm,
+                        token,
+                        id,
+                        event,
+                    } => self.ask_cluster(vm, token, id, &event)?,
                 }
             } else if let Some((slot, direction)) = self.readable() {
                 self.read_on(slot, direction)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::abi::Direction;
 use crate::agenda::Event;
 use crate::arrival;
-use crate::calls::CallId;
+use crate::calls::{CallEvent, CallId};
 use crate::clusters::{Decides, UPSTREAM};
 use crate::codec::Codec;
 use crate::error::HostError;
@@ -18,10 +18,15 @@ use crate::stream::Reply;
 use crate::upstream_failure::UpstreamFailure;
 
 /// Who waits for an answer of a cluster.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum Asked {
     Stream(usize),
-    Call { vm: usize, token: u32, id: CallId },
+    Call {
+        vm: usize,
+        token: u32,
+        id: CallId,
+        event: CallEvent,
+    },
 }
 
 impl Proxy {

@@ -528,4 +528,11 @@ pub(crate) enum Deferred {
     EndRoot(u32),
     /// What a root was told of a call-out is over.
     ForgetCall(u32),
+    /// A gRPC call that failed while it was made is closed.
+    GrpcClose {
+        root: u32,
+        token: u32,
+        status: u32,
+        message: Vec<u8>,
+    },
 }

@@ -200,6 +200,19 @@ lints! {
         "Envoy's client for call-outs sends no trailers",
         "send a header instead",
         "envoyproxy/envoy source/common/http/async_client_impl.cc";
+    /// A gRPC stream was used after its peer had closed it.
+    GrpcStreamUsedAfterClose "grpc-stream-used-after-close"
+        "Envoy frees the stream and keeps the token, so that it uses freed memory; yet the token is \
+         released only by a close or a cancel",
+        "close or half-close the stream before the peer ends it, and forget its token in \
+         `proxy_on_grpc_close`",
+        "envoyproxy/envoy source/extensions/common/wasm/context.cc, grpcSend and grpcClose";
+    /// A gRPC stream called back before `proxy_grpc_stream` returned.
+    GrpcStreamReentered "grpc-stream-reentered"
+        "a stream to a cluster without an endpoint calls the guest back while it is in the host \
+         call, with a token that it does not know yet; SDKs that lock their state panic",
+        "make a gRPC call instead, or see that the cluster has an endpoint",
+        "envoyproxy/envoy source/common/grpc/async_client_impl.cc";
     /// A body callback threw bytes away.
     BodyDropped "body-dropped"
         "StopIterationNoBuffer forgets the bytes of the callback, and at the end of the message \

@@ -60,6 +60,14 @@ const IMPORTS: &[(&str, &str)] = &[
     ("record_metric", "i32 i64"),
     ("get_metric", "i32 i32"),
     ("http_call", "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32"),
+    (
+        "grpc_call",
+        "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32",
+    ),
+    ("grpc_stream", "i32 i32 i32 i32 i32 i32 i32 i32 i32"),
+    ("grpc_send", "i32 i32 i32 i32"),
+    ("grpc_close", "i32"),
+    ("grpc_cancel", "i32"),
 ];
 
 const PRELUDE: &str = r#"
@@ -158,6 +166,10 @@ fn signature(callback: &str) -> (&'static str, &'static str) {
         "tick" | "log" | "delete" => ("(param $ctx i32)", ""),
         "done" | "new_connection" => ("(param $ctx i32)", "(result i32)"),
         "downstream_connection_close" | "upstream_connection_close" => (two, ""),
+        "grpc_receive_initial_metadata"
+        | "grpc_receive"
+        | "grpc_receive_trailing_metadata"
+        | "grpc_close" => ("(param $ctx i32) (param $token i32) (param $n i32)", ""),
         "http_call_response" => (
             "(param $ctx i32) (param $token i32) (param $n i32) (param $size i32) (param $trailers i32)",
             "",

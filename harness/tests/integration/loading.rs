@@ -127,35 +127,6 @@ fn an_unknown_import_is_refused_by_name() {
 }
 
 #[test]
-fn a_call_out_may_be_imported_and_ends_the_test_when_it_is_made() -> Result<(), HostError> {
-    let wat = |call: &str| {
-        let text = format!(
-            r#"(module
-            (import "env" "proxy_grpc_cancel" (func $cancel (param i32) (result i32)))
-            (memory (export "memory") 1) {MARKER} {MALLOC}
-            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {call}))"#
-        );
-        Plugin::from_bytes("cancel", wat::parse_str(text).expect("a module"))
-    };
-    assert_eq!(
-        Host::with(wat("i32.const 0"))?
-            .send(Request::get("/"))?
-            .response()
-            .status(),
-        200
-    );
-    let error = Host::with(wat("(call $cancel (i32.const 1))"))?
-        .send(Request::get("/"))
-        .expect_err("an answer would be an invention")
-        .to_string();
-    assert!(
-        error.starts_with("`proxy_grpc_cancel` is not answered by this harness yet"),
-        "{error}"
-    );
-    Ok(())
-}
-
-#[test]
 fn an_import_of_another_type_is_refused_with_both_types() {
     let import = r#"(import "env" "proxy_increment_metric" (func (param i32 i32) (result i32)))"#;
     let error = refused(&format!("{import} {MARKER} {MALLOC}")).to_string();

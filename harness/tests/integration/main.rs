@@ -17,6 +17,7 @@ mod dns;
 mod entry_points;
 mod failures;
 mod foreign_functions;
+mod grpc_calls;
 mod guest;
 mod header_maps;
 mod hostile;

@@ -1,0 +1,107 @@
+//! The request of a gRPC call, as Envoy's client writes it (`grpc/async_client_impl.cc`).
+
+use std::time::Duration;
+
+use crate::codec::Codec;
+use crate::exchange::{Message, UpstreamRequest};
+use crate::headers::{Headers, Kind};
+use crate::pairs::Pair;
+use crate::router::{on_the_wire, route_timeout};
+
+/// What a guest, and the target that it named, say about a call.
+pub(crate) struct Opening<'a> {
+    pub(crate) authority: &'a [u8],
+    pub(crate) service: &'a [u8],
+    pub(crate) method: &'a [u8],
+    pub(crate) metadata: [&'a [Pair]; 2],
+    /// None for a stream, which cannot have one.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// The request without a message, and the timeout that holds.
+pub(crate) fn open(opening: &Opening<'_>) -> (UpstreamRequest, Duration) {
+    let mut headers = Headers::new(Kind::Request);
+    let path = [b"/", opening.service, b"/", opening.method].concat();
+    headers.add(b":method", b"POST");
+    headers.add(b":path", &path);
+    headers.add(b":authority", opening.authority);
+    headers.add(b":scheme", b"http");
+    headers.add(b"te", b"trailers");
+    if let Some(timeout) = opening.timeout {
+        headers.add(b"grpc-timeout", grpc_timeout(timeout).as_bytes());
+    }
+    headers.add(b"content-type", b"application/grpc");
+    for (name, value) in opening.metadata.into_iter().flatten() {
+        if name.ends_with(b"-bin") {
+            headers.add(name, &base64(value));
+        } else {
+            headers.add(name, value);
+        }
+    }
+    headers.set(b"x-envoy-internal", b"true");
+    let timeout = route_timeout(&mut headers, opening.timeout.unwrap_or_default());
+    let message = Message::new(on_the_wire(&headers, false, Codec::Http2));
+    (UpstreamRequest { message }, timeout)
+}
+
+/// At most eight digits, and a unit.
+fn grpc_timeout(timeout: Duration) -> String {
+    const LARGEST: u128 = 99_999_999;
+    let mut value = timeout.as_millis();
+    for (unit, factor) in [("m", 1000), ("S", 60), ("M", 60)] {
+        if value <= LARGEST {
+            return format!("{value}{unit}");
+        }
+        value /= factor;
+    }
+    format!("{value}H")
+}
+
+/// RFC 4648 with padding, for metadata that ends in `-bin`.
+fn base64(bytes: &[u8]) -> Vec<u8> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let mut three = [0; 3];
+        three[..group.len()].copy_from_slice(group);
+        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+        for place in 0..4 {
+            text.push(if place <= group.len() {
+                ALPHABET[(bits >> (18 - 6 * place)) as usize & 63]
+            } else {
+                b'='
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_has_at_most_eight_digits() {
+        for (milliseconds, expected) in [
+            (0, "0m"),
+            (300, "300m"),
+            (99_999_999, "99999999m"),
+            (4_294_967_295, "4294967S"),
+        ] {
+            assert_eq!(grpc_timeout(Duration::from_millis(milliseconds)), expected);
+        }
+    }
+
+    #[test]
+    fn base64_is_padded() {
+        for (plain, text) in [
+            ("", ""),
+            ("h", "aA=="),
+            ("he", "aGU="),
+            ("hel", "aGVs"),
+            ("hello", "aGVsbG8="),
+        ] {
+            assert_eq!(base64(plain.as_bytes()), text.as_bytes());
+        }
+    }
+}
