@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn addresses_and_impossible_names_are_answered_at_once() {
-        let v4 = b"\x01\0\0\0\0\0\0\0127.0.0.1:0\0".to_vec();
+        let v4 = b"\x01\0\0\0\0\0\0\x00127.0.0.1:0\0".to_vec();
         let v6 = b"\x01\0\0\0\0\0\0\0[::1]:0\0".to_vec();
         assert_eq!(at_once("127.0.0.1"), Some(v4));
         assert_eq!(at_once("::1"), Some(v6.clone()));

@@ -215,8 +215,8 @@ pub enum HostError {
         /// What led to it.
         timeline: Timeline,
     },
-    /// A process can have some 500 VMs at once, and each plugin takes one for each worker and two
-    /// more.
+    /// A process can have some 500 VMs at once, and each plugin takes one for the main thread and one
+    /// for each worker.
     #[error("there is no room for another VM in this process: {reason}; drop hosts that are done")]
     NoRoom {
         /// What wasmtime says.

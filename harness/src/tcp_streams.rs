@@ -320,7 +320,8 @@ impl Proxy {
             self.end_filter(slot, filter, close)?;
         }
         self.release_filters(slot);
-        self.log_access(slot)
+        self.log_access(slot)?;
+        self.check_budget(slot)
     }
 
     /// The TCP part of a stream that has one. The caller knows that it has.

@@ -7,7 +7,11 @@ macro_rules! lints {
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         #[non_exhaustive]
         pub enum LintKind {
-            $($(#[$doc])* $kind,)*
+            $(
+                $(#[$doc])*
+                #[doc = concat!("\n\n`", $name, "`: ", $why, "; ", $instead, ". See ", $reference, ".")]
+                $kind,
+            )*
         }
 
         impl LintKind {

@@ -198,3 +198,22 @@ fn a_flood_of_host_calls_is_kept_in_part() -> Tested {
     );
     Ok(())
 }
+
+#[test]
+fn connections_have_a_budget_as_streams_have() -> Tested {
+    let talks = guest().on("downstream_data", "(call $text s(seen)) i32.const 0");
+    let mut host = Host::builder()
+        .tcp_chain("tcp", [talks.plugin("guest")])
+        .budget(Budget::new().host_calls(0))
+        .start()?;
+    let id = host.connect()?;
+    host.send_data(id, "x")?;
+    let error = host.disconnect(id).expect_err("one call too many");
+    assert!(
+        error
+            .to_string()
+            .starts_with("over budget: 1 host calls of 0"),
+        "{error}"
+    );
+    Ok(())
+}

@@ -40,7 +40,7 @@ fn a_name_of_the_table_is_answered_after_the_callback_on_the_root() -> Tested {
     let exchange = host.send(Request::get("/"))?;
     assert_eq!(said(exchange.log()), ["0", "2", "asked"]);
     assert!(exchange.lints().is_empty());
-    let addresses = "\u{2}\0\0\0<\0\0\0<\0\0\0192.0.2.1:0\0[::1]:0\0";
+    let addresses = "\u{2}\0\0\0<\0\0\0<\0\0\x00192.0.2.1:0\0[::1]:0\0";
     let expected = ["root", "1", "2", "32", "0", addresses];
     assert_eq!(said(host.log())[3..], expected);
     host.send(Request::get("/"))?;
