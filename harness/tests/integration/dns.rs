@@ -66,7 +66,7 @@ fn an_unknown_name_has_no_address_and_a_failure_no_bytes() -> Tested {
 fn an_address_is_answered_inside_of_the_call_and_that_is_a_lint() -> Tested {
     let mut host = asks("127.0.0.1").host();
     let exchange = host.send(Request::get("/"))?;
-    let answer = "\u{1}\0\0\0\0\0\0\0127.0.0.1:0\0";
+    let answer = "\u{1}\0\0\0\0\0\0\x00127.0.0.1:0\0";
     assert_eq!(
         said(exchange.log()),
         ["root", "1", "2", "20", "0", answer, "0", "2", "asked"]

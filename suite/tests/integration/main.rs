@@ -18,5 +18,5 @@ mod reader;
 mod repeated_headers;
 mod sdk_answers;
 mod sdk_waits;
-mod toolchains;
 mod tcp;
+mod toolchains;
