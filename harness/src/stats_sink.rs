@@ -232,7 +232,7 @@ mod tests {
                 .collect()
         };
         let sizes: Vec<u32> = (0..4).map(|count| gauges_size(&gauges(count))).collect();
-        assert_eq!(sizes, [12, 67, 171, 378]);
+        assert_eq!(sizes, [12, 67, 178, 401]);
         assert!(gauges_size(&gauges(24)) > 1 << 28);
     }
 
