@@ -331,7 +331,7 @@ pub enum StartError {
     },
     /// A callback trapped.
     #[error(
-        "`{callback}` trapped (Envoy: `Function: {callback} failed: {reason}`){}",
+        "`{callback}` trapped: {reason} (Envoy: `Function: {callback} failed`){}",
         Logged(log)
     )]
     Trap {

@@ -153,7 +153,7 @@ fn in_initialize_only_logging_is_allowed() {
         .expect("a cause")
         .to_string();
     assert!(
-        source.contains("Function: _initialize failed: Uncaught Error: restricted_callback"),
+        source.contains("`_initialize` trapped: Uncaught Error: restricted_callback"),
         "{source}"
     );
 }

@@ -278,7 +278,7 @@ fn a_start_that_fails_says_how_and_what_the_guest_logged() {
     );
     let (_, cause) = causes(guest().on("configure", "unreachable"));
     assert!(
-        cause.contains("Function: proxy_on_configure failed: Uncaught RuntimeError: unreachable"),
+        cause.contains("`proxy_on_configure` trapped: Uncaught RuntimeError: unreachable"),
         "{cause}"
     );
     let (_, cause) = causes(guest().with("(func $start unreachable) (start $start)"));

@@ -12,6 +12,7 @@ mod compose;
 mod envoy_configs;
 mod foreign_functions;
 mod istio;
+mod loading;
 mod probe;
 mod properties;
 mod reader;
