@@ -39,6 +39,9 @@ pub(crate) struct TcpStream {
     /// When the last of it is due.
     incoming_until: Duration,
     proxy: TcpProxy,
+    /// Whether Envoy counts it as complete: when the TCP proxy writes its access logs, after the
+    /// filters are gone.
+    pub(crate) complete: bool,
     pub(crate) upstream: Peer,
     pub(crate) downstream: Peer,
 }
@@ -320,6 +323,7 @@ impl Proxy {
             self.end_filter(slot, filter, close)?;
         }
         self.release_filters(slot);
+        self.tcp(slot).complete = true;
         self.log_access(slot)?;
         self.check_budget(slot)
     }

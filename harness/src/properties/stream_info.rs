@@ -63,7 +63,7 @@ impl<'a> From<&'a Stream> for StreamInfo<'a> {
             connection: exchange.id.0,
             protocol: tcp.is_none().then(|| stream.codec.name()),
             started: stream.started,
-            complete: stream.finished,
+            complete: tcp.map_or(stream.finished, |tcp| tcp.complete),
             received,
             sent,
             code: stream.response_code,

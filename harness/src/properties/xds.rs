@@ -22,6 +22,10 @@ pub(super) fn xds<'a>(
     };
     let http = info.protocol.is_some();
     match name {
+        // The TCP proxy chooses a cluster when it hears of the connection.
+        b"cluster_name" | b"cluster_metadata" if !http && info.upstream == Upstream::None => {
+            Err(ABSENT)
+        }
         b"cluster_name" => Ok(Value::text(&attributes.cluster_name)),
         b"cluster_metadata" => Ok(Value::Metadata(&attributes.cluster_metadata)),
         b"route_name" if http => Ok(Value::text(&attributes.route_name)),

@@ -15,6 +15,7 @@ mod chains;
 mod compiled;
 mod dns;
 mod entry_points;
+mod entry_properties;
 mod failures;
 mod foreign_functions;
 mod grpc_calls;
