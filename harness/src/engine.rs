@@ -17,9 +17,9 @@ use crate::vm::VmState;
 
 pub(crate) use self::ticker::Ticker;
 
-/// What guest code may use of the stack: V8's `--stack-size` in Envoy, 984 KiB. A frame is about as
-/// large in either engine (`the_stack_is_about_as_deep_as_v8s` in the integration tests), and the thread of a test has
-/// 2 MiB.
+/// What guest code may use of the stack: V8's `--stack-size` in Envoy, 984 KiB. wasmtime's frames are
+/// up to twice as large (`the_stack_is_half_as_deep_as_v8s_or_deeper` in the integration tests), but
+/// the thread of a test has no more than 2 MiB in all.
 const STACK_LIMIT: usize = 984 << 10;
 
 /// What V8 lets a memory grow to in Envoy.

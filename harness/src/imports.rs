@@ -136,3 +136,41 @@ pub(crate) fn lookup(abi: AbiVersion, module: &str, name: &str) -> Option<&'stat
         (module == "env").then(|| find(HOST_CALLS).or_else(|| find(environment::FUNCTIONS)))??;
     known.versions.have(abi).then_some(known)
 }
+
+#[cfg(test)]
+mod tests {
+    use attache_module::{Abi, is_host_call};
+
+    use super::*;
+
+    /// `attache-module` refuses a guest's import where the harness, and Envoy, would. It keeps a list
+    /// of names only, and of WASI only what a guest for wasm32-unknown-unknown can have a use for.
+    #[test]
+    fn the_list_of_attache_module_agrees() {
+        for (abi, theirs) in [
+            (AbiVersion::V0_1_0, Abi::V0_1_0),
+            (AbiVersion::V0_2_0, Abi::V0_2_0),
+            (AbiVersion::V0_2_1, Abi::V0_2_1),
+        ] {
+            let names = HOST_CALLS.iter().chain(environment::FUNCTIONS);
+            for name in names.map(|signature| signature.name) {
+                let known = lookup(abi, "env", name).is_some();
+                assert_eq!(is_host_call(theirs, "env", name), known, "{abi} {name}");
+            }
+            for name in wasi::FUNCTIONS.iter().map(|signature| signature.name) {
+                if is_host_call(theirs, "wasi_snapshot_preview1", name) {
+                    assert!(lookup(abi, "wasi_unstable", name).is_some(), "{name}");
+                }
+            }
+        }
+        assert!(!is_host_call(Abi::V0_2_1, "env", "proc_exit"));
+    }
+
+    #[test]
+    fn no_name_stands_twice() {
+        let mut names: Vec<_> = HOST_CALLS.iter().map(|signature| signature.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), HOST_CALLS.len());
+    }
+}

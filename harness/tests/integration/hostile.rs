@@ -170,9 +170,10 @@ fn recursion_without_end_is_a_trap_and_the_host_goes_on() -> Tested {
     Ok(())
 }
 
-/// Envoy 1.40 was seen to reach 45,300 frames of a function without locals and 10,700 with ten.
+/// Envoy 1.40 was seen to reach 45,300 frames of a function without locals and 10,700 with ten, the
+/// harness 20,900 and 6,900: the stack is the same, and wasmtime's frames are larger.
 #[test]
-fn the_stack_is_about_as_deep_as_v8s() -> Tested {
+fn the_stack_is_half_as_deep_as_v8s_or_deeper() -> Tested {
     let reached = |locals: usize| -> Result<u32, HostError> {
         let declared = "(local i64)".repeat(locals);
         let of_each = |text: &dyn Fn(usize) -> String| (1..=locals).map(text).collect::<String>();
@@ -204,7 +205,7 @@ fn the_stack_is_about_as_deep_as_v8s() -> Tested {
         Ok(deepest.expect("it says how deep it is"))
     };
     let (small, large) = (reached(0)?, reached(10)?);
-    assert!((20_000..90_000).contains(&small), "{small}");
+    assert!((15_000..90_000).contains(&small), "{small}");
     assert!((5_000..21_000).contains(&large), "{large}");
     Ok(())
 }

@@ -55,7 +55,8 @@ fn quoted(message: &str) -> Vec<String> {
     };
     let mut words = behind("(Envoy: `", &['`']);
     words.extend(behind("Envoy would say `", &['`']));
-    words.extend(behind("Uncaught ", &[',', '(', ';', '\n']));
+    // Of a segment that does not fit V8 says nothing.
+    words.extend(behind("` trapped: ", &[',', '(', ';', '\n']));
     words
 }
 
