@@ -67,7 +67,26 @@ pub(crate) fn set_bytes(
         _ => None,
     };
     let body = body.ok_or(Status::BadArgument)?;
-    Ok(splice(body, start as usize, length as usize, &data)?)
+    splice(body, start as usize, length as usize, &data)?;
+    if is_moved(call.state(), buffer) {
+        let what = format!("{} bytes are written to a body that has gone", data.len());
+        call.lint(LintKind::MovedBodyWritten, what);
+    }
+    Ok(())
+}
+
+/// Whether a body went into the stream's buffer, out of the guest's view.
+fn is_moved(state: &mut VmState, buffer: u32) -> bool {
+    let direction = match BufferType::from_code(buffer) {
+        Some(BufferType::RequestBody) => Direction::Request,
+        Some(BufferType::ResponseBody) => Direction::Response,
+        _ => return false,
+    };
+    let Some(at) = state.place() else {
+        return false;
+    };
+    let stream = &mut state.world.streams[at.slot];
+    !stream.filters.is_empty() && stream.side(at.filter, direction).body == BodyView::Moved
 }
 
 /// Envoy drains and prepends at the start, and appends past the end; it knows no middle.
@@ -180,7 +199,7 @@ fn body(state: &mut VmState, direction: Direction) -> Option<&mut Vec<u8>> {
     let stream = &mut state.world.streams[at.slot];
     match stream.side(at.filter, direction).body {
         BodyView::None => None,
-        BodyView::Chunk => Some(&mut stream.flow(direction).chunk),
+        BodyView::Chunk | BodyView::Moved => Some(&mut stream.flow(direction).chunk),
         BodyView::Buffered => stream.flow(direction).buffered.as_mut(),
     }
 }

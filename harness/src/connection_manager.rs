@@ -72,6 +72,8 @@ impl Proxy {
             filter_state: request.filter_state,
             ..Exchange::default()
         };
+        let length_declared =
+            request.codec == Codec::Http1 && headers.contains_key("content-length");
         Stream {
             exchange,
             request: Flow {
@@ -79,6 +81,7 @@ impl Proxy {
                 unread: arrival::arriving(request.pieces, self.world.clock.now()),
                 unread_trailers: request.trailers,
                 reading,
+                length_declared,
                 end_with_data: request.codec == Codec::Http2,
                 ..Flow::default()
             },
@@ -95,6 +98,9 @@ impl Proxy {
     /// Reads what a peer has sent, until a filter or a watermark stops it.
     pub(crate) fn read_on(&mut self, slot: usize, direction: Direction) -> Moved {
         let limit = self.world.buffer_limit;
+        if self.world.streams[slot].flow(direction).aborted {
+            self.discard(slot, direction);
+        }
         while !self.world.streams[slot].finished
             && self.world.streams[slot].flow(direction).can_read(limit)
         {
@@ -136,6 +142,30 @@ impl Proxy {
             }
         }
         Ok(())
+    }
+
+    /// Reads what is left of a message that was answered already, for nobody.
+    fn discard(&mut self, slot: usize, direction: Direction) {
+        let stream = &mut self.world.streams[slot];
+        let flow = stream.flow(direction);
+        flow.reading = false;
+        flow.unread_trailers = None;
+        let whole = flow
+            .unread
+            .iter()
+            .all(|piece| matches!(piece, Piece::Chunk(_) | Piece::Pause(_)));
+        flow.observed_end |= whole;
+        let bytes: usize = flow
+            .unread
+            .drain(..)
+            .map(|piece| match piece {
+                Piece::Chunk(chunk) => chunk.len(),
+                _ => 0,
+            })
+            .sum();
+        if direction == Direction::Request {
+            stream.request_bytes += bytes as u64;
+        }
     }
 
     /// Reads no further until a time, unless it is over.

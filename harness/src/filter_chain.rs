@@ -7,6 +7,7 @@ mod passed_once;
 
 use self::passed_once::Part;
 use crate::abi::Direction;
+use crate::lints::LintKind;
 use crate::proxy::{Moved, Proxy};
 use crate::stream::Iteration;
 
@@ -112,6 +113,7 @@ impl Proxy {
                 return self.hold(slot, direction, data);
             }
             if side.end_stream {
+                self.lint_lost_body(slot, direction, filter, &data);
                 return Ok(());
             }
             let told = end && no_trailers;
@@ -148,6 +150,21 @@ impl Proxy {
         match trailers_from {
             Some(step) => self.trailers(slot, direction, Some(step)),
             None => Ok(()),
+        }
+    }
+
+    /// Envoy shows a filter nothing after the end, be it bytes that were held back before.
+    fn lint_lost_body(&mut self, slot: usize, direction: Direction, filter: usize, data: &Data) {
+        let stream = &mut self.world.streams[slot];
+        let plugin = stream.filters[filter].plugin;
+        let lost = match data {
+            Data::Fresh(bytes) => bytes.len(),
+            Data::Buffered => stream.flow(direction).buffered.as_ref().map_or(0, Vec::len),
+        };
+        if lost > 0 {
+            let what = format!("{lost} bytes of the {direction} are dropped");
+            self.world
+                .lint(Some(slot), plugin, LintKind::HeldBodyLost, what);
         }
     }
 
@@ -239,7 +256,7 @@ impl Proxy {
         let stream = &mut self.world.streams[slot];
         let filter = stream.at(direction, step);
         let side = stream.side(filter, direction);
-        side.iterate_from_current = side.stopped_all();
+        side.iterate_from_current |= side.stopped_all();
         side.iteration = Iteration::Continue;
         if !std::mem::replace(&mut side.headers_continued, true) {
             let flow = stream.flow(direction);

@@ -230,9 +230,10 @@ fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
         }
         MapType::RequestTrailers | MapType::ResponseTrailers => {
             let direction = direction(map);
+            let ended = stream.filters[at.filter].end_of_stream;
             let side = stream.side(at.filter, direction);
-            // In the last body callback a change makes trailers where there are none.
-            let last = side.in_callback && side.body != BodyView::None && side.end_stream;
+            // Once there is no more body to come, a change makes trailers where there are none.
+            let last = side.body != BodyView::None && ended;
             side.trailers_visible |= last;
             let visible = side.trailers_visible;
             let trailers = &mut stream.flow(direction).trailers;

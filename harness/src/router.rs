@@ -198,6 +198,7 @@ impl Proxy {
         }
         let flow = &mut stream.response;
         flow.end_with_data = !http1;
+        flow.length_declared = http1 && headers.contains_key("content-length");
         flow.headers = Some(headers);
         flow.reading = !end;
         flow.unread = arrival::arriving(response.pieces, now);

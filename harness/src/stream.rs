@@ -125,6 +125,8 @@ pub(crate) struct Flow {
     pub(crate) reading: bool,
     /// Whether the last piece carries the end of the message (HTTP/2).
     pub(crate) end_with_data: bool,
+    /// Whether `content-length` declares where the message ends (HTTP/1.1).
+    pub(crate) length_declared: bool,
     /// Whether the end of the message was seen.
     pub(crate) observed_end: bool,
     /// Whether a callback of this direction is being made.
@@ -141,7 +143,9 @@ impl Flow {
                 .buffered
                 .as_ref()
                 .is_some_and(|held| held.len() > limit);
-        self.reading && !self.aborted && !self.waiting && !full
+        // The codec has read the end together with the last byte that `content-length` declares.
+        let only_end = self.length_declared && self.unread.is_empty();
+        self.reading && !self.waiting && (!full || only_end)
     }
 }
 
@@ -158,6 +162,8 @@ pub(crate) struct Filter {
     pub(crate) created: bool,
     /// Whether its VM failed under it and the reply was sent.
     pub(crate) failure_replied: bool,
+    /// Whether the last headers or body callback, of either direction, was told of an end.
+    pub(crate) end_of_stream: bool,
     /// Whether its log callback is being made.
     pub(crate) logging: bool,
     pub(crate) request: Side,
@@ -228,6 +234,8 @@ pub(crate) enum BodyView {
     None,
     Chunk,
     Buffered,
+    /// A piece that went into the stream's buffer: it is empty, and what is written to it is lost.
+    Moved,
 }
 
 /// A local reply to be made.

@@ -39,6 +39,7 @@ impl Proxy {
             .as_ref()
             .map_or(0, |headers| number(headers.len()));
         stream.side(filter, direction).headers_visible = true;
+        stream.filters[filter].end_of_stream = end;
         let plugin = stream.filters[filter].plugin;
         let verdict = self.guarded(slot, filter, direction, |proxy, vm, context| {
             let at = (Phase::Stream, context, Some(slot));
@@ -107,6 +108,7 @@ impl Proxy {
             ),
         };
         self.world.streams[slot].side(filter, direction).body = view;
+        self.world.streams[slot].filters[filter].end_of_stream = end;
         let verdict = self.guarded(slot, filter, direction, |proxy, vm, context| {
             let at = (Phase::Stream, context, Some(slot));
             let arguments = (context, number(size), u32::from(end));
@@ -151,10 +153,10 @@ impl Proxy {
         };
         let side = self.world.streams[slot].side(filter, direction);
         side.buffering = result == DataResult::StopAndBuffer;
-        side.body = if side.buffering {
-            BodyView::Buffered
-        } else {
-            BodyView::None
+        side.body = match result {
+            DataResult::Continue => BodyView::None,
+            DataResult::StopAndBuffer => BodyView::Buffered,
+            DataResult::StopAndWatermark | DataResult::StopNoBuffer => BodyView::Moved,
         };
         Ok(result)
     }

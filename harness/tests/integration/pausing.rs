@@ -406,3 +406,76 @@ fn a_client_that_gives_up_ends_a_paused_stream() -> Tested {
     );
     Ok(())
 }
+
+#[test]
+fn a_body_held_after_everything_was_stopped_is_lost_when_trailers_go_on() -> Tested {
+    let guest = waiting("request_headers", 1, 0)
+        .on("request_body", "i32.const 1")
+        .on("request_trailers", "i32.const 0");
+    let mut host = guest.host();
+    let id = host.open(Request::post("/").chunk("body").trailer("t", "1"))?;
+    host.advance(Duration::from_millis(100))?;
+    let exchange = host.exchange(id)?;
+    assert_eq!(trace(exchange), "guest:rqh guest:rqb guest:rqt guest:rqt");
+    assert_eq!(exchange.upstream_request().body(), b"");
+    let lints: Vec<&str> = exchange
+        .lints()
+        .iter()
+        .map(|lint| lint.kind.name())
+        .collect();
+    assert_eq!(lints, ["held-body-lost"]);
+    Ok(())
+}
+
+#[test]
+fn what_is_written_after_a_watermark_is_lost() -> Tested {
+    let guest = guest().on("request_body", "i32.const 2").on(
+        "request_trailers",
+        "(call $say (call $set_buffer_bytes (i32.const 0) (i32.const 0) (i32.const 99) s(new)))
+         i32.const 0",
+    );
+    let mut host = guest.host();
+    let exchange = host.send(Request::post("/").chunk("body").trailer("t", "1"))?;
+    assert_eq!(said(exchange.log()), ["0"]);
+    assert_eq!(exchange.upstream_request().body(), b"body");
+    let lints: Vec<&str> = exchange
+        .lints()
+        .iter()
+        .map(|lint| lint.kind.name())
+        .collect();
+    assert_eq!(lints, ["moved-body-written"]);
+    Ok(())
+}
+
+#[test]
+fn a_watermark_does_not_keep_the_end_from_a_body_of_declared_length() -> Tested {
+    let guest = and_exports(waiting("request_headers", 1, 0), &["request_body"]);
+    let mut host = Host::builder()
+        .plugin(guest.plugin("guest"))
+        .buffer_limit(12)
+        .start()?;
+    let id = host.open(Request::post("/").body("more than twelve bytes"))?;
+    host.advance(Duration::from_millis(100))?;
+    let shown = host.exchange(id)?.timeline().to_string();
+    assert!(shown.contains("proxy_on_request_body(2, 22, 1)"), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn a_reply_that_waits_until_the_request_is_read_leaves_the_connection_open() -> Tested {
+    let reply = "(drop (call $send_local_response (i32.const 403) s(no) s(no) (i32.const 0) (i32.const 0) (i32.const -1)))
+                 i32.const 1";
+    let request = || Request::post("/").chunk("body").chunk("end");
+    let at_once = guest()
+        .on("request_headers", reply)
+        .host()
+        .send(request())?;
+    assert!(at_once.response().headers().contains_key("connection"));
+    let held = waiting("response_headers", 1, 1).on("request_headers", reply);
+    let mut host = held.host();
+    let id = host.open(request())?;
+    host.advance(Duration::from_millis(100))?;
+    let headers = host.exchange(id)?.response().headers();
+    assert!(!headers.contains_key("connection"), "{headers:?}");
+    Ok(())
+}
