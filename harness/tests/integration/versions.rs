@@ -25,8 +25,8 @@ fn old(fields: &str) -> Plugin {
         (func $say (param i32) (drop (call $log (i32.const 2) (local.get 0) (i32.const 1))))
         (func $show (drop (call $configuration (i32.const 64) (i32.const 68)))
           (drop (call $log (i32.const 2) (i32.load (i32.const 64)) (i32.load (i32.const 68)))))
-        (func $missing (result i32) (i64.store (i32.const 64) (i64.const -1))
-          (call $header (i32.const 0) (i32.const 10) (i32.const 9) (i32.const 64) (i32.const 68)))
+        (func $missing (param $map i32) (result i32) (i64.store (i32.const 64) (i64.const -1))
+          (call $header (local.get $map) (i32.const 10) (i32.const 9) (i32.const 64) (i32.const 68)))
         {fields})"#
     );
     let bytes = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -53,15 +53,18 @@ fn headers_callbacks_of_0_1_0_are_not_told_of_the_end() -> Tested {
 }
 
 #[test]
-fn a_missing_header_is_an_empty_one_in_0_1_0_also_in_the_log() -> Tested {
+fn a_missing_header_is_an_empty_one_in_0_1_0_and_so_is_a_missing_map_in_the_log() -> Tested {
     let plugin = old(
-        r#"(func (export "proxy_on_request_headers") (param i32 i32) (result i32)
-          (call $say (call $missing)) (call $say (i32.load (i32.const 64))) i32.const 0)
+        r#"(func $ask (param i32) (call $say (call $missing (local.get 0)))
+          (if (i32.eqz (i32.load (i32.const 64))) (then (call $say (i32.const 0)))))
+        (func (export "proxy_on_request_headers") (param i32 i32) (result i32)
+          (call $ask (i32.const 0)) (call $ask (i32.const 1)) i32.const 0)
         (func (export "proxy_on_log") (param i32)
-          (call $say (call $missing)) (call $say (i32.load (i32.const 64))))"#,
+          (call $ask (i32.const 0)) (call $ask (i32.const 1)) (call $ask (i32.const 6)))"#,
     );
     let exchange = Host::with(plugin)?.send(Request::get("/"))?;
-    assert_eq!(said(exchange.log()), ["0", "0", "0", "0"]);
+    let statuses = said(exchange.log());
+    assert_eq!(statuses, ["0", "0", "2", "0", "0", "0", "0", "0", "0"]);
     Ok(())
 }
 

@@ -312,6 +312,30 @@ fn proc_exit_comes_back() -> Tested {
     Ok(())
 }
 
+/// A surprise for modules of Emscripten's: their allocator notifies the host when memory grows.
+#[test]
+fn an_allocator_that_notifies_of_growth_fails_the_vm() -> Tested {
+    let text = r#"(module
+        (import "env" "emscripten_notify_memory_growth" (func $grown (param i32)))
+        (import "env" "proxy_get_property" (func $get (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "plugin_name")
+        (func (export "proxy_abi_version_0_2_1"))
+        (func (export "_initialize") (call $grown (i32.const 0)))
+        (func (export "malloc") (param i32) (result i32) (call $grown (i32.const 0)) i32.const 4096)
+        (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+          (call $grown (i32.const 0))
+          (drop (call $get (i32.const 0) (i32.const 11) (i32.const 64) (i32.const 68))) i32.const 0))"#;
+    let plugin = Plugin::from_bytes("grows", wat::parse_str(text).expect("a module"));
+    let exchange = Host::with(plugin)?.send(Request::get("/"))?;
+    assert!(
+        exchange.log()[0]
+            .message
+            .starts_with("Function: malloc failed: Uncaught Error: restricted_callback")
+    );
+    assert_eq!(exchange.response().status(), 503);
+    Ok(())
+}
+
 #[test]
 fn at_the_start_and_in_the_allocator_part_of_wasi_may_be_called() {
     for (name, start, allocator) in [
