@@ -164,11 +164,12 @@ impl Proxy {
     }
 
     /// Plugins in the order in which a thread ends them: the youngest first, and at last those that
-    /// run in the main thread only, services before stats sinks.
+    /// run in the main thread only: services, also the youngest first, and then stats sinks, the oldest
+    /// first.
     fn ending_order(&self) -> Vec<usize> {
         let in_all = |plugin: &usize| self.plugins[*plugin].threads == Threads::All;
         let youngest_first = (0..self.plugins.len()).rev().filter(in_all);
-        let services = self.entries.services.iter();
+        let services = self.entries.services.iter().rev();
         let singletons = services.filter(|(_, threads)| *threads == Threads::Main);
         youngest_first
             .chain(singletons.map(|(plugin, _)| *plugin))

@@ -9,6 +9,7 @@
 mod auth_scrub;
 mod both;
 mod compose;
+mod entry_points;
 mod envoy_configs;
 mod foreign_functions;
 mod istio;
