@@ -1,6 +1,6 @@
 //! Base VMs: what all copies of a VM come from, and where a plugin is tried before it serves.
 //!
-//! Envoy keeps one for each VM id, VM configuration and code. It runs the module's start and nothing
+//! Envoy keeps one for each VM id, VM configuration, environment, list of capabilities and code. It runs the module's start and nothing
 //! else; it lives as long as a plugin or a copy of it does, and with the last one of a VM id go
 //! that id's shared data and queues.
 
@@ -13,7 +13,6 @@ use crate::vm::{Entry, Home, Phase, PluginInfo, Role, Vm, VmState};
 /// What a module and its configuration make together.
 pub(crate) struct Base {
     pub(crate) vm_id: String,
-    pub(crate) vm_configuration: Vec<u8>,
     pub(crate) code: Vec<u8>,
     /// The plugin for which it was made.
     pub(crate) plugin: usize,
@@ -32,7 +31,6 @@ impl Base {
     pub(crate) fn new(info: &PluginInfo, code: Vec<u8>, plugin: usize) -> Self {
         Self {
             vm_id: info.vm_id.clone(),
-            vm_configuration: info.vm_configuration.clone(),
             code,
             plugin,
             started: false,

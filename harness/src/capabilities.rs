@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// Names of host calls, callbacks and WASI functions that are allowed; by default all are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Capabilities(Option<BTreeSet<String>>);
 
 impl Capabilities {

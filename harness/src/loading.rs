@@ -1,13 +1,14 @@
 //! From a plugin's description to its place in the host.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::bases::Base;
 use crate::capabilities::Capabilities;
 use crate::entries::Threads;
 use crate::error::HostError;
 use crate::module::Module;
-use crate::plugin::Plugin;
+use crate::plugin::{FailurePolicy, Plugin};
 use crate::proxy::{Loaded, Proxy};
 use crate::vm::PluginInfo;
 
@@ -43,6 +44,11 @@ impl Proxy {
             capabilities,
             environment,
         };
+        let settings = Settings {
+            policy: plugin.failure_policy,
+            reload_backoff: plugin.reload_backoff,
+            allow_on_headers_stop_iteration: plugin.allow_on_headers_stop_iteration,
+        };
         let loaded = Loaded {
             module,
             policy: plugin.failure_policy,
@@ -50,7 +56,7 @@ impl Proxy {
             allow_on_headers_stop_iteration: plugin.allow_on_headers_stop_iteration,
             threads,
             base: self.base_of(&info, code),
-            identity: self.identity_of(&info),
+            identity: self.identity_of(&info, settings),
         };
         self.bases[loaded.base].holders += 1;
         self.plugins.push(loaded);
@@ -61,12 +67,17 @@ impl Proxy {
         Ok(self.plugins.len() - 1)
     }
 
-    /// Envoy hashes VM id, VM configuration and code; nothing else tells VMs apart.
+    /// VMs are told apart by all that they are made from: `vm_config` of Envoy, without its two
+    /// settings of how code is fetched.
     fn base_of(&mut self, info: &PluginInfo, code: Vec<u8>) -> usize {
+        let plugins = &self.world.plugins;
         let same = |base: &Base| {
+            let first = &plugins[base.plugin];
             base.holders > 0
                 && base.vm_id == info.vm_id
-                && base.vm_configuration == info.vm_configuration
+                && first.vm_configuration == info.vm_configuration
+                && first.environment == info.environment
+                && first.capabilities == info.capabilities
                 && base.code == code
         };
         self.bases.iter().position(same).unwrap_or_else(|| {
@@ -75,14 +86,34 @@ impl Proxy {
         })
     }
 
-    /// In one VM, plugins of one name, root id and configuration share a root context.
-    fn identity_of(&self, info: &PluginInfo) -> usize {
-        let same = |other: &Arc<PluginInfo>| {
+    /// In one VM, plugins that are the same in all but `vm_config` share a root context; also the
+    /// failure policy tells them apart. Observed on Envoy 1.40.
+    fn identity_of(&self, info: &PluginInfo, settings: Settings) -> usize {
+        let same = |(other, loaded): (&Arc<PluginInfo>, &Loaded)| {
             other.name == info.name
                 && other.root_id == info.root_id
                 && other.configuration == info.configuration
+                && Settings::of(loaded) == settings
         };
-        let known = self.world.plugins.iter().position(same);
-        known.unwrap_or(self.world.plugins.len())
+        let mut plugins = self.world.plugins.iter().zip(&self.plugins);
+        plugins.position(same).unwrap_or(self.plugins.len())
+    }
+}
+
+/// What a plugin's configuration has besides what its guest sees.
+#[derive(Clone, Copy, Eq, PartialEq)]
+struct Settings {
+    policy: FailurePolicy,
+    reload_backoff: Duration,
+    allow_on_headers_stop_iteration: bool,
+}
+
+impl Settings {
+    fn of(plugin: &Loaded) -> Self {
+        Self {
+            policy: plugin.policy,
+            reload_backoff: plugin.reload_backoff,
+            allow_on_headers_stop_iteration: plugin.allow_on_headers_stop_iteration,
+        }
     }
 }

@@ -118,9 +118,9 @@ impl Plugin {
         self
     }
 
-    /// Sets the VM id; the plugin's name unless set. Plugins with one VM id, VM configuration and
-    /// module share a VM, as in Envoy, and a trap in one fails both. Shared data belongs to the
-    /// VM id.
+    /// Sets the VM id; the plugin's name unless set. Plugins with one VM id, VM configuration,
+    /// environment, list of capabilities and module share a VM, as in Envoy, and a trap in one fails
+    /// both. Shared data belongs to the VM id alone.
     #[must_use]
     pub fn vm_id(mut self, vm_id: impl Into<String>) -> Self {
         self.vm_id = Some(vm_id.into());

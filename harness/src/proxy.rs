@@ -62,10 +62,9 @@ pub(crate) struct Loaded {
     pub(crate) policy: FailurePolicy,
     pub(crate) allow_on_headers_stop_iteration: bool,
     pub(crate) threads: Threads,
-    /// Plugins of one base share their VMs: `vm_id`, VM configuration and code are the same.
+    /// Plugins of one base share their VMs: all that a VM is made from is the same.
     pub(crate) base: usize,
-    /// Plugins of one identity share a root where they share a VM: name, root id and configuration
-    /// are the same.
+    /// Plugins of one identity share a root where they share a VM: all but the VM is the same.
     pub(crate) identity: usize,
     /// How long a VM must have been loaded before a failure lets it be loaded again.
     pub(crate) reload_backoff: Duration,

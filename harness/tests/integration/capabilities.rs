@@ -125,7 +125,7 @@ fn a_variable_that_is_set_and_taken_is_refused() {
 }
 
 #[test]
-fn plugins_of_one_vm_share_the_first_ones_environment_and_capabilities() -> Tested {
+fn a_plugin_with_another_environment_has_a_vm_of_its_own() -> Tested {
     let first = shows_environment("first")
         .vm_id("one")
         .environment("A", "1")
@@ -137,7 +137,7 @@ fn plugins_of_one_vm_share_the_first_ones_environment_and_capabilities() -> Test
     let exchange = host.send(Request::get("/"))?;
     assert_eq!(
         said(exchange.log()),
-        ["C=3", "A=1\0C=3\0", "C=3", "A=1\0C=3\0"]
+        ["C=3", "A=1\0C=3\0", "\u{1}\0\0", "B=2\0"]
     );
     Ok(())
 }
