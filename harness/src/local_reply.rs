@@ -16,6 +16,8 @@ impl Proxy {
         if stream.prepared.is_some() {
             let what = format!("a second local reply, {}, is ignored", reply.status);
             stream.exchange.timeline.note(what.clone());
+            // Envoy notes the details before it looks whether there is a reply.
+            stream.exchange.details = Some(reply.details);
             if let Some(plugin) = reply.plugin {
                 self.world
                     .lint(Some(slot), plugin, LintKind::SecondLocalReply, what);

@@ -3,6 +3,7 @@
 mod arguments;
 mod buffers;
 mod contexts;
+mod ends;
 mod maps;
 mod metrics;
 mod scripts;
