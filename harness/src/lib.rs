@@ -26,6 +26,8 @@
 //! * [`Plugin`] is a filter with its configuration; [`plugin!`] builds one of the workspace.
 //! * [`Request`] and [`Response`] are what the two peers send; [`Headers`] keeps bytes and order.
 //! * [`Answer`] is how a cluster answers call-outs, and the upstream streams; [`CallOut`] is what it got.
+//! * [`Connection`] is what came of a connection to a TCP chain, whose upstream answers each
+//!   [`Arrival`] by a [`TcpReply`].
 //! * [`Exchange`] is what came of a request; its [`Timeline`] says how.
 //! * [`Lint`] is a surprise: played as Envoy plays it, and reported with the reason and the advice.
 //! * [`Budget`] limits what a stream costs; [`Growth`] is what many streams leave behind.

@@ -187,9 +187,7 @@ impl Proxy {
                     self.send_local_reply(place.slot, reply)?;
                 }
                 Deferred::ContinueReading(place) => {
-                    if !self.world.streams[place.slot].finished {
-                        self.continue_reading(place.slot, place.filter + 1)?;
-                    }
+                    self.continue_behind(place.slot, place.filter)?;
                 }
                 Deferred::CloseConnection(place) => {
                     self.close_connection(place.slot, CloseType::Local, Outcome::Reset)?;

@@ -73,6 +73,8 @@ pub(crate) struct TcpFilter {
     /// lets data pass.
     pub(crate) sees_downstream: bool,
     pub(crate) sees_upstream: bool,
+    /// Whether it continued reading since its last data callback began.
+    continued: bool,
 }
 
 /// Who ended a connection, as the callbacks number it.
@@ -133,7 +135,7 @@ impl Proxy {
 
     /// Envoy's `onContinueReading`: filters from this one on hear of the connection, if they have
     /// not, and of everything that was read.
-    pub(crate) fn continue_reading(&mut self, slot: usize, from: usize) -> Moved {
+    fn continue_reading(&mut self, slot: usize, from: usize) -> Moved {
         for filter in from..self.world.streams[slot].filters.len() {
             if self.world.streams[slot].finished {
                 return Ok(());
@@ -154,6 +156,16 @@ impl Proxy {
             return Ok(());
         }
         self.tcp_proxy(slot)
+    }
+
+    /// `proxy_continue_stream(2)`: the filters behind this one go on.
+    pub(crate) fn continue_behind(&mut self, slot: usize, filter: usize) -> Moved {
+        if self.world.streams[slot].finished {
+            return Ok(());
+        }
+        self.tcp(slot).filters[filter].continued = true;
+        self.hold_or_pass(slot, filter, Direction::Request, true);
+        self.continue_reading(slot, filter + 1)
     }
 
     /// The last filter: connects to the upstream, or hands it what was read.

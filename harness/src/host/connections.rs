@@ -16,7 +16,7 @@ impl Host {
     ///
     /// As [`send`](Self::send), and [`HostError::UnknownChain`].
     pub fn connect(&mut self) -> Result<StreamId, HostError> {
-        self.connect_slot(None)
+        self.connect_slot(0, None)
     }
 
     /// Connects to a chain that [`HostBuilder::tcp_chain`](crate::HostBuilder::tcp_chain)
@@ -26,7 +26,20 @@ impl Host {
     ///
     /// As [`connect`](Self::connect).
     pub fn connect_to(&mut self, chain: &str) -> Result<StreamId, HostError> {
-        self.connect_slot(Some(chain))
+        self.connect_slot(0, Some(chain))
+    }
+
+    /// Connects to the first TCP chain on any worker, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and [`HostError::UnknownWorker`].
+    pub fn connect_to_worker(&mut self, worker: usize) -> Result<StreamId, HostError> {
+        let workers = self.proxy.threads.len() - 1;
+        if worker >= workers {
+            return Err(HostError::UnknownWorker { worker, workers });
+        }
+        self.connect_slot(worker, None)
     }
 
     /// Lets downstream send bytes, which reach the filters in one piece unless Envoy's buffer limit
@@ -110,9 +123,9 @@ impl Host {
         self.proxy.tcp_upstream = Box::new(reply);
     }
 
-    fn connect_slot(&mut self, chain: Option<&str>) -> Result<StreamId, HostError> {
+    fn connect_slot(&mut self, worker: usize, chain: Option<&str>) -> Result<StreamId, HostError> {
         let chain = self.proxy.entries.find(Protocol::Tcp, chain)?;
-        let slot = self.proxy.connect(1, chain)?;
+        let slot = self.proxy.connect(worker + 1, chain)?;
         self.settle()?;
         Ok(self.proxy.world.streams[slot].exchange.id)
     }

@@ -237,7 +237,20 @@ lints! {
          leaves the stream waiting",
         "return StopIterationAndBuffer, or copy the bytes first and write them back later",
         "envoyproxy/envoy include envoy/http/filter.h, FilterDataStatus";
+
     // Other entry points.
+    /// A TCP filter held the last bytes of an upstream.
+    UpstreamEndHeld "upstream-end-held"
+        "nothing but more data moves on what a filter holds of an upstream, and after the end there \
+         is none: the bytes are lost",
+        "let the data pass in the callback that tells of the end",
+        "envoyproxy/envoy source/common/network/filter_manager_impl.cc, onWrite";
+    /// `proxy_continue_stream(2)` was called in a data callback that let the data pass as well.
+    EndToldTwice "end-told-twice"
+        "Envoy goes on to the filters behind for the call and once more for the result, and tells \
+         them of the end of the data twice",
+        "return Continue, and call `proxy_continue_stream` only from other callbacks",
+        "envoyproxy/envoy source/common/network/filter_manager_impl.cc, onContinueReading";
     /// A stats sink believed the size that it was told.
     StatsBufferSize "stats-buffer-size"
         "Envoy adds the size up wrongly, hundreds of megabytes where there are a few kilobytes",

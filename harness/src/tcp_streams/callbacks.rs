@@ -4,6 +4,7 @@ use super::CloseType;
 use crate::abi::Direction;
 use crate::error::HostError;
 use crate::exchange::Outcome;
+use crate::lints::LintKind;
 use crate::plugin::FailurePolicy;
 use crate::proxy::{Called, Moved, Proxy};
 use crate::vm::Phase;
@@ -34,7 +35,9 @@ impl Proxy {
         end: bool,
     ) -> Result<bool, HostError> {
         let tcp = self.tcp(slot);
-        tcp.filters[filter].sees_downstream = true;
+        let at = &mut tcp.filters[filter];
+        at.sees_downstream = true;
+        at.continued = false;
         let size = number(tcp.read.len());
         let passes = self.guarded_tcp(slot, filter, |proxy, vm, context| {
             let at = (Phase::Stream, context, Some(slot));
@@ -46,8 +49,12 @@ impl Proxy {
                 (context, size, u32::from(end)),
             )
         })?;
-        if passes {
-            self.tcp(slot).filters[filter].sees_downstream = false;
+        let at = &mut self.tcp(slot).filters[filter];
+        let continued = std::mem::take(&mut at.continued);
+        at.sees_downstream &= !passes;
+        if passes && continued && end && !self.world.streams[slot].finished {
+            let what = "the end of the data was continued and let pass";
+            self.lint_filter(slot, filter, LintKind::EndToldTwice, what);
         }
         self.hold_or_pass(slot, filter, Direction::Request, passes);
         Ok(passes && !self.world.streams[slot].finished)
@@ -77,8 +84,12 @@ impl Proxy {
                 (context, size, u32::from(end)),
             )
         })?;
-        if passes {
-            self.tcp(slot).filters[filter].sees_upstream = false;
+        let tcp = self.tcp(slot);
+        tcp.filters[filter].sees_upstream &= !passes;
+        let held = tcp.write.len();
+        if end && !passes && held > 0 && !self.world.streams[slot].finished {
+            let what = format!("{held} bytes of the upstream are held at its end");
+            self.lint_filter(slot, filter, LintKind::UpstreamEndHeld, what);
         }
         self.hold_or_pass(slot, filter, Direction::Response, passes);
         if end && !self.world.streams[slot].finished {
@@ -129,6 +140,11 @@ impl Proxy {
         }
         self.vms[vm].state().contexts.remove(&context);
         Ok(())
+    }
+
+    fn lint_filter(&mut self, slot: usize, filter: usize, kind: LintKind, what: impl Into<String>) {
+        let plugin = self.world.streams[slot].filters[filter].plugin;
+        self.world.lint(Some(slot), plugin, kind, what);
     }
 
     /// Makes a callback that cannot hold anything; not if the VM has failed.

@@ -1,6 +1,8 @@
-use attache_harness::{Host, HostError, Plugin, Request};
+use std::time::Duration;
 
-use crate::guest::{Guest, guest, said, trace, transparent};
+use attache_harness::{FailurePolicy, Host, HostError, Plugin, Request, Response, UpstreamRequest};
+
+use crate::guest::{Guest, guest, list, said, trace, transparent};
 
 type Tested = Result<(), HostError>;
 
@@ -184,7 +186,7 @@ fn a_service_ticks_where_it_runs_and_needs_no_chain() -> Tested {
             builder.service(ticks.plugin("service"))
         }
         .start()?;
-        host.advance(std::time::Duration::from_millis(150))?;
+        host.advance(Duration::from_millis(150))?;
         let error = host.send(Request::get("/")).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -194,5 +196,52 @@ fn a_service_ticks_where_it_runs_and_needs_no_chain() -> Tested {
     };
     assert_eq!(count(true)?, 1, "the canary never ticks");
     assert_eq!(count(false)?, 3);
+    Ok(())
+}
+
+/// Seen on Envoy 1.40 with three access loggers that trap.
+#[test]
+fn an_access_logger_is_reloaded_when_it_is_to_log() -> Tested {
+    let logger = guest().on("log", "(call $text s(log)) unreachable");
+    let mut host = Host::builder()
+        .access_logger(logger.plugin("L").failure_policy(FailurePolicy::FailReload))
+        .start()?;
+    let mut logged = |seconds| {
+        host.advance(Duration::from_secs(seconds))?;
+        let exchange = host.send(Request::get("/"))?;
+        Ok::<_, HostError>(trace(&exchange).contains("L:log"))
+    };
+    assert!(logged(2)?);
+    assert!(logged(0)?, "the last load is long ago");
+    assert!(!logged(0)?, "now it is not");
+    assert!(logged(2)?);
+    assert_eq!(host.stat("wasm.L.vm_reload_success"), Some(2));
+    Ok(())
+}
+
+#[test]
+fn services_and_access_loggers_call_clusters() -> Tested {
+    let headers = list(&[(":method", "GET"), (":path", "/"), (":authority", "a")]);
+    let call = format!(
+        "(call $say (call $http_call s(authz) {headers} s() s() (i32.const 1000) (i32.const 24)))"
+    );
+    let answered = "(call $tell (call $get_header_map_value (i32.const 6) s(:status) ret))";
+    let service = guest()
+        .on(
+            "configure",
+            "(drop (call $set_tick_period_milliseconds (i32.const 100))) i32.const 1",
+        )
+        .on("tick", &call)
+        .on("http_call_response", answered);
+    let logger = guest().on("log", &call).on("http_call_response", answered);
+    let mut host = Host::builder()
+        .access_logger(logger.plugin("logger"))
+        .singleton_service(service.plugin("service"))
+        .cluster("authz", |_: &UpstreamRequest| Response::ok())
+        .start()?;
+    host.advance(Duration::from_millis(100))?;
+    assert_eq!(said(host.log()), ["0", "0", "200"]);
+    host.send(Request::get("/"))?;
+    assert_eq!(said(&host.log()[3..]), ["0", "0", "200"]);
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use attache_harness::{
-    Arrival, Connection, End, Event, FailurePolicy, Host, HostError, Outcome, Plugin, StreamId,
-    TcpReply,
+    Arrival, Connection, End, Event, FailurePolicy, Host, HostError, LintKind, Outcome, Plugin,
+    StreamId, TcpReply,
 };
 
 use crate::guest::{Guest, guest, said, short};
@@ -389,6 +389,8 @@ fn continue_stream_of_the_upstream_is_not_implemented() -> Tested {
         "A: create, new, down 5 0, up 6 0, down 0 1, up 6 1, uclose 0, dclose 1, done, log, delete"
     );
     assert!(connection.downstream().bytes().is_empty());
+    let lints = connection.exchange().lints();
+    assert_eq!(lints[0].kind, LintKind::UpstreamEndHeld, "{lints:?}");
     Ok(())
 }
 
@@ -404,6 +406,8 @@ fn continue_stream_inside_of_a_data_callback_repeats_the_end() -> Tested {
         "{}",
         calls(&connection)
     );
+    let lints = connection.exchange().lints();
+    assert_eq!(lints[0].kind, LintKind::EndToldTwice, "{lints:?}");
     Ok(())
 }
 
@@ -580,5 +584,21 @@ fn a_connection_is_known_until_it_is_taken() -> Tested {
     assert_eq!(host.take_connection(id)?.downstream().bytes(), b"world!");
     let error = host.connection(id).unwrap_err();
     assert!(matches!(error, HostError::UnknownStream { .. }), "{error}");
+    Ok(())
+}
+
+#[test]
+fn each_worker_has_filters_of_its_own() -> Tested {
+    let counts = watches(&[("new_connection", "(call $say (local.get $ctx)) i32.const 0")]);
+    let mut host = Host::builder()
+        .tcp_chain("tcp", [counts.plugin("A")])
+        .workers(2)
+        .start()?;
+    for worker in [0, 1, 1] {
+        host.connect_to_worker(worker)?;
+    }
+    assert_eq!(said(host.log()), ["2", "2", "3"]);
+    let error = host.connect_to_worker(2).unwrap_err();
+    assert!(matches!(error, HostError::UnknownWorker { .. }), "{error}");
     Ok(())
 }
