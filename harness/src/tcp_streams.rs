@@ -105,9 +105,12 @@ impl Proxy {
         Ok(slot)
     }
 
-    /// Downstream sends bytes, or ends its side.
+    /// Downstream sends bytes, or ends its side, after which it has nothing to send.
     pub(crate) fn arrive(&mut self, slot: usize, bytes: &[u8], end: bool) -> Moved {
         let tcp = self.tcp(slot);
+        if tcp.unread_end {
+            return Ok(());
+        }
         tcp.unread.extend_from_slice(bytes);
         tcp.unread_end |= end;
         self.read_socket(slot)

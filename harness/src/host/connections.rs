@@ -44,7 +44,7 @@ impl Host {
 
     /// Lets downstream send bytes, which reach the filters in one piece unless Envoy's buffer limit
     /// cuts them. They wait where Envoy does not read. Nothing happens to a connection that has
-    /// ended.
+    /// ended, or whose side downstream has ended.
     ///
     /// # Errors
     ///

@@ -602,3 +602,66 @@ fn each_worker_has_filters_of_its_own() -> Tested {
     assert!(matches!(error, HostError::UnknownWorker { .. }), "{error}");
     Ok(())
 }
+
+#[test]
+fn downstream_sends_nothing_after_its_end() -> Tested {
+    let mut host = host([&watches(&[("downstream_data", "i32.const 1")])]);
+    let id = host.connect()?;
+    host.half_close(id)?;
+    host.half_close(id)?;
+    host.send_data(id, "late")?;
+    assert_eq!(calls(&host.connection(id)?), "A: create, new, down 0 1");
+    Ok(())
+}
+
+/// Seen at a SIGTERM.
+#[test]
+fn connections_end_before_the_roots_of_their_worker() -> Tested {
+    let mut host = host([&watches(&[("done", "(call $text s(done)) i32.const 1")])]);
+    let id = host.connect()?;
+    host.shut_down()?;
+    let connection = host.connection(id)?;
+    assert_eq!(
+        calls(&connection),
+        "A: create, new, dclose 1, done, log, delete"
+    );
+    assert_eq!(said(connection.log()), ["done"]);
+    assert_eq!(
+        said(host.log()),
+        ["done"; 3],
+        "the stream, the worker, the main thread"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_connection_keeps_the_filter_that_it_began_with() -> Tested {
+    let says = |text: &str| {
+        watches(&[
+            (
+                "downstream_data",
+                &format!("(call $text s({text})) i32.const 0"),
+            ),
+            ("delete", &format!("(call $text s({text} gone))")),
+        ])
+    };
+    let mut host = host([&says("old")]);
+    let before = host.connect()?;
+    host.reload("A", says("new").plugin("A"))?;
+    let after = host.connect()?;
+    for id in [before, after] {
+        host.send_data(id, "hello")?;
+    }
+    assert_eq!(said(host.connection(before)?.log()), ["old"]);
+    assert_eq!(said(host.connection(after)?.log()), ["new"]);
+    host.disconnect(before)?;
+    let gone = said(host.log())
+        .iter()
+        .filter(|line| **line == "old gone")
+        .count();
+    assert_eq!(
+        gone, 3,
+        "the main thread's root, the stream, and then the worker's root"
+    );
+    Ok(())
+}
