@@ -3,6 +3,9 @@
 //! All three take effect when the callback has returned. In a TCP filter the first does nothing, nor
 //! do the others with the numbers of HTTP; elsewhere the numbers of TCP do nothing.
 
+mod second_end;
+
+use self::second_end::End;
 use crate::abi::{Direction, Status};
 use crate::call::{Answer, Call};
 use crate::error::HostError;
@@ -41,6 +44,7 @@ pub(crate) fn send_local_response(
         }));
     }
     let plugin = state.context().map(|context| context.plugin);
+    second_end::check(call, place, End::Reply)?;
     if !(200..600).contains(&code) {
         call.lint(LintKind::LocalReplyStatus, format!("status {code}"));
     }
@@ -145,7 +149,9 @@ pub(crate) fn close_stream(call: &mut Call<'_>, stream: u32) -> Answer {
             timeline,
         }));
     }
-    state.deferred.push_back(Deferred::Close(place, direction));
+    second_end::check(call, place, End::Close)?;
+    let close = Deferred::Close(place, direction);
+    call.state().deferred.push_back(close);
     Ok(())
 }
 

@@ -279,8 +279,8 @@ impl Proxy {
             });
         }
         let side = stream.side(place.filter, direction);
+        // The request's maps were forgotten by the call; those of the response stay in view.
         side.continued_inside |= side.in_callback;
-        side.hide();
         let filters = stream.filters.len();
         let step = match direction {
             Direction::Request => place.filter,
