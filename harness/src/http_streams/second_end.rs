@@ -1,7 +1,8 @@
-//! A callback that ends its stream twice.
+//! A callback that ends its stream twice, where Envoy neither takes the first nor crashes at once.
 //!
 //! Envoy does what a callback asked for when it has returned, one after the other, and does not look
-//! whether the stream has ended meanwhile.
+//! whether the stream has ended meanwhile. In a response callback the second end finds the stream
+//! gone; see `Proxy::ended_twice`.
 
 use crate::abi::Direction;
 use crate::call::{Call, Stop};
@@ -15,9 +16,8 @@ pub(super) enum End {
     Close,
 }
 
-/// Refuses what crashes Envoy, or lets it reply on a stream that is gone: a reply or a close behind
-/// another one in the same callback. A second reply to a request that has no response yet is just
-/// ignored.
+/// Refuses a reply and a close of a request in one callback, and a close behind
+/// `proxy_continue_stream(1)` in response trailers. A second reply to a request is just ignored.
 pub(super) fn check(call: &mut Call<'_>, place: Place, end: End) -> Result<(), Stop> {
     let state = call.state();
     let stream = &mut state.world.streams[place.slot];
@@ -25,31 +25,23 @@ pub(super) fn check(call: &mut Call<'_>, place: Place, end: End) -> Result<(), S
     let in_trailers = stream
         .side(place.filter, Direction::Response)
         .trailers_visible;
-    let mut crash = false;
-    let mut odd = false;
-    for action in &state.deferred {
-        match action {
-            Deferred::LocalReply(other, _) if other.slot == place.slot => {
-                crash |= responding;
-                odd |= end == End::Close;
-            }
-            Deferred::Close(other, _) if other.slot == place.slot => {
-                crash |= responding;
-                odd = true;
-            }
-            Deferred::Continue(other, Direction::Response) if other.slot == place.slot => {
-                crash |= in_trailers;
-            }
-            _ => {}
-        }
-    }
+    let crash = state.deferred.iter().any(|action| {
+        matches!(action, Deferred::Continue(at, Direction::Response) if at.slot == place.slot && in_trailers)
+    });
+    let odd = !responding
+        && state.deferred.iter().any(|action| match action {
+            Deferred::LocalReply(at, _) => at.slot == place.slot && end == End::Close,
+            Deferred::Close(at, _) => at.slot == place.slot && end == End::Reply,
+            _ => false,
+        });
     let name = call.record.name.to_owned();
     if crash {
         return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
             call: name,
-            why: "may not follow another call that ends the stream in the same callback; end a \
-                  stream once, and return"
-                .to_owned(),
+            why:
+                "may not follow `proxy_continue_stream(1)` in `proxy_on_response_trailers`, which \
+                  has ended the stream; return after the first of them"
+                    .to_owned(),
             timeline,
         }));
     }
@@ -57,7 +49,7 @@ pub(super) fn check(call: &mut Call<'_>, place: Place, end: End) -> Result<(), S
         return Err(call.give_up(|timeline| HostError::Misuse {
             call: name,
             why: "follows another call that ends the stream in the same callback: Envoy would run \
-                  the response callbacks of a stream that is deleted; end a stream once, and return"
+                  the response callbacks of contexts that are deleted; return after the first of them"
                 .to_owned(),
             timeline,
         }));

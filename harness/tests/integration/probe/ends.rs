@@ -33,13 +33,6 @@ fn of_two_replies_to_a_request_the_first_is_sent_with_the_details_of_the_second(
 }
 
 #[test]
-fn a_reply_to_a_request_may_be_followed_by_a_close_that_wins() -> Tested {
-    let exchange = ends("request_headers", &[reply(418), close(0)])?;
-    assert!(exchange.try_response().is_none());
-    Ok(())
-}
-
-#[test]
 fn a_second_end_in_a_response_callback_would_crash_envoy() {
     for callback in ["response_headers", "response_body"] {
         for steps in [
