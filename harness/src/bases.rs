@@ -21,8 +21,9 @@ pub(crate) struct Base {
     /// Whether a copy in a thread refused what the canary took. Envoy then refuses every later
     /// plugin of this base.
     pub(crate) failed: bool,
-    /// Plugins, by their identities, that a canary took; they are not tried again.
-    approved: Vec<usize>,
+    /// Plugins, by their identities, that a canary took or refused to configure; they are not tried
+    /// again.
+    tried: Vec<(usize, bool)>,
     /// Plugins and copies in threads. At none it is gone.
     pub(crate) holders: usize,
 }
@@ -35,7 +36,7 @@ impl Base {
             plugin,
             started: false,
             failed: false,
-            approved: Vec::new(),
+            tried: Vec::new(),
             holders: 0,
         }
     }
@@ -83,31 +84,49 @@ impl Proxy {
             self.bases[base].started = true;
         }
         let identity = self.plugins[plugin].identity;
-        if !self.bases[base].approved.contains(&identity) {
-            let tried = match self.new_vm(Role::Canary, 0, plugin)? {
-                Ok(vm) => match self.start_root(vm, plugin)? {
-                    Ok(_) => Ok(vm),
-                    Err(error) => {
-                        let message = match error {
-                            StartError::VmStartRefused { .. } => "Failed to start base Wasm",
-                            _ => "Failed to configure base Wasm plugin",
-                        };
-                        self.throw_away(vm);
-                        Err((Some(message), error))
-                    }
-                },
-                Err(error) => Err((Some(initialize), error)),
-            };
-            match tried {
-                Ok(vm) => self.throw_away(vm),
-                Err(error) => return Ok(Err(error)),
+        let known = self.bases[base].tried.iter();
+        match known.clone().find(|(tried, _)| *tried == identity) {
+            Some((_, true)) => {}
+            Some((_, false)) => {
+                return Ok(Err((None, StartError::RefusedBefore { log: Vec::new() })));
             }
-            self.bases[base].approved.push(identity);
+            None => {
+                if let Err(error) = self.try_canary(plugin)? {
+                    return Ok(Err(error));
+                }
+            }
         }
         if self.bases[base].failed {
             return Ok(Err((None, StartError::ThreadFailed { log: Vec::new() })));
         }
         Ok(Ok(()))
+    }
+
+    /// Starts the plugin in a canary.
+    fn try_canary(
+        &mut self,
+        plugin: usize,
+    ) -> Result<Result<(), (Option<&'static str>, StartError)>, HostError> {
+        let (base, identity) = (self.plugins[plugin].base, self.plugins[plugin].identity);
+        let vm = match self.new_vm(Role::Canary, 0, plugin)? {
+            Ok(vm) => vm,
+            Err(error) => return Ok(Err((Some("Failed to initialize Wasm code"), error))),
+        };
+        let started = self.start_root(vm, plugin)?;
+        self.throw_away(vm);
+        Ok(match started {
+            Ok(_) => {
+                self.bases[base].tried.push((identity, true));
+                Ok(())
+            }
+            Err(error @ StartError::VmStartRefused { .. }) => {
+                Err((Some("Failed to start base Wasm"), error))
+            }
+            Err(error) => {
+                self.bases[base].tried.push((identity, false));
+                Err((Some("Failed to configure base Wasm plugin"), error))
+            }
+        })
     }
 
     /// Runs the module's start in the base VM, whose instance nobody calls again.

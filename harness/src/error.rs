@@ -329,6 +329,16 @@ pub enum StartError {
         /// What V8, or wasmtime, would say.
         reason: String,
     },
+    /// A canary refused the plugin before, and as long as its VM lives Envoy does not try it again.
+    #[error(
+        "the plugin was refused before with this VM and configuration, and Envoy does not try it \
+         again; change one of them{}",
+        Logged(log)
+    )]
+    RefusedBefore {
+        /// What the guest logged, this time.
+        log: Vec<LogLine>,
+    },
     /// A callback trapped.
     #[error(
         "`{callback}` trapped: {reason} (Envoy: `Function: {callback} failed`){}",

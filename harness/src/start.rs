@@ -167,6 +167,7 @@ impl StartError {
         let (Self::VmStartRefused { log }
         | Self::ConfigurationRefused { log }
         | Self::ThreadFailed { log }
+        | Self::RefusedBefore { log }
         | Self::Trap { log, .. }) = self
         else {
             return;

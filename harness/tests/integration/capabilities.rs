@@ -132,12 +132,13 @@ fn a_plugin_with_another_environment_has_a_vm_of_its_own() -> Tested {
         .environment("C", "3");
     let second = shows_environment("second")
         .vm_id("one")
-        .environment("B", "2");
+        .environment("B", "2")
+        .environment("D", "4");
     let mut host = Host::builder().plugin(first).plugin(second).start()?;
     let exchange = host.send(Request::get("/"))?;
     assert_eq!(
         said(exchange.log()),
-        ["C=3", "A=1\0C=3\0", "\u{1}\0\0", "B=2\0"]
+        ["C=3", "A=1\0C=3\0", "D=4", "B=2\0D=4\0"]
     );
     Ok(())
 }

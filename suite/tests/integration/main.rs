@@ -17,6 +17,7 @@ mod loading;
 mod probe;
 mod properties;
 mod reader;
+mod reload;
 mod repeated_headers;
 mod sdk_answers;
 mod sdk_waits;
