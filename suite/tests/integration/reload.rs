@@ -225,7 +225,7 @@ impl Files {
             "runtime": "envoy.wasm.runtime.v8",
             "code": {"local": {"filename": self.modules.keep(&module(version)).unwrap()}},
             // Envoy takes an equal resource for applied. This tells two apart, and no VMs.
-            "nack_on_code_cache_miss": self.pushes % 2 == 0,
+            "nack_on_code_cache_miss": self.pushes.is_multiple_of(2),
         });
         if !vm_configuration.is_empty() {
             vm["configuration"] = text(vm_configuration);
