@@ -11,7 +11,7 @@ use std::sync::Arc;
 use self::stream_info::{StreamInfo, Upstream};
 use self::value::{ABSENT, Found};
 pub(crate) use self::value::{Miss, Value};
-use crate::abi::Status;
+use crate::abi::{MapType, Status};
 use crate::attributes::Metadata;
 use crate::call::{Answer, Call};
 use crate::downstream::Downstream;
@@ -32,7 +32,13 @@ pub(crate) fn get(
         .and_then(|value| value.serialize().map(std::borrow::Cow::into_owned));
     match found {
         Ok(found) => call.give(&found, value, value_size),
-        Err(Miss::Status(status)) => Err(status.into()),
+        Err(Miss::Status(status)) => {
+            if let Some(name) = gone(call.state(), &path) {
+                let what = format!("`request.{}` was asked for", name.escape_ascii());
+                call.lint(LintKind::HeaderPropertyOutsideItsPhase, what);
+            }
+            Err(status.into())
+        }
         Err(Miss::Unknown) => Err(call.give_up(|timeline| HostError::NotAnswered {
             what: format!("property `{}`", readable(&path)),
             timeline,
@@ -54,6 +60,10 @@ pub(crate) fn set(
     if key.contains(&0) {
         let what = format!("`{}`", key.escape_ascii());
         call.lint(LintKind::PropertyPathInParts, what);
+    }
+    if ATTRIBUTES.contains(&key.as_slice()) {
+        let what = format!("`{}` was kept", key.escape_ascii());
+        call.lint(LintKind::ShadowedProperty, what);
     }
     let state = call.state();
     let place = state.place().ok_or(Status::NotFound)?;
@@ -179,6 +189,37 @@ fn below_object<'a>(object: &'a Object, part: Option<&[u8]>) -> Found<'a> {
         _ => below(object.bytes().map(Value::text).ok_or(ABSENT), part),
     }
 }
+
+/// The part of the request that a path asks for while its headers cannot be read.
+fn gone<'a>(state: &VmState, path: &'a [u8]) -> Option<&'a [u8]> {
+    let mut parts = path.split(|byte| *byte == 0);
+    let name = parts
+        .next()
+        .filter(|first| *first == b"request")
+        .and(parts.next())?;
+    let slot = state.context()?.observed()?;
+    let http = state.world.streams[slot].tcp.is_none();
+    let hidden = crate::http_fields::readable(state, MapType::RequestHeaders).is_none();
+    (http && hidden && http::stands_in_headers(name)).then_some(name)
+}
+
+/// The first names of paths that lead to Envoy's own values.
+const ATTRIBUTES: [&[u8]; 14] = [
+    b"request",
+    b"response",
+    b"source",
+    b"destination",
+    b"connection",
+    b"connection_id",
+    b"upstream",
+    b"metadata",
+    b"filter_state",
+    b"upstream_filter_state",
+    b"xds",
+    b"plugin_name",
+    b"plugin_root_id",
+    b"plugin_vm_id",
+];
 
 fn readable(path: &[u8]) -> String {
     path.split(|byte| *byte == 0)

@@ -155,6 +155,17 @@ lints! {
         "envoyproxy/envoy source/extensions/common/wasm/context.cc, incrementMetric";
 
     // Properties.
+    /// A property that stands in a request header was asked for when the headers are gone.
+    HeaderPropertyOutsideItsPhase "header-property-outside-its-phase"
+        "Envoy looks in the headers that the filter may read, and there are none after \
+         `proxy_on_request_headers` until `proxy_on_log`",
+        "read it in `proxy_on_request_headers` and keep it",
+        "envoyproxy/envoy source/extensions/filters/common/expr/context.cc";
+    /// A value was kept under the name of an attribute.
+    ShadowedProperty "shadowed-property"
+        "`proxy_get_property` answers with Envoy's attribute of that name, and never with the value",
+        "keep it under a name of your own",
+        "envoyproxy/envoy source/extensions/common/wasm/context.cc, findValue";
     /// `proxy_set_property` was given a path of several parts.
     PropertyPathInParts "property-path-in-parts"
         "the key is taken as it is, NULs included, and a path of several parts never finds it",

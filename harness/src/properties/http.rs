@@ -47,6 +47,23 @@ pub(super) fn request<'a>(state: &'a VmState, info: &StreamInfo<'a>, name: &[u8]
     value.ok_or(ABSENT)
 }
 
+/// Whether a field of the request is taken from a header.
+pub(super) fn stands_in_headers(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"path"
+            | b"url_path"
+            | b"query"
+            | b"host"
+            | b"scheme"
+            | b"method"
+            | b"id"
+            | b"referer"
+            | b"useragent"
+            | b"headers"
+    )
+}
+
 /// A field of the response, with the same rule for what stands in its headers and trailers.
 pub(super) fn response<'a>(state: &'a VmState, info: &StreamInfo<'a>, name: &[u8]) -> Found<'a> {
     let headers = readable(state, MapType::ResponseHeaders);

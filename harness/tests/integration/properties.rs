@@ -1,5 +1,5 @@
 use attache_harness::{
-    Attributes, Downstream, Host, HostError, Request, Response, Tls, TrafficDirection,
+    Attributes, Downstream, Host, HostError, LintKind, Request, Response, Tls, TrafficDirection,
 };
 use serde_json::json;
 
@@ -292,5 +292,29 @@ fn kept_values_are_filter_state_under_a_prefix_and_a_literal_key() -> Tested {
     assert_eq!(exchange.filter_state("wasm.k"), Some(&b"kept"[..]));
     assert_eq!(exchange.filter_state("wasm.a\0b"), Some(&b"two"[..]));
     assert_eq!(exchange.filter_state("k"), None);
+    Ok(())
+}
+
+#[test]
+fn names_that_lead_elsewhere_and_headers_that_are_gone_are_lints() -> Tested {
+    let guest = guest()
+        .on(
+            "request_headers",
+            "(drop (call $get_property s(request\\00path) ret)) (drop (call $get_property s(request\\00referer) ret))
+             (drop (call $set_property s(source) s(here))) i32.const 0",
+        )
+        .on(
+            "response_headers",
+            "(drop (call $get_property s(request\\00path) ret)) (drop (call $get_property s(request\\00size) ret)) i32.const 0",
+        );
+    let exchange = guest.host().send(Request::get("/"))?;
+    let lints: Vec<LintKind> = exchange.lints().iter().map(|lint| lint.kind).collect();
+    assert_eq!(
+        lints,
+        [
+            LintKind::ShadowedProperty,
+            LintKind::HeaderPropertyOutsideItsPhase
+        ]
+    );
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(crate) fn set(key: &str, value: impl AsRef<[u8]>) -> Step {
 }
 
 /// Callbacks with the parameters behind the context, and whether they return something.
-const CALLBACKS: [(&str, &str, usize, Option<u32>); 11] = [
+const CALLBACKS: [(&str, &str, usize, Option<u32>); 16] = [
     ("start", "vm_start", 1, Some(1)),
     ("configure", "configure", 1, Some(1)),
     ("rqh", "request_headers", 2, Some(0)),
@@ -34,6 +34,11 @@ const CALLBACKS: [(&str, &str, usize, Option<u32>); 11] = [
     ("rsh", "response_headers", 2, Some(0)),
     ("rsb", "response_body", 2, Some(0)),
     ("rst", "response_trailers", 1, Some(0)),
+    ("conn", "new_connection", 0, Some(0)),
+    ("down", "downstream_data", 2, Some(0)),
+    ("up", "upstream_data", 2, Some(0)),
+    ("down-close", "downstream_connection_close", 1, None),
+    ("up-close", "upstream_connection_close", 1, None),
     ("log", "log", 0, None),
     ("done", "done", 0, Some(1)),
     ("delete", "delete", 0, None),
@@ -114,7 +119,7 @@ pub(crate) fn module(phases: &[(&str, Vec<Step>)]) -> Vec<u8> {
             .flat_map(|(_, steps)| steps)
             .map(|step| code(phase, step, &mut data))
             .collect();
-        let first = matches!(phase, "rqb" | "rsb").then_some(
+        let first = matches!(phase, "rqb" | "rsb" | "down" | "up").then_some(
             "(if (global.get $seen) (then (return (i32.const 0)))) (global.set $seen (i32.const 1))",
         );
         let first = first
