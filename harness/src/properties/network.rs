@@ -60,11 +60,16 @@ pub(super) fn upstream<'a>(
 ) -> Found<'a> {
     let from = |stage, value: Value<'a>| (info.upstream >= stage).then_some(value).ok_or(ABSENT);
     let address = attributes.upstream_address;
+    let tcp = info.protocol.is_none();
     match name {
         b"request_attempt_count" => {
             let asked = info.upstream >= Upstream::Selected;
             Ok(Value::Uint(u64::from(asked)))
         }
+        // A route names its cluster before anything is asked; the TCP proxy chooses it later, and has
+        // a place for the reason from the first.
+        b"num_endpoints" if tcp && info.upstream == Upstream::None => Err(ABSENT),
+        b"transport_failure_reason" if tcp => Ok(Value::text("")),
         b"num_endpoints" => Ok(Value::Uint(attributes.endpoints)),
         b"address" => from(Upstream::Selected, Value::owned(address.to_string())),
         b"port" => from(Upstream::Selected, Value::int(address.port())),

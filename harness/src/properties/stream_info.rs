@@ -47,7 +47,11 @@ impl<'a> From<&'a Stream> for StreamInfo<'a> {
         let exchange = &stream.exchange;
         let tcp = stream.tcp.as_deref();
         let (received, sent) = match tcp {
-            Some(tcp) => (count(tcp.upstream.chunks()), count(tcp.downstream.chunks())),
+            // What the filters still hold has been received.
+            Some(tcp) => (
+                count(tcp.upstream.chunks()) + tcp.read.len() as u64,
+                count(tcp.downstream.chunks()),
+            ),
             None => {
                 let response = exchange.response.as_ref();
                 let sent = response.map_or(0, |response| count(response.chunks()));
