@@ -40,6 +40,7 @@ mod shared_state;
 mod stats_sinks;
 mod tcp_streams;
 mod toolchains;
+mod traps;
 mod upstream_faults;
 mod versions;
 mod wasi;
