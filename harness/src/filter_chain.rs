@@ -7,9 +7,13 @@ mod passed_once;
 
 use self::passed_once::Part;
 use crate::abi::Direction;
+use crate::error::HostError;
 use crate::lints::LintKind;
 use crate::proxy::{Moved, Proxy};
 use crate::stream::Iteration;
+
+/// How often a filter may resume a stream within its own resumption; more is a recursion without end.
+const NESTED_RESUMES: u32 = 8;
 
 /// What a headers callback, or its failure, means for the stream.
 pub(crate) enum HeadersResult {
@@ -258,6 +262,16 @@ impl Proxy {
         let side = stream.side(filter, direction);
         side.iterate_from_current |= side.stopped_all();
         side.iteration = Iteration::Continue;
+        side.resumes += 1;
+        if side.resumes > NESTED_RESUMES {
+            return Err(HostError::EnvoyWouldCrash {
+                call: "proxy_continue_stream".to_owned(),
+                why: "resumes the stream in a callback that the resumed stream makes, without end, until \
+                      the stack is full; just return Continue there"
+                    .to_owned(),
+                timeline: self.timeline(Some(slot)),
+            });
+        }
         if !std::mem::replace(&mut side.headers_continued, true) {
             let flow = stream.flow(direction);
             let end = flow.observed_end && flow.buffered.is_none() && flow.trailers.is_none();
@@ -273,9 +287,9 @@ impl Proxy {
         if had_trailers {
             self.trailers(slot, direction, Some(step))?;
         }
-        self.world.streams[slot]
-            .side(filter, direction)
-            .iterate_from_current = false;
+        let side = self.world.streams[slot].side(filter, direction);
+        side.iterate_from_current = false;
+        side.resumes -= 1;
         Ok(())
     }
 

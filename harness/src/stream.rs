@@ -189,6 +189,8 @@ pub(crate) struct Side {
     pub(crate) end_stream: bool,
     /// Whether `continue_stream` moved the stream on within the callback being made.
     pub(crate) continued_inside: bool,
+    /// How many resumptions are under way.
+    pub(crate) resumes: u32,
     /// Whether `close_stream` was called in it.
     pub(crate) closed_inside: bool,
     pub(crate) in_callback: bool,

@@ -479,3 +479,18 @@ fn a_reply_that_waits_until_the_request_is_read_leaves_the_connection_open() -> 
     assert!(!headers.contains_key("connection"), "{headers:?}");
     Ok(())
 }
+
+#[test]
+fn a_callback_that_resumes_what_makes_it_is_reported_as_the_crash_that_it_is() -> Tested {
+    let guest = waiting("request_headers", 1, 0).on(
+        "request_trailers",
+        "(drop (call $continue_stream (i32.const 0))) i32.const 1",
+    );
+    let mut host = guest.host();
+    host.open(Request::post("/").chunk("body").trailer("t", "1"))?;
+    let error = host
+        .advance(Duration::from_millis(100))
+        .expect_err("Envoy's stack overflows");
+    assert!(error.to_string().contains("without end"), "{error}");
+    Ok(())
+}
