@@ -6,7 +6,7 @@ use crate::error::HostError;
 use crate::lints::LintKind;
 use crate::stats_sink::StatsBuffer;
 use crate::stream::BodyView;
-use crate::vm::{LastBuffer, Phase, VmState};
+use crate::vm::{Deferred, LastBuffer, Phase, VmState};
 
 pub(crate) fn bytes(
     call: &mut Call<'_>,
@@ -67,12 +67,35 @@ pub(crate) fn set_bytes(
         _ => None,
     };
     let body = body.ok_or(Status::BadArgument)?;
+    let before = body.len();
     splice(body, start as usize, length as usize, &data)?;
+    let after = body.len();
+    defer_overflow(call.state(), buffer, before, after);
     if is_moved(call.state(), buffer) {
         let what = format!("{} bytes are written to a body that has gone", data.len());
         call.lint(LintKind::MovedBodyWritten, what);
     }
     Ok(())
+}
+
+/// A held body that grows over the buffer limit overflows by a write, too.
+fn defer_overflow(state: &mut VmState, buffer: u32, before: usize, after: usize) {
+    let direction = match BufferType::from_code(buffer) {
+        Some(BufferType::RequestBody) => Direction::Request,
+        Some(BufferType::ResponseBody) => Direction::Response,
+        _ => return,
+    };
+    let limit = state.world.buffer_limit;
+    let Some(place) = state.place().filter(|_| before <= limit && after > limit) else {
+        return;
+    };
+    let stream = &mut state.world.streams[place.slot];
+    let held = stream.side(place.filter, direction).body == BodyView::Buffered;
+    if held && !stream.flow(direction).streaming {
+        state
+            .deferred
+            .push_back(Deferred::Overflow(place, direction));
+    }
 }
 
 /// Whether a body went into the stream's buffer, out of the guest's view.

@@ -146,6 +146,10 @@ impl Proxy {
             passed = false;
             let data = std::mem::replace(&mut data, Data::Buffered);
             self.stop_data(slot, direction, step, result, data)?;
+            if direction == Direction::Response {
+                return Ok(());
+            }
+            // A request's new trailers go on all the same.
             break;
         }
         if passed {

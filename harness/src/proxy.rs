@@ -186,6 +186,11 @@ impl Proxy {
                     }
                     self.send_local_reply(place.slot, reply)?;
                 }
+                Deferred::Overflow(place, direction) => {
+                    if !self.world.streams[place.slot].finished {
+                        self.buffer_overflow(place.slot, direction)?;
+                    }
+                }
                 Deferred::ContinueReading(place) => {
                     self.continue_behind(place.slot, place.filter)?;
                 }

@@ -151,13 +151,20 @@ impl Proxy {
             Verdict::Result(2) => DataResult::StopAndWatermark,
             Verdict::Result(_) | Verdict::Closed => DataResult::StopNoBuffer,
         };
-        let side = self.world.streams[slot].side(filter, direction);
+        let stream = &mut self.world.streams[slot];
+        let side = stream.side(filter, direction);
         side.buffering = result == DataResult::StopAndBuffer;
-        side.body = match result {
-            DataResult::Continue => BodyView::None,
-            DataResult::StopAndBuffer => BodyView::Buffered,
-            DataResult::StopAndWatermark | DataResult::StopNoBuffer => BodyView::Moved,
+        side.body = match (result, &*data) {
+            (DataResult::Continue, _) => BodyView::None,
+            (DataResult::StopAndBuffer, _) | (_, Data::Buffered) => BodyView::Buffered,
+            (_, Data::Fresh(_)) => BodyView::Moved,
         };
+        if let Data::Fresh(bytes) = data
+            && stream.flow(direction).aborted
+        {
+            // The callbacks on the reply still see the piece that was being looked at.
+            stream.flow(direction).chunk.clone_from(bytes);
+        }
         Ok(result)
     }
 
@@ -295,8 +302,13 @@ impl Proxy {
             Called::Trapped(_) => self.fail(slot, filter)?,
         };
         self.run_deferred(vm)?;
-        self.world.streams[slot].side(filter, direction).in_callback = false;
-        Ok(verdict)
+        let stream = &mut self.world.streams[slot];
+        stream.side(filter, direction).in_callback = false;
+        // Envoy forces a stop behind a local reply, whatever the callback returned.
+        Ok(match verdict {
+            Verdict::Result(_) if stream.flow(direction).aborted => Verdict::Closed,
+            verdict => verdict,
+        })
     }
 
     /// What a failed VM means for a stream.

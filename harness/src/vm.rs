@@ -520,6 +520,8 @@ pub(crate) enum Deferred {
     Continue(Place, Direction),
     Close(Place, Direction),
     LocalReply(Place, Reply),
+    /// A guest's write made a held body larger than the buffer limit.
+    Overflow(Place, Direction),
     /// `proxy_continue_stream(2)` of a TCP filter.
     ContinueReading(Place),
     /// `proxy_close_stream` with 2 or 3 of a TCP filter.

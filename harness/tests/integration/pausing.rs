@@ -494,3 +494,37 @@ fn a_callback_that_resumes_what_makes_it_is_reported_as_the_crash_that_it_is() -
     assert!(error.to_string().contains("without end"), "{error}");
     Ok(())
 }
+
+#[test]
+fn a_held_body_that_a_filter_makes_too_large_is_answered_413() -> Tested {
+    let guest = guest().on(
+        "request_body",
+        "(if (local.get $eos) (then
+           (drop (call $set_buffer_bytes (i32.const 0) (i32.const 0) (i32.const 0) s(longer than twelve)))))
+         (i32.eqz (local.get $eos))",
+    );
+    let mut host = Host::builder()
+        .plugin(guest.plugin("guest"))
+        .buffer_limit(12)
+        .start()?;
+    let exchange = host.send(Request::post("/").chunk("body"))?;
+    assert_eq!(exchange.response().status(), 413);
+    Ok(())
+}
+
+#[test]
+fn trailers_that_a_held_response_body_gets_wait_with_it() -> Tested {
+    let guest = waiting("response_headers", 0, 1).on(
+        "response_body",
+        "(drop (call $add_header_map_value (i32.const 3) s(t) s(1))) i32.const 1",
+    );
+    let mut host = guest.host();
+    host.upstream(|_| Response::ok().chunk("hello"));
+    let id = host.open(Request::get("/"))?;
+    assert_eq!(host.exchange(id)?.outcome(), &paused(Direction::Response));
+    host.advance(Duration::from_millis(100))?;
+    let response = host.exchange(id)?.response();
+    assert_eq!(response.body(), b"hello");
+    assert!(response.trailers().is_some());
+    Ok(())
+}
