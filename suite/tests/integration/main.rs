@@ -8,6 +8,7 @@
 
 mod auth_scrub;
 mod both;
+mod call_outs;
 mod compose;
 mod entry_points;
 mod envoy_configs;

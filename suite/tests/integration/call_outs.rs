@@ -1,0 +1,568 @@
+//! Call-outs, and upstreams that fail: the harness says what Envoy says.
+//!
+//! A suite has no words for a server that breaks off, so that these tests bring their own.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use attache_envoy::upstream::{Reply, Upstream};
+use attache_envoy::{
+    AccessEntry, Bootstrap, Endpoint, Envoy, FilterSource, Listener, StartOptions, Trailers, http1,
+};
+use attache_harness::{Answer, GrpcReply, Host, Plugin, Request, Response, UpstreamRequest};
+use serde_json::{Value, json};
+
+use crate::both::{envoy, module};
+
+/// What a server does to the requests of a path, as bytes and as the harness has it.
+struct Behaviour {
+    path: &'static str,
+    wire: &'static [Wire],
+    response: fn() -> Response,
+}
+
+#[derive(Clone, Copy)]
+enum Wire {
+    Send(&'static str),
+    Wait(u64),
+    Close,
+    Hang,
+}
+
+use Wire::{Close, Hang, Send, Wait};
+
+const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour {
+        path: "/ok",
+        wire: &[Send(
+            "HTTP/1.1 200 OK\r\nX-Up: Yes\r\ncontent-length: 2\r\n\r\nok",
+        )],
+        response: || Response::ok().header("x-up", "Yes").body("ok"),
+    },
+    Behaviour {
+        path: "/trailers",
+        wire: &[
+            Send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"),
+            Send("0\r\nX-Tr: 1\r\n\r\n"),
+        ],
+        response: || Response::ok().chunk("abc").trailer("x-tr", "1"),
+    },
+    Behaviour {
+        path: "/close",
+        wire: &[Close],
+        response: Response::closed,
+    },
+    Behaviour {
+        path: "/garbage",
+        wire: &[Send("garbage\r\n\r\n")],
+        response: Response::malformed,
+    },
+    Behaviour {
+        path: "/cut",
+        wire: &[
+            Send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc"),
+            Wait(100),
+            Close,
+        ],
+        response: || {
+            let pause = Duration::from_millis(100);
+            Response::ok()
+                .chunk("abc")
+                .header("content-length", "10")
+                .pause(pause)
+                .cut()
+        },
+    },
+    Behaviour {
+        path: "/cut-chunked",
+        wire: &[
+            Send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"),
+            Wait(100),
+            Close,
+        ],
+        response: || {
+            Response::ok()
+                .chunk("abc")
+                .pause(Duration::from_millis(100))
+                .cut()
+        },
+    },
+    Behaviour {
+        path: "/slow",
+        wire: &[
+            Send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n"),
+            Wait(80),
+            Send("1\r\nb\r\n"),
+            Wait(80),
+            Send("0\r\n\r\n"),
+        ],
+        response: || {
+            let pause = Duration::from_millis(80);
+            Response::ok()
+                .chunk("a")
+                .pause(pause)
+                .chunk("b")
+                .pause(pause)
+        },
+    },
+    Behaviour {
+        path: "/never",
+        wire: &[Hang],
+        response: Response::never,
+    },
+    Behaviour {
+        path: "/stall",
+        wire: &[
+            Send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc"),
+            Hang,
+        ],
+        response: || {
+            Response::ok()
+                .chunk("abc")
+                .header("content-length", "10")
+                .stall()
+        },
+    },
+    Behaviour {
+        path: "/gone",
+        wire: &[Send("HTTP/1.1 204 No Content\r\n\r\n")],
+        response: || Response::new(204),
+    },
+];
+
+/// Serves until the process ends, a thread for each connection.
+fn serve() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            thread::spawn(move || answer(connection));
+        }
+    });
+    address
+}
+
+fn answer(mut connection: TcpStream) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while connection.read(&mut byte).is_ok_and(|count| count == 1) {
+        head.push(byte[0]);
+        if !head.ends_with(b"\r\n\r\n") {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&head).into_owned();
+        let path = text.split(' ').nth(1).unwrap_or_default();
+        let behaviour = BEHAVIOURS.iter().find(|known| known.path == path);
+        for wire in behaviour.map_or(&[Close][..], |known| known.wire) {
+            match wire {
+                Send(bytes) => connection.write_all(bytes.as_bytes()).unwrap(),
+                Wait(milliseconds) => thread::sleep(Duration::from_millis(*milliseconds)),
+                Close => {
+                    // Envoy may have gone first.
+                    let _ = connection.shutdown(Shutdown::Both);
+                    return;
+                }
+                Hang => thread::sleep(Duration::from_secs(5)),
+            }
+        }
+        head.clear();
+    }
+}
+
+/// The same for the harness.
+fn answering() -> Answer {
+    Answer::with(|request: &UpstreamRequest| {
+        let path = request.path();
+        let behaviour = BEHAVIOURS
+            .iter()
+            .find(|known| known.path.as_bytes() == path);
+        behaviour.map_or_else(Response::closed, |known| (known.response)())
+    })
+}
+
+/// An address where nobody listens.
+fn nobody() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// What both hosts have to say alike.
+#[derive(Debug, Eq, PartialEq)]
+struct Told {
+    log: Vec<String>,
+    /// Status, flags, details and body of each request.
+    requests: Vec<(u16, String, String, String)>,
+}
+
+/// A play: the probe's script, the requests' paths, and clusters beside the upstream.
+struct Play {
+    script: Value,
+    paths: Vec<&'static str>,
+    clusters: Vec<Cluster>,
+}
+
+struct Cluster {
+    name: &'static str,
+    address: SocketAddr,
+    http2: bool,
+    answer: Answer,
+}
+
+fn on_harness(play: Play) -> Told {
+    let plugin = Plugin::from_file(module("probe"))
+        .name("probe")
+        .root_id("probe")
+        .config(play.script.to_string());
+    let mut builder = Host::builder()
+        .plugin(plugin)
+        .cluster("upstream", answering());
+    for cluster in play.clusters {
+        builder = builder.cluster(cluster.name, cluster.answer);
+    }
+    let mut host = builder.start().unwrap();
+    let started = host.log().len();
+    let mut requests = Vec::new();
+    for path in play.paths {
+        let id = host.open(Request::get(path)).unwrap();
+        host.advance_until_idle(Duration::from_secs(5)).unwrap();
+        let exchange = host.exchange(id).unwrap();
+        let response = exchange.response();
+        requests.push((
+            response.status(),
+            exchange.flags().to_string(),
+            exchange.details().unwrap_or_default().to_owned(),
+            String::from_utf8_lossy(&response.body()).into_owned(),
+        ));
+    }
+    let log = host.log()[started..].iter().map(ToString::to_string);
+    Told {
+        log: log.collect(),
+        requests,
+    }
+}
+
+fn on_envoy(play: &Play, folder: &str) -> Told {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let mut plugin = attache_envoy::Plugin::new("probe", module("probe"));
+    plugin.configuration = Some(play.script.to_string());
+    let mut listener = Listener::new("faults");
+    listener.trailers = Trailers::Kept;
+    listener.access_log = Some(folder.join("access.log"));
+    listener.filters.push(FilterSource::Static(plugin));
+    let bootstrap = Bootstrap::new(Endpoint::from(serve()), vec![listener]);
+    let mut yaml = bootstrap.to_yaml().unwrap();
+    // The clusters stand last.
+    for cluster in &play.clusters {
+        yaml.push_str(&described(cluster));
+    }
+    std::fs::create_dir_all(&folder).unwrap();
+    let config: PathBuf = folder.join("envoy.yaml");
+    std::fs::write(&config, yaml).unwrap();
+    // What an earlier run left.
+    let _ = std::fs::remove_file(folder.join("access.log"));
+    let options = StartOptions {
+        concurrency: 1,
+        ..StartOptions::default()
+    };
+    let envoy = Envoy::start(envoy(), &config, &folder, options).unwrap();
+    let lines = |envoy: &Envoy| -> Vec<String> {
+        let lines = envoy.log_lines().unwrap();
+        let own = lines
+            .iter()
+            .filter(|line| line.message.starts_with("wasm log "));
+        own.map(ToString::to_string).collect()
+    };
+    let started = lines(&envoy).len();
+    let address = envoy.listener_address("faults").unwrap();
+    let mut bodies = Vec::new();
+    for path in &play.paths {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: example.com\r\n\r\n");
+        let answer = http1::exchange(address, request.as_bytes(), Duration::from_secs(10));
+        bodies.push(match answer {
+            Ok(response) => response.body,
+            Err(http1::Error::Truncated { received }) => received.body,
+            Err(error) => panic!("{path}: {error}"),
+        });
+    }
+    thread::sleep(Duration::from_millis(300));
+    let log = lines(&envoy).split_off(started);
+    let entries = AccessEntry::read_all(&folder.join("access.log")).unwrap();
+    envoy.stop().unwrap();
+    let requests = entries.into_iter().zip(bodies).map(|(entry, body)| {
+        (
+            entry.status,
+            entry.flags.unwrap_or_else(|| "-".to_owned()),
+            entry.details.unwrap_or_default(),
+            String::from_utf8_lossy(&body).into_owned(),
+        )
+    });
+    Told {
+        log,
+        requests: requests.collect(),
+    }
+}
+
+fn described(cluster: &Cluster) -> String {
+    let (name, address) = (cluster.name, cluster.address);
+    let protocol = if cluster.http2 {
+        "http2_protocol_options: {}"
+    } else {
+        "http_protocol_options: { enable_trailers: true }"
+    };
+    format!(
+        "  - name: {name}\n    type: STATIC\n    connect_timeout: 1s\n    typed_extension_protocol_options:\n      \
+         envoy.extensions.upstreams.http.v3.HttpProtocolOptions:\n        \"@type\": \
+         type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions\n        \
+         explicit_http_config: {{ {protocol} }}\n    load_assignment:\n      cluster_name: {name}\n      \
+         endpoints:\n      - lb_endpoints:\n        - endpoint: {{ address: {{ socket_address: {{ address: {}, \
+         port_value: {} }} }} }}\n",
+        address.ip(),
+        address.port()
+    )
+}
+
+fn compare(folder: &str, play: impl Fn() -> Play) {
+    let predicted = on_harness(play());
+    let seen = on_envoy(&play(), folder);
+    assert_eq!(predicted, seen, "left: the harness, right: Envoy");
+}
+
+/// Upstreams that fail, with the route's timeout made short by the filter.
+fn upstream_faults() -> Play {
+    Play {
+        script: json!({
+            "trace": true,
+            "request_headers": [
+                {"call": "add_header_map_value", "args": [0, "x-envoy-upstream-rq-timeout-ms", "400"]},
+            ],
+            "response_headers": [
+                {"call": "get_header_map_value", "args": [2, ":status"]},
+                {"call": "get_header_map_value", "args": [2, "transfer-encoding"]},
+            ],
+            "log": [{"call": "get_property", "args": ["response\0flags"]}],
+        }),
+        paths: BEHAVIOURS.iter().map(|known| known.path).collect(),
+        clusters: Vec::new(),
+    }
+}
+
+/// A call of each path, on the way of a request.
+fn http_calls() -> Play {
+    let call = |cluster: &str, path: &str| {
+        json!({"call": "http_call", "args": [
+            cluster,
+            {"pairs": [[":method", "GET"], [":path", path], [":authority", "authz.example"]]},
+            "", {"pairs": []}, 400,
+        ]})
+    };
+    let mut steps: Vec<Value> = BEHAVIOURS
+        .iter()
+        .map(|known| {
+            let made = call("authz", known.path);
+            json!({"when": {"path": known.path}, "then": [made]})
+        })
+        .collect();
+    steps.push(json!({"when": {"path": "/refused"}, "then": [call("refused", "/")]}));
+    steps.push(json!({"when": {"path": "/unknown"}, "then": [call("unknown", "/")]}));
+    steps.push(json!({"when": {"path": "/unknown"}, "then": [{"return": 0}]}));
+    steps.push(json!({"set": "stream", "to": "$context"}));
+    steps.push(json!({"return": 1}));
+    let paths = BEHAVIOURS.iter().map(|known| known.path);
+    Play {
+        script: json!({
+            "trace": true,
+            "request_headers": steps,
+            "http_call_response": [
+                {"call": "get_status"},
+                {"call": "get_header_map_value", "args": [6, ":status"]},
+                {"call": "get_header_map_value", "args": [6, "content-length"]},
+                {"call": "get_header_map_value", "args": [6, "transfer-encoding"]},
+                {"call": "get_header_map_value", "args": [7, "x-tr"]},
+                {"call": "get_header_map_size", "args": [6]},
+                {"call": "add_header_map_value", "args": [6, "a", "b"]},
+                {"call": "get_buffer_bytes", "args": [4, 0, 999]},
+                {"call": "set_buffer_bytes", "args": [4, 0, 1, "x"]},
+                {"call": "set_effective_context", "args": ["$stream"]},
+                {"call": "get_buffer_status", "args": [4]},
+                {"call": "send_local_response", "args": [218, "", "done", {"pairs": []}, -1]},
+            ],
+        }),
+        paths: paths.chain(["/refused", "/unknown"]).collect(),
+        clusters: vec![
+            Cluster {
+                name: "authz",
+                address: serve(),
+                http2: false,
+                answer: answering(),
+            },
+            Cluster {
+                name: "refused",
+                address: nobody(),
+                http2: false,
+                answer: Response::refused().into(),
+            },
+        ],
+    }
+}
+
+/// A serialized `GrpcService` that names a cluster.
+fn service(cluster: &str) -> Value {
+    let size = u8::try_from(cluster.len()).unwrap();
+    let text = [&[0x0a, size + 2, 0x0a, size][..], cluster.as_bytes()].concat();
+    json!({"hex": text.iter().map(|byte| format!("{byte:02x}")).collect::<String>()})
+}
+
+/// A gRPC server that answers by the method of the call.
+fn grpc_server() -> Upstream {
+    Upstream::start_http2(|request| {
+        let reply = Reply::new(200).header("content-type", "application/grpc");
+        let frame = |message: &str| {
+            let size = u8::try_from(message.len()).unwrap();
+            [&[0, 0, 0, 0, size], message.as_bytes()].concat()
+        };
+        match request.target.as_slice() {
+            b"/t.S/Ok" => reply
+                .header("x-init", "1")
+                .piece(frame("hello"))
+                .trailer("grpc-status", "0")
+                .trailer("x-end", "2"),
+            b"/t.S/Two" => reply
+                .piece(frame("one"))
+                .piece(frame("two"))
+                .trailer("grpc-status", "5")
+                .trailer("grpc-message", "late"),
+            b"/t.S/Denied" => reply
+                .header("grpc-status", "7")
+                .header("grpc-message", "denied"),
+            _ => Reply::new(403).body("no"),
+        }
+    })
+    .unwrap()
+}
+
+fn grpc_answer() -> Answer {
+    Answer::with(|request: &UpstreamRequest| -> Response {
+        match request.path() {
+            b"/t.S/Ok" => GrpcReply::ok("hello")
+                .initial("x-init", "1")
+                .trailing("x-end", "2")
+                .into(),
+            b"/t.S/Two" => GrpcReply::new()
+                .message("one")
+                .message("two")
+                .status(5, "late")
+                .into(),
+            b"/t.S/Denied" => GrpcReply::error(7, "denied").into(),
+            _ => Response::new(403).body("no"),
+        }
+    })
+}
+
+/// Calls and streams of each method; the answer ends the request.
+fn grpc_calls(server: SocketAddr) -> Play {
+    let calls = [
+        ("/ok", json!("g"), "Ok"),
+        ("/two", service("g"), "Two"),
+        ("/denied", json!("g"), "Denied"),
+        ("/forbidden", json!("g"), "Else"),
+        ("/refused", json!("gone"), "Ok"),
+        ("/unknown", service("nope"), "Ok"),
+        ("/unparsable", json!("nope"), "Ok"),
+    ];
+    let none = json!({"pairs": []});
+    let mut steps: Vec<Value> = Vec::new();
+    let mut paths = Vec::new();
+    for (path, target, method) in &calls {
+        let unary =
+            json!({"call": "grpc_call", "args": [target, "t.S", method, none, "ping", 1000]});
+        steps.push(json!({"when": {"path": path}, "then": [unary]}));
+        paths.push(*path);
+    }
+    for (path, method) in [
+        ("/s-ok", "Ok"),
+        ("/s-two", "Two"),
+        ("/s-denied", "Denied"),
+        ("/s-else", "Else"),
+    ] {
+        steps.push(json!({"when": {"path": path}, "then": [
+            {"call": "grpc_stream", "args": ["g", "t.S", method, none], "save": "token"},
+            {"call": "grpc_send", "args": ["$token", "ping", 0]},
+            {"call": "grpc_close", "args": ["$token"]},
+        ]}));
+        paths.push(path);
+    }
+    steps.push(json!({"when": {"path": "/unparsable"}, "then": [{"return": 0}]}));
+    steps.push(json!({"set": "stream", "to": "$context"}));
+    steps.push(json!({"return": 1}));
+    let reply = json!([
+        {"call": "get_status"},
+        {"call": "get_buffer_bytes", "args": [5, 0, 99]},
+        {"call": "set_effective_context", "args": ["$stream"]},
+        {"call": "send_local_response", "args": [218, "", "done", {"pairs": []}, -1]},
+    ]);
+    Play {
+        script: json!({
+            "trace": true,
+            "request_headers": steps,
+            "grpc_receive_initial_metadata": [
+                {"call": "get_header_map_value", "args": [4, "x-init"]},
+                {"call": "get_header_map_value", "args": [5, "x-init"]},
+            ],
+            "grpc_receive": [
+                {"call": "get_buffer_bytes", "args": [5, 0, 99]},
+                {"call": "get_header_map_pairs", "args": [4]},
+                {"when": {"any": [{"path": "/ok"}]}, "then": reply.clone()},
+            ],
+            "grpc_receive_trailing_metadata": [
+                {"call": "get_header_map_value", "args": [5, "grpc-status"]},
+                {"call": "get_header_map_value", "args": [5, "x-end"]},
+            ],
+            "grpc_close": reply,
+        }),
+        paths,
+        clusters: vec![
+            Cluster {
+                name: "g",
+                address: server,
+                http2: true,
+                answer: grpc_answer(),
+            },
+            Cluster {
+                name: "gone",
+                address: nobody(),
+                http2: true,
+                answer: Response::refused().into(),
+            },
+        ],
+    }
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn upstreams_fail_alike() {
+    compare("call_outs-upstreams", upstream_faults);
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn http_calls_are_answered_alike() {
+    compare("call_outs-http", http_calls);
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn grpc_calls_are_answered_alike() {
+    let server = grpc_server();
+    compare("call_outs-grpc", || grpc_calls(server.address()));
+}
+
+#[test]
+fn the_harness_plays_every_fault() {
+    for play in [upstream_faults(), http_calls(), grpc_calls(nobody())] {
+        let paths = play.paths.len();
+        assert_eq!(on_harness(play).requests.len(), paths);
+    }
+}
