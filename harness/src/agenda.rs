@@ -90,15 +90,37 @@ impl Proxy {
     /// Lets happen what is due until a time, in order, and moves the clock there.
     pub(crate) fn advance_to(&mut self, until: Duration) -> Moved {
         self.run_until_idle()?;
-        while let Some((moment, event)) = self.world.agenda.take_due(until) {
-            self.world
-                .clock
-                .set(moment.time.max(self.world.clock.now()));
-            self.fire(moment, event)?;
+        loop {
+            let idle = self.first_idle(until);
+            let before = idle.map_or(until, |(time, _)| time);
+            if let Some((moment, event)) = self.world.agenda.take_due(before) {
+                let now = self.world.clock.now();
+                self.world.clock.set(moment.time.max(now));
+                self.fire(moment, event)?;
+            } else if let Some((time, slot)) = idle {
+                self.world.clock.set(time);
+                self.end_idle(slot)?;
+            } else {
+                break;
+            }
             self.run_until_idle()?;
         }
         self.world.clock.set(until);
         Ok(())
+    }
+
+    /// The stream on which nothing moves for too long first, and when that is.
+    fn first_idle(&self, until: Duration) -> Option<(Duration, usize)> {
+        let timeout = self.world.idle_timeout;
+        if timeout.is_zero() {
+            return None;
+        }
+        let streams = self.world.streams.iter().enumerate();
+        streams
+            .filter(|(_, stream)| stream.is_open() && stream.tcp.is_none())
+            .map(|(slot, stream)| (stream.active_at + timeout, slot))
+            .filter(|(time, _)| *time <= until)
+            .min()
     }
 
     /// Moves the clock until nothing but ticks is left on the agenda, or to `until`.

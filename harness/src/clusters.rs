@@ -114,6 +114,14 @@ impl HostBuilder {
         self.route_timeout = timeout;
         self
     }
+
+    /// Sets how long nothing may move between Envoy and the client of a stream, as
+    /// `stream_idle_timeout` of the connection manager; 5 min unless set, no limit if zero. That is
+    /// what ends a stream which a filter holds for ever.
+    pub fn stream_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
 }
 
 /// All that a gRPC server sends to a request that is complete.

@@ -89,6 +89,7 @@ impl Proxy {
             dynamic_metadata: request.dynamic_metadata,
             downstream: request.downstream,
             started: self.world.clock.now(),
+            active_at: self.world.clock.now(),
             head,
             grpc,
             ..Stream::default()
@@ -121,6 +122,7 @@ impl Proxy {
             match piece {
                 Piece::Chunk(chunk) => {
                     if direction == Direction::Request {
+                        stream.active_at = self.world.clock.now();
                         stream.request_bytes += chunk.len() as u64;
                     }
                     let flow = stream.flow(direction);
@@ -183,6 +185,22 @@ impl Proxy {
         self.world.agenda.schedule(time, event);
     }
 
+    /// Nothing has moved on a stream for too long: a reply, or a cut where the response has begun.
+    pub(crate) fn end_idle(&mut self, slot: usize) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        stream.active_at = self.world.clock.now();
+        let exchange = &mut stream.exchange;
+        exchange.timeline.note("nothing has moved for too long");
+        exchange.flags.set(ResponseFlags::STREAM_IDLE_TIMEOUT);
+        let status = if stream.request.observed_end {
+            504
+        } else {
+            408
+        };
+        let reply = Reply::own(status, "stream timeout", "stream_idle_timeout");
+        self.send_local_reply(slot, reply)
+    }
+
     /// The client goes away: its stream is reset.
     pub(crate) fn disconnect(&mut self, slot: usize) -> Moved {
         let exchange = &mut self.world.streams[slot].exchange;
@@ -226,6 +244,7 @@ impl Proxy {
             headers.set(b"connection", b"close");
         }
         stream.headers_sent = true;
+        stream.active_at = self.world.clock.now();
         let code = status(headers);
         stream.response_code = code;
         let mut sent = headers.clone();
@@ -249,7 +268,9 @@ impl Proxy {
     }
 
     pub(crate) fn send_data(&mut self, slot: usize, bytes: Vec<u8>, end: bool) -> Moved {
-        if let Some(response) = &mut self.world.streams[slot].exchange.response {
+        let stream = &mut self.world.streams[slot];
+        stream.active_at = self.world.clock.now();
+        if let Some(response) = &mut stream.exchange.response {
             response.message.push(bytes);
         }
         if end { self.complete(slot) } else { Ok(()) }

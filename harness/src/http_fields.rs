@@ -118,9 +118,10 @@ pub(crate) fn size(call: &mut Call<'_>, map: u32, size: u32) -> Answer {
     call.number(map);
     let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
     let state = call.state();
-    // Envoy looks for the map that may be written, and in `proxy_on_log` there is none.
+    // Envoy looks for the map that may be written: there is none in `proxy_on_log`, nor of a call.
+    let fixed = is_logging(state) || matches!(map, MapType::OfCall(_));
     let bytes = readable(state, map)
-        .filter(|_| !is_logging(state))
+        .filter(|_| !fixed)
         .ok_or(Status::BadArgument)?
         .byte_size();
     call.write_u32(size, u32::try_from(bytes).unwrap_or(u32::MAX))

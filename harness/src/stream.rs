@@ -52,6 +52,8 @@ pub(crate) struct Stream {
     pub(crate) upstream_asked: bool,
     /// How long the upstream may take; no limit if zero.
     pub(crate) timeout: Duration,
+    /// When something moved between Envoy and the client.
+    pub(crate) active_at: Duration,
     /// When it has taken too long.
     pub(crate) timer: Option<Moment>,
     /// The response's code, once there is one.

@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) asked: VecDeque<Asked>,
     /// How long the upstream may take to answer a stream; no limit if zero.
     pub(crate) route_timeout: Duration,
+    /// How long nothing may move on an HTTP stream; no limit if zero.
+    pub(crate) idle_timeout: Duration,
     pub(crate) streams: Vec<Stream>,
     free: Vec<usize>,
     opened: u64,

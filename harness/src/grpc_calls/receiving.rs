@@ -127,6 +127,9 @@ impl Proxy {
         let Some(call) = self.vms[vm].state().call_mut(token, id) else {
             return Ok(());
         };
+        if call.grpc.closed_by_peer {
+            return Ok(());
+        }
         let cluster = call.cluster;
         let clusters = &mut self.world.clusters;
         if call.kind == CallKind::Grpc || matches!(event, CallEvent::HalfClosed) {

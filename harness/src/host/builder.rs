@@ -27,6 +27,9 @@ const BUFFER_LIMIT: usize = 1 << 20;
 /// Envoy's timeout of a route that sets none.
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Envoy's `stream_idle_timeout` of a connection manager that sets none.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Envoy's `stats_flush_interval`, where the bootstrap does not set it.
 const STATS_FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -50,6 +53,7 @@ pub struct HostBuilder {
     pub(super) environment: BTreeMap<String, String>,
     pub(crate) clusters: Clusters,
     pub(crate) route_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     pub(super) attributes: Attributes,
     pub(crate) dns: Dns,
 }
@@ -72,6 +76,7 @@ impl Default for HostBuilder {
             environment: BTreeMap::new(),
             clusters: Clusters::of_route(),
             route_timeout: ROUTE_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
             attributes: Attributes::default(),
             dns: Dns::default(),
         }
@@ -211,6 +216,7 @@ impl HostBuilder {
         proxy.world.memory_limit = self.memory_limit;
         proxy.world.lints = self.lints;
         proxy.world.route_timeout = self.route_timeout;
+        proxy.world.idle_timeout = self.idle_timeout;
         proxy.world.random = Random::seeded(self.seed);
         for (plugin, threads) in list {
             proxy.load(plugin, threads)?;

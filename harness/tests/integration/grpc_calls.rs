@@ -401,6 +401,20 @@ fn a_stream_that_its_peer_closed_keeps_its_token() -> Tested {
 }
 
 #[test]
+fn a_stream_that_its_peer_closed_at_once_is_closed_once() -> Tested {
+    let body = format!(
+        "(drop {}) (drop (call $grpc_send (i32.load (i32.const 24)) s(x) (i32.const 1)))",
+        stream("g")
+    );
+    let answer = Answer::grpc(|_: &GrpcEvent<'_>| GrpcReply::error(9, "early"));
+    assert_eq!(
+        told(&telling(&body), answer)?,
+        "initial 6 0 1 - trailing 6 4 0 9 close 6 9 9 early{via_upstream}"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_stream_to_no_endpoint_calls_back_before_it_returns() -> Tested {
     let guest = telling(&format!("(call $say {})", stream("g")));
     let mut host = host(&guest, Answer::no_healthy_endpoint())?;

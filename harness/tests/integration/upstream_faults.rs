@@ -154,6 +154,37 @@ fn a_slow_body_comes_piece_by_piece() -> Tested {
 }
 
 #[test]
+fn a_stream_on_which_nothing_moves_ends_after_five_minutes() -> Tested {
+    let pauses = |callback: &str| guest().on(callback, "i32.const 1").host();
+    for (mut host, request, expected) in [
+        (
+            pauses("request_headers"),
+            Request::get("/"),
+            "504 SI stream_idle_timeout stream timeout",
+        ),
+        (
+            pauses("response_headers"),
+            Request::get("/"),
+            "504 SI stream_idle_timeout stream timeout",
+        ),
+        (
+            transparent().host(),
+            Request::post("/")
+                .chunk("a")
+                .pause(Duration::from_secs(9999)),
+            "408 SI stream_idle_timeout stream timeout",
+        ),
+    ] {
+        let id = host.open(request)?;
+        host.advance(Duration::from_millis(299_999))?;
+        assert!(host.exchange(id)?.try_response().is_none());
+        host.advance(Duration::from_millis(1))?;
+        assert_eq!(summary(host.exchange(id)?), expected);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_slow_client_keeps_its_request_open() -> Tested {
     let pause = Duration::from_secs(20);
     let mut host = transparent().host();

@@ -237,7 +237,8 @@ fn on_harness(play: Play) -> Told {
             String::from_utf8_lossy(&response.body()).into_owned(),
         ));
     }
-    let log = host.log()[started..].iter().map(ToString::to_string);
+    let lines = host.log()[started..].iter();
+    let log = lines.map(|line| format!("{}: {}{}", line.level, line.prefix, line.message));
     Told {
         log: log.collect(),
         requests,
@@ -313,12 +314,19 @@ fn described(cluster: &Cluster) -> String {
         "http_protocol_options: { enable_trailers: true }"
     };
     format!(
-        "  - name: {name}\n    type: STATIC\n    connect_timeout: 1s\n    typed_extension_protocol_options:\n      \
-         envoy.extensions.upstreams.http.v3.HttpProtocolOptions:\n        \"@type\": \
-         type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions\n        \
-         explicit_http_config: {{ {protocol} }}\n    load_assignment:\n      cluster_name: {name}\n      \
-         endpoints:\n      - lb_endpoints:\n        - endpoint: {{ address: {{ socket_address: {{ address: {}, \
-         port_value: {} }} }} }}\n",
+        r#"    - name: {name}
+      type: STATIC
+      connect_timeout: 1s
+      typed_extension_protocol_options:
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+          explicit_http_config: {{ {protocol} }}
+      load_assignment:
+        cluster_name: {name}
+        endpoints:
+          - lb_endpoints:
+            - endpoint: {{ address: {{ socket_address: {{ address: {}, port_value: {} }} }} }}
+"#,
         address.ip(),
         address.port()
     )
@@ -327,6 +335,9 @@ fn described(cluster: &Cluster) -> String {
 fn compare(folder: &str, play: impl Fn() -> Play) {
     let predicted = on_harness(play());
     let seen = on_envoy(&play(), folder);
+    for (predicted, seen) in predicted.log.iter().zip(&seen.log) {
+        assert_eq!(predicted, seen, "left: the harness, right: Envoy");
+    }
     assert_eq!(predicted, seen, "left: the harness, right: Envoy");
 }
 
@@ -426,12 +437,11 @@ fn grpc_server() -> Upstream {
         match request.target.as_slice() {
             b"/t.S/Ok" => reply
                 .header("x-init", "1")
-                .piece(frame("hello"))
+                .body(frame("hello"))
                 .trailer("grpc-status", "0")
                 .trailer("x-end", "2"),
             b"/t.S/Two" => reply
-                .piece(frame("one"))
-                .piece(frame("two"))
+                .body([frame("one"), frame("two")].concat())
                 .trailer("grpc-status", "5")
                 .trailer("grpc-message", "late"),
             b"/t.S/Denied" => reply
@@ -478,7 +488,8 @@ fn grpc_calls(server: SocketAddr) -> Play {
     for (path, target, method) in &calls {
         let unary =
             json!({"call": "grpc_call", "args": [target, "t.S", method, none, "ping", 1000]});
-        steps.push(json!({"when": {"path": path}, "then": [unary]}));
+        steps
+            .push(json!({"when": {"path": path}, "then": [{"set": "kind", "to": "unary"}, unary]}));
         paths.push(*path);
     }
     for (path, method) in [
@@ -488,7 +499,8 @@ fn grpc_calls(server: SocketAddr) -> Play {
         ("/s-else", "Else"),
     ] {
         steps.push(json!({"when": {"path": path}, "then": [
-            {"call": "grpc_stream", "args": ["g", "t.S", method, none], "save": "token"},
+            {"set": "kind", "to": "stream"},
+                {"call": "grpc_stream", "args": ["g", "t.S", method, none], "save": "token"},
             {"call": "grpc_send", "args": ["$token", "ping", 0]},
             {"call": "grpc_close", "args": ["$token"]},
         ]}));
@@ -514,7 +526,7 @@ fn grpc_calls(server: SocketAddr) -> Play {
             "grpc_receive": [
                 {"call": "get_buffer_bytes", "args": [5, 0, 99]},
                 {"call": "get_header_map_pairs", "args": [4]},
-                {"when": {"any": [{"path": "/ok"}]}, "then": reply.clone()},
+                {"when": {"slot": {"kind": "unary"}}, "then": reply.clone()},
             ],
             "grpc_receive_trailing_metadata": [
                 {"call": "get_header_map_value", "args": [5, "grpc-status"]},
