@@ -164,6 +164,19 @@ fn read_again(call: &mut Call<'_>) -> Result<StatsBuffer, Stop> {
         LastBuffer::OfCallback(buffer, callback) if callback == state.callback => {
             Ok(whole(content(state, buffer)?.unwrap_or_default()))
         }
+        // What was read belongs to the connections, which outlive the filter.
+        LastBuffer::OfCallback(
+            buffer @ (BufferType::DownstreamData | BufferType::UpstreamData),
+            _,
+        ) => {
+            let at = state.place();
+            let tcp = at.and_then(|at| state.world.streams[at.slot].tcp.as_ref());
+            let held = tcp.map(|tcp| match buffer {
+                BufferType::DownstreamData => tcp.read.clone(),
+                _ => tcp.write.clone(),
+            });
+            Ok(whole(held.unwrap_or_default()))
+        }
         LastBuffer::OfCallback(..) => Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
             call: "proxy_get_buffer_bytes(8)".to_owned(),
             why: "shows what the context was shown last, and that was freed after its callback; \

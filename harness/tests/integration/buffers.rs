@@ -203,6 +203,7 @@ fn buffer_8_shows_again_what_was_shown_last() -> Tested {
     Ok(())
 }
 
+/// Envoy 1.40 ended in a segmentation fault.
 #[test]
 fn buffer_8_of_an_earlier_callback_is_memory_that_envoy_has_freed() -> Tested {
     let read = |buffer: u32| {

@@ -665,3 +665,26 @@ fn a_connection_keeps_the_filter_that_it_began_with() -> Tested {
     );
     Ok(())
 }
+
+/// Seen on Envoy 1.40.
+#[test]
+fn buffer_8_shows_what_is_held_now() -> Tested {
+    let read = |buffer: u32| {
+        format!(
+            "(call $tell (call $get_buffer_bytes (i32.const {buffer}) (i32.const 0) (i32.const 99) ret))"
+        )
+    };
+    for (callback, buffer, shown) in [
+        ("downstream_data", 2, "hello"),
+        ("upstream_data", 3, "world!"),
+    ] {
+        let holds = format!("{} i32.const 1", read(buffer));
+        let held = watches(&[(callback, &holds), ("log", &read(8))]);
+        let mut host = host([&held]);
+        let id = host.connect()?;
+        host.send_data(id, "hello")?;
+        host.disconnect(id)?;
+        assert_eq!(said(host.connection(id)?.log()), ["0", shown, "0", shown]);
+    }
+    Ok(())
+}
