@@ -176,6 +176,7 @@ pub struct Exchange {
     pub(crate) filter_state: FilterState,
     pub(crate) calls: Vec<CallOut>,
     pub(crate) log: Vec<LogLine>,
+    pub(crate) log_bytes: usize,
     pub(crate) lints: Vec<Lint>,
     pub(crate) timeline: Timeline,
     pub(crate) cost: Cost,
@@ -273,7 +274,7 @@ impl Exchange {
         &self.calls
     }
 
-    /// What was logged in the stream's callbacks.
+    /// What was logged in the stream's callbacks; the first 16 MiB of it.
     #[must_use]
     pub fn log(&self) -> &[LogLine] {
         &self.log

@@ -210,7 +210,7 @@ impl Host {
     }
 
     /// Every line that was logged since the host began to start, by guests and by Envoy's Wasm
-    /// code.
+    /// code. After 64 MiB a last line says that no more are kept.
     #[must_use]
     pub fn log(&self) -> &[LogLine] {
         &self.proxy.world.log

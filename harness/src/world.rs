@@ -28,6 +28,9 @@ use crate::vm::PluginInfo;
 /// Bytes of log lines that a host keeps: a guest that floods the log must not take all memory.
 const LOG_KEPT: usize = 64 << 20;
 
+/// Bytes of log lines that a stream keeps.
+const STREAM_LOG_KEPT: usize = 16 << 20;
+
 /// The state of a host that its VMs see. It is lent to a VM for the time of a call, so that no lock
 /// and no cell is needed.
 #[derive(Default)]
@@ -150,13 +153,18 @@ impl World {
 
     /// Logs a line, for the host and for the stream in whose callback it came.
     pub(crate) fn log(&mut self, slot: Option<usize>, line: LogLine) {
-        self.log_bytes += line.message.len() + line.prefix.len();
+        let bytes = line.message.len() + line.prefix.len();
+        if let Some(slot) = slot {
+            let exchange = &mut self.streams[slot].exchange;
+            exchange.log_bytes += bytes;
+            if exchange.log_bytes <= STREAM_LOG_KEPT {
+                exchange.log.push(line.clone());
+            }
+        }
+        self.log_bytes += bytes;
         if self.log_bytes > LOG_KEPT {
             self.stop_logging();
             return;
-        }
-        if let Some(slot) = slot {
-            self.streams[slot].exchange.log.push(line.clone());
         }
         self.log.push(line);
     }

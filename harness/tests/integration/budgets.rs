@@ -196,6 +196,10 @@ fn a_flood_of_host_calls_is_kept_in_part() -> Tested {
             .is_some_and(|line| line.message.starts_with("the host keeps")),
         "it says so once"
     );
+    let of_stream: usize = exchange.log().iter().map(|line| line.message.len()).sum();
+    assert!((15 << 20..=16 << 20).contains(&of_stream), "{of_stream}");
+    let next = host.send(Request::post("/").body("x"))?;
+    assert_eq!(next.log().len(), 4, "each stream has its own");
     Ok(())
 }
 

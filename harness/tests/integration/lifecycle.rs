@@ -272,3 +272,44 @@ fn plugins_of_one_name_and_configuration_share_a_root() -> Tested {
     assert_eq!(said(exchange.log()), ["3", "1", "4", "1", "5", "2"]);
     Ok(())
 }
+
+#[test]
+fn a_root_that_did_not_start_lives_on_in_a_shared_vm() -> Tested {
+    // The sixth root to be configured refuses: that of b in the worker.
+    let guest = guest()
+        .on(
+            "configure",
+            "(drop (call $define_metric (i32.const 0) s(starts) (i32.const 24)))
+             (drop (call $get_metric (i32.load (i32.const 24)) (i32.const 32)))
+             (drop (call $increment_metric (i32.load (i32.const 24)) (i64.const 1)))
+             (i64.ne (i64.load (i32.const 32)) (i64.const 5))",
+        )
+        .on(
+            "done",
+            "(call $text s(done)) (call $say (local.get $ctx)) i32.const 1",
+        )
+        .on(
+            "request_headers",
+            "(call $say (local.get $ctx)) i32.const 0",
+        );
+    let plugin = |name: &str| guest.plugin(name).vm_id("vm");
+    let mut host = Host::builder()
+        .plugin(plugin("a"))
+        .plugin(plugin("b"))
+        .start()?;
+    assert_eq!(
+        said(host.log()),
+        ["Wasm VM failed Failed to configure thread-local Wasm plugin"],
+        "b's root is not told to end, the VM is a's as well"
+    );
+    let exchange = host.send(Request::get("/"))?;
+    assert_eq!(said(exchange.log()), ["3", "done", "3"], "b is passed by");
+    let from = host.log().len();
+    host.shut_down()?;
+    assert_eq!(
+        said(&host.log()[from..]).join(" "),
+        "done 1 done 2 done 2 done 1",
+        "it ends with the worker's VM; then come the main thread's"
+    );
+    Ok(())
+}
