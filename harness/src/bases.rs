@@ -1,8 +1,8 @@
 //! Base VMs: what all copies of a VM come from, and where a plugin is tried before it serves.
 //!
-//! Envoy keeps one for each VM id, VM configuration, environment, list of capabilities and code. It runs the module's start and nothing
-//! else; it lives as long as a plugin or a copy of it does, and with the last one of a VM id go
-//! that id's shared data and queues.
+//! Envoy keeps one for each VM id, VM configuration, environment, list of capabilities and code. It
+//! runs the module's start and nothing else; it lives as long as a plugin or a copy of it does, and
+//! with the last one of a VM id go that id's shared data and queues.
 
 use crate::abi::LogLevel;
 use crate::error::{HostError, StartError};

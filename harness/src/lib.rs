@@ -108,6 +108,7 @@ mod tcp_streams;
 mod timeline;
 mod timers;
 mod upstream_failure;
+mod variables;
 mod vm;
 mod wasi;
 mod world;

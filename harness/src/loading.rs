@@ -25,16 +25,13 @@ impl Proxy {
             plugin: plugin.name.clone(),
             source,
         })?;
-        let mut environment = plugin.environment;
-        for key in plugin.host_environment_keys {
-            if environment.contains_key(&key) {
+        let environment = match plugin.variables.seen(&self.environment) {
+            Ok(environment) => environment,
+            Err(key) => {
                 let plugin = plugin.name;
                 return Err(HostError::EnvironmentKey { plugin, key });
             }
-            if let Some(value) = self.environment.get(&key) {
-                environment.insert(key, value.clone());
-            }
-        }
+        };
         let info = PluginInfo {
             vm_id: plugin.vm_id.unwrap_or_else(|| plugin.name.clone()),
             name: plugin.name.into(),
@@ -42,6 +39,7 @@ impl Proxy {
             configuration: plugin.configuration,
             vm_configuration: plugin.vm_configuration,
             capabilities,
+            variables: plugin.variables,
             environment,
         };
         let settings = Settings {
@@ -68,7 +66,7 @@ impl Proxy {
     }
 
     /// VMs are told apart by all that they are made from: `vm_config` of Envoy, without its two
-    /// settings of how code is fetched.
+    /// settings of how code is fetched, and the list of capabilities.
     fn base_of(&mut self, info: &PluginInfo, code: Vec<u8>) -> usize {
         let plugins = &self.world.plugins;
         let same = |base: &Base| {
@@ -76,7 +74,7 @@ impl Proxy {
             base.holders > 0
                 && base.vm_id == info.vm_id
                 && first.vm_configuration == info.vm_configuration
-                && first.environment == info.environment
+                && first.variables == info.variables
                 && first.capabilities == info.capabilities
                 && base.code == code
         };

@@ -73,8 +73,16 @@ impl fmt::Debug for Module {
 }
 
 fn link(shared: &Shared, bytes: &[u8]) -> Result<Linked, LoadError> {
-    let invalid = |error: wasmtime::Error| LoadError::Invalid {
-        reason: format!("{error:#}"),
+    let invalid = |error: wasmtime::Error| {
+        let reason = format!("{error:#}");
+        // wasmtime's error has no kind to tell by. V8 takes these.
+        if reason.contains("legacy_exceptions feature required") {
+            return LoadError::NotPlayed {
+                what: "uses exceptions as they were before they became a standard (`try`, `catch`)",
+                instead: "build it with the standard ones (`try_table`)",
+            };
+        }
+        LoadError::Invalid { reason }
     };
     let module = shared.compile(bytes).map_err(invalid)?;
     let abi = check::imports(&module)?;

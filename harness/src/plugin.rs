@@ -1,12 +1,13 @@
 //! A plugin to put into a chain.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::SourceError;
 use crate::guest::Package;
+use crate::variables::Variables;
 
 /// Envoy's `reload_config.backoff.base_interval`, where it is not set.
 const RELOAD_BACKOFF: Duration = Duration::from_secs(1);
@@ -32,8 +33,7 @@ pub struct Plugin {
     pub(crate) reload_backoff: Duration,
     pub(crate) allow_on_headers_stop_iteration: bool,
     pub(crate) allowed_capabilities: BTreeSet<String>,
-    pub(crate) environment: BTreeMap<String, String>,
-    pub(crate) host_environment_keys: BTreeSet<String>,
+    pub(crate) variables: Variables,
     source: Source,
 }
 
@@ -84,8 +84,7 @@ impl Plugin {
             reload_backoff: RELOAD_BACKOFF,
             allow_on_headers_stop_iteration: false,
             allowed_capabilities: BTreeSet::new(),
-            environment: BTreeMap::new(),
-            host_environment_keys: BTreeSet::new(),
+            variables: Variables::default(),
             source,
         }
     }
@@ -170,7 +169,7 @@ impl Plugin {
     /// Sets an environment variable of the VM, as `environment_variables.key_values` does.
     #[must_use]
     pub fn environment(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.environment.insert(key.into(), value.into());
+        self.variables.values.insert(key.into(), value.into());
         self
     }
 
@@ -180,7 +179,7 @@ impl Plugin {
     /// is left out.
     #[must_use]
     pub fn host_environment_key(mut self, key: impl Into<String>) -> Self {
-        self.host_environment_keys.insert(key.into());
+        self.variables.host_keys.push(key.into());
         self
     }
 

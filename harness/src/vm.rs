@@ -24,6 +24,7 @@ use crate::module::Module;
 use crate::stats_sink::StatsBuffer;
 use crate::stream::Reply;
 use crate::timeline::Event;
+use crate::variables::Variables;
 use crate::world::World;
 
 /// One copy of a module, as a thread of Envoy has it.
@@ -420,6 +421,7 @@ pub(crate) struct PluginInfo {
     pub(crate) configuration: Vec<u8>,
     pub(crate) vm_configuration: Vec<u8>,
     pub(crate) capabilities: Capabilities,
+    pub(crate) variables: Variables,
     /// What `environ_get` shows.
     pub(crate) environment: BTreeMap<String, String>,
 }

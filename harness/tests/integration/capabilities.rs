@@ -142,3 +142,54 @@ fn a_plugin_with_another_environment_has_a_vm_of_its_own() -> Tested {
     );
     Ok(())
 }
+
+#[test]
+fn environment_and_capabilities_tell_vms_apart() -> Tested {
+    // Roots and streams of a VM are numbered by one count.
+    let numbered = guest().on("configure", "(call $say (local.get $ctx)) i32.const 1");
+    let plugin = |name: &str| numbered.plugin(name).vm_id("one");
+    let roots = |first: Plugin, second: Plugin| -> Result<Vec<String>, HostError> {
+        let host = Host::builder()
+            .plugin(first)
+            .plugin(second)
+            .host_environment("A", "1")
+            .start()?;
+        let worker = host.log().iter().rev().take(2).rev();
+        Ok(worker.map(|line| line.message.clone()).collect())
+    };
+    let (shared, apart) = (["1", "2"], ["1", "1"]);
+    let (x, y) = (|| plugin("x"), || plugin("y"));
+    assert_eq!(roots(x(), y())?, shared);
+    assert_eq!(
+        roots(x().environment("A", "1"), y().environment("A", "1"))?,
+        shared
+    );
+    assert_eq!(
+        roots(x().environment("A", "1"), y().environment("A", "2"))?,
+        apart
+    );
+    assert_eq!(
+        roots(x().environment("A", "1"), y().host_environment_key("A"))?,
+        apart
+    );
+    assert_eq!(roots(x(), y().host_environment_key("B"))?, apart);
+    assert_eq!(
+        roots(
+            x().host_environment_key("A").host_environment_key("B"),
+            y().host_environment_key("B").host_environment_key("A"),
+        )?,
+        apart,
+        "Envoy looks at the order"
+    );
+    let some = ["proxy_log", "proxy_on_configure"];
+    assert_eq!(roots(x().allowed_capabilities(some), y())?, apart);
+    let other_way = ["proxy_on_configure", "proxy_log"];
+    assert_eq!(
+        roots(
+            x().allowed_capabilities(some),
+            y().allowed_capabilities(other_way)
+        )?,
+        shared
+    );
+    Ok(())
+}

@@ -107,10 +107,10 @@ fn a_callback_ends_by_the_clock_where_there_is_fuel_for_ever() -> Tested {
 fn a_deadline_is_a_callbacks_and_not_a_hosts() -> Tested {
     let mut host = Host::builder()
         .plugin(guest().on("request_headers", "i32.const 0").plugin("quick"))
-        .deadline(Duration::from_millis(60))
+        .deadline(Duration::from_secs(1))
         .start()?;
     for _ in 0..4 {
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(300));
         assert_eq!(host.send(Request::get("/"))?.response().status(), 200);
     }
     Ok(())
@@ -366,7 +366,7 @@ fn ten_thousand_timers_are_one() -> Tested {
 }
 
 #[test]
-fn a_timer_of_ten_thousand_roots_fires_for_each() -> Tested {
+fn ten_thousand_ticks_of_a_hundred_roots_all_fire() -> Tested {
     let ticks: Guest = guest()
         .on(
             "configure",

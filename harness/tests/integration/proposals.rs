@@ -81,6 +81,19 @@ fn what_v8_takes_is_taken() {
 }
 
 #[test]
+fn exceptions_of_old_are_refused_by_name() {
+    let text = r#"(module (func (export "proxy_abi_version_0_2_1")) (func (block)))"#;
+    let mut bytes = wat::parse_str(text).expect("a module");
+    // The text format knows them no longer: `block` becomes `try`.
+    let block = bytes
+        .windows(3)
+        .position(|window| window == b"\x02\x40\x0b");
+    bytes[block.expect("a block")] = 6;
+    let error = Module::load(&bytes).expect_err("wasmtime has none");
+    assert!(matches!(error, LoadError::NotPlayed { .. }), "{error}");
+}
+
+#[test]
 fn what_v8_refuses_is_refused() {
     for (name, fields) in [
         (
