@@ -7,6 +7,7 @@
 mod clocks;
 mod descriptors;
 mod environment;
+mod sockets;
 
 use wasmtime::{Caller, Linker};
 
@@ -98,8 +99,12 @@ answered {
     "fd_renumber" (fd: u32, to: u32) => descriptors::renumber;
     "fd_tell" (fd: u32, position: u32) => descriptors::tell;
     "fd_write" (fd: u32, iovs: u32, count: u32, written: u32) => descriptors::write;
+    "path_readlink" (fd: u32, path: u32, path_size: u32, buffer: u32, size: u32, used: u32) => descriptors::read_link;
     "poll_oneoff" (subscriptions: u32, events: u32, count: u32, happened: u32) => clocks::poll;
     "random_get" (buffer: u32, size: u32) => random;
+    "sock_accept" (fd: u32, flags: u32, accepted: u32) => sockets::accept;
+    "sock_recv" (fd: u32, iovs: u32, count: u32, flags: u32, size: u32, received: u32) => sockets::receive;
+    "sock_send" (fd: u32, iovs: u32, count: u32, flags: u32, size: u32) => sockets::send;
 }
 standard {
     "fd_allocate" (u64, u64);
@@ -125,15 +130,11 @@ constant {
     "path_filestat_set_times" (u32, u32, u32, u32, u64, u64, u32) => no(Errno::NotSupported);
     "path_link" (u32, u32, u32, u32, u32, u32) => no(Errno::NotSupported);
     "path_open" (u32, u32, u32, u32, u32, u64, u64, u32, u32) => no(Errno::NoEntry);
-    "path_readlink" (u32, u32, u32, u32, u32, u32) => no(Errno::NotSupported);
     "path_remove_directory" (u32, u32, u32) => no(Errno::NotSupported);
     "path_rename" (u32, u32, u32, u32, u32, u32) => no(Errno::NotSupported);
     "path_symlink" (u32, u32, u32, u32) => no(Errno::NotSupported);
     "path_unlink_file" (u32, u32, u32) => no(Errno::NotSupported);
     "sched_yield" () => Ok(());
-    "sock_accept" (u32, u32, u32) => no(Errno::NotSupported);
-    "sock_recv" (u32, u32, u32, u32, u32, u32) => no(Errno::NotSupported);
-    "sock_send" (u32, u32, u32, u32, u32) => no(Errno::NotSupported);
     "sock_shutdown" (u32, u32) => no(Errno::NotSupported);
 }
 }

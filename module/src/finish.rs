@@ -3,7 +3,7 @@ use wasmparser::{BinaryReaderError, ExternalKind, Parser, Payload, TypeRef, Vali
 
 use crate::callbacks::Callbacks;
 use crate::facts::{DECLARATIONS, Facts, Import, ReadError};
-use crate::host_calls::is_host_call;
+use crate::host_calls::{is_host_call, is_wasi_call};
 use crate::reach::reachable;
 
 /// A module that is ready to ship.
@@ -87,12 +87,15 @@ fn foreign_imports(imports: &[Import]) -> String {
 /// filters need.
 pub fn finish(bytes: &[u8]) -> Result<Finished, FinishError> {
     let facts = Facts::read(bytes)?;
+    let of_sdk = !facts.declarations.is_empty();
+    let offered = |import: &Import| {
+        is_host_call(facts.abi, &import.module, &import.name)
+            || (!of_sdk && is_wasi_call(&import.module, &import.name))
+    };
     let foreign: Vec<Import> = facts
         .imports
         .iter()
-        .filter(|import| {
-            !import.is_function || !is_host_call(facts.abi, &import.module, &import.name)
-        })
+        .filter(|import| !import.is_function || !offered(import))
         .cloned()
         .collect();
     if !foreign.is_empty() {

@@ -61,6 +61,55 @@ const WASI: [&str; 4] = [
     "random_get",
 ];
 
+/// All of Envoy's WASI.
+const WHOLE_WASI: [&str; 45] = [
+    "args_get",
+    "args_sizes_get",
+    "clock_res_get",
+    "clock_time_get",
+    "environ_get",
+    "environ_sizes_get",
+    "fd_advise",
+    "fd_allocate",
+    "fd_close",
+    "fd_datasync",
+    "fd_fdstat_get",
+    "fd_fdstat_set_flags",
+    "fd_fdstat_set_rights",
+    "fd_filestat_get",
+    "fd_filestat_set_size",
+    "fd_filestat_set_times",
+    "fd_pread",
+    "fd_prestat_dir_name",
+    "fd_prestat_get",
+    "fd_pwrite",
+    "fd_read",
+    "fd_readdir",
+    "fd_renumber",
+    "fd_seek",
+    "fd_sync",
+    "fd_tell",
+    "fd_write",
+    "path_create_directory",
+    "path_filestat_get",
+    "path_filestat_set_times",
+    "path_link",
+    "path_open",
+    "path_readlink",
+    "path_remove_directory",
+    "path_rename",
+    "path_symlink",
+    "path_unlink_file",
+    "poll_oneoff",
+    "proc_exit",
+    "random_get",
+    "sched_yield",
+    "sock_accept",
+    "sock_recv",
+    "sock_send",
+    "sock_shutdown",
+];
+
 /// Calls that some versions of the ABI lack (`src/wasm.cc`).
 fn belongs_to(name: &str, abi: Abi) -> bool {
     match name {
@@ -83,4 +132,10 @@ pub fn is_host_call(abi: Abi, module: &str, name: &str) -> bool {
         "wasi_snapshot_preview1" | "wasi_unstable" => WASI.contains(&name),
         _ => false,
     }
+}
+
+/// Whether `module` is a name of WASI and Envoy offers the function `name` of it. A filter of the SDK
+/// has no use for most of them, and a module of another toolchain may.
+pub(crate) fn is_wasi_call(module: &str, name: &str) -> bool {
+    matches!(module, "wasi_snapshot_preview1" | "wasi_unstable") && WHOLE_WASI.contains(&name)
 }

@@ -91,6 +91,21 @@ pub(super) fn read_directory(
     no(Errno::Inconsistent)
 }
 
+/// There are no links; the number of bytes used is set to 0 all the same.
+pub(super) fn read_link(
+    call: &mut Call<'_>,
+    fd: u32,
+    _path: u32,
+    _path_size: u32,
+    _buffer: u32,
+    _size: u32,
+    used: u32,
+) -> Answer {
+    call.number(fd);
+    call.write_u32(used, 0)?;
+    no(Errno::NotSupported)
+}
+
 pub(super) fn renumber(call: &mut Call<'_>, fd: u32, to: u32) -> Answer {
     standard(call, fd)?;
     standard(call, to)?;

@@ -150,6 +150,7 @@ fn imports_that_no_proxy_offers_are_named() {
             ("wasi_snapshot_preview1", "random_get"),
             ("wasi_snapshot_preview1", "path_open"),
         ],
+        declarations: Some("a 01\n"),
         ..Sample::default()
     };
     let error = finish(&sample.encode()).unwrap_err().to_string();
@@ -178,4 +179,29 @@ fn a_host_call_of_another_abi_is_named() {
         };
         assert_eq!(finish(&sample.encode()).is_ok(), offered, "{marker} {call}");
     }
+}
+
+#[test]
+fn only_a_module_that_the_sdk_did_not_make_may_import_all_of_envoys_wasi() {
+    let imports = &[("wasi_snapshot_preview1", "fd_write")];
+    let raw = Sample {
+        imports,
+        ..Sample::default()
+    };
+    finish(&raw.encode()).unwrap();
+    let filter = Sample {
+        imports,
+        declarations: Some("a 01\n"),
+        ..Sample::default()
+    };
+    let error = finish(&filter.encode()).unwrap_err();
+    assert!(
+        matches!(error, FinishError::ForeignImports { .. }),
+        "{error}"
+    );
+    let unknown = Sample {
+        imports: &[("wasi_snapshot_preview1", "fd_dance")],
+        ..Sample::default()
+    };
+    assert!(finish(&unknown.encode()).is_err());
 }

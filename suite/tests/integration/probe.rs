@@ -1,5 +1,7 @@
 //! Scripts of host calls: the harness and Envoy answer alike, line by line.
 
+mod calls;
+
 use std::time::Duration;
 
 use attache_suite::{Case, Filter, Reply, Request, Seen};
@@ -8,12 +10,12 @@ use serde_json::{Value, json};
 use crate::both::{Play, module, plays};
 
 plays! {
-    header_maps_answer_alike_in_every_phase => every_phase(&maps());
-    buffers_answer_alike_in_every_phase => every_phase(&buffers());
-    pointers_that_lead_nowhere_answer_alike => request_headers(&pointers());
-    changes_of_a_map_answer_alike => request_headers(&changes());
-    properties_answer_alike_in_every_phase => every_phase(&properties());
-    metrics_and_shared_data_answer_alike => request_headers(&state());
+    header_maps_answer_alike_in_every_phase => every_phase(&calls::maps());
+    buffers_answer_alike_in_every_phase => every_phase(&calls::buffers());
+    pointers_that_lead_nowhere_answer_alike => request_headers(&calls::pointers());
+    changes_of_a_map_answer_alike => request_headers(&calls::changes());
+    properties_answer_alike_in_every_phase => every_phase(&calls::properties());
+    metrics_and_shared_data_answer_alike => request_headers(&calls::state());
     streams_and_contexts_answer_alike_in_every_phase => every_phase(&streams());
     a_body_is_changed_alike => play(bodies());
     a_body_that_is_held_grows_alike => play(held());
@@ -22,12 +24,13 @@ plays! {
         {"show": "$context"}, {"show": "$root"},
     ]));
     a_reply_meets_its_own_filter_alike => play(replies());
-    abi_0_2_0_answers_alike => of_abi("probe-0-2-0", &old_calls());
-    abi_0_1_0_answers_alike => of_abi("probe-0-1-0", &old_calls());
+    abi_0_2_0_answers_alike => of_abi("probe-0-2-0", &calls::old_calls());
+    abi_0_1_0_answers_alike => of_abi("probe-0-1-0", &calls::old_calls());
     what_only_abi_0_1_0_has_answers_alike => of("probe-0-1-0", only_0_1_0());
+    wasi_answers_alike => request_headers(&calls::wasi());
     queues_answer_alike => play(queues());
-    foreign_functions_answer_alike => request_headers(&foreign());
-    call_outs_that_cannot_be_made_answer_alike => every_phase(&call_outs());
+    foreign_functions_answer_alike => request_headers(&calls::foreign());
+    call_outs_that_cannot_be_made_answer_alike => every_phase(&calls::call_outs());
     a_tick_resumes_what_waits_alike => waiting(tick());
     a_reply_in_the_response_answers_alike => play(reply_in("response_headers"));
     a_second_reply_answers_alike => request_headers(&second_reply());
@@ -104,226 +107,6 @@ fn of_abi(package: &'static str, steps: &Value) -> Play {
             .map(|phase| ((*phase).to_owned(), steps.clone()))
             .collect(),
     )
-}
-
-/// Every call of every map. Headers that tell time and chance are named by nobody.
-fn maps() -> Value {
-    let of_map = |map: i32| {
-        json!([
-            {"call": "get_header_map_value", "args": [map, "x-a"]},
-            {"call": "get_header_map_value", "args": [map, "X-E"]},
-            {"call": "get_header_map_value", "args": [map, "x-none"]},
-            {"call": "get_header_map_value", "args": [map, "x-bytes"]},
-            {"call": "get_header_map_value", "args": [map, "x-t"]},
-            {"call": "get_header_map_value", "args": [map, "x-rt"]},
-            {"call": "get_header_map_value", "args": [map, ""]},
-            {"call": "get_header_map_pairs", "args": [map], "hide": true},
-            {"call": "get_header_map_size", "args": [map], "hide": true},
-            {"call": "add_header_map_value", "args": [map, "x-n", "1"]},
-            {"call": "add_header_map_value", "args": [map, "X-N", "2"]},
-            {"call": "get_header_map_value", "args": [map, "x-n"]},
-            {"call": "replace_header_map_value", "args": [map, "x-n", ""]},
-            {"call": "get_header_map_value", "args": [map, "x-n"]},
-            {"call": "remove_header_map_value", "args": [map, "x-n"]},
-            {"call": "get_header_map_value", "args": [map, "x-n"]},
-        ])
-    };
-    let steps = (-1..9).flat_map(|map| of_map(map).as_array().cloned().unwrap_or_default());
-    steps.collect()
-}
-
-/// Reads of every buffer; writes are a matter of the body phases.
-fn buffers() -> Value {
-    let of_buffer = |buffer: i32| {
-        json!([
-            {"call": "get_buffer_bytes", "args": [buffer, 0, 4]},
-            {"call": "get_buffer_bytes", "args": [buffer, 2, -1]},
-            {"call": "get_buffer_bytes", "args": [buffer, 100, 1]},
-            {"call": "get_buffer_bytes", "args": [buffer, 0, 0]},
-            {"call": "get_buffer_status", "args": [buffer]},
-        ])
-    };
-    // Buffer 8 keeps what the host handed out last, which is a matter of its own.
-    let known = [-1, 0, 1, 2, 3, 4, 5, 6, 7, 9];
-    let steps = known
-        .into_iter()
-        .flat_map(|map| of_buffer(map).as_array().cloned().unwrap_or_default());
-    steps.collect()
-}
-
-fn pointers() -> Value {
-    json!([
-        {"call": "get_header_map_value", "args": [0, {"at": 4294967295u32, "length": 1}]},
-        {"call": "get_header_map_value", "args": [0, {"end": -2, "length": 3}]},
-        {"call": "get_header_map_value", "args": [0, {"end": 0, "length": 0}]},
-        {"call": "get_header_map_value", "args": [0, {"end": 1, "length": 0}]},
-        {"call": "get_header_map_value", "args": [0, {"of": "x-a", "length": 4294967295u32}]},
-        {"call": "get_header_map_value", "args": [0, "x-a"], "out": [4294967292u32]},
-        {"call": "get_header_map_value", "args": [0, "x-a"], "out": [{"end": -3}]},
-        {"call": "get_header_map_value", "args": [0, "x-a"], "out": [null, {"end": 0}]},
-        {"call": "get_header_map_value", "args": [0, "x-e"], "out": [null, {"end": 0}]},
-        {"call": "get_header_map_value", "args": [0, "x-none"], "out": [{"end": 0}]},
-        {"call": "get_header_map_pairs", "args": [2], "out": [{"end": 0}]},
-        {"call": "get_header_map_size", "args": [0], "out": [{"end": 0}]},
-        {"call": "get_buffer_status", "args": [0], "out": [null, {"end": 0}]},
-        {"call": "get_current_time_nanoseconds", "out": [{"end": -4}]},
-        {"call": "get_log_level", "out": [{"end": 0}]},
-        {"call": "get_property", "args": ["plugin_name"], "out": [{"end": 0}]},
-        {"call": "add_header_map_value", "args": [0, "x-n", {"end": 0, "length": 1}]},
-        {"call": "set_header_map_pairs", "args": [0, {"end": 0, "length": 1}]},
-        {"call": "set_property", "args": ["k", {"end": 0, "length": 1}]},
-        {"call": "set_buffer_bytes", "args": [0, 0, 0, {"end": 0, "length": 1}]},
-        {"call": "send_local_response", "args": [200, {"end": 0, "length": 1}, "", "", -1]},
-        {"call": "send_local_response", "args": [200, "", "", {"end": 0, "length": 1}, -1]},
-        {"call": "log", "args": [2, {"end": -1, "length": 2}]},
-        {"call": "log", "args": [6, {"end": -1, "length": 2}]},
-        {"call": "log", "args": [6, "x"]},
-        {"call": "set_shared_data", "args": ["k", {"end": -1, "length": 2}, 0]},
-        {"call": "define_metric", "args": [0, "pointer"], "out": [{"end": 0}]},
-        {"call": "get_metric", "args": [4], "out": [{"end": -4}]},
-        {"call": "get_metric", "args": [99], "out": [{"end": -4}]},
-        {"malloc": "null"},
-        {"call": "get_header_map_value", "args": [0, "x-a"]},
-        {"call": "get_header_map_value", "args": [0, "x-e"]},
-        {"call": "get_header_map_value", "args": [0, "x-none"]},
-        {"call": "get_header_map_pairs", "args": [0]},
-        {"call": "get_property", "args": ["plugin_name"]},
-    ])
-}
-
-fn changes() -> Value {
-    json!([
-        {"call": "get_header_map_value", "args": [0, "host"]},
-        {"call": "add_header_map_value", "args": [0, ":path", "/y"]},
-        {"call": "get_header_map_value", "args": [0, ":path"]},
-        {"call": "add_header_map_value", "args": [0, "x-m", "3"]},
-        {"call": "replace_header_map_value", "args": [0, "X-M", "4"]},
-        {"call": "get_header_map_value", "args": [0, "x-m"]},
-        {"call": "set_header_map_pairs", "args": [0, {"pairs":
-            [["X-B", "1"], ["x-c", ""], ["x-b", "2"], [":method", "GET"], [":path", "/z"], ["", "v"]]}]},
-        {"call": "get_header_map_pairs", "args": [0]},
-        {"call": "get_header_map_size", "args": [0]},
-        {"call": "replace_header_map_value", "args": [0, "x-b", "3"]},
-        {"call": "replace_header_map_value", "args": [0, ":method", "PUT"]},
-        {"call": "replace_header_map_value", "args": [0, "host", "h"]},
-        {"call": "add_header_map_value", "args": [0, "Cookie", "a"]},
-        {"call": "add_header_map_value", "args": [0, "cookie", "b"]},
-        {"call": "get_header_map_pairs", "args": [0]},
-        {"call": "set_header_map_pairs", "args": [0, "garbage"]},
-        {"call": "get_header_map_pairs", "args": [0]},
-        {"call": "set_header_map_pairs", "args": [0, null]},
-        {"call": "set_header_map_pairs", "args": [0, {"u32": 0}]},
-        {"call": "get_header_map_size", "args": [0]},
-        {"call": "send_local_response", "args": [200, "", "", "", -1]},
-    ])
-}
-
-fn properties() -> Value {
-    let paths = [
-        "",
-        "request",
-        "request\0path",
-        "request\0url_path",
-        "request\0query",
-        "request\0host",
-        "request\0method",
-        "request\0scheme",
-        "request\0protocol",
-        "request\0referer",
-        "request\0useragent",
-        "request\0headers\0x-a",
-        "request\0headers\0x-none",
-        "request\0headers\0X-A",
-        "request\0path\0below",
-        "request\0nothing",
-        "nothing",
-        "plugin_name",
-        "plugin_root_id",
-        "plugin_vm_id",
-        "response\0code",
-        "response\0headers\0x-r",
-        "response\0flags",
-        "node",
-        "cluster_name",
-        "route_name",
-        "k",
-        "wasm.k",
-        "filter_state",
-        "filter_state\0wasm.k",
-        "metadata\0filter_metadata\0none",
-        "metadata",
-        "connection\0mtls",
-        "connection\0requested_server_name",
-        "connection\0tls_version",
-        "connection\0termination_details",
-        "connection\0id\0below",
-        "upstream\0request_attempt_count",
-        "upstream\0tls_version",
-        "upstream\0transport_failure_reason",
-        "xds\0cluster_name",
-        "xds\0filter_chain_name",
-        "xds\0listener_direction",
-        "xds\0nothing",
-        "request\0size",
-        "request\0total_size\0x",
-        "response\0code_details",
-        "response\0grpc_status",
-        "response\0size",
-        "response\0trailers",
-        "response\0trailers\0x-rt",
-        "request\0",
-        "plugin_name\0below",
-        "xds",
-    ];
-    let get = |path: &&str| json!({"call": "get_property", "args": [path]});
-    let mut steps: Vec<Value> = paths.iter().map(get).collect();
-    // Maps come in the order of hashes, of which Envoy draws the seed.
-    for map in [
-        "request\0headers",
-        "request\0headers\0",
-        "response\0headers",
-    ] {
-        steps.push(json!({"call": "get_property", "args": [map], "hide": true}));
-    }
-    steps.push(json!({"call": "set_property", "args": ["k", "v"]}));
-    steps.push(json!({"call": "get_property", "args": ["k"]}));
-    steps.push(json!({"call": "set_property", "args": ["", "v"]}));
-    steps.into()
-}
-
-fn state() -> Value {
-    json!([
-        {"call": "define_metric", "args": [0, "c"], "save": "c"},
-        {"call": "define_metric", "args": [1, "g"], "save": "g"},
-        {"call": "define_metric", "args": [2, "h"], "save": "h"},
-        {"call": "define_metric", "args": [0, "c"], "save": "again"},
-        {"call": "define_metric", "args": [3, "x"]},
-        {"call": "increment_metric", "args": ["$c", 5]},
-        {"call": "increment_metric", "args": ["$c", 0]},
-        {"call": "increment_metric", "args": ["$c", -1]},
-        {"call": "record_metric", "args": ["$again", 2]},
-        {"call": "get_metric", "args": ["$c"]},
-        {"call": "increment_metric", "args": ["$g", -1]},
-        {"call": "get_metric", "args": ["$g"]},
-        {"call": "record_metric", "args": ["$g", 7]},
-        {"call": "get_metric", "args": ["$g"]},
-        {"call": "increment_metric", "args": ["$h", 1]},
-        {"call": "record_metric", "args": ["$h", 1]},
-        {"call": "get_metric", "args": ["$h"]},
-        {"call": "get_metric", "args": [0]},
-        {"call": "increment_metric", "args": [12, 1]},
-        {"call": "get_shared_data", "args": ["k"]},
-        {"call": "set_shared_data", "args": ["k", "v", 99]},
-        {"call": "get_shared_data", "args": ["k"], "save": ["value", "cas"]},
-        {"call": "set_shared_data", "args": ["k", "w", "$cas"]},
-        {"call": "set_shared_data", "args": ["k", "x", "$cas"]},
-        {"call": "set_shared_data", "args": ["k", null, 0]},
-        {"call": "get_shared_data", "args": ["k"]},
-        {"call": "set_shared_data", "args": [{"hex": "00ff"}, {"times": 600, "of": "x"}, 0]},
-        {"call": "get_shared_data", "args": [{"hex": "00ff"}]},
-        {"call": "set_shared_data", "args": ["", "y", 0]},
-        {"call": "get_shared_data", "args": [""]},
-    ])
 }
 
 /// What acts on streams and does no harm.
@@ -408,17 +191,6 @@ fn replies() -> Value {
     })
 }
 
-fn old_calls() -> Value {
-    json!([
-        {"call": "get_header_map_value", "args": [0, "x-a"]},
-        {"call": "get_header_map_value", "args": [0, "x-none"]},
-        {"call": "get_header_map_pairs", "args": [2], "hide": true},
-        {"call": "get_buffer_bytes", "args": [0, 0, 9]},
-        {"call": "get_status"},
-        {"call": "done"},
-    ])
-}
-
 fn only_0_1_0() -> Value {
     let steps = json!([
         {"call": "get_configuration"},
@@ -456,45 +228,6 @@ fn queues() -> Value {
         ],
         "queue_ready": [{"show": "$1"}, {"call": "dequeue_shared_queue", "args": ["$1"]}],
     })
-}
-
-fn foreign() -> Value {
-    json!([
-        {"call": "call_foreign_function", "args": ["none", ""]},
-        {"call": "call_foreign_function", "args": ["compress", "aaaaaaaaaaaaaaaaaaaaaaaa"], "save": "z", "hide": true},
-        {"call": "call_foreign_function", "args": ["uncompress", "$z"]},
-        {"call": "call_foreign_function", "args": ["uncompress", "bad"]},
-        {"call": "call_foreign_function", "args": ["uncompress", ""]},
-        {"call": "call_foreign_function", "args": ["clear_route_cache", ""]},
-        {"call": "call_foreign_function", "args": ["clear_route_cache", ""], "out": [0, 0]},
-        {"call": "call_foreign_function", "args": ["set_envoy_filter_state", ""]},
-        {"call": "call_foreign_function", "args": ["declare_property", {"hex": "0a0178"}]},
-        {"call": "call_foreign_function", "args": ["declare_property", {"hex": "0a0178"}]},
-        {"call": "call_foreign_function", "args": [{"end": 0, "length": 1}, ""]},
-    ])
-}
-
-fn call_outs() -> Value {
-    let ask = json!({"pairs": [[":method", "GET"], [":path", "/"], [":authority", "a"]]});
-    json!([
-        {"call": "http_call", "args": ["none", ask, "", "", 100]},
-        {"call": "http_call", "args": ["none", ask, "", "", -1]},
-        {"call": "http_call", "args": ["none", ask, "", "", 100], "out": [{"end": -3}]},
-        {"call": "http_call", "args": ["none", {"pairs": [[":method", "GET"]]}, "", "", 100]},
-        {"call": "http_call", "args": [{"end": 0, "length": 1}, ask, "", "", 100]},
-        {"call": "http_call", "args": ["none", {"end": 0, "length": 1}, "", "", 100]},
-        {"call": "grpc_call", "args": ["none", "s", "m", "", "", 100]},
-        {"call": "grpc_stream", "args": ["none", "s", "m", ""]},
-        {"call": "grpc_send", "args": [1, "x", 0]},
-        {"call": "grpc_send", "args": [6, "x", 0]},
-        {"call": "grpc_close", "args": [5]},
-        {"call": "grpc_close", "args": [6]},
-        {"call": "grpc_close", "args": [4]},
-        {"call": "grpc_cancel", "args": [5]},
-        {"call": "grpc_cancel", "args": [6]},
-        {"call": "grpc_cancel", "args": [7]},
-        {"call": "get_status"},
-    ])
 }
 
 fn tick() -> Value {

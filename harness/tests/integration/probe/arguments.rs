@@ -118,3 +118,28 @@ fn streams_that_are_no_streams_are_told_apart() -> Tested {
     );
     Ok(())
 }
+
+#[test]
+fn wasi_writes_to_its_log_and_has_no_sockets_but_zeroes() -> Tested {
+    assert_eq!(
+        lines_of(json!([
+            {"call": "fd_write", "args": [1, ["one", " line\n", ""]]},
+            {"call": "fd_write", "args": [3, ["x"]]},
+            {"call": "fd_fdstat_get", "args": [2, 24]},
+            {"call": "sock_recv", "args": [3, ["room"], 0]},
+            {"call": "random_get", "args": [65537]},
+            {"call": "pthread_equal", "args": [7, 7]},
+        ]))?,
+        [
+            "one line",
+            r#"fd_write(1, ["one", " line\n", ""]) = 0 9"#,
+            r#"fd_write(3, ["x"]) = 8"#,
+            r#"fd_fdstat_get(2, 24) = 0 "\x00\x00\x00\x00\x00\x00\x00\x00@\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00""#,
+            // Of the second output only 16 bits are written.
+            r#"sock_recv(3, ["room"], 0) = 58 0 3735879680"#,
+            "random_get(65537) = 28",
+            "pthread_equal(7, 7) = 1",
+        ]
+    );
+    Ok(())
+}
