@@ -1,5 +1,6 @@
 //! What the protocol of a peer changes about a message.
 
+use crate::exchange::Message;
 use crate::headers::{Headers, Kind};
 
 /// What reads and writes HTTP on a connection, by the names of Envoy's `codec_type`.
@@ -20,6 +21,11 @@ impl Codec {
             Self::Http1 => "HTTP/1.1",
             Self::Http2 => "HTTP/2",
         }
+    }
+
+    /// Whether trailers can follow a body: in HTTP/1.1 only after chunks.
+    pub(crate) fn carries_trailers(self, message: &Message) -> bool {
+        self == Self::Http2 || !message.headers().contains_key("content-length")
     }
 }
 

@@ -278,11 +278,16 @@ impl Proxy {
 
     pub(crate) fn send_trailers(&mut self, slot: usize) -> Moved {
         let stream = &mut self.world.streams[slot];
-        if let Some(response) = &mut stream.exchange.response {
+        if let Some(response) = &mut stream.exchange.response
+            && stream.codec.carries_trailers(&response.message)
+        {
             response
                 .message
                 .trailers
                 .clone_from(&stream.response.trailers);
+        } else {
+            let note = "the response has a content-length, so its trailers are dropped";
+            stream.exchange.timeline.note(note);
         }
         self.complete(slot)
     }

@@ -75,12 +75,18 @@ impl Proxy {
     }
 
     pub(crate) fn ask_with_trailers(&mut self, slot: usize) -> Moved {
+        let codec = self.upstream_codec;
         let stream = &mut self.world.streams[slot];
-        if let Some(request) = &mut stream.exchange.upstream {
+        if let Some(request) = &mut stream.exchange.upstream
+            && codec.carries_trailers(&request.message)
+        {
             request
                 .message
                 .trailers
                 .clone_from(&stream.request.trailers);
+        } else {
+            let note = "the request has a content-length, so its trailers are dropped";
+            stream.exchange.timeline.note(note);
         }
         self.ask(slot)
     }

@@ -112,3 +112,21 @@ fn a_filter_sees_the_framing_of_a_response_and_downstream_does_not() -> Tested {
     assert!(!headers.contains_key("connection") && !headers.contains_key("transfer-encoding"));
     Ok(())
 }
+
+#[test]
+fn trailers_behind_a_declared_length_are_dropped_over_http1() -> Tested {
+    let guest = guest().on(
+        "request_body",
+        "(if (local.get $eos) (then (drop (call $add_header_map_value (i32.const 1) s(t) s(1))))) i32.const 0",
+    );
+    for (codec, carried) in [(Codec::Http1, false), (Codec::Http2, true)] {
+        let mut host = Host::builder()
+            .plugin(guest.plugin("guest"))
+            .upstream_codec(codec)
+            .start()?;
+        let exchange = host.send(Request::post("/").body("body"))?;
+        let trailers = exchange.upstream_request().trailers();
+        assert_eq!(trailers.is_some(), carried, "{codec:?}");
+    }
+    Ok(())
+}
