@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-pub use message::{Reply, Request};
+pub use message::{Fault, Reply, Request};
 
 /// What went wrong at an upstream.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ pub struct Case {
     pub(crate) clusters: BTreeMap<String, Reply>,
     pub(crate) buffer_limit: Option<u32>,
     pub(crate) workers: u32,
+    pub(crate) protocols: Protocols,
     /// Gauges to be read in the end, by their names without `wasmcustom.`.
     pub(crate) gauges: Vec<String>,
 }
@@ -63,6 +64,37 @@ pub struct Request {
 /// A name and a value.
 pub(crate) type HeaderLine = (Vec<u8>, Vec<u8>);
 
+/// What the two peers of Envoy speak.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Protocols {
+    pub(crate) downstream: Protocol,
+    pub(crate) upstream: Protocol,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Protocol {
+    #[default]
+    Http1,
+    Http2,
+}
+
+/// What goes wrong at a server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    /// Nobody listens.
+    Refused,
+    /// It takes the request and closes the connection.
+    Closed,
+    /// It takes the request and resets the stream, over HTTP/2.
+    Reset,
+    /// It answers what is not HTTP.
+    Malformed,
+    /// It never answers.
+    Never,
+    /// Its body ends before its end.
+    Cut,
+}
+
 /// How a body is sent.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Body {
@@ -81,6 +113,7 @@ pub struct Reply {
     pub(crate) body: Body,
     pub(crate) trailers: Vec<HeaderLine>,
     pub(crate) after: Duration,
+    pub(crate) fault: Option<Fault>,
 }
 
 impl Case {
@@ -94,6 +127,7 @@ impl Case {
             clusters: BTreeMap::new(),
             buffer_limit: None,
             workers: 1,
+            protocols: Protocols::default(),
             gauges: Vec::new(),
         }
     }
@@ -144,11 +178,26 @@ impl Case {
 
     /// How long clients wait in the end for an upstream that thinks.
     pub(crate) fn patience(&self) -> Duration {
+        let times = self.answers().map(|answer| answer.after);
+        times.max().unwrap_or_default()
+    }
+
+    /// All that servers answer in it.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = &Reply> {
+        self.own_answers().chain(self.clusters.values())
+    }
+
+    /// All that the upstream answers in it.
+    pub(crate) fn own_answers(&self) -> impl Iterator<Item = &Reply> {
         let own = self
             .requests()
             .filter_map(|request| request.answer.as_ref());
-        let answers = own.chain([&self.answer]).chain(self.clusters.values());
-        answers.map(|answer| answer.after).max().unwrap_or_default()
+        own.chain([&self.answer])
+    }
+
+    /// Whether nobody listens at the upstream.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.answer.fault == Some(Fault::Refused)
     }
 
     /// The header by which a request is known again at the upstream, where there are several.
@@ -272,6 +321,7 @@ impl Reply {
             body: Body::None,
             trailers: Vec::new(),
             after: Duration::ZERO,
+            fault: None,
         }
     }
 

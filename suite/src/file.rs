@@ -18,7 +18,7 @@ pub(crate) use expect::{
     AccessExpect, CaseExpect, HarnessExpect, HeaderExpect, LineExpect, OutcomeExpect,
     RequestExpect, ResponseExpect, StreamExpect, UpstreamExpect,
 };
-pub(crate) use message::{Headers, ReplyFile, RequestFile};
+pub(crate) use message::{FaultFile, Headers, ProtocolFile, ProtocolsFile, ReplyFile, RequestFile};
 pub(crate) use plugin::{PluginFile, PolicyFile, configuration};
 pub(crate) use text::{Matcher, Span, Text, Version};
 
@@ -42,6 +42,8 @@ pub(crate) struct SuiteFile {
     pub(crate) plugins: Vec<PluginFile>,
     /// How many worker threads Envoy has; 1 unless set. On the harness all requests go to the first.
     pub(crate) workers: Option<NonZeroU32>,
+    /// What client and upstream speak.
+    pub(crate) protocols: Option<ProtocolsFile>,
     /// How many bytes of a body filters can hold back (`per_connection_buffer_limit_bytes`); 1 MiB
     /// unless set.
     pub(crate) buffer_limit: Option<NonZeroU32>,

@@ -5,6 +5,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -17,7 +18,7 @@ use attache_envoy::{
     Trailers,
 };
 
-use crate::case::{Case, Filter, MARK, Policy, Step};
+use crate::case::{Case, Fault, Filter, MARK, Policy, Protocol, Step};
 use crate::seen::{Access, Ended, Line, Seen, Stream};
 use client::Client;
 
@@ -81,7 +82,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts an Envoy for cases of the same number of workers.
+    /// Starts an Envoy for cases that [`fit`](Self::fit) together.
     pub(crate) fn start(
         cases: &[&Case],
         installation: &Installation,
@@ -91,11 +92,18 @@ impl Stage {
         let folder = std::path::absolute(folder)?;
         let current = Arc::new(Mutex::new(0));
         let answers = (cases.clone(), Arc::clone(&current));
-        let upstream = Upstream::start(move |request| {
+        let answer = move |request: &upstream::Request| {
             let (cases, current) = &answers;
             let case = &cases[*lock(current)];
             wire::reply(case.answer_to(wire::number_of(request).unwrap_or(0)))
-        })?;
+        };
+        let first = cases.first();
+        let http2 = first.is_some_and(|case| case.protocols.upstream == Protocol::Http2);
+        let upstream = if http2 {
+            Upstream::start_http2(answer)?
+        } else {
+            Upstream::start(answer)?
+        };
         let mut clusters = BTreeMap::new();
         for name in cases.iter().flat_map(|case| case.clusters.keys()) {
             if !clusters.contains_key(name) {
@@ -103,10 +111,27 @@ impl Stage {
             }
         }
         let listeners = (0..cases.len()).map(|number| listener(&cases, number, &folder));
-        let mut bootstrap = Bootstrap::new(Endpoint::from(upstream.address()), listeners.collect());
+        let refused = |case: &Case| case.is_refused();
+        let address = match first {
+            Some(case) if refused(case) => nobody()?,
+            _ => upstream.address(),
+        };
+        let mut bootstrap = Bootstrap::new(Endpoint::from(address), listeners.collect());
+        if http2 {
+            bootstrap.upstream_codec = attache_envoy::Codec::Http2;
+        }
         for (name, double) in &clusters {
-            let endpoint = Endpoint::from(double.address());
-            bootstrap.clusters.insert(name.clone(), endpoint);
+            let refused = |case: &Case| {
+                let answer = case.clusters.get(name);
+                answer.is_some_and(|answer| answer.fault == Some(Fault::Refused))
+            };
+            let address = match first {
+                Some(case) if refused(case) => nobody()?,
+                _ => double.address(),
+            };
+            bootstrap
+                .clusters
+                .insert(name.clone(), Endpoint::from(address));
         }
         let config = bootstrap.write(&folder.join("envoy.yaml"))?;
         let options = StartOptions {
@@ -141,6 +166,11 @@ impl Stage {
         }
     }
 
+    /// Whether two cases can share an Envoy: what is the same for all of its listeners is the same.
+    pub(crate) fn fit(one: &Case, other: &Case) -> bool {
+        one.workers == other.workers && one.protocols.upstream == other.protocols.upstream
+    }
+
     /// Ends Envoy.
     pub(crate) fn stop(self) -> io::Result<()> {
         self.envoy.stop().map(|_| ())
@@ -168,7 +198,10 @@ impl Stage {
             match step {
                 Step::Request(request) => {
                     let mark = case.mark(play.clients.len());
-                    let client = Client::send(address, wire::pieces(request, mark))?;
+                    let client = match case.protocols.downstream {
+                        Protocol::Http1 => Client::send(address, wire::pieces(request, mark))?,
+                        Protocol::Http2 => Client::send_http2(address, wire::http2(request, mark))?,
+                    };
                     play.clients.push(client);
                     play.settle(HELD_AFTER, Until::PassedOn);
                 }
@@ -317,6 +350,11 @@ fn double(
         let answer = answers[*lock(&current)].clone();
         answer.map_or_else(|| upstream::Reply::new(404), |answer| wire::reply(&answer))
     })
+}
+
+/// An address where nobody listens.
+fn nobody() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
 fn lock(current: &Mutex<usize>) -> MutexGuard<'_, usize> {

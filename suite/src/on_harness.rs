@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use attache_harness::{
-    DownstreamResponse, Exchange, FailurePolicy, Host, HostError, LogLevel, Outcome, Plugin,
+    Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostError, LogLevel, Outcome, Plugin,
     Response, StreamId, UpstreamRequest,
 };
 
-use crate::case::{Body, Case, Filter, MARK, Policy, Reply, Request, Step};
+use crate::case::{Body, Case, Fault, Filter, MARK, Policy, Protocol, Reply, Request, Step};
 use crate::seen::{Access, Ended, Line, Message, Seen, Stream};
 
 /// Why a case could not be played on the harness.
@@ -41,7 +41,10 @@ pub(crate) fn play(case: &Case) -> Result<(Seen, Vec<Insight>), HarnessError> {
     for step in &case.steps {
         match step {
             Step::Request(request) => {
-                let sent = sent(request, case.mark(streams.len()));
+                let mut sent = sent(request, case.mark(streams.len()));
+                if case.protocols.downstream == Protocol::Http2 {
+                    sent = sent.http2();
+                }
                 streams.push(host.open(sent)?);
             }
             Step::Wait(time) => host.advance(*time)?,
@@ -90,6 +93,9 @@ pub(crate) fn play(case: &Case) -> Result<(Seen, Vec<Insight>), HarnessError> {
 
 fn start(case: &Case) -> Result<Host, HostError> {
     let mut builder = Host::builder().workers(case.workers as usize);
+    if case.protocols.upstream == Protocol::Http2 {
+        builder = builder.upstream_codec(Codec::Http2);
+    }
     if let Some(limit) = case.buffer_limit {
         builder = builder.buffer_limit(limit as usize);
     }
@@ -101,6 +107,11 @@ fn start(case: &Case) -> Result<Host, HostError> {
     }
     let mut host = builder.start()?;
     let answers = case.clone();
+    if case.is_refused() {
+        // Nobody waits for the whole request where nobody listens.
+        host.cluster("upstream", Response::refused());
+        return Ok(host);
+    }
     host.upstream(move |request| {
         let mark = request.headers().get(MARK).unwrap_or(b"0");
         let number = std::str::from_utf8(mark)
@@ -205,7 +216,14 @@ fn sent(request: &Request, mark: Option<(Vec<u8>, Vec<u8>)>) -> attache_harness:
 }
 
 fn response(answer: &Reply) -> Response {
-    let mut response = Response::new(answer.status);
+    let mut response = match answer.fault {
+        None | Some(Fault::Cut) => Response::new(answer.status),
+        Some(Fault::Refused) => return Response::refused(),
+        Some(Fault::Closed) => return Response::closed().after(answer.after),
+        Some(Fault::Reset) => return Response::reset().after(answer.after),
+        Some(Fault::Malformed) => return Response::malformed().after(answer.after),
+        Some(Fault::Never) => return Response::never(),
+    };
     for (name, value) in &answer.headers {
         response = response.header(name, value);
     }
@@ -219,6 +237,9 @@ fn response(answer: &Reply) -> Response {
     }
     for (name, value) in &answer.trailers {
         response = response.trailer(name, value);
+    }
+    if answer.fault == Some(Fault::Cut) {
+        response = response.cut();
     }
     if answer.after > Duration::ZERO {
         response = response.after(answer.after);

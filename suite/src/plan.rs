@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::case::{Body, Case, Filter, HeaderLine, Policy, Reply, Request, Step};
+use crate::case::{
+    Body, Case, Fault as Broken, Filter, HeaderLine, Policy, Protocol, Protocols, Reply, Request,
+    Step,
+};
 use crate::file::{
-    CaseExpect, CaseFile, Headers, PluginFile, PolicyFile, ReplyFile, RequestFile, StepFile,
-    StreamExpect, SuiteFile, Text, configuration,
+    CaseExpect, CaseFile, FaultFile, Headers, PluginFile, PolicyFile, ProtocolFile, ReplyFile,
+    RequestFile, StepFile, StreamExpect, SuiteFile, Text, configuration,
 };
 use crate::yaml::{Fault, nearest};
 
@@ -78,8 +81,13 @@ impl Plan {
         }
         let expect = case.expect.clone().unwrap_or_default();
         alone(&expect)?;
+        let protocols = case.protocols.or(file.protocols).unwrap_or_default();
+        let protocols = Protocols {
+            downstream: protocol(protocols.downstream),
+            upstream: protocol(protocols.upstream),
+        };
         let limit = case.buffer_limit.or(file.buffer_limit);
-        Ok(Self {
+        let plan = Self {
             name: case.name.clone(),
             index,
             case: Case {
@@ -90,6 +98,7 @@ impl Plan {
                     .map_err(|fault| fault.under("upstream"))?,
                 clusters,
                 buffer_limit: limit.map(std::num::NonZeroU32::get),
+                protocols,
                 workers: file.workers.map_or(1, std::num::NonZeroU32::get),
                 gauges: expect
                     .gauges
@@ -101,8 +110,44 @@ impl Plan {
             sources,
             expect,
             streams,
-        })
+        };
+        speakable(&plan.case)?;
+        Ok(plan)
     }
+}
+
+fn protocol(file: ProtocolFile) -> Protocol {
+    match file {
+        ProtocolFile::Http1 => Protocol::Http1,
+        ProtocolFile::Http2 => Protocol::Http2,
+    }
+}
+
+/// Whether each fault can happen where it stands.
+fn speakable(case: &Case) -> Result<(), Fault> {
+    let of_http2 = |answer: &Reply| answer.fault == Some(Broken::Reset);
+    let of_http1 =
+        |answer: &Reply| matches!(answer.fault, Some(Broken::Closed | Broken::Malformed));
+    let wrong = match case.protocols.upstream {
+        Protocol::Http1 => case.own_answers().any(of_http2),
+        Protocol::Http2 => case.own_answers().any(of_http1),
+    };
+    if wrong || case.clusters.values().any(of_http2) {
+        return Err(Fault::new(
+            "expected a fault of the protocol: `reset` is of HTTP/2 only, `closed` and `malformed` \
+             of HTTP/1.1 only",
+        ));
+    }
+    let refused = |request: &Request| {
+        let answer = request.answer.as_ref();
+        answer.is_some_and(|answer| answer.fault == Some(Broken::Refused))
+    };
+    if case.requests().any(refused) {
+        return Err(Fault::new(
+            "nobody listens for one request alone: `refused` belongs to the `upstream` of the case",
+        ));
+    }
+    Ok(())
 }
 
 /// A chain that does not start, or a crash, leaves nothing else to see.
@@ -334,6 +379,17 @@ fn reply(file: &ReplyFile) -> Result<Reply, Fault> {
     reply.body = body(&file.body, &file.chunks)?;
     reply.trailers = lines(&file.trailers, "trailers")?;
     reply.after = file.after.map(|time| time.0).unwrap_or_default();
+    reply.fault = file.fault.map(|fault| match fault {
+        FaultFile::Refused => Broken::Refused,
+        FaultFile::Closed => Broken::Closed,
+        FaultFile::Reset => Broken::Reset,
+        FaultFile::Malformed => Broken::Malformed,
+        FaultFile::Never => Broken::Never,
+        FaultFile::Cut => Broken::Cut,
+    });
+    if reply.fault == Some(Broken::Cut) && !matches!(reply.body, Body::Chunks(_)) {
+        return Err(Fault::new("a body that is cut off is given as `chunks`").under("fault"));
+    }
     Ok(reply)
 }
 

@@ -194,8 +194,9 @@ impl OnEnvoy<'_> {
                 alone.push(vec![number]);
             } else {
                 let fits = |group: &&mut Vec<usize>| {
-                    let workers = group.first().map(|first| self.plans[*first].case.workers);
-                    group.len() < MOST_CASES && workers == Some(plan.case.workers)
+                    let first = group.first().map(|first| &self.plans[*first].case);
+                    group.len() < MOST_CASES
+                        && first.is_some_and(|first| Stage::fit(first, &plan.case))
                 };
                 match groups.iter_mut().find(fits) {
                     Some(group) => group.push(number),
@@ -252,10 +253,12 @@ impl OnEnvoy<'_> {
     }
 }
 
-/// Gauges are those of the process, back-off begins with its start, and a refusal ends it.
+/// An upstream that nobody listens at is so for all, gauges are those of the process, back-off begins with its start, and a refusal ends it.
 fn wants_its_own(plan: &Plan) -> bool {
     let reloads = |filter: &crate::case::Filter| filter.policy == Policy::Reload;
+    let refused = |answer: &crate::case::Reply| answer.fault == Some(crate::case::Fault::Refused);
     plan.expect.refused.is_some()
+        || plan.case.answers().any(refused)
         || plan.expect.gauges.is_some()
         || plan.case.filters.iter().any(reloads)
 }

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 
-use super::message::{Reply, Request};
+use super::message::{Fault, Reply, Request};
 use crate::http1::{Error, Framing, Limits, Wire, send_apart};
 
 pub(super) type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
@@ -61,9 +61,22 @@ fn answer_all(
             return Ok(());
         }
         let reply = handler(&request);
-        let wire = reply.to_pieces(&request.method);
-        let parts: Vec<&[u8]> = wire.iter().map(Vec::as_slice).collect();
+        let mut pieces = reply.to_pieces(&request.method);
+        match reply.fault {
+            None => {}
+            Some(Fault::Closed) => return Ok(()),
+            Some(Fault::Malformed) => return send(b"what is this\r\n\r\n"),
+            // Whatever comes next, or the end, is the client giving up.
+            Some(Fault::Never) => return wire.request_head().map(|_| ()),
+            Some(Fault::Cut) => {
+                pieces.pop();
+            }
+        }
+        let parts: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         send_apart(&mut &*stream, &parts).map_err(Error::Broken)?;
+        if reply.fault.is_some() {
+            return Ok(());
+        }
         let closes = reply
             .headers
             .iter()

@@ -2,15 +2,15 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::{self, SendResponse};
+use h2::{RecvStream, SendStream};
 use tokio::runtime::Builder;
 
 use super::Shared;
 use super::connection::Handler;
-use super::message::{Reply, Request};
+use super::message::{Fault, Reply, Request};
 use crate::http1::Header;
-use crate::http2::{header_map, lines, receive_body, send_body};
+use crate::http2::{PAUSE, header_map, lines, receive_body, send_body};
 
 /// Serves HTTP/2 with prior knowledge until the upstream is dropped.
 pub(super) fn accept(listener: TcpListener, shared: &Arc<Shared>, handler: &Arc<Handler>) {
@@ -90,9 +90,26 @@ async fn answer(
     }
     // A handler may wait, and panics on its own thread.
     let reply = tokio::task::spawn_blocking(move || handler(&request)).await;
-    if let Ok(reply) = reply {
-        send(&mut respond, reply);
+    let Ok(reply) = reply else { return };
+    match reply.fault {
+        None | Some(Fault::Cut) => send(&mut respond, reply),
+        Some(Fault::Closed | Fault::Malformed) => respond.send_reset(h2::Reason::INTERNAL_ERROR),
+        // Until the peer gives the stream up.
+        Some(Fault::Never) => {
+            let _ = std::future::poll_fn(|context| respond.poll_reset(context)).await;
+        }
     }
+}
+
+/// Sends a body and resets the stream in the place of its end.
+async fn send_cut(mut body: SendStream<Bytes>, pieces: Vec<Vec<u8>>) {
+    for piece in pieces {
+        if body.send_data(piece.into(), false).is_err() {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    body.send_reset(h2::Reason::INTERNAL_ERROR);
 }
 
 /// Sends a reply; one that HTTP/2 cannot carry resets the stream.
@@ -107,15 +124,20 @@ fn send(respond: &mut SendResponse<Bytes>, reply: Reply) {
     };
     *head.status_mut() = status;
     *head.headers_mut() = headers;
-    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    let mut pieces = reply.pieces;
     if !reply.body.is_empty() {
         pieces.insert(0, reply.body);
     }
+    let cut = reply.fault == Some(Fault::Cut);
     let end = pieces.is_empty() && trailers.is_empty();
     // A peer that is gone needs no answer.
-    if let Ok(body) = respond.send_response(head, end)
-        && !end
-    {
-        tokio::spawn(send_body(body, pieces, trailers));
+    match respond.send_response(head, end && !cut) {
+        Ok(body) if cut => {
+            tokio::spawn(send_cut(body, pieces));
+        }
+        Ok(body) if !end => {
+            tokio::spawn(send_body(body, pieces, trailers));
+        }
+        _ => {}
     }
 }

@@ -61,6 +61,22 @@ pub struct Reply {
     pub pieces: Vec<Vec<u8>>,
     /// The trailers; they are sent after chunks only.
     pub trailers: Vec<Header>,
+    /// What goes wrong instead.
+    pub fault: Option<Fault>,
+}
+
+/// How an upstream fails that has taken a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It closes the connection without an answer; over HTTP/2 it resets the stream.
+    Closed,
+    /// It sends what is not HTTP; over HTTP/2 it resets the stream.
+    Malformed,
+    /// It never answers.
+    Never,
+    /// It closes the connection, or resets the stream, instead of ending the body.
+    Cut,
 }
 
 impl Reply {
@@ -73,7 +89,15 @@ impl Reply {
             body: Vec::new(),
             pieces: Vec::new(),
             trailers: Vec::new(),
+            fault: None,
         }
+    }
+
+    /// The same reply, but for what goes wrong.
+    #[must_use]
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.fault = Some(fault);
+        self
     }
 
     /// The same reply with one header more.

@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
-use super::{CaseExpect, PluginFile, ReplyFile, RequestFile, Span, StreamExpect};
+use super::{CaseExpect, PluginFile, ProtocolsFile, ReplyFile, RequestFile, Span, StreamExpect};
 
 /// A case: one request, or a play of several steps, and what must be seen.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,6 +16,8 @@ pub(crate) struct CaseFile {
     pub(crate) configuration: Option<serde_json::Value>,
     /// The chain, instead of the suite's.
     pub(crate) plugins: Option<Vec<PluginFile>>,
+    /// What client and upstream speak, instead of the suite's.
+    pub(crate) protocols: Option<ProtocolsFile>,
     /// The buffer limit, instead of the suite's.
     pub(crate) buffer_limit: Option<NonZeroU32>,
     /// What the upstream answers, instead of the suite's.

@@ -113,4 +113,48 @@ pub(crate) struct ReplyFile {
     pub(crate) trailers: Headers,
     /// How long the server thinks before it answers.
     pub(crate) after: Option<Span>,
+    /// What goes wrong instead of an answer, or within it.
+    pub(crate) fault: Option<FaultFile>,
+}
+
+/// What goes wrong at a server.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FaultFile {
+    /// Nobody listens: the connection is refused.
+    Refused,
+    /// It takes the request and closes the connection; HTTP/1.1 only.
+    Closed,
+    /// It takes the request and resets the stream; HTTP/2 only.
+    Reset,
+    /// It answers what is not HTTP; HTTP/1.1 only.
+    Malformed,
+    /// It never answers.
+    Never,
+    /// It goes away after the chunks, before the body's end.
+    Cut,
+}
+
+/// What the two peers of Envoy speak.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ProtocolsFile {
+    /// The client; `http1` unless set.
+    pub(crate) downstream: ProtocolFile,
+    /// The upstream; `http1` unless set. Clusters of call-outs always speak HTTP/1.1.
+    pub(crate) upstream: ProtocolFile,
+}
+
+/// A protocol.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ProtocolFile {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, with prior knowledge.
+    Http2,
 }

@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use attache_envoy::http1;
+use attache_envoy::{http1, http2};
 
 use super::wire;
 use crate::seen::Ended;
@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// One connection with one request on it.
 pub(super) struct Client {
     connection: TcpStream,
-    answer: Receiver<Result<http1::Response, http1::Error>>,
+    answer: Receiver<Option<http1::Response>>,
     ended: Option<Ended>,
 }
 
@@ -28,7 +28,24 @@ impl Client {
         thread::spawn(move || {
             let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             // Nobody listens once the case is over.
-            let _ = sender.send(http1::exchange_on(stream, &pieces, LIMIT));
+            let _ = sender.send(http1::exchange_on(stream, &pieces, LIMIT).ok());
+        });
+        Ok(Self {
+            connection,
+            answer,
+            ended: None,
+        })
+    }
+
+    /// The same over HTTP/2.
+    pub(super) fn send_http2(address: SocketAddr, request: http2::Request) -> io::Result<Self> {
+        let connection = TcpStream::connect(address)?;
+        let stream = connection.try_clone()?;
+        let (sender, answer) = mpsc::channel();
+        thread::spawn(move || {
+            let answer = http2::exchange_on(stream, &request, LIMIT).ok();
+            // As above.
+            let _ = sender.send(answer);
         });
         Ok(Self {
             connection,
@@ -43,8 +60,8 @@ impl Client {
             && let Ok(answer) = self.answer.try_recv()
         {
             self.ended = Some(match answer {
-                Ok(response) => Ended::Answered(wire::answered(response)),
-                Err(_) => Ended::Reset,
+                Some(response) => Ended::Answered(wire::answered(response)),
+                None => Ended::Reset,
             });
         }
     }

@@ -1,10 +1,10 @@
 //! Messages of a case as bytes, and back.
 
 use attache_envoy::http1::{self, Header};
-use attache_envoy::upstream;
+use attache_envoy::{http2, upstream};
 
 use super::is_mark;
-use crate::case::{Reply, Request};
+use crate::case::{Fault, Reply, Request};
 use crate::seen::Message;
 
 type Line = (Vec<u8>, Vec<u8>);
@@ -52,11 +52,49 @@ pub(super) fn pieces(request: &Request, mark: Option<Line>) -> Vec<Vec<u8>> {
     parts
 }
 
+/// The request for HTTP/2.
+pub(super) fn http2(request: &Request, mark: Option<Line>) -> http2::Request {
+    let (body, chunked) = request.body.pieces(!request.trailers.is_empty());
+    let mut sent = http2::Request {
+        method: request.method.clone(),
+        target: request.target.clone(),
+        authority: b"example.com".to_vec(),
+        pieces: body.iter().map(|piece| piece.to_vec()).collect(),
+        ..http2::Request::default()
+    };
+    for (name, value) in &request.headers {
+        if name.eq_ignore_ascii_case(b"host") {
+            sent.authority.clone_from(value);
+        } else {
+            sent.headers.push(Header::new(name.clone(), value.clone()));
+        }
+    }
+    let length: usize = body.iter().map(|piece| piece.len()).sum();
+    if !chunked && length > 0 {
+        sent.headers
+            .push(Header::new("content-length", length.to_string()));
+    }
+    let mark = mark.map(|(name, value)| Header::new(name, value));
+    sent.headers.extend(mark);
+    let trailers = request.trailers.iter();
+    sent.trailers = trailers
+        .map(|(name, value)| Header::new(name.clone(), value.clone()))
+        .collect();
+    sent
+}
+
 /// The answer with its length first, as the harness's upstream has it: the order of headers is part
 /// of what is compared.
 pub(super) fn reply(answer: &Reply) -> upstream::Reply {
     std::thread::sleep(answer.after);
     let mut reply = upstream::Reply::new(answer.status);
+    reply.fault = answer.fault.map(|fault| match fault {
+        // Nobody comes this far where nobody listens.
+        Fault::Refused | Fault::Closed | Fault::Reset => upstream::Fault::Closed,
+        Fault::Malformed => upstream::Fault::Malformed,
+        Fault::Never => upstream::Fault::Never,
+        Fault::Cut => upstream::Fault::Cut,
+    });
     let (pieces, chunked) = answer.body.pieces(!answer.trailers.is_empty());
     let bodiless = matches!(answer.status, 204 | 304) && pieces.is_empty();
     if !chunked && !bodiless {

@@ -1,0 +1,407 @@
+//! Suite files: what is refused, what `--bless` writes, and what the program says.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use attache_suite::{Suite, Target};
+
+use crate::both::{module, repository_file};
+
+/// A suite of one case around auth-scrub, with these lines in the case.
+fn suite(case: &str) -> String {
+    let module = module("auth-scrub");
+    let case = case.replace('\n', "\n    ");
+    format!(
+        "version: \"1\"\nplugins:\n  - module: {}\ncases:\n  - name: a case\n    {case}\n",
+        module.display()
+    )
+}
+
+fn refusal(text: &str) -> String {
+    match Suite::from_text("s.suite.yaml", text) {
+        Ok(_) => panic!("this is accepted: {text}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn faults_point_at_line_column_and_key() {
+    for (case, place, reason) in [
+        (
+            "request: {pth: /}",
+            "6:15: cases[0].request.pth: ",
+            "did you mean `path`?",
+        ),
+        (
+            "request: {}\nexpect:\n  upstraem: none",
+            "8:7: cases[0].expect.upstraem: ",
+            "did you mean `upstream`?",
+        ),
+        (
+            "request: {}\nexpect: {upstream: nothing}",
+            "7:24: cases[0].expect.upstream: ",
+            "expected `none`, or the keys of a request, found `nothing`",
+        ),
+        (
+            "request: {}\nexpect: {response: {status: ok}}",
+            "7:33: cases[0].expect.response.status: ",
+            "found `ok`",
+        ),
+        ("steps: []\nrequest: {}", "5:5: cases[0]: ", "not both"),
+        (
+            "description: x",
+            "6:5: cases[0].description: ",
+            "unknown key",
+        ),
+        (
+            "configuration: {}",
+            "5:5: cases[0]: ",
+            "expected `request`, or `steps`",
+        ),
+        (
+            "steps:\n  - request: {}\n    name: one\n  - disconnect: onee",
+            "9:21: cases[0].steps[1].disconnect: ",
+            "did you mean `one`?",
+        ),
+        (
+            "steps: [{wait: 5}]",
+            "6:20: cases[0].steps[0].wait: ",
+            "such as `500ms`",
+        ),
+        (
+            "steps: [{wait: 5s, expect: {}}]",
+            "cases[0].steps[0].expect: ",
+            "belongs to a `request`",
+        ),
+        (
+            "steps: [{request: {}}]\nexpect: {outcome: held}",
+            "7:23: cases[0].expect.outcome: ",
+            "under the `expect` of its step",
+        ),
+        (
+            "request: {headers: {'a:b': c}}",
+            "cases[0].request.headers: ",
+            "expected a header's name",
+        ),
+        (
+            "request: {headers: {a: \"b\\nc\"}}",
+            "cases[0].request.headers: ",
+            "no line breaks",
+        ),
+        (
+            "request: {body: a, chunks: [b]}",
+            "cases[0].request: ",
+            "not both",
+        ),
+        (
+            "request: {}\nupstream: {fault: reset}",
+            "cases[0]: ",
+            "`reset` is of HTTP/2 only",
+        ),
+        (
+            "request: {}\nexpect: {refused: x, log: []}",
+            "cases[0].expect.log: ",
+            "nothing else is seen with `refused`",
+        ),
+        (
+            "request: {}\nrequest: {}",
+            "7:5: cases[0].request: ",
+            "stands in line 6 already",
+        ),
+        (
+            "request: {path: }",
+            "cases[0].request.path: ",
+            "a value is missing",
+        ),
+        (
+            "request: {}\nexpect: {log: [{level: loud}]}",
+            "cases[0].expect.log[0].level: ",
+            "`loud` is unknown; expected one of `trace`",
+        ),
+    ] {
+        let refusal = refusal(&suite(case));
+        assert!(refusal.starts_with("s.suite.yaml:"), "{refusal}");
+        assert!(refusal.contains(place), "{case}: {refusal}");
+        assert!(refusal.contains(reason), "{case}: {refusal}");
+    }
+}
+
+#[test]
+fn versions_stand_in_quotes() {
+    let text = suite("request: {}");
+    let unquoted = text.replace("version: \"1\"", "version: \"1\"\nenvoy: 1.40");
+    assert!(
+        refusal(&unquoted).contains("2:8: envoy: expected a version in quotes, as in \"1.40\"")
+    );
+    assert!(refusal(&text.replace("\"1\"", "1")).contains("in quotes, as in \"1\""));
+    assert!(refusal(&text.replace("\"1\"", "\"2\"")).contains("reads version \"1\""));
+    let quoted = text.replace("version: \"1\"", "version: \"1\"\nenvoy: \"1.40\"");
+    let suite = Suite::from_text("s", quoted).unwrap();
+    assert_eq!(suite.envoy(), Some(attache_envoy::Version::new(1, 40, 0)));
+}
+
+#[test]
+fn a_name_stands_once() {
+    let text = suite("request: {}") + "  - name: a case\n    request: {}\n";
+    assert!(refusal(&text).contains("cases[1].name: `cases[0]` has this name already"));
+}
+
+/// What a suite says once it was blessed.
+fn blessed(case: &str) -> String {
+    let suite = Suite::from_text("s.suite.yaml", suite(case)).unwrap();
+    let report = suite.run_on(&Target::Harness).unwrap();
+    let blessed = suite.blessed(&report);
+    let again = Suite::from_text("s.suite.yaml", blessed.text.as_str()).unwrap();
+    let report = again.run_on(&Target::Harness).unwrap();
+    assert!(report.passed(), "{report}\n{}", blessed.text);
+    let (_, case) = blessed.text.split_once("a case\n    ").unwrap();
+    case.replace("\n    ", "\n").trim_end().to_owned()
+}
+
+#[test]
+fn what_is_otherwise_is_rewritten_and_the_rest_stays_as_it_stands() {
+    let before = "\
+request: {path: /x?token=1, headers: {x-a: [1, 2]}}  # a request
+expect:
+  # what the upstream sees
+  upstream:
+    path:   /y   # the path
+    headers: {x-a: 3}
+    body: none
+  response: {status: 500}
+  log:
+    - nothing
+  harness:
+    host_calls: []";
+    let after = "\
+request: {path: /x?token=1, headers: {x-a: [1, 2]}}  # a request
+expect:
+  # what the upstream sees
+  upstream:
+    path: /x   # the path
+    headers: {x-a: [\"1\", \"2\"]}
+    body: \"\"
+  response: {status: 200}
+  log: []
+  harness:
+    host_calls: [proxy_get_header_map_pairs, proxy_replace_header_map_value]";
+    assert_eq!(blessed(before), after);
+    assert_eq!(blessed(after), after, "what is right is left alone");
+}
+
+#[test]
+fn a_case_without_expectations_gets_all_that_was_seen() {
+    let after = blessed("request: {path: /x, body: hi}\nupstream: {body: {bytes: '\\xff'}}  # odd");
+    assert_eq!(
+        after,
+        "\
+request: {path: /x, body: hi}
+upstream: {body: {bytes: '\\xff'}}  # odd
+expect:
+  upstream:
+    method: POST
+    path: /x
+    all_headers:
+      - host: example.com
+      - content-length: \"2\"
+      - x-forwarded-proto: http
+      - x-envoy-expected-rq-timeout-ms: \"15000\"
+    body: hi
+  response:
+    status: 200
+    all_headers:
+      - content-length: \"1\"
+      - server: envoy
+    body: {bytes: \"\\\\xff\"}
+  log: []"
+    );
+}
+
+#[test]
+fn steps_are_blessed_one_by_one() {
+    let after = blessed(
+        "steps:\n  - request: {path: /a}\n    expect: {}\n  - wait: 1s\n  - request: {path: /b}",
+    );
+    assert!(after.contains("expect: {}\n  - wait: 1s"), "{after}");
+    assert!(
+        after.contains("- request: {path: /b}\n    expect:\n      upstream:"),
+        "{after}"
+    );
+    assert!(after.ends_with("expect:\n  log: []"), "{after}");
+}
+
+#[test]
+fn a_wrong_outcome_is_written_where_none_stood() {
+    let after = blessed("request: {}\nupstream: {fault: never}\nexpect:\n  upstream: {path: /}");
+    assert!(
+        after.ends_with("expect:\n  upstream: {path: /}\n  outcome: held"),
+        "{after}"
+    );
+}
+
+#[test]
+fn a_failure_is_told_with_the_timeline() {
+    let case = "request: {path: /x?token=1}\nexpect: {upstream: {path: /y, lacks: [host]}}";
+    let suite = Suite::from_text("s.suite.yaml", suite(case)).unwrap();
+    let report = suite.run_on(&Target::Harness).unwrap();
+    assert!(!report.passed());
+    let text = report.to_string();
+    for part in [
+        "FAILED a case",
+        "expect.upstream.path",
+        "expected  \"/y\"",
+        "found     \"/x\"",
+        "no header `host`",
+        "proxy_replace_header_map_value(0, \":path\", \"/x\") = 0 Ok",
+    ] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+    let error = report.into_result().unwrap_err();
+    assert_eq!(format!("{error:?}"), text);
+}
+
+#[test]
+fn the_examples_of_the_documentation_hold() {
+    let text = repository_file("suite/README.md");
+    let examples: Vec<&str> = text
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert_eq!(examples.len(), 3);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    for example in examples {
+        let suite = Suite::from_text(&path, example).unwrap();
+        let report = suite.run_on(&Target::Harness).unwrap();
+        assert!(report.passed(), "{report}");
+    }
+}
+
+#[test]
+fn every_key_of_the_format_is_explained() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&repository_file("suite/schema/attache-suite-1.json")).unwrap();
+    let readme = repository_file("suite/README.md");
+    let mut keys = Vec::new();
+    collect(&schema, &mut keys);
+    assert!(keys.len() > 50, "{keys:?}");
+    for key in keys {
+        let named = [
+            format!("`{key}`"),
+            format!("`{key}:"),
+            format!("{{{key}:"),
+            format!("{key}:"),
+        ];
+        assert!(named.iter().any(|named| readme.contains(named)), "no {key}");
+    }
+}
+
+fn collect(schema: &serde_json::Value, keys: &mut Vec<String>) {
+    if let Some(properties) = schema.get("properties").and_then(|value| value.as_object()) {
+        keys.extend(properties.keys().cloned());
+    }
+    match schema {
+        serde_json::Value::Object(members) => {
+            members.values().for_each(|value| collect(value, keys))
+        }
+        serde_json::Value::Array(values) => values.iter().for_each(|value| collect(value, keys)),
+        _ => {}
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("below")).unwrap();
+    folder
+}
+
+/// Status, standard output and standard error of the program.
+fn program(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_attache-test"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn the_program_finds_suites_plays_them_and_says_how_it_went() {
+    let folder = folder("program");
+    let good = suite("request: {}\nexpect: {response: {status: 200}}");
+    std::fs::write(folder.join("below/good.suite.yaml"), &good).unwrap();
+    let (status, out, err) = program(&folder, &[]);
+    assert_eq!(status, Some(0), "{err}");
+    assert!(
+        out.starts_with("below/good.suite.yaml\n  ok     a case\n1 passed in "),
+        "{out}"
+    );
+    assert!(!out.contains('\x1b'));
+
+    let bad = suite("request: {}\nexpect: {response: {status: 201}}");
+    std::fs::write(folder.join("bad.suite.yaml"), bad).unwrap();
+    std::fs::write(folder.join("worse.suite.yaml"), "version: 1\n").unwrap();
+    let (status, out, err) = program(&folder, &["."]);
+    assert_eq!(status, Some(1));
+    assert!(
+        out.contains("1 passed, 1 failed, 1 suite could not be played in "),
+        "{out}"
+    );
+    assert!(
+        err.contains("error: worse.suite.yaml:1:10: version: "),
+        "{err}"
+    );
+
+    let (status, out, _) = program(&folder, &["bad.suite.yaml", "--json"]);
+    assert_eq!(status, Some(1));
+    let line: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&line["case"], &line["on"]),
+        (&"a case".into(), &"harness".into())
+    );
+    assert_eq!(line["verdict"], "failed");
+    assert_eq!(line["differences"][0]["key"], "expect.response.status");
+
+    let (status, out, _) = program(&folder, &["bad.suite.yaml", "--bless"]);
+    assert_eq!(status, Some(0));
+    assert!(out.contains("0 passed, 1 blessed in "), "{out}");
+    let text = std::fs::read_to_string(folder.join("bad.suite.yaml")).unwrap();
+    assert_eq!(text, good);
+}
+
+#[test]
+fn what_the_program_cannot_do_it_says() {
+    let folder = folder("program-refuses");
+    for (arguments, status, reason) in [
+        (
+            &["nowhere"][..],
+            1,
+            "error: there is neither a file nor a folder `nowhere`",
+        ),
+        (
+            &["below"],
+            1,
+            "error: there is no file that ends in `.suite.yaml` in `below` or below",
+        ),
+        (
+            &["--on", "moon"],
+            2,
+            "possible values: harness, envoy, both",
+        ),
+    ] {
+        let (code, out, err) = program(&folder, arguments);
+        assert_eq!(code, Some(status), "{err}");
+        assert!(err.contains(reason), "{err}");
+        assert_eq!(out, "");
+    }
+    std::fs::write(folder.join("s.suite.yaml"), suite("request: {}")).unwrap();
+    let (code, _, err) = program(&folder, &["--filter", "moon"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("no case has `moon` in its name"), "{err}");
+}

@@ -1,0 +1,13 @@
+//! Suites of the runner's own.
+
+mod steps {
+    attache_suite::suite!("tests/suites/steps.suite.yaml");
+}
+
+mod upstreams {
+    attache_suite::suite!("tests/suites/upstreams.suite.yaml");
+}
+
+mod calls {
+    attache_suite::suite!("tests/suites/calls.suite.yaml");
+}
