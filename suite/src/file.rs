@@ -27,7 +27,10 @@ pub(crate) use text::{Matcher, Span, Text, Version};
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(title = "Attaché suite, version 1"))]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the keys of a suite, such as `version` and `cases`"
+)]
 pub(crate) struct SuiteFile {
     /// The version of this format: "1", in quotes.
     #[expect(dead_code, reason = "checked when it is read")]

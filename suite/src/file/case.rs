@@ -8,7 +8,10 @@ use super::{CaseExpect, PluginFile, ProtocolsFile, ReplyFile, RequestFile, Span,
 /// A case: one request, or a play of several steps, and what must be seen.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the keys of a case, such as `name` and `request`"
+)]
 pub(crate) struct CaseFile {
     /// A sentence about behaviour; no other case of the file has it.
     pub(crate) name: String,
@@ -37,7 +40,10 @@ pub(crate) struct CaseFile {
 /// far as it can, to its end or to where a filter holds it, before the next step.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a step: `request`, `wait` or `disconnect`"
+)]
 pub(crate) struct StepFile {
     /// A request begins.
     pub(crate) request: Option<RequestFile>,

@@ -10,7 +10,10 @@ use super::{Headers, Matcher, Text};
 /// What must be seen of a case.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "what must be seen, such as `upstream` and `response`"
+)]
 pub(crate) struct CaseExpect {
     /// How the request ended; `answered` unless set.
     pub(crate) outcome: Option<OutcomeExpect>,
@@ -41,7 +44,10 @@ pub(crate) struct CaseExpect {
 /// What must be seen of one request among several.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "what must be seen, such as `upstream` and `response`"
+)]
 pub(crate) struct StreamExpect {
     /// How the request ended; `answered` unless set, or `abandoned` where its client goes away.
     pub(crate) outcome: Option<OutcomeExpect>,
@@ -145,7 +151,10 @@ impl<'de> Deserialize<'de> for UpstreamExpect {
 /// looked at.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the keys of a request, such as `path`"
+)]
 pub(crate) struct RequestExpect {
     /// The method.
     pub(crate) method: Option<Matcher>,
@@ -169,7 +178,10 @@ pub(crate) struct RequestExpect {
 /// looked at.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the keys of a response, such as `status`"
+)]
 pub(crate) struct ResponseExpect {
     /// The status code.
     pub(crate) status: Option<u32>,
@@ -218,7 +230,7 @@ impl<'de> Deserialize<'de> for HeaderExpect {
 /// What the access log says.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`status`, `details` or `flags`")]
 pub(crate) struct AccessExpect {
     /// `%RESPONSE_CODE%`; 0 where there was no response.
     pub(crate) status: Option<u32>,
@@ -231,7 +243,7 @@ pub(crate) struct AccessExpect {
 /// What only the harness can tell.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "keys such as `host_calls`")]
 pub(crate) struct HarnessExpect {
     /// All host calls of the stream in order, such as `proxy_get_header_map_pairs`.
     pub(crate) host_calls: Option<Vec<String>>,

@@ -76,7 +76,10 @@ impl<'de> Deserialize<'de> for Headers {
 /// A request of the client.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the keys of a request, such as `path`"
+)]
 pub(crate) struct RequestFile {
     /// The method; GET unless there is a body, else POST.
     pub(crate) method: Option<Text>,
@@ -97,7 +100,10 @@ pub(crate) struct RequestFile {
 /// What a server answers.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the keys of an answer, such as `status`"
+)]
 pub(crate) struct ReplyFile {
     /// The status code; 200 unless set.
     pub(crate) status: Option<u16>,
@@ -139,7 +145,11 @@ pub(crate) enum FaultFile {
 /// What the two peers of Envoy speak.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "`downstream` and `upstream`"
+)]
 pub(crate) struct ProtocolsFile {
     /// The client; `http1` unless set.
     pub(crate) downstream: ProtocolFile,

@@ -6,7 +6,10 @@ use serde::Deserialize;
 /// A plugin: a module, which filter of it is meant, and its configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the keys of a plugin, such as `package`"
+)]
 pub(crate) struct PluginFile {
     /// The package of this workspace that is built into the module. Either this or `module`.
     pub(crate) package: Option<String>,

@@ -73,6 +73,13 @@ impl de::Error for Fault {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = match expected.to_string().as_str() {
+            "u16" | "u32" | "u64" | "usize" => "a whole number".to_owned(),
+            text if text.starts_with("a nonzero") => "a whole number, not 0".to_owned(),
+            "a sequence" => "a list".to_owned(),
+            "a boolean" => "`true` or `false`".to_owned(),
+            text => text.to_owned(),
+        };
         Self::new(format!("expected {expected}, found {}", found(&unexpected)))
     }
 

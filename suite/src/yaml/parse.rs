@@ -108,7 +108,11 @@ impl<'t> Reader<'t> {
                             node.close(elements.last(), &end);
                             break;
                         }
-                        (event, span) => elements.push(self.node(event, &span, depth + 1)?),
+                        (event, span) => {
+                            let element = self.node(event, &span, depth + 1);
+                            let index = elements.len();
+                            elements.push(element.map_err(|fault| fault.within(index))?);
+                        }
                     }
                 }
                 node.value = Value::List(elements);

@@ -45,7 +45,7 @@ fn faults_point_at_line_column_and_key() {
         (
             "request: {}\nexpect: {response: {status: ok}}",
             "7:33: cases[0].expect.response.status: ",
-            "found `ok`",
+            "expected a whole number, found `ok`",
         ),
         ("steps: []\nrequest: {}", "5:5: cases[0]: ", "not both"),
         (
@@ -107,6 +107,16 @@ fn faults_point_at_line_column_and_key() {
             "request: {}\nrequest: {}",
             "7:5: cases[0].request: ",
             "stands in line 6 already",
+        ),
+        (
+            "request: /x",
+            "cases[0].request: ",
+            "expected the keys of a request, such as `path`, found `/x`",
+        ),
+        (
+            "request: {chunks: a}",
+            "cases[0].request.chunks: ",
+            "expected a list, found `a`",
         ),
         (
             "request: {path: }",
@@ -262,13 +272,13 @@ fn a_failure_is_told_with_the_timeline() {
 
 #[test]
 fn the_examples_of_the_documentation_hold() {
-    let text = repository_file("suite/README.md");
+    let text = repository_file("suite/README.md") + &repository_file("README.md");
     let examples: Vec<&str> = text
         .split("```yaml\n")
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 3);
+    assert_eq!(examples.len(), 4);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     for example in examples {
         let suite = Suite::from_text(&path, example).unwrap();
