@@ -19,14 +19,10 @@ use crate::stream::{Flow, Reply, Stream};
 use crate::tcp_streams::CloseType;
 use crate::upstream_failure::UpstreamFailure;
 
-/// What is taken out of a request from outside: only filters may set these.
-/// (`ConnectionManagerUtility::cleanInternalHeaders`)
-const INTERNAL: [&[u8]; 19] = [
-    b"x-envoy-decorator-operation",
-    b"x-envoy-downstream-service-cluster",
-    b"x-envoy-downstream-service-node",
-    b"x-envoy-original-path",
-    b"x-envoy-original-host",
+/// What is taken out of a request from outside: only filters may set these
+/// (`ConnectionManagerUtility::cleanInternalHeaders`). `x-envoy-original-path` and its like go at the
+/// edge only, where Envoy uses the client's address.
+const INTERNAL: [&[u8]; 14] = [
     b"x-envoy-retriable-status-codes",
     b"x-envoy-retriable-header-names",
     b"x-envoy-retry-on",
@@ -325,6 +321,7 @@ impl Proxy {
             _ => "the stream is reset",
         });
         stream.exchange.outcome = outcome;
+        stream.exchange.response_code = stream.response_code.unwrap_or(0);
         stream.prepared = None;
         if let Some(timer) = stream.timer.take() {
             self.world.agenda.cancel(timer);

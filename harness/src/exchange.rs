@@ -173,6 +173,7 @@ pub struct Exchange {
     pub(crate) local_reply: Option<LocalReply>,
     pub(crate) details: Option<String>,
     pub(crate) flags: ResponseFlags,
+    pub(crate) response_code: u32,
     pub(crate) filter_state: FilterState,
     pub(crate) calls: Vec<CallOut>,
     pub(crate) log: Vec<LogLine>,
@@ -253,6 +254,13 @@ impl Exchange {
     #[must_use]
     pub fn details(&self) -> Option<&str> {
         self.details.as_deref()
+    }
+
+    /// The code of the response, as `%RESPONSE_CODE%` in an access log: of what the upstream answered
+    /// even where nothing of it went downstream, and 0 where there was no response.
+    #[must_use]
+    pub fn response_code(&self) -> u32 {
+        self.response_code
     }
 
     /// The response flags, as `%RESPONSE_FLAGS%` in an access log.

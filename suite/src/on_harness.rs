@@ -159,9 +159,8 @@ fn access(exchange: &Exchange, ended: &Ended) -> Option<Access> {
     if *ended == Ended::Held {
         return None;
     }
-    let status = exchange.try_response().map(|response| response.status());
     Some(Access {
-        status: status.unwrap_or(0).into(),
+        status: exchange.response_code(),
         details: exchange.details().map(str::to_owned),
         flags: exchange.flags().to_string(),
     })

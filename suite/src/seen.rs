@@ -47,7 +47,7 @@ pub enum Ended {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Access {
-    /// The status of the response; 0 where none was sent.
+    /// The status of the response, sent or not; 0 where there was none.
     pub status: u32,
     /// Envoy's reason for the response, such as `via_upstream`.
     pub details: Option<String>,
