@@ -4,6 +4,7 @@
 
 mod compression;
 mod properties;
+mod signatures;
 
 use crate::abi::Status;
 use crate::call::{Answer, Call, Stop};
@@ -30,7 +31,9 @@ pub(crate) fn call(
         b"declare_property" => properties::declare(call, &argument),
         b"set_envoy_filter_state" => properties::set_filter_state(call, &argument),
         b"clear_route_cache" => properties::clear_route_cache(call),
-        b"verify_signature" | b"sign" | b"expr_create" | b"expr_evaluate" | b"expr_delete" => {
+        b"verify_signature" => signatures::verify(call, &argument),
+        b"sign" => signatures::sign(call, &argument),
+        b"expr_create" | b"expr_evaluate" | b"expr_delete" => {
             return Err(call.give_up(|timeline| HostError::NotAnswered {
                 what: format!("foreign function `{}`", name.escape_ascii()),
                 timeline,
@@ -52,4 +55,9 @@ pub(crate) fn call(
 /// The fields of an argument, which is a message.
 fn fields(argument: &[u8]) -> Result<Vec<(u32, protobuf::Wire<'_>)>, Status> {
     protobuf::read(argument).ok_or(Status::BadArgument)
+}
+
+/// The last value of a string field, which a message may only have in UTF-8.
+fn text_of<'a>(fields: &[(u32, protobuf::Wire<'a>)], field: u32) -> Result<&'a str, Status> {
+    str::from_utf8(protobuf::bytes_of(fields, field)).map_err(|_| Status::BadArgument)
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::{Returned, fields};
+use super::{Returned, fields, text_of};
 use crate::abi::Status;
 use crate::call::Call;
 use crate::error::HostError;
@@ -25,7 +25,7 @@ pub(super) fn declare(call: &mut Call<'_>, argument: &[u8]) -> Returned {
         readonly: varint_of(&fields, 2) != 0,
         kind,
     };
-    let name = bytes_of(&fields, 1).to_vec();
+    let name = text_of(&fields, 1)?.as_bytes().to_vec();
     let state = call.state();
     // The current context, whatever the effective one is.
     let context = state
@@ -43,13 +43,13 @@ pub(super) fn declare(call: &mut Call<'_>, argument: &[u8]) -> Returned {
 /// 3 span).
 pub(super) fn set_filter_state(call: &mut Call<'_>, argument: &[u8]) -> Returned {
     let fields = fields(argument)?;
-    let (path, value) = (bytes_of(&fields, 1), bytes_of(&fields, 2));
-    let object = match Factory::of(path) {
+    let (path, value) = (text_of(&fields, 1)?, bytes_of(&fields, 2));
+    let object = match Factory::of(path.as_bytes()) {
         Factory::Makes(make) => make(value).ok_or(Status::BadArgument)?,
         Factory::None => return Err(Status::NotFound.into()),
         Factory::Unknown => {
             return Err(call.give_up(|timeline| HostError::NotAnswered {
-                what: format!("`set_envoy_filter_state` of `{}`", path.escape_ascii()),
+                what: format!("`set_envoy_filter_state` of `{}`", path),
                 timeline,
             }));
         }

@@ -153,6 +153,105 @@ fn filter_state_of_envoy_is_set_where_a_factory_takes_the_value() -> Tested {
     Ok(())
 }
 
+/// A message of strings and bytes, escaped.
+fn message(fields: &[(u8, &[u8])]) -> String {
+    let mut bytes = Vec::new();
+    for (number, value) in fields {
+        let size = u16::try_from(value.len()).expect("a short value");
+        let [low, high] = (size & 0x7f | (size & 0x3f80) << 1 | 0x80).to_le_bytes();
+        bytes.extend([number << 3 | 2, low, high]);
+        bytes.extend_from_slice(value);
+    }
+    bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
+}
+
+#[test]
+fn what_a_key_signed_its_other_half_verifies() -> Tested {
+    let keys = [
+        (
+            include_str!("keys/rsa.pem"),
+            include_str!("keys/rsa-public.pem"),
+        ),
+        (
+            include_str!("keys/rsa-pkcs1.pem"),
+            include_str!("keys/rsa-public.pem"),
+        ),
+        (
+            include_str!("keys/p256.pem"),
+            include_str!("keys/p256-public.pem"),
+        ),
+        (
+            include_str!("keys/p256-sec1.pem"),
+            include_str!("keys/p256-public.pem"),
+        ),
+        (
+            include_str!("keys/p384.pem"),
+            include_str!("keys/p384-public.pem"),
+        ),
+    ];
+    for (private, public) in keys {
+        let signing = message(&[(1, b"sha256"), (3, b"text"), (4, private.as_bytes())]);
+        // The signature stands behind two bytes for success and a tag; its size is one byte or two.
+        let verifying = message(&[(1, b"sha256"), (4, b"text"), (5, public.as_bytes())]);
+        let verified = format!(
+            "(drop (call $call_foreign_function s(sign) s({signing}) ret))
+             (memory.copy (i32.const 40000) (i32.add (i32.load (i32.const 16)) (i32.const 2)) (i32.sub (i32.load (i32.const 20)) (i32.const 2)))
+             (i32.store8 (i32.const 40000) (i32.const 0x1a))
+             (call $join s({verifying}) (i32.sub (i32.load (i32.const 20)) (i32.const 2)))"
+        );
+        let guest = guest()
+            .on("request_headers", &format!("{verified} i32.const 0"))
+            .with(
+                "(func $join (param $from i32) (param $size i32) (param $signature i32)
+                   (memory.copy (i32.add (i32.const 40000) (local.get $signature)) (local.get $from) (local.get $size))
+                   (call $tell (call $call_foreign_function s(verify_signature) (i32.const 40000)
+                     (i32.add (local.get $signature) (local.get $size)) (i32.const 16) (i32.const 20))))",
+            );
+        let exchange = guest.host().send(Request::get("/"))?;
+        assert_eq!(said(exchange.log()), ["0", "\u{8}\u{1}"], "{private}");
+    }
+    Ok(())
+}
+
+#[test]
+fn keys_are_refused_as_envoy_does_and_strange_ones_end_the_test() -> Tested {
+    let public = include_bytes!("keys/rsa-public.pem");
+    let verify =
+        |hash: &[u8], pem: &[u8]| foreign("verify_signature", &message(&[(1, hash), (5, pem)]));
+    let calls = [
+        verify(b"sha256", b"junk"),
+        verify(b"md5", b"junk"),
+        verify(b"sha256", b""),
+        verify(b"sha256", public),
+        foreign("sign", &message(&[(1, b"sha256"), (4, public)])),
+        foreign("sign", "\\0a\\01\\ff"),
+    ];
+    assert_eq!(
+        told(&calls)?,
+        [
+            "0",
+            "\u{12}#Failed to initialize digest verify.",
+            "0",
+            "\u{12}\u{15}md5 is not supported.",
+            "2",
+            "null",
+            "0",
+            "\u{12}&Failed to verify digest. Error code: 0",
+            "0",
+            "\u{1a}=Invalid key type: private key required for signing operation.",
+            "2",
+            "null",
+        ]
+    );
+    let error = told(&[verify(b"sha256", include_bytes!("keys/ed25519-public.pem"))])
+        .expect_err("an answer would be an invention");
+    assert!(
+        error.to_string().contains("with a key that is neither RSA"),
+        "{error}"
+    );
+    Ok(())
+}
+
 #[test]
 fn an_object_that_envoy_may_know_ends_the_test() {
     let call = foreign("set_envoy_filter_state", "\\0a\\0fenvoy.new.thing");

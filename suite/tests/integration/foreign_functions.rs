@@ -55,6 +55,76 @@ fn zlib_streams_are_those_of_envoy() {
     );
 }
 
+const RSA: &str = include_str!("../../../harness/tests/integration/keys/rsa.pem");
+const RSA_PKCS1: &str = include_str!("../../../harness/tests/integration/keys/rsa-pkcs1.pem");
+const RSA_PUBLIC: &str = include_str!("../../../harness/tests/integration/keys/rsa-public.pem");
+const P256_PUBLIC: &str = include_str!("../../../harness/tests/integration/keys/p256-public.pem");
+const P384_PUBLIC: &str = include_str!("../../../harness/tests/integration/keys/p384-public.pem");
+
+#[test]
+#[ignore = "needs Envoy"]
+fn signatures_are_made_and_judged_as_in_envoy() {
+    let mut steps = Vec::new();
+    // 1: hash, 2: key as DER, 3: text, 4: key as PEM.
+    let sign = |hash: &str, der: &[u8], pem: &str| {
+        let argument = message(&[
+            (1, hash.as_bytes()),
+            (2, der),
+            (3, b"text"),
+            (4, pem.as_bytes()),
+        ]);
+        foreign("sign", argument)
+    };
+    for hash in ["sha1", "sha224", "SHA256", "sha384", "sha512", "md5", ""] {
+        steps.push(sign(hash, b"", RSA));
+    }
+    steps.extend([
+        sign("sha256", b"", RSA_PKCS1),
+        sign("sha256", b"", RSA_PUBLIC),
+        sign("sha256", b"", "junk"),
+        sign("sha256", b"junk", ""),
+        sign("sha256", b"junk", RSA),
+        sign("sha256", b"", ""),
+        sign("md5", b"", "junk"),
+        foreign("sign", ""),
+        foreign("sign", *b"\x0a\x01\xff"),
+        foreign("sign", *b"\x0a"),
+    ]);
+    // 1: hash, 2: key as DER, 3: signature, 4: text, 5: key as PEM.
+    let verify = |hash: &str, der: &[u8], signature: &[u8], pem: &str| {
+        let fields: [(u8, &[u8]); 5] = [
+            (1, hash.as_bytes()),
+            (2, der),
+            (3, signature),
+            (4, b"text"),
+            (5, pem.as_bytes()),
+        ];
+        foreign("verify_signature", message(&fields))
+    };
+    // Made by OpenSSL over `text` with SHA-256.
+    let rsa = include_bytes!("../../../harness/tests/integration/keys/text.rsa");
+    let p256 = include_bytes!("../../../harness/tests/integration/keys/text.p256");
+    let p384 = include_bytes!("../../../harness/tests/integration/keys/text.p384");
+    steps.extend([
+        verify("sha256", b"", rsa, RSA_PUBLIC),
+        verify("sha1", b"", rsa, RSA_PUBLIC),
+        verify("sha256", b"", p256, RSA_PUBLIC),
+        verify("sha256", b"", p256, P256_PUBLIC),
+        verify("sha512", b"", p256, P256_PUBLIC),
+        verify("sha256", b"", b"", P256_PUBLIC),
+        verify("sha256", b"", p384, P384_PUBLIC),
+        verify("sha256", b"", p256, P384_PUBLIC),
+        verify("sha256", b"", rsa, RSA),
+        verify("sha256", b"", rsa, "junk"),
+        verify("sha256", b"junk", rsa, ""),
+        verify("sha256", b"junk", rsa, "junk"),
+        verify("sha256", b"", rsa, ""),
+        verify("md5", b"", rsa, RSA_PUBLIC),
+        foreign("verify_signature", ""),
+    ]);
+    check_both("foreign-signatures", &steps);
+}
+
 #[test]
 #[ignore = "needs Envoy"]
 fn declared_properties_are_kept_as_in_envoy() {
