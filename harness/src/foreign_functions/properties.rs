@@ -49,7 +49,7 @@ pub(super) fn set_filter_state(call: &mut Call<'_>, argument: &[u8]) -> Returned
         Factory::None => return Err(Status::NotFound.into()),
         Factory::Unknown => {
             return Err(call.give_up(|timeline| HostError::NotAnswered {
-                what: format!("`set_envoy_filter_state` of `{}`", path),
+                what: format!("`set_envoy_filter_state` of `{path}`"),
                 timeline,
             }));
         }
