@@ -5,82 +5,134 @@ use std::ops::Range;
 use crate::check::{Key, log_yaml, outcome_of, request_yaml, response_yaml, shown_path};
 use crate::file::OutcomeExpect;
 use crate::plan::{Plan, PlannedStream};
-use crate::report::{CaseReport, Report, Verdict};
+use crate::report::{CaseReport, Player, Report, Verdict};
 use crate::seen::{Ended, Seen, Stream};
 use crate::suite::Suite;
 use crate::yaml::{Node, Value, Yaml};
 
 /// A suite with what was seen in the place of what was expected, for review as a diff.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Blessed {
-    /// The whole file.
+    /// The whole file, which can be read.
     pub text: String,
     /// The cases that say something else now, by name.
     pub changed: Vec<String>,
-    /// What only a person can put right: the case, the key, and what was found.
-    pub left: Vec<String>,
+    /// What only a person can put right: the case, and the key with what was found.
+    pub left: Vec<(String, String)>,
+    /// The changed cases as they read now. Only a play of them shows that they pass.
+    pub again: Suite,
 }
 
 impl Suite {
     /// Fills in `expect` where a case has none, and rewrites the values that differ from what the
-    /// report found: on the harness, or on Envoy where only that played.
+    /// report found. A case in which the harness and Envoy saw different things stays as it is.
     #[must_use]
     pub fn blessed(&self, report: &Report) -> Blessed {
-        let mut writer = Writer {
-            text: &self.text,
-            edits: Vec::new(),
-            left: Vec::new(),
-        };
+        let mut edits: Vec<Edit> = Vec::new();
         let mut changed = Vec::new();
+        let mut left = Vec::new();
+        let mut again = self.clone();
         for (plan, case) in self.plans.iter().zip(&report.cases) {
             let node = self
                 .node
                 .get("cases")
                 .and_then(|cases| cases.at(plan.index));
             let Some(node) = node else { continue };
-            let before = writer.edits.len();
+            let mut writer = Writer {
+                text: &self.text,
+                edits: Vec::new(),
+                left: Vec::new(),
+            };
             writer.case(plan, node, case);
-            if writer.edits.len() > before {
-                changed.push(plan.name.clone());
+            if !writer.edits.is_empty() {
+                edits.extend(writer.edits.iter().cloned());
+                // What can be read no more would cost the author the file.
+                match self.edited(&edits) {
+                    Ok(suite) => {
+                        again = suite;
+                        changed.push(plan.name.clone());
+                    }
+                    Err(reason) => {
+                        edits.truncate(edits.len() - writer.edits.len());
+                        writer.left.push(reason);
+                    }
+                }
             }
+            let named = |text| (plan.name.clone(), text);
+            left.extend(writer.left.into_iter().map(named));
         }
+        again.plans.retain(|plan| changed.contains(&plan.name));
         Blessed {
-            text: apply(&self.text, writer.edits),
+            text: again.text.clone(),
             changed,
-            left: writer.left,
+            left,
+            again,
         }
+    }
+
+    fn edited(&self, edits: &[Edit]) -> Result<Self, String> {
+        let text = apply(&self.text, edits.to_vec())
+            .ok_or_else(|| "two values would stand in one place".to_owned())?;
+        Self::from_text(&self.path, text)
+            .map_err(|error| format!("what was seen cannot be written: {error}"))
     }
 }
 
+/// What stands instead of these bytes.
+type Edit = (Range<usize>, String);
+
+const SHARED: &str = "an alias repeats what stands here, or would; write it out";
+
 struct Writer<'t> {
     text: &'t str,
-    edits: Vec<(Range<usize>, String)>,
+    edits: Vec<Edit>,
     left: Vec<String>,
 }
 
 impl Writer<'_> {
     fn case(&mut self, plan: &Plan, node: &Node, report: &CaseReport) {
-        let Some((_, verdict)) = report.verdicts.first() else {
-            return;
-        };
-        match verdict {
-            Verdict::Failed { differences, .. } => {
-                for difference in differences {
-                    match &difference.fix {
-                        Some(fix) => self.put(node, &difference.keys, fix),
-                        None => self.left.push(format!(
-                            "{}: {}: found {}",
-                            plan.name, difference.key, difference.found
-                        )),
-                    }
+        for (player, verdict) in &report.verdicts {
+            match (player, verdict) {
+                (Player::Comparison, Verdict::Failed { differences, .. }) => {
+                    let keys: Vec<&str> = differences.iter().map(|one| one.key.as_str()).collect();
+                    self.left.push(format!(
+                        "{}: the harness saw something else than Envoy, which is right",
+                        keys.join(", ")
+                    ));
                 }
+                (player, Verdict::Error(reason)) => {
+                    let first = reason.lines().next().unwrap_or_default();
+                    self.left.push(format!("on {player}: {first}"));
+                }
+                _ => {}
             }
-            Verdict::Error(reason) => {
-                let first = reason.lines().next().unwrap_or_default();
-                self.left.push(format!("{}: {first}", plan.name));
+        }
+        if !self.left.is_empty() {
+            return;
+        }
+        if node.shared {
+            self.left.push(SHARED.to_owned());
+            return;
+        }
+        // Without a difference between the hosts, the first to see one saw all there are.
+        let differences = report
+            .verdicts
+            .iter()
+            .find_map(|(_, verdict)| match verdict {
+                Verdict::Failed { differences, .. } => Some(differences),
+                _ => None,
+            });
+        for difference in differences.into_iter().flatten() {
+            if !is_expected(node, &difference.keys) {
+                continue;
             }
-            Verdict::Passed | Verdict::Skipped(_) => {}
+            match &difference.fix {
+                Some(fix) => self.put(node, &difference.keys, fix),
+                None => self
+                    .left
+                    .push(format!("{}: found {}", difference.key, difference.found)),
+            }
         }
         if let Some(seen) = report.on_harness.as_ref().or(report.on_envoy.as_ref()) {
             self.fill(plan, node, seen);
@@ -91,8 +143,14 @@ impl Writer<'_> {
     fn fill(&mut self, plan: &Plan, node: &Node, seen: &Seen) {
         for (planned, stream) in plan.streams.iter().zip(&seen.streams) {
             let Some(step) = planned.step else { continue };
-            let step = node.get("steps").and_then(|steps| steps.at(step));
-            if let Some(step) = step.filter(|step| step.get("expect").is_none()) {
+            let Some(steps) = node.get("steps") else {
+                continue;
+            };
+            if let Some(step) = steps.at(step).filter(|step| step.get("expect").is_none()) {
+                if steps.shared || step.shared {
+                    self.left.push(format!("steps: {SHARED}"));
+                    continue;
+                }
                 let expect = Yaml::Map(stream_yaml(planned, stream));
                 self.insert(step, "expect", &expect);
             }
@@ -119,14 +177,20 @@ impl Writer<'_> {
     fn put(&mut self, root: &Node, keys: &[Key], value: &Yaml) {
         let mut node = root;
         for (depth, key) in keys.iter().enumerate() {
+            if node.shared {
+                return self.leave(keys, SHARED);
+            }
             let last = depth + 1 == keys.len();
             match key {
                 Key::Index(index) => {
-                    let Some(next) = node.at(*index) else { return };
+                    let Some(next) = node.at(*index) else { break };
                     node = next;
                 }
                 Key::Name(name) => match entry(node, name) {
-                    Some((own, _)) if last => return self.replace(node, own, value),
+                    Some((_, old)) if last && old.holds_shared() => {
+                        return self.leave(keys, SHARED);
+                    }
+                    Some((own, old)) if last => return self.replace(node, own, old, value),
                     Some((_, next)) => node = next,
                     None => {
                         // The keys that are missing on the way are written too.
@@ -140,14 +204,14 @@ impl Writer<'_> {
                 },
             }
         }
-        self.left
-            .push(format!("{}: no place to write to", shown_path(keys)));
+        self.leave(keys, "no place to write to");
     }
 
-    fn replace(&mut self, map: &Node, key: &Node, value: &Yaml) {
-        let Some((_, old)) = key.as_key().and_then(|name| entry(map, name)) else {
-            return;
-        };
+    fn leave(&mut self, keys: &[Key], reason: &str) {
+        self.left.push(format!("{}: {reason}", shown_path(keys)));
+    }
+
+    fn replace(&mut self, map: &Node, key: &Node, old: &Node, value: &Yaml) {
         let written = if is_flow(map) {
             format!(": {}", value.flow())
         } else {
@@ -163,9 +227,12 @@ impl Writer<'_> {
             return;
         };
         if *flow {
-            let comma = if entries.is_empty() { "" } else { ", " };
             let end = map.span.end - 1;
-            let written = format!("{comma}{name}: {}", value.flow());
+            let before = match entries.last() {
+                Some((_, last)) => separator(&self.text[last.span.end.min(end)..end]),
+                None => "",
+            };
+            let written = format!("{before}{name}: {}", value.flow());
             self.edits.push((end..end, written));
             return;
         }
@@ -176,6 +243,33 @@ impl Writer<'_> {
         let indent = " ".repeat(column);
         let written = format!("\n{indent}{name}:{}", value.block(column));
         self.edits.push((end..end, written));
+    }
+}
+
+/// Whether the `expect` that these keys lead through is there; where it is not, it is written whole.
+fn is_expected(case: &Node, keys: &[Key]) -> bool {
+    let mut node = case;
+    for key in keys {
+        let next = match key {
+            Key::Index(index) => node.at(*index),
+            Key::Name(name) => node.get(name),
+        };
+        if matches!(key, Key::Name(name) if name == "expect") {
+            return next.is_some();
+        }
+        let Some(next) = next else { return false };
+        node = next;
+    }
+    true
+}
+
+/// What has to stand between this, which follows the last value of a map with braces, and another.
+fn separator(rest: &str) -> &'static str {
+    let bare = |line: &str| line.split('#').next().unwrap_or_default().contains(',');
+    match rest.lines().any(bare) {
+        true if rest.ends_with(char::is_whitespace) => "",
+        true => " ",
+        false => ", ",
     }
 }
 
@@ -211,19 +305,106 @@ fn stream_yaml(planned: &PlannedStream, stream: &Stream) -> Vec<(String, Yaml)> 
     entries
 }
 
-fn apply(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
+/// The text with these changes, unless two of them change the same bytes.
+fn apply(text: &str, mut edits: Vec<Edit>) -> Option<String> {
     edits.sort_by_key(|(range, _)| (range.start, range.end));
     let mut written = String::new();
     let mut position = 0;
     for (range, new) in edits {
-        if range.start < position {
-            // Two of one value, as when several names of `lacks` are there: the first stands.
-            continue;
-        }
-        written.push_str(&text[position..range.start]);
+        written.push_str(text.get(position..range.start)?);
         written.push_str(&new);
         position = range.end;
     }
-    written.push_str(&text[position..]);
-    written
+    written.push_str(text.get(position..)?);
+    Some(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::check;
+    use crate::compare::compare;
+    use crate::seen::Message;
+
+    const TEXT: &str = "version: \"1\"\nplugins: [{module: m.wasm}]\ncases:\n  - name: one\n    \
+                        request: {}\n    expect: {response: {status: 500}}\n  - name: one more\n    \
+                        request: {}\n";
+
+    fn answered(status: &str) -> Seen {
+        let message = Message::response(status.to_owned(), [], Vec::new(), Vec::new());
+        Seen {
+            streams: vec![Stream {
+                upstream: None,
+                downstream: Ended::Answered(message),
+                access: None,
+            }],
+            ..Seen::default()
+        }
+    }
+
+    /// What both hosts saw of both cases.
+    fn report(suite: &Suite, harness: &Seen, envoy: &Seen) -> Report {
+        let case = |plan: &Plan| {
+            let mut case = CaseReport::new(&plan.name);
+            let differences = [
+                (Player::Harness, check(plan, harness, None)),
+                (Player::Envoy, check(plan, envoy, None)),
+                (Player::Comparison, compare(harness, envoy)),
+            ];
+            for (player, differences) in differences {
+                if !differences.is_empty() {
+                    let verdict = Verdict::Failed {
+                        differences,
+                        timeline: None,
+                    };
+                    case.verdicts.push((player, verdict));
+                }
+            }
+            case.on_harness = Some(harness.clone());
+            case.on_envoy = Some(envoy.clone());
+            case
+        };
+        Report {
+            path: suite.path.clone(),
+            cases: suite.plans.iter().map(case).collect(),
+        }
+    }
+
+    #[test]
+    fn what_the_hosts_saw_otherwise_is_not_written_down() {
+        let suite = Suite::from_text("s.suite.yaml", TEXT).unwrap();
+        let blessed = suite.blessed(&report(&suite, &answered("200"), &answered("201")));
+        assert_eq!(blessed.text, TEXT);
+        assert!(blessed.changed.is_empty());
+        let reason = "downstream: the harness saw something else than Envoy, which is right";
+        let left = ["one", "one more"].map(|case| (case.to_owned(), reason.to_owned()));
+        assert_eq!(blessed.left, left);
+    }
+
+    #[test]
+    fn what_both_hosts_saw_is_written_down() {
+        let suite = Suite::from_text("s.suite.yaml", TEXT).unwrap();
+        let blessed = suite.blessed(&report(&suite, &answered("200"), &answered("200")));
+        assert_eq!(blessed.changed, ["one", "one more"]);
+        assert_eq!(blessed.left, []);
+        assert!(blessed.text.contains("{response: {status: 200}}"));
+        let plans = &blessed.again.plans;
+        assert!(
+            plans
+                .iter()
+                .all(|plan| check(plan, &answered("200"), None).is_empty())
+        );
+    }
+
+    #[test]
+    fn changes_of_the_same_bytes_are_refused() {
+        assert_eq!(
+            apply("abc", vec![(1..2, "x".into()), (0..1, "y".into())]).as_deref(),
+            Some("yxc")
+        );
+        assert_eq!(
+            apply("abc", vec![(0..2, "x".into()), (1..3, "y".into())]),
+            None
+        );
+    }
 }

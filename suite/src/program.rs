@@ -2,6 +2,7 @@ mod arguments;
 mod find;
 mod screen;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -93,14 +94,7 @@ fn suite(
         return Ok(Tally::default());
     }
     let target = target(&suite, arguments, screen, scratch)?;
-    let report = suite.run(&target, &mut |progress| match progress {
-        Progress::Building { package } => screen.stage("Building", package),
-        Progress::StartingEnvoy { cases } => {
-            let plural = if cases == 1 { "case" } else { "cases" };
-            screen.stage("Starting", format_args!("Envoy for {cases} {plural}"));
-        }
-        _ => {}
-    })?;
+    let report = suite.run(&target, &mut |progress| tell(screen, progress))?;
     if arguments.json {
         for line in report.json_lines() {
             screen.print(&format!("{line}\n"))?;
@@ -109,7 +103,7 @@ fn suite(
         screen.report(&report)?;
     }
     if arguments.bless {
-        return bless(&suite, &report, screen);
+        return bless(&suite, &report, &target, screen);
     }
     let passed = report.cases.iter().filter(|case| case.passed()).count();
     Ok(Tally {
@@ -119,16 +113,20 @@ fn suite(
     })
 }
 
-/// Writes what was seen; a case that says so now counts as blessed.
-fn bless(suite: &Suite, report: &Report, screen: &Screen) -> anyhow::Result<Tally> {
+/// Writes what was seen, and plays what has changed again: a case that passes then counts as blessed.
+fn bless(
+    suite: &Suite,
+    report: &Report,
+    target: &Target,
+    screen: &Screen,
+) -> anyhow::Result<Tally> {
     let blessed = suite.blessed(report);
     let path = suite.path();
-    // A file that could not be read any more would lose the author's work.
-    Suite::from_text(path, blessed.text.as_str())
-        .context("what was seen cannot be written; please report this with the suite")?;
-    for left in &blessed.left {
-        screen.warn(format_args!("left for you: {left}"));
+    for (case, reason) in &blessed.left {
+        screen.warn(format_args!("left for you: {case}: {reason}"));
     }
+    let mut good: BTreeMap<&str, bool> = BTreeMap::new();
+    let again;
     if !blessed.changed.is_empty() {
         std::fs::write(path, &blessed.text)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
@@ -137,22 +135,40 @@ fn bless(suite: &Suite, report: &Report, screen: &Screen) -> anyhow::Result<Tall
             "Blessed",
             format_args!("{count} in {}; review the diff", path.display()),
         );
+        again = blessed
+            .again
+            .run(target, &mut |progress| tell(screen, progress))?;
+        good.extend(
+            again
+                .cases
+                .iter()
+                .map(|case| (case.name.as_str(), case.passed())),
+        );
     }
     let mut tally = Tally::default();
     for case in &report.cases {
-        let left = blessed
-            .left
-            .iter()
-            .any(|left| left.starts_with(&format!("{}: ", case.name)));
-        if case.passed() {
-            tally.passed += 1;
-        } else if blessed.changed.contains(&case.name) && !left {
-            tally.blessed += 1;
-        } else {
-            tally.failed += 1;
+        match (case.passed(), good.get(case.name.as_str())) {
+            (true, None | Some(true)) => tally.passed += 1,
+            (false, Some(true)) => tally.blessed += 1,
+            (false, None) => tally.failed += 1,
+            (_, Some(false)) => {
+                screen.warn(format_args!("{}: does not pass yet", case.name));
+                tally.failed += 1;
+            }
         }
     }
     Ok(tally)
+}
+
+fn tell(screen: &Screen, progress: Progress<'_>) {
+    match progress {
+        Progress::Building { package } => screen.stage("Building", package),
+        Progress::StartingEnvoy { cases } => {
+            let plural = if cases == 1 { "case" } else { "cases" };
+            screen.stage("Starting", format_args!("Envoy for {cases} {plural}"));
+        }
+        _ => {}
+    }
 }
 
 fn target(

@@ -19,6 +19,8 @@ pub(crate) struct Node {
     /// The bytes of the value in the text, without comments after it.
     pub(crate) span: Range<usize>,
     pub(crate) value: Value,
+    /// An alias, whose values stand elsewhere, or what has a name for aliases to repeat.
+    pub(crate) shared: bool,
 }
 
 /// A line and a column, counted from 1; columns count characters.
@@ -66,6 +68,18 @@ impl Node {
             Value::Scalar { text, .. } => Some(text),
             _ => None,
         }
+    }
+
+    /// Whether it, or anything in it, is shared.
+    pub(crate) fn holds_shared(&self) -> bool {
+        let within = match &self.value {
+            Value::Scalar { .. } => false,
+            Value::List(elements) => elements.iter().any(Self::holds_shared),
+            Value::Map { entries, .. } => entries
+                .iter()
+                .any(|(key, value)| key.holds_shared() || value.holds_shared()),
+        };
+        self.shared || within
     }
 
     /// Whether it is `null`, `~` or nothing at all.

@@ -92,6 +92,7 @@ impl<'t> Reader<'t> {
             place: place(span),
             span: span.byte_range().unwrap_or_default(),
             value: Value::List(Vec::new()),
+            shared: anchor.is_some() || matches!(event, Event::Alias(_)),
         };
         match event {
             Event::Scalar(text, style, ..) => {

@@ -250,6 +250,88 @@ fn a_wrong_outcome_is_written_where_none_stood() {
 }
 
 #[test]
+fn a_request_that_is_held_is_written_down_once() {
+    let after = blessed("request: {}\nupstream: {fault: never}");
+    assert_eq!(after.matches("expect:").count(), 1, "{after}");
+    assert!(after.contains("expect:\n  outcome: held\n"), "{after}");
+    let after = blessed("steps:\n  - request: {}\n    upstream: {fault: never}");
+    assert_eq!(after.matches("outcome: held").count(), 1, "{after}");
+    let after = blessed("request: {}\nupstream: {fault: closed}");
+    assert!(after.contains("status: 503"), "{after}");
+}
+
+#[test]
+fn a_comma_at_the_end_stays_one() {
+    for (before, after) in [
+        (
+            "{upstream: {path: /},}",
+            "{upstream: {path: /}, outcome: held}",
+        ),
+        (
+            "{upstream: {path: /}, }",
+            "{upstream: {path: /}, outcome: held}",
+        ),
+        (
+            "{upstream: {path: /}  # one, two\n  }",
+            "{upstream: {path: /}  # one, two\n  , outcome: held}",
+        ),
+    ] {
+        let case = "request: {}\nupstream: {fault: never}\nexpect: ";
+        assert_eq!(
+            blessed(&format!("{case}{before}")),
+            format!("{case}{after}")
+        );
+    }
+}
+
+/// Two cases, the second of which repeats of the first what `*` says.
+fn sharing() -> String {
+    let first = suite("request: {}\nexpect: &same {response: {status: 500}}");
+    first + "  - name: a case too\n    request: {}\n    expect: *same\n"
+}
+
+#[test]
+fn what_an_alias_repeats_is_left() {
+    let suite = Suite::from_text("s.suite.yaml", sharing()).unwrap();
+    let report = suite.run_on(&Target::Harness).unwrap();
+    let blessed = suite.blessed(&report);
+    assert_eq!(blessed.text, sharing());
+    assert_eq!(blessed.changed, [""; 0]);
+    let names: Vec<&str> = blessed.left.iter().map(|(case, _)| &**case).collect();
+    assert_eq!(names, ["a case", "a case too"]);
+    let (_, reason) = &blessed.left[1];
+    assert!(
+        reason.starts_with("expect.response.status: an alias repeats"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn an_alias_within_leaves_the_case_and_no_other() {
+    let text = suite(
+        "request: {path: &path /x}\nexpect: {upstream: {path: *path}}\nupstream: {fault: never}",
+    );
+    let text = text
+        + "  - name: another\n    request: {}\n    expect: {response: {status: 500}}\n"
+        + "  - name: a third\n    request: {path: /y}\n    expect: {upstream: {path: *path}}\n";
+    let suite = Suite::from_text("s.suite.yaml", text.as_str()).unwrap();
+    let report = suite.run_on(&Target::Harness).unwrap();
+    let blessed = suite.blessed(&report);
+    let expected = text.replace("status: 500", "status: 200").replacen(
+        "{path: *path}}",
+        "{path: *path}, outcome: held}",
+        1,
+    );
+    assert_eq!(blessed.text, expected);
+    assert_eq!(blessed.changed, ["a case", "another"]);
+    assert_eq!(blessed.left.len(), 1, "{:?}", blessed.left);
+    assert_eq!(blessed.left[0].0, "a third");
+    let again = blessed.again.run_on(&Target::Harness).unwrap();
+    assert_eq!(again.cases.len(), 2);
+    assert!(again.passed(), "{again}");
+}
+
+#[test]
 fn a_failure_is_told_with_the_timeline() {
     let case = "request: {path: /x?token=1}\nexpect: {upstream: {path: /y, lacks: [host]}}";
     let suite = Suite::from_text("s.suite.yaml", suite(case)).unwrap();
@@ -383,6 +465,12 @@ fn the_program_finds_suites_plays_them_and_says_how_it_went() {
     assert!(out.contains("0 passed, 1 blessed in "), "{out}");
     let text = std::fs::read_to_string(folder.join("bad.suite.yaml")).unwrap();
     assert_eq!(text, good);
+
+    std::fs::write(folder.join("bad.suite.yaml"), sharing()).unwrap();
+    let (status, out, err) = program(&folder, &["bad.suite.yaml", "--bless"]);
+    assert_eq!(status, Some(1));
+    assert!(out.contains("0 passed, 2 failed in "), "{out}");
+    assert!(err.contains("left for you: a case too: expect."), "{err}");
 }
 
 #[test]
