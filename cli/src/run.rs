@@ -7,7 +7,6 @@ mod reload;
 mod report;
 
 use std::fs;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -17,7 +16,7 @@ use anyhow::Context;
 use attache_envoy::upstream::Upstream;
 use attache_envoy::{
     Bootstrap, Discovered, Endpoint, Environment, Envoy, FilterSource, Installation, Listener,
-    ModuleStore, Plugin, RequestId, ServerHeader, StartOptions, Trailers,
+    ModuleStore, Plugin, RequestId, RunFolder, ServerHeader, StartOptions, Trailers,
 };
 
 use crate::arguments::Run;
@@ -116,11 +115,9 @@ fn print(
 
 /// Where the files of this run are, and what the plugin is called.
 struct Place {
-    folder: PathBuf,
+    folder: RunFolder,
     name: String,
     root_id: String,
-    /// Held for as long as the folder is in use.
-    _lock: fs::File,
 }
 
 impl Place {
@@ -129,7 +126,7 @@ impl Place {
             Some(target) => target.join("run"),
             None => attache_envoy::cache_folder(&Environment::current())?.join("run"),
         };
-        let (folder, lock) = free_folder(&runs, &loaded.name)
+        let folder = RunFolder::claim(&runs.join(&loaded.name))
             .with_context(|| format!("cannot use a folder in `{}`", runs.display()))?;
         let declared = loaded.facts.declarations.first();
         Ok(Self {
@@ -140,7 +137,6 @@ impl Place {
                 .clone()
                 .or_else(|| declared.map(|declaration| declaration.root_id.clone()))
                 .unwrap_or_default(),
-            _lock: lock,
         })
     }
 
@@ -155,34 +151,6 @@ impl Place {
     fn discovered(&self) -> Discovered {
         Discovered::new(&self.name, self.folder.join("plugins"))
     }
-}
-
-/// A folder called `name`, or `name-2` and so on where another run has it, emptied of what an
-/// earlier run left. The files of this run stay when it ends, for those who want to look.
-fn free_folder(runs: &Path, name: &str) -> io::Result<(PathBuf, fs::File)> {
-    fs::create_dir_all(runs)?;
-    for number in 1_u32.. {
-        let name = if number == 1 {
-            name.to_owned()
-        } else {
-            format!("{name}-{number}")
-        };
-        let lock = fs::File::create(runs.join(format!("{name}.lock")))?;
-        match lock.try_lock() {
-            Ok(()) => {
-                let folder = runs.join(name);
-                match fs::remove_dir_all(&folder) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-                fs::create_dir_all(&folder)?;
-                return Ok((folder, lock));
-            }
-            Err(fs::TryLockError::WouldBlock) => {}
-            Err(fs::TryLockError::Error(error)) => return Err(error),
-        }
-    }
-    Err(io::ErrorKind::ResourceBusy.into())
 }
 
 /// A running Envoy with its two listeners.

@@ -27,6 +27,7 @@
 //! * [`Bootstrap`], [`Listener`], [`Plugin`]: the configuration file;
 //!   [`Discovered`] is a plugin that can be replaced while Envoy runs.
 //! * [`Envoy`]: the running process, its log, its admin endpoint.
+//! * [`RunFolder`]: a folder for its files that no other run has.
 //! * [`AccessEntry`]: the access log that the configuration asks for.
 //! * [`http1`] and [`upstream`]: a client and a server that show bytes as they
 //!   are on the wire. With the feature `http2` there is a client for HTTP/2,
@@ -52,6 +53,7 @@ mod platform;
 mod plugin;
 mod process;
 mod program;
+mod run_folder;
 mod supervisor;
 pub mod upstream;
 mod version;
@@ -75,4 +77,5 @@ pub use process::{
     StartOptions,
 };
 pub use program::ProgramError;
+pub use run_folder::RunFolder;
 pub use version::{Version, VersionError};

@@ -1,8 +1,8 @@
 //! Suites as tests of `cargo test`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use attache_envoy::{Environment, FindError, Selection};
+use attache_envoy::{Environment, FindError, RunFolder, Selection};
 
 use crate::report::FailedSuite;
 use crate::suite::{Suite, SuiteError, Target};
@@ -17,6 +17,14 @@ pub enum TestError {
     /// There is no Envoy.
     #[error("there is no Envoy to play the suite on")]
     Envoy(#[from] FindError),
+    /// There is no folder for Envoy's files.
+    #[error("cannot use the folder `{}`", folder.display())]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Cases failed.
     #[error(transparent)]
     Failed(#[from] FailedSuite),
@@ -38,13 +46,14 @@ impl std::fmt::Debug for TestError {
 ///
 /// # Errors
 ///
-/// [`TestError`], but [`TestError::Envoy`].
+/// [`TestError::Suite`] and [`TestError::Failed`].
 pub fn on_the_harness(path: &Path) -> Result<(), TestError> {
     Suite::load(path)?.run_on(&Target::Harness)?.into_result()?;
     Ok(())
 }
 
-/// Plays a suite on the harness and on a real Envoy, with Envoy's files in `folder`.
+/// Plays a suite on the harness and on a real Envoy, with Envoy's files in `folder`, which is
+/// emptied first, or beside it in `folder-2` and so on where another test run has it.
 /// [`suite!`](crate::suite!) makes a test of it.
 ///
 /// # Errors
@@ -54,9 +63,13 @@ pub fn on_both_hosts(path: &Path, folder: &Path) -> Result<(), TestError> {
     let suite = Suite::load(path)?;
     let selection = suite.envoy().map_or(Selection::Default, Selection::Version);
     let installation = attache_envoy::find(&selection, &Environment::current(), &mut |_| ())?;
+    let run = RunFolder::claim(folder).map_err(|source| TestError::Folder {
+        folder: folder.to_owned(),
+        source,
+    })?;
     let target = Target::Both {
         installation,
-        folder: folder.to_owned(),
+        folder: run.to_path_buf(),
     };
     suite.run_on(&target)?.into_result()?;
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use attache_envoy::{Environment, Installation, Selection};
+use attache_envoy::{Environment, Installation, RunFolder, Selection};
 use attache_module::Guest;
 use attache_suite::{Case, Seen, on_envoy, on_harness};
 
@@ -32,6 +32,12 @@ pub(crate) fn repository_file(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// An empty folder of this name, which no other test run has while the value lives.
+pub(crate) fn folder(name: &str) -> RunFolder {
+    let wanted = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    RunFolder::claim(&wanted).unwrap_or_else(|error| panic!("{}: {error}", wanted.display()))
+}
+
 /// Plays on the harness and checks what was seen.
 pub(crate) fn check_harness((case, check): Play) {
     check(&on_harness(&case).unwrap_or_else(|error| panic!("{}", chain(&error))));
@@ -40,7 +46,7 @@ pub(crate) fn check_harness((case, check): Play) {
 /// Plays on a real Envoy too, and demands the same.
 pub(crate) fn check_both(name: &str, (case, check): Play) {
     let predicted = on_harness(&case).unwrap_or_else(|error| panic!("{}", chain(&error)));
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let folder = folder(name);
     let seen =
         on_envoy(&case, envoy(), &folder).unwrap_or_else(|error| panic!("{}", chain(&error)));
     check(&seen);

@@ -5,7 +5,7 @@
 mod server;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use attache_harness::{Answer, GrpcReply, Host, Plugin, Request, Response, Upstre
 use serde_json::{Value, json};
 
 use self::server::{BEHAVIOURS, answering, nobody, serve};
-use crate::both::{envoy, module};
+use crate::both::{self, envoy, module};
 
 /// What both hosts have to say alike.
 #[derive(Debug, Eq, PartialEq)]
@@ -76,7 +76,7 @@ fn on_harness(play: Play) -> Told {
 }
 
 fn on_envoy(play: &Play, folder: &str) -> Told {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let folder = both::folder(folder);
     let mut plugin = attache_envoy::Plugin::new("probe", module("probe"));
     plugin.configuration = Some(play.script.to_string());
     let mut listener = Listener::new("faults");
@@ -89,11 +89,8 @@ fn on_envoy(play: &Play, folder: &str) -> Told {
     for cluster in &play.clusters {
         yaml.push_str(&described(cluster));
     }
-    std::fs::create_dir_all(&folder).unwrap();
     let config: PathBuf = folder.join("envoy.yaml");
     std::fs::write(&config, yaml).unwrap();
-    // What an earlier run left.
-    let _ = std::fs::remove_file(folder.join("access.log"));
     let options = StartOptions {
         concurrency: 1,
         ..StartOptions::default()

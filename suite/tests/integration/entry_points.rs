@@ -11,7 +11,7 @@ use attache_envoy::{Envoy, StartOptions, http1};
 use attache_harness::{Host, Plugin, Request, TcpReply};
 use serde_json::{Value, json};
 
-use crate::both::{chain, envoy};
+use crate::both::{chain, envoy, folder};
 
 /// Longer than a tick of the guests, and than what follows from a request.
 const TICK: Duration = Duration::from_millis(300);
@@ -203,7 +203,7 @@ fn each_entry_point_starts_and_ends_on_the_harness() {
 #[ignore = "needs Envoy"]
 fn envoy_answers_other_contexts_as_the_harness_does() {
     let guest = answers::guest();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("entry-answers");
+    let folder = folder("entry-answers");
     let sorted = |mut lines: Vec<String>| {
         lines.sort();
         lines.dedup();
@@ -235,7 +235,7 @@ fn other_contexts_are_answered_on_the_harness() {
 #[test]
 #[ignore = "needs Envoy"]
 fn envoy_starts_logs_and_ends_plugins_in_the_order_of_the_harness() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("entry-points");
+    let folder = folder("entry-points");
     let (harness, envoy) = (on_harness(GUEST), on_envoy(&folder, GUEST));
     assert_eq!(
         harness.join("\n"),

@@ -1,12 +1,11 @@
 //! The bootstraps of `envoy-configs/`, started as they are but for ports and paths.
 
-use std::path::Path;
 use std::time::Duration;
 
 use attache_envoy::upstream::Upstream;
 use attache_envoy::{Envoy, StartOptions, http1};
 
-use crate::both::{envoy, module, repository_file};
+use crate::both::{envoy, folder, module, repository_file};
 
 #[test]
 #[ignore = "needs Envoy"]
@@ -29,8 +28,7 @@ fn the_bootstrap_of_auth_scrub_hides_credentials() {
         assert_eq!(config.matches(from).count(), 1, "{from}");
         config = config.replace(from, &to);
     }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("envoy-configs-auth-scrub");
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = folder("envoy-configs-auth-scrub");
     let path = folder.join("envoy.yaml");
     std::fs::write(&path, config).unwrap();
 

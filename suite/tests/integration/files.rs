@@ -1,11 +1,12 @@
 //! Suite files: what is refused, what `--bless` writes, and what the program says.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use attache_envoy::RunFolder;
 use attache_suite::{Suite, Target};
 
-use crate::both::{module, repository_file};
+use crate::both::{self, module, repository_file};
 
 /// A suite of one case around auth-scrub, with these lines in the case.
 fn suite(case: &str) -> String {
@@ -401,9 +402,8 @@ fn collect(schema: &serde_json::Value, keys: &mut Vec<String>) {
     }
 }
 
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&folder);
+fn folder(name: &str) -> RunFolder {
+    let folder = both::folder(name);
     std::fs::create_dir_all(folder.join("below")).unwrap();
     folder
 }

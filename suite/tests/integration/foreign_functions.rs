@@ -2,7 +2,8 @@
 
 use attache_harness::Host;
 
-use crate::properties::{bootstrap, folder, on_envoy, on_harness, request};
+use crate::both::folder;
+use crate::properties::{bootstrap, on_envoy, on_harness, request};
 use crate::reader::{Step, get, module, set};
 
 /// Plays the steps in configure, in request headers and in response headers on both hosts.

@@ -1,12 +1,11 @@
 //! Modules that Envoy refuses, takes, or does not survive: the harness says the same, in its words.
 
-use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use attache_envoy::{Bootstrap, Endpoint, FilterSource, Listener};
 use attache_harness::{Host, Module, Plugin};
 
-use crate::both::envoy;
+use crate::both::{envoy, folder};
 
 const MARKER: &str = r#"(func (export "proxy_abi_version_0_2_1"))"#;
 const MEMORY: &str = r#"(memory (export "memory") 2)"#;
@@ -24,10 +23,7 @@ fn whole(fields: &str) -> Vec<u8> {
 
 /// Lets Envoy read a configuration with the module and start its plugins, as it does in validation.
 fn validate(name: &str, module: &[u8]) -> (ExitStatus, String) {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("loading")
-        .join(name.replace(' ', "-"));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = folder(&format!("loading/{}", name.replace(' ', "-")));
     let path = folder.join("module.wasm");
     std::fs::write(&path, module).unwrap();
     let mut listener = Listener::new("loading");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use attache_envoy::upstream::{Reply, Upstream};
@@ -15,7 +15,7 @@ use attache_harness::{
 };
 use serde_json::json;
 
-use crate::both::{chain, envoy};
+use crate::both::{chain, envoy, folder};
 use crate::reader::{Step, get, module, set};
 
 const PATHS: &[&str] = &[
@@ -374,13 +374,6 @@ fn locality(region: &str, zone: &str, sub_zone: &str) -> Locality {
         zone: zone.to_owned(),
         sub_zone: sub_zone.to_owned(),
     }
-}
-
-pub(crate) fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }
 
 pub(crate) fn request() -> Request {

@@ -15,7 +15,7 @@ use attache_envoy::{
 use attache_harness::{Host, Plugin, Request, StreamId};
 use serde_json::json;
 
-use crate::both::{chain, envoy};
+use crate::both::{chain, envoy, folder};
 
 /// After so long without a line, no more are expected.
 const QUIET: Duration = Duration::from_millis(300);
@@ -301,7 +301,6 @@ fn start(folder: &Path, upstream: &Upstream) -> (Files, Envoy) {
 }
 
 fn on_envoy(folder: &Path) -> Vec<Vec<String>> {
-    std::fs::create_dir_all(folder).unwrap();
     let upstream = Upstream::echo().unwrap();
     let (mut files, envoy) = start(folder, &upstream);
     let mut running = Running { envoy, read: 0 };
@@ -343,7 +342,7 @@ fn the_harness_plays_every_step() {
 #[test]
 #[ignore = "needs Envoy"]
 fn envoy_replaces_plugins_as_the_harness_does() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reload");
+    let folder = folder("reload");
     let (harness, envoy) = (on_harness(), on_envoy(&folder));
     for (number, (harness, envoy)) in harness.iter().zip(&envoy).enumerate() {
         assert_eq!(harness, envoy, "step {number}: harness left, Envoy right");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use self::filter::{Other, module};
 use self::peers::{Act, Received, Upstream, play_client, play_harness};
-use crate::both::{chain, envoy};
+use crate::both::{chain, envoy, folder};
 
 /// One connection: its filters, what the client does, what the upstream does.
 struct Case {
@@ -257,7 +257,6 @@ fn cluster(name: &str, port: u16) -> Value {
 
 /// Plays every case on one Envoy.
 fn on_envoy(folder: &Path) -> BTreeMap<&'static str, Seen> {
-    std::fs::create_dir_all(folder).unwrap();
     let upstreams: Vec<(u16, Arc<Mutex<Received>>)> =
         CASES.iter().map(|case| case.upstream.listen()).collect();
     let listeners: Vec<Value> = CASES.iter().map(|case| listener(case, folder)).collect();
@@ -316,7 +315,7 @@ fn the_harness_plays_every_case_to_an_end() {
 #[test]
 #[ignore = "needs Envoy"]
 fn envoy_calls_tcp_filters_as_the_harness_does() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tcp");
+    let folder = folder("tcp");
     let mut seen = on_envoy(&folder);
     let mut differences = String::new();
     for case in CASES {
