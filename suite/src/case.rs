@@ -14,6 +14,8 @@ pub struct Case {
     pub(crate) protocols: Protocols,
     /// Gauges to be read in the end, by their names without `wasmcustom.`.
     pub(crate) gauges: Vec<String>,
+    /// Counters to be told even if they do not grow, likewise.
+    pub(crate) counters: Vec<String>,
 }
 
 /// One thing that happens in a play.
@@ -129,6 +131,7 @@ impl Case {
             workers: 1,
             protocols: Protocols::default(),
             gauges: Vec::new(),
+            counters: Vec::new(),
         }
     }
 
@@ -176,10 +179,12 @@ impl Case {
             .unwrap_or(&self.answer)
     }
 
-    /// How long clients wait in the end for an upstream that thinks.
+    /// How long clients wait in the end for servers that think, one after the other.
     pub(crate) fn patience(&self) -> Duration {
-        let times = self.answers().map(|answer| answer.after);
-        times.max().unwrap_or_default()
+        let times = || self.answers().map(|answer| answer.after);
+        let sum = times().fold(Duration::ZERO, Duration::saturating_add);
+        let longest = times().max().unwrap_or_default();
+        sum.min(MOST_PATIENCE).max(longest)
     }
 
     /// All that servers answer in it.
@@ -206,6 +211,9 @@ impl Case {
         several.then(|| (MARK.as_bytes().to_vec(), number.to_string().into_bytes()))
     }
 }
+
+/// So long are servers waited for that think one after the other, unless one alone takes longer.
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// See [`Case::mark`].
 pub(crate) const MARK: &str = "x-case-request";
@@ -373,5 +381,32 @@ impl Body {
         };
         let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
         (pieces.collect(), chunked || with_trailers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slow(seconds: u64) -> Reply {
+        Reply {
+            after: Duration::from_secs(seconds),
+            ..Reply::new(200)
+        }
+    }
+
+    #[test]
+    fn servers_that_think_one_after_the_other_are_waited_for_in_turn() {
+        let mut case = Case::new(Filter::new("a", "a.wasm")).answer(slow(3));
+        assert_eq!(case.patience(), Duration::from_secs(3));
+        case.clusters.insert("one".to_owned(), slow(4));
+        case.clusters.insert("two".to_owned(), slow(5));
+        assert_eq!(case.patience(), Duration::from_secs(12));
+        case.clusters.insert("two".to_owned(), slow(58));
+        assert_eq!(case.patience(), MOST_PATIENCE);
+        case.clusters.insert("two".to_owned(), slow(70));
+        assert_eq!(case.patience(), Duration::from_secs(70));
+        case.clusters.insert("two".to_owned(), slow(u64::MAX));
+        assert_eq!(case.patience(), Duration::from_secs(u64::MAX));
     }
 }

@@ -303,8 +303,13 @@ impl Checker {
     ) {
         self.within(key, |checker| {
             for (name, value) in expect.into_iter().flatten() {
-                let found = found.get(name).copied().unwrap_or(0);
-                checker.number(name, Some(*value), found);
+                match found.get(name) {
+                    Some(found) => checker.number(name, Some(*value), *found),
+                    None => {
+                        let missing = "no such metric".into();
+                        checker.differs(name, value.to_string(), missing, None);
+                    }
+                }
             }
         });
     }

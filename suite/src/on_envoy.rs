@@ -19,15 +19,20 @@ use attache_envoy::{
 };
 
 use crate::case::{Case, Fault, Filter, MARK, Policy, Protocol, Step};
-use crate::seen::{Access, Ended, Line, Seen, Stream};
+use crate::seen::{Access, Ended, Line, Seen, Stream, grown};
 use client::Client;
 
 /// How long a request may come no further until it counts as held.
 const HELD_AFTER: Duration = Duration::from_millis(500);
 /// The same at the end of the case, when nothing else can release it.
 const HELD_IN_THE_END: Duration = Duration::from_millis(1_500);
-/// How long Envoy takes at the most to write its log.
+/// How long Envoy usually takes to write its logs.
 const LOG_FLUSH: Duration = Duration::from_millis(150);
+/// How long a line of the access log is waited for.
+const LOG_LIMIT: Duration = Duration::from_secs(2);
+
+/// What a case may take besides its own times.
+const CLIENT_SLACK: Duration = Duration::from_secs(30);
 
 /// Why a case could not be played on Envoy.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,12 @@ pub enum EnvoyError {
     /// Its access log cannot be read.
     #[error("cannot read Envoy's access log")]
     AccessLog(#[from] AccessLogError),
+    /// A client could not send its request, or not take the answer.
+    #[error("the client of a request has failed")]
+    Client(#[from] attache_envoy::http1::Error),
+    /// The same over HTTP/2.
+    #[error("the HTTP/2 client of a request has failed")]
+    Http2Client(#[from] attache_envoy::http2::Error),
     /// A connection or a file failed on our side.
     #[error("cannot talk to Envoy")]
     Io(#[from] io::Error),
@@ -194,26 +205,31 @@ impl Stage {
             clients: Vec::new(),
         };
         let address = self.envoy.listener_address(&listener_name(number))?;
+        let limit = longest(case);
         for step in &case.steps {
             match step {
                 Step::Request(request) => {
                     let mark = case.mark(play.clients.len());
                     let client = match case.protocols.downstream {
-                        Protocol::Http1 => Client::send(address, wire::pieces(request, mark))?,
-                        Protocol::Http2 => Client::send_http2(address, wire::http2(request, mark))?,
+                        Protocol::Http1 => {
+                            Client::send(address, wire::pieces(request, mark), limit)?
+                        }
+                        Protocol::Http2 => {
+                            Client::send_http2(address, wire::http2(request, mark), limit)?
+                        }
                     };
                     play.clients.push(client);
-                    play.settle(HELD_AFTER, Until::PassedOn);
+                    play.settle(HELD_AFTER, Until::PassedOn)?;
                 }
                 Step::Wait(time) => thread::sleep(*time),
-                Step::Disconnect(number) => play.disconnect(*number),
+                Step::Disconnect(number) => play.disconnect(*number)?,
             }
         }
-        play.settle(HELD_IN_THE_END + case.patience(), Until::Ended);
+        play.settle(HELD_IN_THE_END + case.patience(), Until::Ended)?;
+        let ended = play.clients.iter().filter(|client| client.has_ended());
+        let accesses = self.accesses(number, ended.count())?;
         let gauges = self.gauges(case)?;
-        thread::sleep(LOG_FLUSH);
         let mut log = self.envoy.log_lines()?;
-        let accesses = AccessEntry::read_all(&access_log(&self.folder, number))?;
         let scope = scope(&self.cases, number);
         let seen = Seen {
             streams: play.streams(&accesses),
@@ -227,12 +243,31 @@ impl Stage {
                     Line::of(case, &scope, level, &line.message)
                 })
                 .collect(),
-            counters: grown(self.counters()?, &counters_before),
+            counters: grown(self.counters()?, &counters_before, &case.counters),
             gauges,
         };
         // Whoever is still held must not be seen in the next case.
-        play.clients.iter_mut().for_each(Client::close);
+        if !play.clients.iter().all(Client::has_ended) {
+            play.clients.iter_mut().for_each(Client::close);
+            if self.cases.len() > 1 {
+                self.accesses(number, play.clients.len())?;
+            }
+        }
         Ok(seen)
+    }
+
+    /// The access log of a case, once it has a line for each of so many streams, or none came.
+    fn accesses(&self, number: usize, streams: usize) -> Result<Vec<AccessEntry>, EnvoyError> {
+        let path = access_log(&self.folder, number);
+        let deadline = Instant::now() + LOG_LIMIT;
+        thread::sleep(LOG_FLUSH);
+        loop {
+            let accesses = AccessEntry::read_all(&path)?;
+            if accesses.len() >= streams || Instant::now() >= deadline {
+                return Ok(accesses);
+            }
+            thread::sleep(LOG_FLUSH / 10);
+        }
     }
 
     fn counters(&self) -> Result<BTreeMap<String, u64>, EnvoyError> {
@@ -268,12 +303,12 @@ struct Play<'a> {
 }
 
 impl Play<'_> {
-    fn settle(&mut self, limit: Duration, until: Until) {
+    fn settle(&mut self, limit: Duration, until: Until) -> Result<(), EnvoyError> {
         let deadline = Instant::now() + limit;
         loop {
             self.arrived.extend(self.upstream.take());
             for client in &mut self.clients {
-                client.look();
+                client.look()?;
             }
             let number = self.clients.len().saturating_sub(1);
             let done = match until {
@@ -286,19 +321,20 @@ impl Play<'_> {
             };
             if done || Instant::now() >= deadline {
                 self.arrived.extend(self.upstream.take());
-                return;
+                return Ok(());
             }
             thread::sleep(Duration::from_millis(2));
         }
     }
 
-    fn disconnect(&mut self, number: usize) {
+    fn disconnect(&mut self, number: usize) -> Result<(), EnvoyError> {
         if let Some(client) = self.clients.get_mut(number) {
-            client.look();
+            client.look()?;
             client.close();
             // Envoy has to notice before anything else happens.
             thread::sleep(HELD_AFTER / 2);
         }
+        Ok(())
     }
 
     fn received(&self, number: usize) -> Option<&upstream::Request> {
@@ -352,6 +388,19 @@ fn double(
     })
 }
 
+/// How long a case takes at the most, and twice that for a slow machine.
+fn longest(case: &Case) -> Duration {
+    let steps = case.steps.iter().map(|step| match step {
+        Step::Request(_) | Step::Disconnect(_) => HELD_AFTER,
+        Step::Wait(time) => *time,
+    });
+    let end = HELD_IN_THE_END.saturating_add(case.patience());
+    steps
+        .fold(end, Duration::saturating_add)
+        .saturating_add(CLIENT_SLACK)
+        .saturating_mul(2)
+}
+
 /// An address where nobody listens.
 fn nobody() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
@@ -359,14 +408,6 @@ fn nobody() -> io::Result<SocketAddr> {
 
 fn lock(current: &Mutex<usize>) -> MutexGuard<'_, usize> {
     current.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn grown(after: BTreeMap<String, u64>, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
-    let grown = after.into_iter().map(|(name, value)| {
-        let grown = value - before.get(&name).copied().unwrap_or_default().min(value);
-        (name, grown)
-    });
-    grown.filter(|(_, value)| *value > 0).collect()
 }
 
 fn listener_name(number: usize) -> String {

@@ -6,7 +6,7 @@ use attache_harness::{
 };
 
 use crate::case::{Body, Case, Fault, Filter, MARK, Policy, Protocol, Reply, Request, Step};
-use crate::seen::{Access, Ended, Line, Message, Seen, Stream};
+use crate::seen::{Access, Ended, Line, Message, Seen, Stream, grown};
 
 /// Why a case could not be played on the harness.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +28,21 @@ pub(crate) struct Insight {
 ///
 /// [`HarnessError`], when a plugin cannot start, and when the filters do what would crash Envoy.
 pub fn on_harness(case: &Case) -> Result<Seen, HarnessError> {
-    play(case).map(|(seen, _)| seen)
+    play(case).map(|played| played.seen)
+}
+
+/// What a play on the harness shows.
+#[derive(Clone, Debug)]
+pub(crate) struct Played {
+    pub(crate) seen: Seen,
+    /// One for each request.
+    pub(crate) insights: Vec<Insight>,
+    /// Whether plugins do something on their own after a while.
+    pub(crate) ticked: bool,
 }
 
 /// Plays a case, with an insight into each of its streams.
-pub(crate) fn play(case: &Case) -> Result<(Seen, Vec<Insight>), HarnessError> {
+pub(crate) fn play(case: &Case) -> Result<Played, HarnessError> {
     let mut host = start(case)?;
     let started = host.log().len();
     let before = counters(&host);
@@ -77,18 +87,20 @@ pub(crate) fn play(case: &Case) -> Result<(Seen, Vec<Insight>), HarnessError> {
             Line::of(case, "", line.level.to_string(), &text)
         })
         .collect();
-    for (name, value) in counters(&host) {
-        let grown = value - before.get(&name).copied().unwrap_or_default();
-        if grown > 0 {
-            seen.counters.insert(name, grown);
-        }
-    }
+    seen.counters = grown(counters(&host), &before, &case.counters);
     for name in &case.gauges {
         if let Some(value) = host.gauge(name) {
             seen.gauges.insert(name.clone(), value);
         }
     }
-    Ok((seen, insights))
+    let callbacks = host.timeline().callbacks();
+    Ok(Played {
+        seen,
+        insights,
+        ticked: callbacks
+            .iter()
+            .any(|callback| callback.ends_with(":proxy_on_tick")),
+    })
 }
 
 fn start(case: &Case) -> Result<Host, HostError> {

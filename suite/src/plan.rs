@@ -100,12 +100,8 @@ impl Plan {
                 buffer_limit: limit.map(std::num::NonZeroU32::get),
                 protocols,
                 workers: file.workers.map_or(1, std::num::NonZeroU32::get),
-                gauges: expect
-                    .gauges
-                    .iter()
-                    .flatten()
-                    .map(|(name, _)| name.clone())
-                    .collect(),
+                gauges: names(expect.gauges.as_ref()),
+                counters: names(expect.counters.as_ref()),
             },
             sources,
             expect,
@@ -114,6 +110,14 @@ impl Plan {
         speakable(&plan.case)?;
         Ok(plan)
     }
+}
+
+fn names(metrics: Option<&BTreeMap<String, u64>>) -> Vec<String> {
+    metrics
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 fn protocol(file: ProtocolFile) -> Protocol {

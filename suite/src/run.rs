@@ -9,12 +9,12 @@ use attache_harness::HostError;
 use crate::case::{Case, Policy};
 use crate::check::check;
 use crate::compare::compare;
-use crate::file::Matcher;
+use crate::file::{Matcher, OutcomeExpect};
 use crate::on_envoy::{EnvoyError, Stage};
-use crate::on_harness::{self, HarnessError, Insight};
+use crate::on_harness::{self, HarnessError, Insight, Played};
 use crate::plan::Plan;
 use crate::report::{CaseReport, Player, Report, Verdict};
-use crate::seen::{Line, Seen};
+use crate::seen::{Ended, Line, Seen};
 use crate::suite::Target;
 
 /// So many cases share an Envoy at the most: each takes three VMs for every plugin.
@@ -46,11 +46,13 @@ pub(crate) fn run(
         .iter()
         .map(|plan| CaseReport::new(&plan.name))
         .collect();
+    let mut ticked = Vec::new();
     if matches!(target, Target::Harness | Target::Both { .. }) {
         for (plan, case) in plans.iter().zip(&mut cases) {
-            let (verdict, seen) = harness(plan);
+            let (verdict, played) = harness(plan);
             case.verdicts.push((Player::Harness, verdict));
-            case.on_harness = seen;
+            ticked.push(played.as_ref().is_some_and(|played| played.ticked));
+            case.on_harness = played.map(|played| played.seen);
         }
     }
     if let Target::Envoy {
@@ -64,6 +66,7 @@ pub(crate) fn run(
     {
         let mut players = OnEnvoy {
             plans,
+            ticked: &ticked,
             installation,
             folder,
             progress,
@@ -88,11 +91,11 @@ pub(crate) fn run(
     }
 }
 
-fn harness(plan: &Plan) -> (Verdict, Option<Seen>) {
+fn harness(plan: &Plan) -> (Verdict, Option<Played>) {
     match on_harness::play(&plan.case) {
-        Ok((seen, insights)) => {
-            let verdict = judge(plan, &seen, Some(&insights));
-            (verdict, Some(seen))
+        Ok(played) => {
+            let verdict = judge(plan, &played.seen, Some(&played.insights));
+            (verdict, Some(played))
         }
         Err(HarnessError(error)) => (judge_error(plan, &error), None),
     }
@@ -174,6 +177,8 @@ fn as_refused<'l>(
 /// Plays on Envoy what can be.
 struct OnEnvoy<'a> {
     plans: &'a [Plan],
+    /// Which of them ticked on the harness, where it played.
+    ticked: &'a [bool],
     installation: &'a Installation,
     folder: &'a Path,
     progress: &'a mut dyn FnMut(Progress<'_>),
@@ -190,7 +195,7 @@ impl OnEnvoy<'_> {
                 reports[number]
                     .verdicts
                     .push((Player::Envoy, Verdict::Skipped(reason)));
-            } else if wants_its_own(plan) || fails(predicted) {
+            } else if wants_its_own(plan) || self.lingers(number, predicted) || fails(predicted) {
                 alone.push(vec![number]);
             } else {
                 let fits = |group: &&mut Vec<usize>| {
@@ -205,7 +210,8 @@ impl OnEnvoy<'_> {
             }
         }
         groups.extend(alone);
-        // A group that comes to a bad end leaves cases that get another Envoy, each its own.
+        // A group that comes to a bad end leaves cases that get another Envoy, each its own; so does
+        // a case that is not as it should be, which may be the doing of those before.
         while let Some(group) = groups.pop() {
             groups.extend(
                 self.group(&group, reports)
@@ -213,6 +219,16 @@ impl OnEnvoy<'_> {
                     .map(|left| vec![left]),
             );
         }
+    }
+
+    /// Whether a case goes on when the next has begun, as far as the harness could tell.
+    fn lingers(&self, number: usize, report: &CaseReport) -> bool {
+        let unended = |seen: &Seen| {
+            let mut streams = seen.streams.iter();
+            streams.any(|stream| matches!(stream.downstream, Ended::Held | Ended::Abandoned))
+        };
+        self.ticked.get(number).copied().unwrap_or_default()
+            || report.on_harness.as_ref().is_some_and(unended)
     }
 
     /// Plays cases on one Envoy, and returns those that have to be played again.
@@ -233,34 +249,59 @@ impl OnEnvoy<'_> {
                 return Vec::new();
             }
         };
+        let mut again = Vec::new();
         for (place, number) in group.iter().copied().enumerate() {
+            let report = &mut reports[number];
             match stage.play(place) {
                 Ok(seen) => {
                     let verdict = judge(&self.plans[number], &seen, None);
-                    reports[number].verdicts.push((Player::Envoy, verdict));
-                    reports[number].on_envoy = Some(seen);
+                    if group.len() > 1 && !(verdict.is_good() && agrees(report, &seen)) {
+                        again.push(number);
+                        continue;
+                    }
+                    report.verdicts.push((Player::Envoy, verdict));
+                    report.on_envoy = Some(seen);
+                }
+                Err(_) if group.len() > 1 => {
+                    again.extend(&group[place..]);
+                    return again;
                 }
                 Err(error) => {
                     let verdict = Verdict::Error(stage.explain(&error));
-                    reports[number].verdicts.push((Player::Envoy, verdict));
-                    return group[place + 1..].to_vec();
+                    report.verdicts.push((Player::Envoy, verdict));
+                    return Vec::new();
                 }
             }
         }
         // That Envoy ends is seen to in any case.
         let _ = stage.stop();
-        Vec::new()
+        again
     }
 }
 
-/// An upstream that nobody listens at is so for all, gauges are those of the process, back-off begins with its start, and a refusal ends it.
+/// Whether the harness saw the same, where it played.
+fn agrees(report: &CaseReport, seen: &Seen) -> bool {
+    let harness = report.on_harness.as_ref();
+    harness.is_none_or(|harness| compare(harness, seen).is_empty())
+}
+
+/// An upstream that nobody listens at is so for all, metrics are those of the process, back-off
+/// begins with its start, and a refusal ends it. Streams that are held, and clusters that think, may
+/// do so when the next case has begun.
 fn wants_its_own(plan: &Plan) -> bool {
     let reloads = |filter: &crate::case::Filter| filter.policy == Policy::Reload;
     let refused = |answer: &crate::case::Reply| answer.fault == Some(crate::case::Fault::Refused);
+    let thinks = |answer: &crate::case::Reply| !answer.after.is_zero();
+    let unended = |stream: &crate::plan::PlannedStream| {
+        stream.abandoned || stream.expect.outcome == Some(OutcomeExpect::Held)
+    };
     plan.expect.refused.is_some()
         || plan.case.answers().any(refused)
         || plan.expect.gauges.is_some()
+        || plan.expect.counters.is_some()
         || plan.case.filters.iter().any(reloads)
+        || plan.case.clusters.values().any(thinks)
+        || plan.streams.iter().any(unended)
 }
 
 /// Whether the harness did not come to the end of it.
@@ -303,4 +344,39 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::Suite;
+
+    #[test]
+    fn a_case_that_may_go_on_after_its_end_has_an_envoy_of_its_own() {
+        for (case, alone) in [
+            ("request: {}", false),
+            ("request: {}, upstream: {after: 1s}", false),
+            ("request: {}, clusters: {a: {after: 1s}}", true),
+            ("request: {}, expect: {outcome: held}", true),
+            ("request: {}, expect: {counters: {a: 1}}", true),
+            ("steps: [{request: {}, name: a}, {disconnect: a}]", true),
+        ] {
+            let text = format!(
+                "version: \"1\"\nplugins: [{{package: a}}]\ncases: [{{name: a, {case}}}]\n"
+            );
+            let suite = Suite::from_text("s.suite.yaml", text).expect(case);
+            assert_eq!(wants_its_own(&suite.plans[0]), alone, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_case_that_envoy_played_otherwise_is_played_again_alone() {
+        let mut report = CaseReport::new("a case");
+        let mut seen = Seen::default();
+        assert!(agrees(&report, &seen), "the harness did not play");
+        report.on_harness = Some(seen.clone());
+        assert!(agrees(&report, &seen));
+        seen.counters.insert("of_another_case".to_owned(), 1);
+        assert!(!agrees(&report, &seen));
+    }
 }

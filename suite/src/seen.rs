@@ -11,7 +11,8 @@ pub struct Seen {
     pub streams: Vec<Stream>,
     /// What the filters logged, in order, since the first request.
     pub log: Vec<Line>,
-    /// How much each counter (`wasmcustom.<name>`) grew since the first request, if it did.
+    /// How much each counter (`wasmcustom.<name>`) grew since the first request: those that did, and
+    /// those that the case asks for, if they exist.
     pub counters: BTreeMap<String, u64>,
     /// The gauges that the case asks for, in the end.
     pub gauges: BTreeMap<String, u64>,
@@ -87,7 +88,7 @@ pub struct Message {
 }
 
 /// Headers that tell the time, the one that Envoy draws by lot, and our own.
-const VOLATILE: [&str; 4] = [
+pub(crate) const VOLATILE: [&str; 4] = [
     "date",
     "x-envoy-upstream-service-time",
     "x-request-id",
@@ -213,6 +214,22 @@ impl fmt::Debug for Line {
     }
 }
 
+/// How much counters grew: those that did, and of those that are asked for the ones that exist.
+/// Counters wrap, as Envoy's do.
+pub(crate) fn grown(
+    after: impl IntoIterator<Item = (String, u64)>,
+    before: &BTreeMap<String, u64>,
+    asked: &[String],
+) -> BTreeMap<String, u64> {
+    let grown = after.into_iter().map(|(name, value)| {
+        let before = before.get(&name).copied().unwrap_or_default();
+        (name, value.wrapping_sub(before))
+    });
+    grown
+        .filter(|(name, value)| *value > 0 || asked.contains(name))
+        .collect()
+}
+
 /// Bytes in quotes; a long text with its middle left out.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     const MOST: usize = 400;
@@ -225,4 +242,25 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     }
     let start: String = text.chars().take(MOST / 2).collect();
     format!("\"{start}…\" ({} bytes)", bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_that_wraps_has_grown_by_what_was_added() {
+        let metrics = |values: &[(&str, u64)]| -> BTreeMap<String, u64> {
+            let owned = values
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), *value));
+            owned.collect()
+        };
+        let before = metrics(&[("wraps", 5), ("rests", 7), ("asked", 1)]);
+        let after = metrics(&[("wraps", 4), ("rests", 7), ("asked", 1), ("new", 2)]);
+        assert_eq!(
+            grown(after, &before, &["asked".to_owned(), "missing".to_owned()]),
+            metrics(&[("wraps", u64::MAX), ("asked", 0), ("new", 2)])
+        );
+    }
 }

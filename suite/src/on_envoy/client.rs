@@ -6,29 +6,31 @@ use std::time::Duration;
 
 use attache_envoy::{http1, http2};
 
-use super::wire;
+use super::{EnvoyError, wire};
 use crate::seen::Ended;
-
-/// How long a client waits in all.
-const LIMIT: Duration = Duration::from_secs(120);
 
 /// One connection with one request on it.
 pub(super) struct Client {
     connection: TcpStream,
-    answer: Receiver<Option<http1::Response>>,
+    answer: Receiver<Result<Ended, EnvoyError>>,
     ended: Option<Ended>,
 }
 
 impl Client {
-    /// Begins to send; the pieces go out one by one.
-    pub(super) fn send(address: SocketAddr, pieces: Vec<Vec<u8>>) -> io::Result<Self> {
+    /// Begins to send; the pieces go out one by one. The client waits so long in all.
+    pub(super) fn send(
+        address: SocketAddr,
+        pieces: Vec<Vec<u8>>,
+        limit: Duration,
+    ) -> io::Result<Self> {
         let connection = TcpStream::connect(address)?;
         let stream = connection.try_clone()?;
         let (sender, answer) = mpsc::channel();
         thread::spawn(move || {
             let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            let answer = http1::exchange_on(stream, &pieces, limit);
             // Nobody listens once the case is over.
-            let _ = sender.send(http1::exchange_on(stream, &pieces, LIMIT).ok());
+            let _ = sender.send(ended(answer));
         });
         Ok(Self {
             connection,
@@ -38,14 +40,18 @@ impl Client {
     }
 
     /// The same over HTTP/2.
-    pub(super) fn send_http2(address: SocketAddr, request: http2::Request) -> io::Result<Self> {
+    pub(super) fn send_http2(
+        address: SocketAddr,
+        request: http2::Request,
+        limit: Duration,
+    ) -> io::Result<Self> {
         let connection = TcpStream::connect(address)?;
         let stream = connection.try_clone()?;
         let (sender, answer) = mpsc::channel();
         thread::spawn(move || {
-            let answer = http2::exchange_on(stream, &request, LIMIT).ok();
+            let answer = http2::exchange_on(stream, &request, limit);
             // As above.
-            let _ = sender.send(answer);
+            let _ = sender.send(ended_http2(answer));
         });
         Ok(Self {
             connection,
@@ -55,15 +61,17 @@ impl Client {
     }
 
     /// Takes what has arrived, without waiting.
-    pub(super) fn look(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// What befell the client itself: only what the peer did is an end of the request.
+    pub(super) fn look(&mut self) -> Result<(), EnvoyError> {
         if self.ended.is_none()
             && let Ok(answer) = self.answer.try_recv()
         {
-            self.ended = Some(match answer {
-                Some(response) => Ended::Answered(wire::answered(response)),
-                None => Ended::Reset,
-            });
+            self.ended = Some(answer?);
         }
+        Ok(())
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -79,5 +87,46 @@ impl Client {
 
     pub(super) fn ended(&mut self) -> Ended {
         self.ended.clone().unwrap_or(Ended::Held)
+    }
+}
+
+fn ended(answer: Result<http1::Response, http1::Error>) -> Result<Ended, EnvoyError> {
+    use http1::Error::{Broken, Closed, Truncated};
+    match answer {
+        Ok(response) => Ok(Ended::Answered(wire::answered(response))),
+        Err(Broken(_) | Closed | Truncated { .. }) => Ok(Ended::Reset),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn ended_http2(answer: Result<http1::Response, http2::Error>) -> Result<Ended, EnvoyError> {
+    use http2::Error::{Reset, Truncated};
+    match answer {
+        Ok(response) => Ok(Ended::Answered(wire::answered(response))),
+        Err(Reset(_) | Truncated { .. }) => Ok(Ended::Reset),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_peer_did_is_a_reset() {
+        assert_eq!(ended(Err(http1::Error::Closed)).unwrap(), Ended::Reset);
+        let broken = http1::Error::Broken(io::ErrorKind::ConnectionReset.into());
+        assert_eq!(ended(Err(broken)).unwrap(), Ended::Reset);
+        let limit = Duration::from_secs(1);
+        let late = ended(Err(http1::Error::TimedOut { limit }));
+        assert!(matches!(late, Err(EnvoyError::Client(_))), "{late:?}");
+        let unsendable = http2::Error::Unsendable {
+            part: "te".to_owned(),
+        };
+        let unsent = ended_http2(Err(unsendable));
+        assert!(
+            matches!(unsent, Err(EnvoyError::Http2Client(_))),
+            "{unsent:?}"
+        );
     }
 }
