@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use crate::check::{Key, log_yaml, outcome_of, request_yaml, response_yaml, shown_path};
-use crate::file::OutcomeExpect;
 use crate::plan::{Plan, PlannedStream};
 use crate::report::{CaseReport, Player, Report, Verdict};
 use crate::seen::{Ended, Seen, Stream};
@@ -288,12 +287,7 @@ fn entry<'n>(map: &'n Node, name: &str) -> Option<(&'n Node, &'n Node)> {
 fn stream_yaml(planned: &PlannedStream, stream: &Stream) -> Vec<(String, Yaml)> {
     let mut entries = Vec::new();
     let ended = outcome_of(&stream.downstream);
-    let usual = if planned.abandoned {
-        OutcomeExpect::Abandoned
-    } else {
-        OutcomeExpect::Answered
-    };
-    if ended != usual {
+    if ended != planned.usual_outcome() {
         entries.push(("outcome".to_owned(), Yaml::word(ended.word())));
     }
     let upstream = stream.upstream.as_ref();

@@ -27,7 +27,7 @@ pub(crate) enum Step {
     Disconnect(usize),
 }
 
-/// A filter in the chain, in a VM of its own.
+/// A filter in the chain. Those of one vm_id, module and VM configuration share a VM.
 #[derive(Clone, Debug)]
 pub struct Filter {
     pub(crate) name: String,
@@ -143,7 +143,8 @@ impl Case {
     }
 
     /// Adds a request. It begins once the one before has come as far as it can: to its end, or to
-    /// where a filter holds it. All requests meet the same worker.
+    /// where a filter holds it. On the harness all requests meet the first worker; on Envoy they meet
+    /// any, where a suite asks for several.
     #[must_use]
     pub fn request(mut self, request: Request) -> Self {
         let number = self.requests().count();

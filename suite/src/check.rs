@@ -96,10 +96,7 @@ impl Checker {
 
     fn stream(&mut self, planned: &PlannedStream, stream: &Stream, insight: Option<&Insight>) {
         let expect = &planned.expect;
-        let usual = match (planned.abandoned, &expect.response) {
-            (true, _) => OutcomeExpect::Abandoned,
-            (false, _) => OutcomeExpect::Answered,
-        };
+        let usual = planned.usual_outcome();
         let outcome = expect.outcome.unwrap_or(usual);
         let ended = outcome_of(&stream.downstream);
         if outcome != ended {
@@ -339,6 +336,17 @@ impl fmt::Display for LineExpect {
         match &self.message {
             Some(message) => write!(f, " {message}"),
             None => Ok(()),
+        }
+    }
+}
+
+impl PlannedStream {
+    /// How it ends where nothing else is expected.
+    pub(crate) fn usual_outcome(&self) -> OutcomeExpect {
+        if self.abandoned {
+            OutcomeExpect::Abandoned
+        } else {
+            OutcomeExpect::Answered
         }
     }
 }

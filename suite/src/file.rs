@@ -33,11 +33,11 @@ pub(crate) use text::{Matcher, Span, Text, Version};
 )]
 pub(crate) struct SuiteFile {
     /// The version of this format: "1", in quotes.
-    #[expect(dead_code, reason = "checked when it is read")]
-    pub(crate) version: FormatVersion,
+    #[serde(rename = "version")]
+    _version: FormatVersion,
     /// A word for people.
-    #[expect(dead_code, reason = "for people")]
-    pub(crate) description: Option<String>,
+    #[serde(rename = "description")]
+    _description: Option<String>,
     /// The Envoy that the suite is for, such as "1.40", in quotes; `--envoy` overrides it.
     pub(crate) envoy: Option<Version>,
     /// The chain: a request passes the plugins in this order, a response in the other.

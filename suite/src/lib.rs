@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A [`Case`] is the same in Rust: a chain of filters, requests in the order in which they begin, and
-//! what the upstream answers. [`on_harness`] plays it in microseconds, [`on_envoy`] in front of a real
+//! what the upstream answers. [`on_harness`] plays it in milliseconds, [`on_envoy`] in front of a real
 //! upstream; both give a [`Seen`], and two of these are equal or the harness is wrong.
 //!
 //! ```no_run

@@ -22,7 +22,7 @@ pub(crate) struct Insight {
     pub(crate) timeline: String,
 }
 
-/// Plays a case on the harness, with one worker.
+/// Plays a case on the harness, all of it on the first worker.
 ///
 /// # Errors
 ///

@@ -163,6 +163,7 @@ fn bless(
 fn tell(screen: &Screen, progress: Progress<'_>) {
     match progress {
         Progress::Building { package } => screen.stage("Building", package),
+        Progress::Notice(notice) => screen.stage("Target", notice),
         Progress::StartingEnvoy { cases } => {
             let plural = if cases == 1 { "case" } else { "cases" };
             screen.stage("Starting", format_args!("Envoy for {cases} {plural}"));

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use attache_envoy::{Installation, StartError};
 use attache_harness::HostError;
+use attache_module::Notice;
 
 use crate::case::{Case, Policy};
 use crate::check::check;
@@ -29,6 +30,8 @@ pub enum Progress<'a> {
         /// Its name.
         package: &'a str,
     },
+    /// Something else is done for the build: a target is installed, say.
+    Notice(&'a Notice),
     /// An Envoy is being started for this many cases.
     StartingEnvoy {
         /// How many.

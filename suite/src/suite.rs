@@ -242,7 +242,7 @@ impl Suite {
             let folder = self.path.parent().filter(|folder| *folder != Path::new(""));
             let guest = Guest::in_workspace(folder.unwrap_or(Path::new(".")), Some(package));
             let built = guest
-                .build(&mut |_| ())
+                .build(&mut |notice| progress(Progress::Notice(&notice)))
                 .map_err(|source| SuiteError::Build {
                     path: self.path.clone(),
                     package: package.clone(),

@@ -297,6 +297,8 @@ const LINE: &[&str] = &[
     "starts_with",
     "ends_with",
     "matches",
+    "bytes",
+    "base64",
 ];
 
 impl<'de> Deserialize<'de> for LineExpect {

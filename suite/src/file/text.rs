@@ -137,10 +137,9 @@ fn only_entry<'de, A: MapAccess<'de>>(
     map: &mut A,
     keys: &'static [&'static str],
 ) -> Result<(&'static str, Text), A::Error> {
-    let (Some(key), value) = (map.next_key::<String>()?, ()) else {
+    let Some(key) = map.next_key::<String>()? else {
         return Err(Error::custom("expected a key"));
     };
-    let () = value;
     let Some(key) = keys.iter().copied().find(|known| *known == key) else {
         return Err(Error::unknown_field(&key, keys));
     };

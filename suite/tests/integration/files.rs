@@ -135,6 +135,8 @@ fn faults_point_at_line_column_and_key() {
         assert!(refusal.contains(place), "{case}: {refusal}");
         assert!(refusal.contains(reason), "{case}: {refusal}");
     }
+    let misspelt = refusal(&suite("request: {}\nexpect: {log: [{base46: eA==}]}"));
+    assert!(misspelt.contains("did you mean `base64`?"), "{misspelt}");
 }
 
 #[test]
@@ -471,6 +473,28 @@ fn the_program_finds_suites_plays_them_and_says_how_it_went() {
     assert_eq!(status, Some(1));
     assert!(out.contains("0 passed, 2 failed in "), "{out}");
     assert!(err.contains("left for you: a case too: expect."), "{err}");
+}
+
+#[test]
+fn the_program_says_that_it_installs_the_target() {
+    let folder = folder("program-target");
+    let text = suite("request: {}");
+    let module = format!("module: {}", module("auth-scrub").display());
+    let text = text.replace(&module, "package: auth-scrub");
+    std::fs::write(folder.join("s.suite.yaml"), text).unwrap();
+    // A compiler that knows no target, and no rustup to fetch one.
+    let output = Command::new(env!("CARGO_BIN_EXE_attache-test"))
+        .current_dir(&*folder)
+        .env("RUSTC", "/bin/echo")
+        .env("PATH", folder.join("below"))
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let [building, target, error] = ["Building auth-scrub", "Target ", "error: cannot build"]
+        .map(|part| err.find(part).unwrap_or_else(|| panic!("no {part}: {err}")));
+    assert!(building < target && target < error, "{err}");
+    assert!(err.contains("wasm32-unknown-unknown"), "{err}");
 }
 
 #[test]
