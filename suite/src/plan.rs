@@ -154,7 +154,7 @@ fn speakable(case: &Case) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A chain that does not start, or a crash, leaves nothing else to see.
+/// A chain that does not start, a crash and a stop leave nothing else to see.
 fn alone(expect: &CaseExpect) -> Result<(), Fault> {
     let other = expect.stream_key().or_else(|| {
         let log = expect.log.is_some() || expect.log_has.is_some() || expect.log_lacks.is_some();
@@ -165,14 +165,14 @@ fn alone(expect: &CaseExpect) -> Result<(), Fault> {
             metrics.then_some("counters")
         }
     });
-    let word = match (&expect.refused, &expect.crash) {
-        (Some(_), Some(_)) => {
-            return Err(Fault::new("`refused` and `crash` exclude each other").under("expect"));
-        }
-        (Some(_), None) => "refused",
-        (None, Some(_)) => "crash",
-        (None, None) => return Ok(()),
+    let mut ends = expect.ends().map(|(key, _)| key);
+    let Some(word) = ends.next() else {
+        return Ok(());
     };
+    if let Some(second) = ends.next() {
+        let reason = format!("`{word}` and `{second}` exclude each other");
+        return Err(Fault::new(reason).under("expect"));
+    }
     match other {
         Some(other) => Err(Fault::new(format!(
             "nothing else is seen with `{word}`; drop one of the two"

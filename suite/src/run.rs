@@ -111,9 +111,9 @@ fn judge(plan: &Plan, seen: &Seen, insights: Option<&[Insight]>) -> Verdict {
             "expected that the chain is refused with {expected}, but it started"
         ));
     }
-    if let Some(expected) = &plan.expect.crash {
+    if let Some((key, expected)) = plan.expect.ends().next() {
         return Verdict::Error(format!(
-            "expected that Envoy would crash with {expected}, but nothing of the kind was seen"
+            "expected `{key}` with {expected}, but nothing of the kind was seen"
         ));
     }
     let differences = check(plan, seen, insights);
@@ -142,17 +142,30 @@ fn timelines(insights: &[Insight]) -> String {
 fn judge_error(plan: &Plan, error: &HostError) -> Verdict {
     let text = format!("{error:?}");
     let refused = matches!(error, HostError::Start { .. } | HostError::Load { .. });
-    match (&plan.expect.refused, &plan.expect.crash) {
-        (Some(expected), _) if refused => as_refused(expected, lines_of(&text), &text),
-        (_, Some(expected)) if matches!(error, HostError::EnvoyWouldCrash { .. }) => {
+    match (plan.expect.ends().next(), end_of(error)) {
+        (Some(("refused", expected)), _) if refused => as_refused(expected, lines_of(&text), &text),
+        (Some((key, expected)), Some(end)) if key == end => {
             let first = text.lines().next().unwrap_or_default();
             if expected.accepts(first.as_bytes()) {
                 Verdict::Passed
             } else {
-                Verdict::Error(format!("expected a crash with {expected}, found:\n{text}"))
+                Verdict::Error(format!("expected `{key}` with {expected}, found:\n{text}"))
             }
         }
         _ => Verdict::Error(text),
+    }
+}
+
+/// The key under which a case expects that the harness breaks off like this.
+fn end_of(error: &HostError) -> Option<&'static str> {
+    match error {
+        HostError::EnvoyWouldCrash { .. } => Some("crash"),
+        HostError::BodyLength { .. }
+        | HostError::Misuse { .. }
+        | HostError::OutOfFuel { .. }
+        | HostError::OutOfTime { .. }
+        | HostError::HostCallLimit { .. } => Some("stopped"),
+        _ => None,
     }
 }
 
@@ -193,8 +206,8 @@ impl OnEnvoy<'_> {
         let mut alone = Vec::new();
         for (number, plan) in self.plans.iter().enumerate() {
             let predicted = &reports[number];
-            if plan.expect.crash.is_some() {
-                let reason = "it is expected to crash".to_owned();
+            if plan.expect.is_for_harness() {
+                let reason = "Envoy is expected to come to harm".to_owned();
                 reports[number]
                     .verdicts
                     .push((Player::Envoy, Verdict::Skipped(reason)));

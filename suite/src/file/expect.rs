@@ -39,6 +39,10 @@ pub(crate) struct CaseExpect {
     pub(crate) refused: Option<Matcher>,
     /// The harness says that Envoy would crash, in words like these. Not played on Envoy.
     pub(crate) crash: Option<Matcher>,
+    /// The harness stops at what Envoy would survive and its operator not: a callback without an end,
+    /// a peer that hangs, a call with an effect that nobody can want; in words like these. Not played
+    /// on Envoy.
+    pub(crate) stopped: Option<Matcher>,
 }
 
 /// What must be seen of one request among several.
@@ -71,6 +75,22 @@ impl CaseExpect {
             access_log: self.access_log.clone(),
             harness: self.harness.clone(),
         }
+    }
+
+    /// The keys with which nothing else is expected.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = (&'static str, &Matcher)> {
+        [
+            ("refused", &self.refused),
+            ("crash", &self.crash),
+            ("stopped", &self.stopped),
+        ]
+        .into_iter()
+        .filter_map(|(key, expected)| Some((key, expected.as_ref()?)))
+    }
+
+    /// Whether the harness is expected to say what Envoy would do, and nobody wants to see it do so.
+    pub(crate) fn is_for_harness(&self) -> bool {
+        self.crash.is_some() || self.stopped.is_some()
     }
 
     /// The first key that is about one request.

@@ -105,6 +105,11 @@ fn faults_point_at_line_column_and_key() {
             "nothing else is seen with `refused`",
         ),
         (
+            "request: {}\nexpect: {crash: x, stopped: x}",
+            "cases[0].expect: ",
+            "`crash` and `stopped` exclude each other",
+        ),
+        (
             "request: {}\nrequest: {}",
             "7:5: cases[0].request: ",
             "stands in line 6 already",
@@ -332,6 +337,17 @@ fn an_alias_within_leaves_the_case_and_no_other() {
     let again = blessed.again.run_on(&Target::Harness).unwrap();
     assert_eq!(again.cases.len(), 2);
     assert!(again.passed(), "{again}");
+}
+
+#[test]
+fn a_stop_that_is_expected_has_to_come() {
+    let text = suite("request: {}\nexpect: {stopped: {contains: loop}}");
+    let report = Suite::from_text("s.suite.yaml", text).unwrap();
+    let report = report.run_on(&Target::Harness).unwrap();
+    assert!(!report.passed());
+    let text = report.to_string();
+    let reason = "expected `stopped` with something that contains \"loop\", but nothing";
+    assert!(text.contains(reason), "{text}");
 }
 
 #[test]

@@ -8,6 +8,10 @@ mod upstreams {
     attache_suite::suite!("tests/suites/upstreams.suite.yaml");
 }
 
+mod ends {
+    attache_suite::suite!("tests/suites/ends.suite.yaml");
+}
+
 mod calls {
     attache_suite::suite!("tests/suites/calls.suite.yaml");
 }
