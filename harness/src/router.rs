@@ -77,6 +77,15 @@ impl Proxy {
     pub(crate) fn ask_with_trailers(&mut self, slot: usize) -> Moved {
         let codec = self.upstream_codec;
         let stream = &mut self.world.streams[slot];
+        if stream.asked_at.is_some() && stream.response.headers.is_none() {
+            return Err(HostError::Misuse {
+                call: "proxy_continue_stream(0)".to_owned(),
+                why: "resumes a request that is complete: Envoy sends its trailers a second time, which \
+                      the upstream takes for the next request; resume only what was paused, and once"
+                    .to_owned(),
+                timeline: self.timeline(Some(slot)),
+            });
+        }
         if let Some(request) = &mut stream.exchange.upstream
             && codec.carries_trailers(&request.message)
         {

@@ -528,3 +528,26 @@ fn trailers_that_a_held_response_body_gets_wait_with_it() -> Tested {
     assert!(response.trailers().is_some());
     Ok(())
 }
+
+#[test]
+fn resuming_a_complete_request_with_trailers_is_refused() -> Tested {
+    let guest = guest()
+        .on(
+            "configure",
+            "(call $set_tick_period_milliseconds (i32.const 100)) drop i32.const 1",
+        )
+        .on("request_trailers", "i32.const 1")
+        .on(
+            "tick",
+            "(if (i32.eqz (call $set_effective_context (i32.const 2))) (then
+               (drop (call $continue_stream (i32.const 0)))
+               (drop (call $continue_stream (i32.const 0)))))",
+        );
+    let mut host = guest.host();
+    host.open(Request::post("/").chunk("body").trailer("t", "1"))?;
+    let error = host
+        .advance(Duration::from_millis(100))
+        .expect_err("the trailers go out twice");
+    assert!(matches!(error, HostError::Misuse { .. }), "{error}");
+    Ok(())
+}
