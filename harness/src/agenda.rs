@@ -118,7 +118,7 @@ impl Proxy {
         let streams = self.world.streams.iter().enumerate();
         streams
             .filter(|(_, stream)| stream.is_open() && stream.tcp.is_none())
-            .map(|(slot, stream)| (stream.active_at + timeout, slot))
+            .map(|(slot, stream)| (stream.active_at.saturating_add(timeout), slot))
             .filter(|(time, _)| *time <= until)
             .min()
     }

@@ -26,7 +26,7 @@ pub(crate) fn arriving(pieces: Vec<Piece>, start: Duration) -> VecDeque<Piece> {
     let mut arriving = VecDeque::from(pieces);
     for piece in &mut arriving {
         if let Piece::Pause(pause) = piece {
-            time += *pause;
+            time = time.saturating_add(*pause);
             *piece = Piece::Until(time);
         }
     }

@@ -165,7 +165,9 @@ fn call_back(call: &mut Call<'_>, root: u32, token: u32, answer: Vec<u8>) -> Ans
     let outer = (state.phase, state.current, state.effective);
     (state.phase, state.current, state.effective) = (Phase::Dns, root, root);
     state.count_crossing();
-    let (slot, plugin) = (state.slot, state.first_plugin);
+    let context = state.contexts.get(&root);
+    let plugin = context.map_or(state.first_plugin, |context| context.plugin);
+    let slot = state.slot;
     let event = Event::Callback {
         plugin: state.world.plugins[plugin].name.clone(),
         name: "envoy_on_resolve_dns",

@@ -227,7 +227,7 @@ fn config(pooling: bool) -> Config {
         .wasm_relaxed_simd(true)
         .wasm_tail_call(true)
         .wasm_threads(true)
-        .shared_memory(true);
+        .shared_memory(false);
     // Nothing reads them, and a cached module is smaller without.
     config.generate_address_map(false).native_unwind_info(false);
     // Without a home directory there is no cache, and each process compiles for itself.

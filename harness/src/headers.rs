@@ -36,6 +36,9 @@ pub struct Headers {
     entries: Vec<Entry>,
 }
 
+/// Smaller maps are not worth the while.
+const COMPACTED_FROM: usize = 64 << 10;
+
 #[derive(Clone, Copy)]
 struct Entry {
     name: usize,
@@ -117,6 +120,7 @@ impl Headers {
         {
             let joined = [self.value_of(self.entries[at]), value].join(&b","[..]);
             self.entries[at] = self.store(name, &joined);
+            self.compact();
             return;
         }
         let at = if name.starts_with(b":") {
@@ -126,6 +130,7 @@ impl Headers {
         };
         let entry = self.store(name, value);
         self.entries.insert(at, entry);
+        self.compact();
     }
 
     /// Whether a value that is added is joined to one that is there.
@@ -182,6 +187,24 @@ impl Headers {
 
     fn value_of(&self, entry: Entry) -> &[u8] {
         &self.bytes[entry.value..entry.end]
+    }
+
+    /// Drops what was replaced, once it is more than what is there.
+    fn compact(&mut self) {
+        if self.bytes.len() < COMPACTED_FROM || self.bytes.len() < 2 * self.byte_size() {
+            return;
+        }
+        let mut bytes = Vec::with_capacity(self.byte_size());
+        for entry in &mut self.entries {
+            let start = bytes.len();
+            bytes.extend_from_slice(&self.bytes[entry.name..entry.end]);
+            *entry = Entry {
+                name: start,
+                value: start + (entry.value - entry.name),
+                end: bytes.len(),
+            };
+        }
+        self.bytes = bytes;
     }
 
     fn store(&mut self, name: &[u8], value: &[u8]) -> Entry {

@@ -284,7 +284,7 @@ impl Host {
         Ok(slot)
     }
 
-    fn check_alive(&self) -> Result<(), HostError> {
+    pub(crate) fn check_alive(&self) -> Result<(), HostError> {
         if self.proxy.ended {
             return Err(HostError::ShutDown);
         }

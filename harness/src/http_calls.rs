@@ -129,7 +129,7 @@ impl Proxy {
         }
         let note = format!("{note}, {} ms later", after.as_millis());
         self.world.note_call(maker, note);
-        let time = self.world.clock.now() + after;
+        let time = self.world.clock.now().saturating_add(after);
         self.schedule_call(vm, token, id, time);
         Ok(())
     }

@@ -62,6 +62,12 @@ pub(crate) fn add(
         if joins {
             let what = format!("`{}` had a value", key.escape_ascii());
             call.lint(LintKind::AddedToSingleHeader, what);
+            // The joined value is written anew each time.
+            let known = MapType::from_code(map)
+                .and_then(|map| readable(call.state(), map))
+                .and_then(|headers| headers.get(&key))
+                .map_or(0, <[u8]>::len);
+            call.state().copied += known;
         }
         Ok(move |headers: &mut Headers| headers.add(&key, &value))
     })

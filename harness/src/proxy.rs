@@ -230,7 +230,10 @@ impl Proxy {
                         token,
                         id,
                         event,
-                    } => self.ask_cluster(vm, token, id, &event)?,
+                    } => {
+                        self.count_notification(&mut notifications)?;
+                        self.ask_cluster(vm, token, id, &event)?;
+                    }
                 }
             } else if let Some((slot, direction)) = self.readable() {
                 self.read_on(slot, direction)?;

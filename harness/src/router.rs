@@ -148,7 +148,7 @@ impl Proxy {
                 slot,
                 stream: stream.exchange.id,
             };
-            let time = self.world.clock.now() + response.latency;
+            let time = self.world.clock.now().saturating_add(response.latency);
             stream.answer = Some(Box::new(response));
             self.world.agenda.schedule(time, event);
         }
@@ -256,7 +256,7 @@ impl Proxy {
                 slot,
                 stream: stream.exchange.id,
             };
-            let time = asked_at + stream.timeout;
+            let time = asked_at.saturating_add(stream.timeout);
             stream.timer = Some(self.world.agenda.schedule(time, event));
         }
     }

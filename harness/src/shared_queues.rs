@@ -122,15 +122,15 @@ impl Proxy {
         Ok(true)
     }
 
-    /// Refuses to go on when notifications never end.
+    /// Refuses to go on when notifications, or call-outs from answers to call-outs, never end.
     pub(crate) fn count_notification(&self, count: &mut usize) -> Moved {
         *count += 1;
         if *count <= MAX_NOTIFICATIONS {
             return Ok(());
         }
         Err(HostError::HostCallLimit {
-            call: "proxy_on_queue_ready` or `envoy_on_resolve_dns",
-            limit: "100,000 notifications that followed from one another",
+            call: "proxy_on_queue_ready`, `envoy_on_resolve_dns` or an answer to a call-out, such as `proxy_on_http_call_response",
+            limit: "100,000 notifications that followed from one another without time between them",
             timeline: self.world.timeline.first(50),
         })
     }

@@ -204,7 +204,7 @@ impl Proxy {
         let id = self.world.streams[slot].exchange.id;
         for (wait, step) in reply.steps {
             let tcp = self.tcp(slot);
-            let due = tcp.incoming_until.max(now) + wait;
+            let due = tcp.incoming_until.max(now).saturating_add(wait);
             tcp.incoming_until = due;
             tcp.incoming.push_back(step);
             let event = Event::FromUpstream { slot, stream: id };

@@ -110,8 +110,7 @@ impl Vm {
 
     /// The bytes of its linear memory.
     pub(crate) fn memory_size(&self) -> usize {
-        let memory = self.store.data().memory;
-        memory.map_or(0, |memory| memory.data_size(&self.store))
+        self.store.data().memory_total
     }
 
     /// The contexts that the guest knows.
@@ -237,6 +236,8 @@ pub(crate) struct VmState {
     /// Its place among the host's VMs.
     pub(crate) index: usize,
     pub(crate) memory: Option<Memory>,
+    /// Bytes of all its memories.
+    pub(crate) memory_total: usize,
     pub(crate) allocator: Option<Allocator>,
     /// The thread that it belongs to; the canary, too, is the main thread's.
     pub(crate) thread: usize,
@@ -280,6 +281,7 @@ impl VmState {
             world: Box::default(),
             index: home.index,
             memory: None,
+            memory_total: 0,
             allocator: None,
             thread: home.thread,
             abi,
@@ -379,27 +381,36 @@ impl VmState {
     }
 }
 
+/// What all memories of a VM may grow to together. V8 limits each by itself only.
+const MEMORIES_LIMIT: usize = 4 * MEMORY_LIMIT;
+
 impl ResourceLimiter for VmState {
     /// At V8's limit the guest is told that there is no more; at a lower one of the test's, the run
     /// ends.
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if let Some(limit) = self.world.memory_limit.filter(|limit| desired > *limit) {
+        // A module may have several memories.
+        let total = self.memory_total - current.min(self.memory_total) + desired;
+        if let Some(limit) = self.world.memory_limit.filter(|limit| total > *limit) {
             let timeline = self.world.timeline(self.slot).clone();
             let plugin = self.world.plugins[self.plugin()].name.to_string();
             self.world.fatal = Some(HostError::MemoryLimit {
                 plugin,
-                desired,
+                desired: total,
                 limit,
                 timeline,
             });
             return Ok(false);
         }
-        Ok(desired <= MEMORY_LIMIT)
+        let granted = desired <= MEMORY_LIMIT && total <= MEMORIES_LIMIT;
+        if granted {
+            self.memory_total = total;
+        }
+        Ok(granted)
     }
 
     fn table_growing(

@@ -166,6 +166,9 @@ impl Public {
     }
 }
 
+/// Room for an RSA key of 4096 bits. To check and use a longer one takes time that nothing limits.
+const PRIVATE_KEY_BYTES: usize = 3 << 10;
+
 enum Private {
     Rsa(Box<RsaPrivateKey>),
     P256(p256::ecdsa::SigningKey),
@@ -175,6 +178,9 @@ enum Private {
 impl Private {
     /// A key in PKCS #8, or in the older forms that PEM has labels for.
     fn of(label: &str, der: &[u8]) -> Key<Self> {
+        if der.len() > PRIVATE_KEY_BYTES {
+            return Key::Unknown;
+        }
         let rsa = |key| Self::Rsa(Box::new(key));
         match label {
             "RSA PRIVATE KEY" => return Key::read(RsaPrivateKey::from_pkcs1_der(der).map(rsa)),

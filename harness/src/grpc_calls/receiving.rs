@@ -69,7 +69,7 @@ impl GrpcProgress {
 
     /// Plans what a peer sends, behind what it sends already.
     fn plan(&mut self, response: Response, now: Duration) {
-        let mut time = self.last_step.max(now) + response.latency;
+        let mut time = self.last_step.max(now).saturating_add(response.latency);
         let add = &mut self.steps;
         match response.fault {
             Some(Fault::Never) => return,

@@ -53,6 +53,13 @@ impl Call<'_> {
         metadata: Headers,
         map: fn(&mut CallState) -> &mut Option<Headers>,
     ) -> Answer {
+        let state = self.state();
+        if !state.world.plugins[state.first_plugin]
+            .capabilities
+            .allow(name)
+        {
+            return Ok(());
+        }
         let Some(export) = self.caller.get_export(name).and_then(|it| it.into_func()) else {
             return Ok(());
         };

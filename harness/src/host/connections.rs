@@ -124,6 +124,7 @@ impl Host {
     }
 
     fn connect_slot(&mut self, worker: usize, chain: Option<&str>) -> Result<StreamId, HostError> {
+        self.check_alive()?;
         let chain = self.proxy.entries.find(Protocol::Tcp, chain)?;
         let slot = self.proxy.connect(worker + 1, chain)?;
         self.settle()?;

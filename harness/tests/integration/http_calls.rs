@@ -403,3 +403,18 @@ fn trailers_of_a_call_are_dropped_and_reported() -> Tested {
     assert_eq!(lints, [LintKind::CallTrailersDropped]);
     Ok(())
 }
+
+#[test]
+fn calls_that_answers_make_without_end_fail_the_test() {
+    let call = call("authz", &CHECK, "", 0);
+    let guest = guest()
+        .on("request_headers", &format!("(drop {call}) i32.const 0"))
+        .on("http_call_response", &format!("(drop {call})"));
+    let mut host = Host::builder()
+        .plugin(guest.plugin("guest"))
+        .cluster("authz", Response::ok())
+        .start()
+        .expect("the guest starts");
+    let error = host.send(Request::get("/")).expect_err("no end");
+    assert!(matches!(error, HostError::HostCallLimit { .. }), "{error}");
+}
