@@ -320,7 +320,7 @@ mod tests {
     use crate::compare::compare;
     use crate::seen::Message;
 
-    const TEXT: &str = "version: \"1\"\nplugins: [{module: m.wasm}]\ncases:\n  - name: one\n    \
+    const TEXT: &str = "version: \"1\"\nplugins: [{package: m}]\ncases:\n  - name: one\n    \
                         request: {}\n    expect: {response: {status: 500}}\n  - name: one more\n    \
                         request: {}\n";
 

@@ -12,10 +12,8 @@ use std::num::NonZeroU32;
 use serde::Deserialize;
 
 pub(crate) use case::{CaseFile, StepFile};
-#[cfg(test)]
-pub(crate) use expect::Level;
 pub(crate) use expect::{
-    AccessExpect, CaseExpect, HarnessExpect, HeaderExpect, LineExpect, OutcomeExpect,
+    AccessExpect, CaseExpect, HarnessExpect, HeaderExpect, Level, LineExpect, OutcomeExpect,
     RequestExpect, ResponseExpect, StreamExpect, UpstreamExpect,
 };
 pub(crate) use message::{FaultFile, Headers, ProtocolFile, ProtocolsFile, ReplyFile, RequestFile};

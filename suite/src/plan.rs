@@ -1,17 +1,21 @@
 //! From what a file says to what is played.
 
+mod message;
+mod visible;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::case::{
-    Body, Case, Fault as Broken, Filter, HeaderLine, Policy, Protocol, Protocols, Reply, Request,
-    Step,
-};
+use crate::case::{Case, Filter, Policy, Protocol, Protocols, Reply, Step};
 use crate::file::{
-    CaseExpect, CaseFile, FaultFile, Headers, PluginFile, PolicyFile, ProtocolFile, ReplyFile,
-    RequestFile, StepFile, StreamExpect, SuiteFile, Text, configuration,
+    CaseExpect, CaseFile, FaultFile, PluginFile, PolicyFile, ProtocolFile, ProtocolsFile,
+    ReplyFile, StepFile, StreamExpect, SuiteFile, configuration,
 };
 use crate::yaml::{Fault, nearest};
+use message::{reply, request};
+
+/// So many workers may Envoy have: each has its own VM of every plugin.
+const MOST_WORKERS: u32 = 64;
 
 /// A case that is ready to be played but for its modules.
 #[derive(Clone, Debug)]
@@ -52,7 +56,12 @@ impl Plan {
         if file.cases.is_empty() {
             return Err(Fault::new("expected at least one case").under("cases"));
         }
+        sound(file, folder)?;
         for (index, case) in file.cases.iter().enumerate() {
+            if let (None, Some(upstream)) = (&case.upstream, &file.upstream) {
+                speakable(upstream, protocols(file, case).upstream)
+                    .map_err(|fault| fault.under("upstream"))?;
+            }
             let plan = Self::new(file, index, folder)
                 .and_then(|plan| match names.insert(case.name.clone(), index) {
                     None => Ok(plan),
@@ -70,24 +79,25 @@ impl Plan {
     fn new(file: &SuiteFile, index: usize, folder: &Path) -> Result<Self, Fault> {
         let case = &file.cases[index];
         let (filters, sources) = chain(file, case, folder)?;
-        let (steps, streams) = steps(case)?;
+        let protocols = protocols(file, case);
+        let (steps, streams) = steps(case, protocols.upstream)?;
         let answer = case.upstream.as_ref().or(file.upstream.as_ref());
-        let mut clusters = BTreeMap::new();
-        for (name, cluster) in file.clusters.iter().chain(&case.clusters) {
-            clusters.insert(
-                name.clone(),
-                reply(cluster).map_err(|fault| fault.under("clusters"))?,
-            );
+        if let Some(upstream) = &case.upstream {
+            speakable(upstream, protocols.upstream).map_err(|fault| fault.under("upstream"))?;
         }
+        let mut answers = clusters(&file.clusters)?;
+        answers.extend(clusters(&case.clusters)?);
         let expect = case.expect.clone().unwrap_or_default();
         alone(&expect)?;
-        let protocols = case.protocols.or(file.protocols).unwrap_or_default();
+        let names_of_plugins: Vec<&str> =
+            filters.iter().map(|filter| filter.name.as_str()).collect();
+        visible::check(case, &names_of_plugins)?;
         let protocols = Protocols {
             downstream: protocol(protocols.downstream),
             upstream: protocol(protocols.upstream),
         };
         let limit = case.buffer_limit.or(file.buffer_limit);
-        let plan = Self {
+        Ok(Self {
             name: case.name.clone(),
             index,
             case: Case {
@@ -96,7 +106,7 @@ impl Plan {
                 answer: answer
                     .map_or_else(|| Ok(Reply::new(200)), reply)
                     .map_err(|fault| fault.under("upstream"))?,
-                clusters,
+                clusters: answers,
                 buffer_limit: limit.map(std::num::NonZeroU32::get),
                 protocols,
                 workers: file.workers.map_or(1, std::num::NonZeroU32::get),
@@ -106,9 +116,60 @@ impl Plan {
             sources,
             expect,
             streams,
-        };
-        speakable(&plan.case)?;
-        Ok(plan)
+        })
+    }
+}
+
+/// What is wrong with what stands for the whole suite is said once, where it stands.
+fn sound(file: &SuiteFile, folder: &Path) -> Result<(), Fault> {
+    if file
+        .workers
+        .is_some_and(|workers| workers.get() > MOST_WORKERS)
+    {
+        let reason = format!("expected at most {MOST_WORKERS} workers");
+        return Err(Fault::new(reason).under("workers"));
+    }
+    for (index, plugin) in file.plugins.iter().enumerate() {
+        filter(plugin, folder).map_err(|fault| fault.within(index).under("plugins"))?;
+    }
+    if let Some(upstream) = &file.upstream {
+        reply(upstream).map_err(|fault| fault.under("upstream"))?;
+    }
+    clusters(&file.clusters).map(|_| ())
+}
+
+/// What clusters answer; they always speak HTTP/1.1.
+fn clusters(files: &BTreeMap<String, ReplyFile>) -> Result<BTreeMap<String, Reply>, Fault> {
+    let answer = |(name, file): (&String, &ReplyFile)| {
+        if name == "upstream" {
+            return Err(Fault::new(
+                "this is the cluster that requests are routed to; what it answers stands under \
+                 the `upstream` of the suite or the case",
+            ));
+        }
+        speakable(file, ProtocolFile::Http1)?;
+        Ok((name.clone(), reply(file)?))
+    };
+    let answers = files
+        .iter()
+        .map(|entry| answer(entry).map_err(|fault| fault.under(entry.0).under("clusters")));
+    answers.collect()
+}
+
+fn protocols(file: &SuiteFile, case: &CaseFile) -> ProtocolsFile {
+    case.protocols.or(file.protocols).unwrap_or_default()
+}
+
+/// Whether the fault can happen over this protocol.
+fn speakable(answer: &ReplyFile, protocol: ProtocolFile) -> Result<(), Fault> {
+    match (answer.fault, protocol) {
+        (Some(FaultFile::Reset), ProtocolFile::Http1)
+        | (Some(FaultFile::Closed | FaultFile::Malformed), ProtocolFile::Http2) => {
+            let reason = "expected a fault of the protocol: `reset` is of HTTP/2 only, `closed` \
+                          and `malformed` of HTTP/1.1 only";
+            Err(Fault::new(reason).under("fault"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -125,33 +186,6 @@ fn protocol(file: ProtocolFile) -> Protocol {
         ProtocolFile::Http1 => Protocol::Http1,
         ProtocolFile::Http2 => Protocol::Http2,
     }
-}
-
-/// Whether each fault can happen where it stands.
-fn speakable(case: &Case) -> Result<(), Fault> {
-    let of_http2 = |answer: &Reply| answer.fault == Some(Broken::Reset);
-    let of_http1 =
-        |answer: &Reply| matches!(answer.fault, Some(Broken::Closed | Broken::Malformed));
-    let wrong = match case.protocols.upstream {
-        Protocol::Http1 => case.own_answers().any(of_http2),
-        Protocol::Http2 => case.own_answers().any(of_http1),
-    };
-    if wrong || case.clusters.values().any(of_http2) {
-        return Err(Fault::new(
-            "expected a fault of the protocol: `reset` is of HTTP/2 only, `closed` and `malformed` \
-             of HTTP/1.1 only",
-        ));
-    }
-    let refused = |request: &Request| {
-        let answer = request.answer.as_ref();
-        answer.is_some_and(|answer| answer.fault == Some(Broken::Refused))
-    };
-    if case.requests().any(refused) {
-        return Err(Fault::new(
-            "nobody listens for one request alone: `refused` belongs to the `upstream` of the case",
-        ));
-    }
-    Ok(())
 }
 
 /// A chain that does not start, a crash and a stop leave nothing else to see.
@@ -219,10 +253,16 @@ fn filter(plugin: &PluginFile, folder: &Path) -> Result<(Filter, Source), Fault>
         (Some(package), None) => (Source::Package(package.clone()), package.clone()),
         (None, Some(module)) => {
             let stem = module.file_stem().unwrap_or_default();
-            (
-                Source::File(folder.join(module)),
-                stem.to_string_lossy().into_owned(),
-            )
+            let path = folder.join(module);
+            if !path.is_file() {
+                let reason = format!(
+                    "there is no file `{}`; build it first, or write its path relative to the \
+                     suite's folder",
+                    path.display()
+                );
+                return Err(Fault::new(reason).under("module"));
+            }
+            (Source::File(path), stem.to_string_lossy().into_owned())
         }
         _ => {
             return Err(Fault::new(
@@ -250,7 +290,10 @@ fn filter(plugin: &PluginFile, folder: &Path) -> Result<(Filter, Source), Fault>
     Ok((filter, source))
 }
 
-fn steps(case: &CaseFile) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> {
+fn steps(
+    case: &CaseFile,
+    upstream: ProtocolFile,
+) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> {
     let request = match (&case.request, &case.steps) {
         (Some(request), None) => request,
         (None, Some(steps)) => {
@@ -258,7 +301,7 @@ fn steps(case: &CaseFile) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> {
                 let reason = "this is about one request; write it under the `expect` of its step";
                 return Err(Fault::new(reason).under(key).under("expect"));
             }
-            return play(steps).map_err(|fault| fault.under("steps"));
+            return play(steps, upstream).map_err(|fault| fault.under("steps"));
         }
         (None, None) => {
             // A chain that is refused needs no request.
@@ -288,7 +331,10 @@ fn steps(case: &CaseFile) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> {
     Ok((vec![Step::Request(Box::new(request))], vec![stream]))
 }
 
-fn play(written: &[StepFile]) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> {
+fn play(
+    written: &[StepFile],
+    upstream: ProtocolFile,
+) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> {
     let mut steps = Vec::new();
     let mut streams: Vec<PlannedStream> = Vec::new();
     let mut names: Vec<(&str, usize)> = Vec::new();
@@ -309,7 +355,10 @@ fn play(written: &[StepFile]) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> 
                         step: Some(index),
                         abandoned: false,
                     });
-                    let answer = step.upstream.as_ref().map(reply).transpose();
+                    let answer = step.upstream.as_ref();
+                    let answer = answer
+                        .map(|answer| own_answer(answer, upstream))
+                        .transpose();
                     let answer = answer.map_err(|fault| fault.under("upstream"))?;
                     let request = request(asked, answer).map_err(|fault| fault.under("request"))?;
                     Ok(Step::Request(Box::new(request)))
@@ -337,6 +386,17 @@ fn play(written: &[StepFile]) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> 
     Ok((steps, streams))
 }
 
+/// What is answered to one request.
+fn own_answer(file: &ReplyFile, upstream: ProtocolFile) -> Result<Reply, Fault> {
+    if file.fault == Some(FaultFile::Refused) {
+        let reason = "nobody listens for one request alone: `refused` belongs to the `upstream` \
+                      of the case";
+        return Err(Fault::new(reason).under("fault"));
+    }
+    speakable(file, upstream)?;
+    reply(file)
+}
+
 fn named(name: &str, known: &[(&str, usize)]) -> Result<usize, Fault> {
     if let Some((_, number)) = known.iter().find(|(known, _)| *known == name) {
         return Ok(*number);
@@ -349,84 +409,4 @@ fn named(name: &str, known: &[(&str, usize)]) -> Result<usize, Fault> {
     Err(Fault::new(format!(
         "no request before is called `{name}`; {hint}"
     )))
-}
-
-fn request(file: &RequestFile, answer: Option<Reply>) -> Result<Request, Fault> {
-    let body = body(&file.body, &file.chunks)?;
-    let method = match (&file.method, &body) {
-        (Some(method), _) => method.0.clone(),
-        (None, Body::None) => b"GET".to_vec(),
-        (None, _) => b"POST".to_vec(),
-    };
-    let target = file
-        .path
-        .as_ref()
-        .map_or_else(|| b"/".to_vec(), |path| path.0.clone());
-    let mut request = Request::new(method, target);
-    request
-        .headers
-        .clone_from(&lines(&file.headers, "headers")?);
-    request.body = body;
-    request.trailers = lines(&file.trailers, "trailers")?;
-    request.answer = answer;
-    on_one_line(&request.method, "method")?;
-    on_one_line(&request.target, "path")?;
-    Ok(request)
-}
-
-fn reply(file: &ReplyFile) -> Result<Reply, Fault> {
-    let mut reply = Reply::new(file.status.unwrap_or(200));
-    if !(200..1000).contains(&reply.status) {
-        return Err(Fault::new("expected a status from 200 to 999").under("status"));
-    }
-    reply.headers = lines(&file.headers, "headers")?;
-    reply.body = body(&file.body, &file.chunks)?;
-    reply.trailers = lines(&file.trailers, "trailers")?;
-    reply.after = file.after.map(|time| time.0).unwrap_or_default();
-    reply.fault = file.fault.map(|fault| match fault {
-        FaultFile::Refused => Broken::Refused,
-        FaultFile::Closed => Broken::Closed,
-        FaultFile::Reset => Broken::Reset,
-        FaultFile::Malformed => Broken::Malformed,
-        FaultFile::Never => Broken::Never,
-        FaultFile::Cut => Broken::Cut,
-    });
-    if reply.fault == Some(Broken::Cut) && !matches!(reply.body, Body::Chunks(_)) {
-        return Err(Fault::new("a body that is cut off is given as `chunks`").under("fault"));
-    }
-    Ok(reply)
-}
-
-fn body(whole: &Option<Text>, chunks: &Option<Vec<Text>>) -> Result<Body, Fault> {
-    match (whole, chunks) {
-        (Some(_), Some(_)) => Err(Fault::new("expected either `body` or `chunks`, not both")),
-        (Some(whole), None) => Ok(Body::Whole(whole.0.clone())),
-        (None, Some(chunks)) if chunks.iter().all(|chunk| chunk.0.is_empty()) => {
-            Err(Fault::new("expected at least one piece that is not empty").under("chunks"))
-        }
-        (None, Some(chunks)) => Ok(Body::Chunks(
-            chunks.iter().map(|chunk| chunk.0.clone()).collect(),
-        )),
-        (None, None) => Ok(Body::None),
-    }
-}
-
-/// What breaks a line would make another message of it, and another on each host.
-fn lines(headers: &Headers, key: &str) -> Result<Vec<HeaderLine>, Fault> {
-    for (name, value) in &headers.0 {
-        if name.is_empty() || name.contains(&b':') {
-            let reason = "expected a header's name, without colons; `method` and `path` have keys";
-            return Err(Fault::new(reason).under(key));
-        }
-        on_one_line(name, key)?;
-        on_one_line(value, key)?;
-    }
-    Ok(headers.0.clone())
-}
-
-fn on_one_line(bytes: &[u8], key: &str) -> Result<(), Fault> {
-    if bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-        return Err(Fault::new("a line of a message has no line breaks and no NUL").under(key));
-    }
-    Ok(())
 }

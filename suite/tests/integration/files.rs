@@ -96,7 +96,7 @@ fn faults_point_at_line_column_and_key() {
         ),
         (
             "request: {}\nupstream: {fault: reset}",
-            "cases[0]: ",
+            "cases[0].upstream.fault: ",
             "`reset` is of HTTP/2 only",
         ),
         (
@@ -142,6 +142,140 @@ fn faults_point_at_line_column_and_key() {
     }
     let misspelt = refusal(&suite("request: {}\nexpect: {log: [{base46: eA==}]}"));
     assert!(misspelt.contains("did you mean `base64`?"), "{misspelt}");
+}
+
+#[test]
+fn requests_that_no_client_can_send_are_refused() {
+    for (request, key) in [
+        ("{method: GE T}", "method"),
+        ("{method: ''}", "method"),
+        ("{path: /a b}", "path"),
+        ("{path: \"/a\\tb\"}", "path"),
+        (
+            "{body: a, headers: {Content-Length: 3}}",
+            "headers.Content-Length",
+        ),
+        (
+            "{chunks: [a], headers: {content-length: 1}}",
+            "headers.content-length",
+        ),
+        ("{headers: {content-length: 5}}", "headers.content-length"),
+        ("{headers: {content-length: [0, 0]}}", "headers"),
+        (
+            "{headers: {transfer-encoding: chunked}}",
+            "headers.transfer-encoding",
+        ),
+        ("{headers: {a b: c}}", "headers.a b"),
+        ("{headers: {X-Case-Request: 1}}", "headers.X-Case-Request"),
+    ] {
+        let refusal = refusal(&suite(&format!("request: {request}")));
+        let place = format!("cases[0].request.{key}: ");
+        assert!(refusal.contains(&place), "{request}: {refusal}");
+        assert!(refusal.starts_with("s.suite.yaml:6:"), "{refusal}");
+    }
+    let text = suite("request: {method: M-SEARCH, path: '/a%20b', headers: {content-length: 0}}");
+    Suite::from_text("s.suite.yaml", text).unwrap();
+}
+
+#[test]
+fn expectations_that_look_at_nothing_are_refused() {
+    for (expect, place, reason) in [
+        (
+            "{response: {lacks: [x-a, date]}}",
+            "response.lacks[1]",
+            "never looked at",
+        ),
+        (
+            "{upstream: {headers: {X-Request-Id: a}}}",
+            "upstream.headers.X-Request-Id",
+            "never",
+        ),
+        (
+            "{upstream: {lacks: [':path']}}",
+            "upstream.lacks[0]",
+            "the keys `method`",
+        ),
+        (
+            "{response: {all_headers: [date: a]}}",
+            "response.all_headers",
+            "never looked at",
+        ),
+        (
+            "{log_has: [{level: debug}]}",
+            "log_has[0].level",
+            "Envoy logs from info on",
+        ),
+        (
+            "{log_lacks: [{plugin: auth-scrup}]}",
+            "log_lacks[0].plugin",
+            "mean `auth-scrub`?",
+        ),
+    ] {
+        let refusal = refusal(&suite(&format!("request: {{}}\nexpect: {expect}")));
+        let place = format!("cases[0].expect.{place}: ");
+        assert!(refusal.contains(&place), "{expect}: {refusal}");
+        assert!(refusal.contains(reason), "{expect}: {refusal}");
+    }
+    let step = refusal(&suite(
+        "steps: [{request: {}, expect: {response: {lacks: [date]}}}]",
+    ));
+    assert!(
+        step.contains("cases[0].steps[0].expect.response.lacks[0]: "),
+        "{step}"
+    );
+}
+
+#[test]
+fn a_metric_that_does_not_exist_is_a_difference() {
+    for key in ["counters", "gauges"] {
+        let text = suite(&format!("request: {{}}\nexpect: {{{key}: {{typo: 0}}}}"));
+        let suite = Suite::from_text("s.suite.yaml", text).unwrap();
+        let report = suite.run_on(&Target::Harness).unwrap().to_string();
+        assert!(report.contains(&format!("expect.{key}.typo")), "{report}");
+        assert!(report.contains("no such metric"), "{report}");
+    }
+}
+
+#[test]
+fn what_stands_for_the_whole_suite_is_refused_where_it_stands() {
+    let text = suite("request: {}");
+    for (line, place, reason) in [
+        (
+            "upstream: {status: 7}",
+            "2:20: upstream.status: ",
+            "from 200 to 999",
+        ),
+        (
+            "upstream: {fault: reset}",
+            "2:19: upstream.fault: ",
+            "HTTP/2 only",
+        ),
+        (
+            "clusters: {a: {fault: reset}}",
+            "2:23: clusters.a.fault: ",
+            "HTTP/2 only",
+        ),
+        (
+            "clusters: {upstream: {}}",
+            "2:22: clusters.upstream: ",
+            "routed to",
+        ),
+        ("workers: 65", "2:10: workers: ", "at most 64"),
+    ] {
+        let refusal = refusal(&text.replace("\nplugins", &format!("\n{line}\nplugins")));
+        assert!(
+            refusal.contains(&format!("s.suite.yaml:{place}")),
+            "{refusal}"
+        );
+        assert!(refusal.contains(reason), "{refusal}");
+    }
+    let text = "version: \"1\"\nplugins: [{module: no/such.wasm}]\n\
+                cases: [{name: a, request: {}}]\n";
+    let refusal = refusal(text);
+    assert!(
+        refusal.contains("2:20: plugins[0].module: there is no file `no/such.wasm`"),
+        "{refusal}"
+    );
 }
 
 #[test]
