@@ -361,6 +361,7 @@ mod tests {
         Report {
             path: suite.path.clone(),
             cases: suite.plans.iter().map(case).collect(),
+            note: None,
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Report {
     pub path: PathBuf,
     /// The cases, in order.
     pub cases: Vec<CaseReport>,
+    /// What one has to know to read it: that the harness played another Envoy than the one meant.
+    pub note: Option<String>,
 }
 
 /// What came of a case.
@@ -122,8 +124,8 @@ impl Report {
     }
 
     /// One object for each case and player, for programs: `suite`, `case`, `on`, `verdict` (`passed`,
-    /// `failed`, `skipped`, `error`), and where there is one `reason`, `timeline` and `differences`,
-    /// each of `key`, `expected` and `found`.
+    /// `failed`, `skipped`, `error`), and where there is one `note`, `reason`, `timeline` and
+    /// `differences`, each of `key`, `expected` and `found`.
     #[must_use]
     pub fn json_lines(&self) -> Vec<serde_json::Value> {
         let suite = self.path.display().to_string();
@@ -131,6 +133,9 @@ impl Report {
             let lines = case.verdicts.iter().map(|(player, verdict)| {
                 let mut line = verdict.json();
                 line["suite"] = suite.clone().into();
+                if let (Player::Harness | Player::Comparison, Some(note)) = (player, &self.note) {
+                    line["note"] = note.as_str().into();
+                }
                 line["case"] = case.name.clone().into();
                 line["on"] = match player {
                     Player::Harness => "harness",
@@ -183,6 +188,9 @@ impl fmt::Display for Player {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.path.display())?;
+        if let Some(note) = &self.note {
+            writeln!(f, "  note: {note}")?;
+        }
         self.cases.iter().try_for_each(|case| write!(f, "{case}"))
     }
 }

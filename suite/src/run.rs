@@ -91,6 +91,7 @@ pub(crate) fn run(
     Report {
         path: path.to_owned(),
         cases,
+        note: None,
     }
 }
 

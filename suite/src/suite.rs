@@ -11,6 +11,9 @@ use crate::report::Report;
 use crate::run::{self, Progress};
 use crate::yaml::{Fault, Node, Place, from_node, parse};
 
+/// The Envoy that the harness plays.
+const ON_HARNESS: Version = Version::new(1, 40, 0);
+
 /// A suite file: plugins, cases, and what must be seen.
 ///
 /// ```no_run
@@ -222,7 +225,28 @@ impl Suite {
                 };
             }
         }
-        Ok(run::run(&self.path, &plans, target, progress))
+        let mut report = run::run(&self.path, &plans, target, progress);
+        report.note = self.note(target);
+        Ok(report)
+    }
+
+    /// That the harness plays another Envoy than the one that is meant.
+    fn note(&self, target: &Target) -> Option<String> {
+        let of_other_line = |version: &Version| !version.is_same_line(ON_HARNESS);
+        match target {
+            Target::Harness => self.envoy.filter(of_other_line).map(|version| {
+                format!("the suite is for Envoy {version}, but the harness plays {ON_HARNESS}")
+            }),
+            Target::Both { installation, .. } => Some(installation.version)
+                .filter(of_other_line)
+                .map(|version| {
+                    format!(
+                        "the harness plays Envoy {ON_HARNESS}: what Envoy {version} does otherwise \
+                         may be no fault of the harness"
+                    )
+                }),
+            Target::Envoy { .. } => None,
+        }
     }
 
     fn modules(
