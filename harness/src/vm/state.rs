@@ -1,0 +1,291 @@
+//! What the host knows of a VM: its contexts, its roots and the call that is being made.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{Memory, ResourceLimiter};
+
+use super::{Allocator, Deferred, Phase, Three, Trapped};
+use crate::abi::{AbiVersion, BufferType};
+use crate::agenda::Moment;
+use crate::calls::{CallState, Calls};
+use crate::engine::{MEMORY_LIMIT, TABLE_LIMIT};
+use crate::error::HostError;
+use crate::filter_state::Prototype;
+use crate::metrics::Ids;
+use crate::stats_sink::StatsBuffer;
+use crate::world::World;
+
+/// Where a VM belongs.
+#[derive(Clone, Copy)]
+pub(crate) struct Home {
+    /// Its place among the host's VMs.
+    pub(crate) index: usize,
+    pub(crate) thread: usize,
+    pub(crate) base: usize,
+}
+
+/// What the host knows of a VM while guest code runs.
+pub(crate) struct VmState {
+    /// The host's world during a call, an empty one otherwise.
+    pub(crate) world: Box<World>,
+    /// Its place among the host's VMs.
+    pub(crate) index: usize,
+    pub(crate) memory: Option<Memory>,
+    /// Bytes of all its memories.
+    pub(crate) memory_total: usize,
+    pub(crate) allocator: Option<Allocator>,
+    /// The thread that it belongs to; the canary, too, is the main thread's.
+    pub(crate) thread: usize,
+    /// The version of the ABI that the module asks for.
+    pub(crate) abi: AbiVersion,
+    /// The plugin that made this VM start.
+    pub(crate) first_plugin: usize,
+    /// The base that it is a copy of.
+    pub(crate) base: usize,
+    pub(crate) contexts: HashMap<u32, Context>,
+    pub(crate) roots: HashMap<u32, Root>,
+    last_context: u32,
+    pub(crate) phase: Phase,
+    /// The context that the callback names, and the one that host calls act on.
+    pub(crate) current: u32,
+    pub(crate) effective: u32,
+    pub(crate) slot: Option<usize>,
+    pub(crate) in_allocator: bool,
+    /// How the allocator trapped in this callback: the guest goes on, and the VM has failed.
+    pub(crate) allocator_trap: Option<Trapped>,
+    /// Host calls made in this callback.
+    pub(crate) host_calls: u32,
+    /// Bytes handed over in them, either way.
+    pub(crate) copied: usize,
+    /// How many callbacks were made, to tell what belongs to this one.
+    pub(crate) callback: u64,
+    /// What waits for the callback to return.
+    pub(crate) deferred: VecDeque<Deferred>,
+    pub(crate) metric_ids: Ids,
+    /// The last token of a lookup, and the lookups that are not answered.
+    pub(crate) dns_token: u32,
+    pub(crate) lookups: HashSet<u64>,
+    /// `envoy_on_resolve_dns`, which may be called inside of a host call.
+    pub(crate) resolve_dns: Option<Three>,
+    pub(crate) calls: Calls,
+}
+
+impl VmState {
+    pub(crate) fn new(home: Home, first_plugin: usize, abi: AbiVersion) -> Self {
+        Self {
+            world: Box::default(),
+            index: home.index,
+            memory: None,
+            memory_total: 0,
+            allocator: None,
+            thread: home.thread,
+            abi,
+            first_plugin,
+            base: home.base,
+            contexts: HashMap::new(),
+            roots: HashMap::new(),
+            last_context: 0,
+            phase: Phase::Initialize,
+            current: 0,
+            effective: 0,
+            slot: None,
+            in_allocator: false,
+            allocator_trap: None,
+            host_calls: 0,
+            copied: 0,
+            callback: 0,
+            deferred: VecDeque::new(),
+            metric_ids: Ids::default(),
+            // The first lookup has the token 2.
+            dns_token: 1,
+            lookups: HashSet::new(),
+            resolve_dns: None,
+            calls: Calls::default(),
+        }
+    }
+
+    /// Numbers a root context: roots and streams of a VM share one count, from 1.
+    pub(crate) fn add_root(&mut self, plugin: usize) -> u32 {
+        self.last_context += 1;
+        let id = self.last_context;
+        self.contexts.insert(
+            id,
+            Context {
+                root: id,
+                plugin,
+                stream: None,
+                logs: None,
+                declared: HashMap::new(),
+                last_buffer: LastBuffer::Empty,
+            },
+        );
+        self.roots.insert(id, Root::default());
+        id
+    }
+
+    /// Numbers a stream context.
+    pub(crate) fn add_stream(
+        &mut self,
+        root: u32,
+        plugin: usize,
+        slot: usize,
+        filter: usize,
+    ) -> u32 {
+        self.last_context += 1;
+        let stream = Some(Place { slot, filter });
+        self.contexts.insert(
+            self.last_context,
+            Context {
+                root,
+                plugin,
+                stream,
+                logs: None,
+                declared: HashMap::new(),
+                last_buffer: LastBuffer::Empty,
+            },
+        );
+        self.last_context
+    }
+
+    /// The context that a host call acts on. None during `_initialize`.
+    pub(crate) fn context(&self) -> Option<&Context> {
+        self.contexts.get(&self.effective)
+    }
+
+    /// The plugin whose callback is being made.
+    pub(crate) fn plugin(&self) -> usize {
+        let current = self.contexts.get(&self.current);
+        current.map_or(self.first_plugin, |context| context.plugin)
+    }
+
+    /// The phase of the stream that a host call acts on: the callback's, unless another context was
+    /// made the effective one.
+    pub(crate) fn own_phase(&self) -> Option<Phase> {
+        (self.effective == self.current).then_some(self.phase)
+    }
+
+    /// The stream that a host call acts on.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.context()?.stream
+    }
+
+    pub(crate) fn count_crossing(&mut self) {
+        if let Some(slot) = self.slot {
+            self.world.streams[slot].exchange.cost.crossings += 1;
+        }
+    }
+}
+
+/// What all memories of a VM may grow to together. V8 limits each by itself only.
+const MEMORIES_LIMIT: usize = 4 * MEMORY_LIMIT;
+
+impl ResourceLimiter for VmState {
+    /// At V8's limit the guest is told that there is no more; at a lower one of the test's, the run
+    /// ends.
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // A module may have several memories.
+        let total = self.memory_total - current.min(self.memory_total) + desired;
+        if let Some(limit) = self.world.memory_limit.filter(|limit| total > *limit) {
+            let timeline = self.world.timeline(self.slot).clone();
+            let plugin = self.world.plugins[self.plugin()].name.to_string();
+            self.world.fatal = Some(HostError::MemoryLimit {
+                plugin,
+                desired: total,
+                limit,
+                timeline,
+            });
+            return Ok(false);
+        }
+        let granted = desired <= MEMORY_LIMIT && total <= MEMORIES_LIMIT;
+        if granted {
+            self.memory_total = total;
+        }
+        Ok(granted)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= maximum.unwrap_or(TABLE_LIMIT).min(TABLE_LIMIT))
+    }
+}
+
+/// A context that the guest may name.
+pub(crate) struct Context {
+    pub(crate) root: u32,
+    pub(crate) plugin: usize,
+    pub(crate) stream: Option<Place>,
+    /// The stream whose access log a root context is writing.
+    pub(crate) logs: Option<usize>,
+    /// What it said by `declare_property`.
+    pub(crate) declared: HashMap<Vec<u8>, Arc<Prototype>>,
+    /// What buffer 8 shows.
+    pub(crate) last_buffer: LastBuffer,
+}
+
+/// What a context was shown last through a buffer, which buffer 8 shows again.
+#[derive(Clone, Default)]
+pub(crate) enum LastBuffer {
+    /// Nothing, or a buffer that did not exist.
+    #[default]
+    Empty,
+    VmConfiguration,
+    PluginConfiguration,
+    /// Bytes that belong to the callback of this number.
+    OfCallback(BufferType, u64),
+    /// What was handed to a stats sink, or came of a lookup.
+    HandedOut(Box<StatsBuffer>),
+}
+
+impl Context {
+    /// The stream whose properties this context reads.
+    pub(crate) fn observed(&self) -> Option<usize> {
+        self.stream.map(|at| at.slot).or(self.logs)
+    }
+}
+
+/// Where a stream context stands: the stream's slot and the filter in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) slot: usize,
+    pub(crate) filter: usize,
+}
+
+/// A configured plugin in a VM.
+#[derive(Default)]
+pub(crate) struct Root {
+    /// Plugins of its thread and streams that use it.
+    pub(crate) holders: u32,
+    pub(crate) tick: Option<Tick>,
+    pub(crate) end: RootEnd,
+    pub(crate) call: CallState,
+}
+
+/// A timer of a root context.
+#[derive(Clone, Copy)]
+pub(crate) struct Tick {
+    pub(crate) period: Duration,
+    /// When it fires next; what else the agenda holds for this root is out of date.
+    pub(crate) due: Moment,
+}
+
+/// How far a root context has come in ending.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum RootEnd {
+    #[default]
+    Alive,
+    /// `proxy_on_done` returned false: it ends when the guest calls `proxy_done`.
+    Pending,
+    /// `proxy_done` was called: it is deleted after the callback.
+    Done,
+}
