@@ -166,6 +166,13 @@ impl Case {
         self
     }
 
+    /// Adds a cluster that filters may call out to, and what it answers.
+    #[must_use]
+    pub fn cluster(mut self, name: impl Into<String>, answer: Reply) -> Self {
+        self.clusters.insert(name.into(), answer);
+        self
+    }
+
     pub(crate) fn requests(&self) -> impl Iterator<Item = &Request> {
         self.steps.iter().filter_map(|step| match step {
             Step::Request(request) => Some(&**request),
