@@ -32,6 +32,9 @@ pub(crate) const TABLE_LIMIT: usize = 10_000_000;
 /// address space, not memory.
 const POOL_SIZE: u32 = 512;
 
+/// Modules that a process keeps compiled; the oldest goes first.
+const MODULES_KEPT: usize = 64;
+
 /// Engines and host functions. Shared by all hosts: they are immutable once built.
 pub(crate) struct Shared {
     /// What nearly every module runs on.
@@ -143,6 +146,9 @@ impl Shared {
         };
         let linked = Linked { abi, code };
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if compiled.len() >= MODULES_KEPT {
+            compiled.remove(0);
+        }
         compiled.push((bytes.to_vec(), linked.clone()));
         Ok(linked)
     }

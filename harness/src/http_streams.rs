@@ -125,7 +125,10 @@ pub(crate) fn continue_response(call: &mut Call<'_>) -> Answer {
 }
 
 /// There is one route: nothing to choose anew.
-pub(crate) fn clear_route_cache(_: &mut Call<'_>) -> Answer {
+pub(crate) fn clear_route_cache(call: &mut Call<'_>) -> Answer {
+    if call.state().own_phase() == Some(Phase::Log) {
+        call.lint(LintKind::RouteCacheInLog, "the stream is over");
+    }
     Ok(())
 }
 

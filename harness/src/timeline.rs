@@ -123,7 +123,12 @@ pub enum Event {
 impl Event {
     /// The bytes that it holds beside itself.
     fn weight(&self) -> usize {
-        let Self::HostCall(call) = self else { return 0 };
+        let call = match self {
+            Self::HostCall(call) => call,
+            Self::Note(text) => return text.len(),
+            Self::Lint(lint) => return lint.what.len(),
+            _ => return 0,
+        };
         let weight = |argument: &Argument| match argument {
             Argument::Number(_) => 0,
             Argument::Bytes(bytes) => bytes.len(),

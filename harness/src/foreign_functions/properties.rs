@@ -8,6 +8,7 @@ use crate::abi::Status;
 use crate::call::Call;
 use crate::error::HostError;
 use crate::filter_state::{Kind, Object, Prototype};
+use crate::http_streams;
 use crate::protobuf::{bytes_of, varint_of};
 
 /// Says how a property is to be kept (`declare_property.proto`: 1 name, 2 readonly, 3 type, 4
@@ -62,7 +63,8 @@ pub(super) fn set_filter_state(call: &mut Call<'_>, argument: &[u8]) -> Returned
 }
 
 /// There is one route: nothing to choose anew.
-pub(super) fn clear_route_cache(_: &mut Call<'_>) -> Returned {
+pub(super) fn clear_route_cache(call: &mut Call<'_>) -> Returned {
+    http_streams::clear_route_cache(call)?;
     Ok(None)
 }
 

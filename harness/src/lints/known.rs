@@ -128,20 +128,6 @@ lints! {
         "remove the body in the body callback, or send a local reply",
         "envoyproxy/envoy source/extensions/common/wasm/context.cc, convertFilterHeadersStatus";
 
-    // Bodies.
-    /// A body was written to after it had gone into the stream's buffer.
-    MovedBodyWritten "moved-body-written"
-        "after StopAndWatermark or StopNoBuffer the bytes of the callback are gone from the guest's \
-         view; what is written then answers 0 Ok and is lost",
-        "write in the body callback itself, or return StopAndBuffer",
-        "envoyproxy/envoy source/extensions/common/wasm/context.cc, decodeData";
-    /// A body that a filter held back was dropped when the trailers came.
-    HeldBodyLost "held-body-lost"
-        "a filter that was resumed after it had stopped everything, held the body back then and let the \
-         trailers go loses that body: Envoy takes the filter for one that has seen the end",
-        "let the body go in the callback, or hold the trailers too and resume the stream",
-        "envoyproxy/envoy source/common/http/filter_manager.cc, commonContinue";
-
     // Metrics.
     /// A counter was to grow by nothing or less.
     CounterNotIncremented "counter-not-incremented"
@@ -209,7 +195,25 @@ lints! {
         "remove `content-length` instead: Envoy then sends chunks",
         "envoyproxy/envoy source/common/http/http1/codec_impl.cc";
 
+    /// The route was to be chosen anew when the stream was over.
+    RouteCacheInLog "route-cache-in-log"
+        "Envoy logs an internal bug, and goes on",
+        "clear the route cache while the request is under way",
+        "envoyproxy/envoy source/common/http/filter_manager.cc, clearRouteCache";
+
     // Bodies.
+    /// A body was written to after it had gone into the stream's buffer.
+    MovedBodyWritten "moved-body-written"
+        "after StopAndWatermark or StopNoBuffer the bytes of the callback are gone from the guest's \
+         view; what is written then answers 0 Ok and is lost",
+        "write in the body callback itself, or return StopAndBuffer",
+        "envoyproxy/envoy source/extensions/common/wasm/context.cc, decodeData";
+    /// A body that a filter held back was dropped when the trailers came.
+    HeldBodyLost "held-body-lost"
+        "a filter that was resumed after it had stopped everything, held the body back then and let the \
+         trailers go loses that body: Envoy takes the filter for one that has seen the end",
+        "let the body go in the callback, or hold the trailers too and resume the stream",
+        "envoyproxy/envoy source/common/http/filter_manager.cc, commonContinue";
     /// A pause in headers kept body callbacks away.
     PausedHeadersHoldBody "paused-headers-hold-body"
         "a pause in headers stops body and trailers callbacks as well, until the stream is resumed",
