@@ -78,12 +78,18 @@ pub(crate) fn set_bytes(
     Ok(())
 }
 
+fn direction_of_body(buffer: u32) -> Option<Direction> {
+    match BufferType::from_code(buffer)? {
+        BufferType::RequestBody => Some(Direction::Request),
+        BufferType::ResponseBody => Some(Direction::Response),
+        _ => None,
+    }
+}
+
 /// A held body that grows over the buffer limit overflows by a write, too.
 fn defer_overflow(state: &mut VmState, buffer: u32, before: usize, after: usize) {
-    let direction = match BufferType::from_code(buffer) {
-        Some(BufferType::RequestBody) => Direction::Request,
-        Some(BufferType::ResponseBody) => Direction::Response,
-        _ => return,
+    let Some(direction) = direction_of_body(buffer) else {
+        return;
     };
     let limit = state.world.buffer_limit;
     let Some(place) = state.place().filter(|_| before <= limit && after > limit) else {
@@ -100,12 +106,7 @@ fn defer_overflow(state: &mut VmState, buffer: u32, before: usize, after: usize)
 
 /// Whether a body went into the stream's buffer, out of the guest's view.
 fn is_moved(state: &mut VmState, buffer: u32) -> bool {
-    let direction = match BufferType::from_code(buffer) {
-        Some(BufferType::RequestBody) => Direction::Request,
-        Some(BufferType::ResponseBody) => Direction::Response,
-        _ => return false,
-    };
-    let Some(at) = state.place() else {
+    let (Some(direction), Some(at)) = (direction_of_body(buffer), state.place()) else {
         return false;
     };
     let stream = &mut state.world.streams[at.slot];

@@ -45,6 +45,7 @@ mod access_loggers;
 mod agenda;
 mod arrival;
 mod attributes;
+mod base64;
 mod bases;
 mod budgets;
 mod buffers;

@@ -7,6 +7,14 @@ use crate::error::HostError;
 use crate::plugin::{FailurePolicy, Plugin};
 use crate::proxy::{Handle, Moved, Proxy};
 
+/// The stats of a plugin, `wasm.<its name>.<one of these>`.
+pub(crate) const RELOAD_STATS: [&str; 4] = [
+    "vm_reload",
+    "vm_reload_success",
+    "vm_reload_backoff",
+    "vm_reload_failure",
+];
+
 impl Proxy {
     /// Puts a plugin in the place of those of a name, as ECDS does: it is tried in a canary, then
     /// started in every thread, then used by new streams. Where it is refused nothing changes.
@@ -127,12 +135,7 @@ impl Proxy {
         }
         let (plugin, stat) = name.strip_prefix("wasm.")?.rsplit_once('.')?;
         let known = self.world.plugins.iter().any(|info| &*info.name == plugin);
-        let kinds = [
-            "vm_reload",
-            "vm_reload_success",
-            "vm_reload_backoff",
-            "vm_reload_failure",
-        ];
-        (known && kinds.contains(&stat)).then(|| self.reloads.get(name).copied().unwrap_or(0))
+        (known && RELOAD_STATS.contains(&stat))
+            .then(|| self.reloads.get(name).copied().unwrap_or(0))
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::agenda::Event;
 use crate::metrics::Kind;
 use crate::proxy::{Moved, Proxy};
+use crate::reload::RELOAD_STATS;
 use crate::vm::{LastBuffer, Phase};
 
 /// Gauges that every Envoy has, whatever it is configured for, with the values of an idle one where
@@ -140,12 +141,7 @@ impl Proxy {
         const CREATED: &str = "wasm.envoy.wasm.runtime.v8.created";
         let mut values = vec![(CREATED.to_owned(), self.vms_created)];
         for info in &self.world.plugins {
-            for kind in [
-                "vm_reload",
-                "vm_reload_success",
-                "vm_reload_backoff",
-                "vm_reload_failure",
-            ] {
+            for kind in RELOAD_STATS {
                 let name = format!("wasm.{}.{kind}", info.name);
                 if !values.iter().any(|(known, _)| *known == name) {
                     let value = self.reloads.get(&name).copied().unwrap_or(0);
