@@ -21,6 +21,7 @@ const MOST_WORKERS: u32 = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) name: String,
+    pub(crate) covers: Vec<String>,
     /// Which of the file's cases it is.
     pub(crate) index: usize,
     /// Its modules are those of `sources`, and their paths not known yet.
@@ -99,6 +100,7 @@ impl Plan {
         let limit = case.buffer_limit.or(file.buffer_limit);
         Ok(Self {
             name: case.name.clone(),
+            covers: case.covers.clone(),
             index,
             case: Case {
                 filters,

@@ -183,6 +183,13 @@ impl Suite {
         self.plans.iter().map(|plan| plan.name.as_str())
     }
 
+    /// The name of each case with what it is evidence of, its `covers`.
+    pub fn covers(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.plans
+            .iter()
+            .map(|plan| (plan.name.as_str(), plan.covers.as_slice()))
+    }
+
     /// The version of Envoy that the suite is for, if it says so.
     #[must_use]
     pub fn envoy(&self) -> Option<Version> {

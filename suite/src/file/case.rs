@@ -15,6 +15,9 @@ use super::{CaseExpect, PluginFile, ProtocolsFile, ReplyFile, RequestFile, Span,
 pub(crate) struct CaseFile {
     /// A sentence about behaviour; no other case of the file has it.
     pub(crate) name: String,
+    /// What the case is evidence of: ids of requirements or of rows in a document.
+    #[serde(default)]
+    pub(crate) covers: Vec<String>,
     /// The configuration of the suite's only plugin, instead of the suite's.
     pub(crate) configuration: Option<serde_json::Value>,
     /// The chain, instead of the suite's.
