@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::yaml::{Yaml, quoted};
@@ -54,6 +54,9 @@ pub struct Plugin {
     pub allow_on_headers_stop_iteration: bool,
     /// Environment variables that the module can read.
     pub environment: BTreeMap<String, String>,
+    /// The host calls, callbacks and WASI functions that the VM may use, such as `proxy_log`; all
+    /// where it is empty.
+    pub allowed_capabilities: BTreeSet<String>,
 }
 
 impl Plugin {
@@ -71,6 +74,7 @@ impl Plugin {
             failure_policy: FailurePolicy::default(),
             allow_on_headers_stop_iteration: false,
             environment: BTreeMap::new(),
+            allowed_capabilities: BTreeSet::new(),
         }
     }
 
@@ -99,6 +103,15 @@ impl Plugin {
                     yaml.within("configuration:", |yaml| {
                         yaml.line("\"@type\": type.googleapis.com/google.protobuf.StringValue");
                         yaml.block("value", configuration);
+                    });
+                }
+                if !self.allowed_capabilities.is_empty() {
+                    yaml.within("capability_restriction_config:", |yaml| {
+                        yaml.within("allowed_capabilities:", |yaml| {
+                            for name in &self.allowed_capabilities {
+                                yaml.line(&format!("{}: {{}}", quoted(name)));
+                            }
+                        });
                     });
                 }
                 self.write_vm(yaml, module);
@@ -177,10 +190,12 @@ mod tests {
     fn values_from_outside_cannot_break_out_of_their_quotes() {
         let mut plugin = Plugin::new("a\"\nb: c", "/m.wasm").configured("x: \"\ty\"");
         plugin.environment.insert("K\n".into(), "#".into());
+        plugin.allowed_capabilities.insert("proxy\t".into());
         let text = written(&plugin);
         assert!(text.contains(r#"name: "a\"\nb: c""#), "{text}");
         assert!(text.contains(r#"value: "x: \"\ty\"""#), "{text}");
         assert!(text.contains(r##""K\n": "#""##), "{text}");
+        assert!(text.contains(r#""proxy\t": {}"#), "{text}");
     }
 
     #[test]

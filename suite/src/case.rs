@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct Filter {
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) policy: Policy,
     pub(crate) allow_on_headers_stop_iteration: bool,
+    /// What its VM may use; everything where it is empty.
+    pub(crate) allowed_capabilities: BTreeSet<String>,
 }
 
 /// What becomes of streams once a VM has failed.
@@ -241,6 +243,7 @@ impl Filter {
             environment: BTreeMap::new(),
             policy: Policy::Reload,
             allow_on_headers_stop_iteration: false,
+            allowed_capabilities: BTreeSet::new(),
         }
     }
 

@@ -453,6 +453,9 @@ fn plugin(filter: &Filter, scope: &str) -> Plugin {
     plugin.vm_configuration.clone_from(&filter.vm_configuration);
     plugin.environment.clone_from(&filter.environment);
     plugin.allow_on_headers_stop_iteration = filter.allow_on_headers_stop_iteration;
+    plugin
+        .allowed_capabilities
+        .clone_from(&filter.allowed_capabilities);
     plugin.failure_policy = match filter.policy {
         Policy::Closed => FailurePolicy::FailClosed,
         Policy::Open => FailurePolicy::FailOpen,

@@ -200,6 +200,9 @@ fn plugin(filter: &Filter) -> Plugin {
     if filter.allow_on_headers_stop_iteration {
         plugin = plugin.allow_on_headers_stop_iteration();
     }
+    if !filter.allowed_capabilities.is_empty() {
+        plugin = plugin.allowed_capabilities(&filter.allowed_capabilities);
+    }
     plugin
 }
 

@@ -3,7 +3,7 @@
 mod message;
 mod visible;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::case::{Case, Filter, Policy, Protocol, Protocols, Reply, Step};
@@ -287,9 +287,38 @@ fn filter(plugin: &PluginFile, folder: &Path) -> Result<(Filter, Source), Fault>
             PolicyFile::Reload => Policy::Reload,
         },
         allow_on_headers_stop_iteration: plugin.allow_on_headers_stop_iteration,
+        allowed_capabilities: capabilities(plugin)
+            .map_err(|fault| fault.under("allowed_capabilities"))?,
         name,
     };
     Ok((filter, source))
+}
+
+/// Names are compared as they are, so that what is no name of Envoy's would allow nothing.
+fn capabilities(plugin: &PluginFile) -> Result<BTreeSet<String>, Fault> {
+    let Some(names) = &plugin.allowed_capabilities else {
+        return Ok(BTreeSet::new());
+    };
+    if names.is_empty() {
+        return Err(Fault::new(
+            "expected at least one name; to Envoy an empty list means everything",
+        ));
+    }
+    let mut allowed = BTreeSet::new();
+    for (index, name) in names.iter().enumerate() {
+        let of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(of_name) {
+            let reason = format!(
+                "expected the name of a host call, a callback or a WASI function, such as \
+                 `proxy_log` or `fd_write`, found `{name}`"
+            );
+            return Err(Fault::new(reason).within(index));
+        }
+        if !allowed.insert(name.clone()) {
+            return Err(Fault::new(format!("`{name}` is given twice")).within(index));
+        }
+    }
+    Ok(allowed)
 }
 
 fn steps(

@@ -34,6 +34,9 @@ pub(crate) struct PluginFile {
     /// Whether a filter that stops in its headers callback still gets body and trailers.
     #[serde(default)]
     pub(crate) allow_on_headers_stop_iteration: bool,
+    /// The host calls, callbacks and WASI functions that the VM may use, such as `proxy_log`,
+    /// `proxy_on_request_headers` and `fd_write`; all unless set.
+    pub(crate) allowed_capabilities: Option<Vec<String>>,
 }
 
 /// What becomes of streams once the VM has failed.

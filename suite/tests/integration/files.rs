@@ -1,5 +1,6 @@
 //! Suite files: what is refused, what `--bless` writes, and what the program says.
 
+mod plugins;
 mod program;
 
 use std::path::Path;

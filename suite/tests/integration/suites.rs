@@ -15,3 +15,7 @@ mod ends {
 mod calls {
     attache_suite::suite!("tests/suites/calls.suite.yaml");
 }
+
+mod capabilities {
+    attache_suite::suite!("tests/suites/capabilities.suite.yaml");
+}
