@@ -246,8 +246,8 @@ impl Envoy {
 }
 
 fn arguments(config: &Path, admin_address: &Path, options: &StartOptions) -> Vec<OsString> {
-    // The access log is flushed 20 times a second, so that it can be waited for.
-    let fixed = "--disable-hot-restart --log-level warning --file-flush-interval-msec 50";
+    // The access log is flushed 50 times a second, so that it can be waited for.
+    let fixed = "--disable-hot-restart --log-level warning --file-flush-interval-msec 20";
     let mut arguments: Vec<OsString> = fixed.split(' ').map(OsString::from).collect();
     arguments.extend(["--config-path".into(), config.into()]);
     arguments.extend(["--admin-address-path".into(), admin_address.into()]);

@@ -28,6 +28,10 @@ const HELD_AFTER: Duration = Duration::from_millis(500);
 const HELD_IN_THE_END: Duration = Duration::from_millis(1_500);
 /// How long Envoy usually takes to write its logs.
 const LOG_FLUSH: Duration = Duration::from_millis(150);
+/// How often they are looked at.
+const LOG_POLL: Duration = Duration::from_millis(10);
+/// How long an Envoy that crashes takes to write down where.
+const EXIT_LIMIT: Duration = Duration::from_secs(3);
 /// How long a line of the access log is waited for.
 const LOG_LIMIT: Duration = Duration::from_secs(2);
 
@@ -177,6 +181,18 @@ impl Stage {
         }
     }
 
+    /// How Envoy ended by itself, if it does so soon.
+    pub(crate) fn exit(mut self) -> io::Result<Option<attache_envoy::Ended>> {
+        let deadline = Instant::now() + EXIT_LIMIT;
+        loop {
+            let ended = self.envoy.ended()?;
+            if ended.is_some() || Instant::now() >= deadline {
+                return Ok(ended);
+            }
+            thread::sleep(LOG_POLL);
+        }
+    }
+
     /// Whether two cases can share an Envoy: what is the same for all of its listeners is the same.
     pub(crate) fn fit(one: &Case, other: &Case) -> bool {
         one.workers == other.workers && one.protocols.upstream == other.protocols.upstream
@@ -229,7 +245,7 @@ impl Stage {
         let ended = play.clients.iter().filter(|client| client.has_ended());
         let accesses = self.accesses(number, ended.count())?;
         let gauges = self.gauges(case)?;
-        let mut log = self.envoy.log_lines()?;
+        let mut log = self.settled_log()?;
         let scope = scope(&self.cases, number);
         let seen = Seen {
             streams: play.streams(&accesses),
@@ -260,13 +276,29 @@ impl Stage {
     fn accesses(&self, number: usize, streams: usize) -> Result<Vec<AccessEntry>, EnvoyError> {
         let path = access_log(&self.folder, number);
         let deadline = Instant::now() + LOG_LIMIT;
-        thread::sleep(LOG_FLUSH);
+        if streams == 0 {
+            thread::sleep(LOG_FLUSH);
+        }
         loop {
             let accesses = AccessEntry::read_all(&path)?;
             if accesses.len() >= streams || Instant::now() >= deadline {
                 return Ok(accesses);
             }
-            thread::sleep(LOG_FLUSH / 10);
+            thread::sleep(LOG_POLL);
+        }
+    }
+
+    /// Envoy's log, once nothing more comes.
+    fn settled_log(&self) -> Result<Vec<attache_envoy::LogLine>, EnvoyError> {
+        let deadline = Instant::now() + LOG_LIMIT;
+        let mut lines = self.envoy.log_lines()?;
+        loop {
+            thread::sleep(LOG_POLL * 2);
+            let now = self.envoy.log_lines()?;
+            if now.len() == lines.len() || Instant::now() >= deadline {
+                return Ok(now);
+            }
+            lines = now;
         }
     }
 

@@ -1,25 +1,21 @@
-//! Plays the cases of a suite.
+//! Plays the cases of suites.
+
+mod envoys;
 
 use std::error::Error;
-use std::path::Path;
 
-use attache_envoy::{Installation, StartError};
 use attache_harness::HostError;
 use attache_module::Notice;
 
-use crate::case::{Case, Policy};
 use crate::check::check;
 use crate::compare::compare;
-use crate::file::{Matcher, OutcomeExpect};
-use crate::on_envoy::{EnvoyError, Stage};
+use crate::file::Matcher;
 use crate::on_harness::{self, HarnessError, Insight, Played};
 use crate::plan::Plan;
-use crate::report::{CaseReport, Player, Report, Verdict};
-use crate::seen::{Ended, Line, Seen};
+use crate::report::{CaseReport, Player, Verdict};
+use crate::seen::Seen;
 use crate::suite::Target;
-
-/// So many cases share an Envoy at the most: each takes three VMs for every plugin.
-const MOST_CASES: usize = 40;
+use envoys::Envoys;
 
 /// What takes its time.
 #[derive(Clone, Copy, Debug)]
@@ -40,11 +36,10 @@ pub enum Progress<'a> {
 }
 
 pub(crate) fn run(
-    path: &Path,
     plans: &[Plan],
     target: &Target,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Report {
+) -> Vec<CaseReport> {
     let mut cases: Vec<CaseReport> = plans
         .iter()
         .map(|plan| CaseReport::new(&plan.name))
@@ -67,14 +62,13 @@ pub(crate) fn run(
         folder,
     } = target
     {
-        let mut players = OnEnvoy {
+        let envoys = Envoys {
             plans,
             ticked: &ticked,
             installation,
             folder,
-            progress,
         };
-        players.play(&mut cases);
+        envoys.play(&mut cases, progress);
     }
     for case in &mut cases {
         if let (Some(harness), Some(envoy)) = (&case.on_harness, &case.on_envoy) {
@@ -88,11 +82,7 @@ pub(crate) fn run(
             }
         }
     }
-    Report {
-        path: path.to_owned(),
-        cases,
-        note: None,
-    }
+    cases
 }
 
 fn harness(plan: &Plan) -> (Verdict, Option<Played>) {
@@ -191,167 +181,6 @@ fn as_refused<'l>(
     ))
 }
 
-/// Plays on Envoy what can be.
-struct OnEnvoy<'a> {
-    plans: &'a [Plan],
-    /// Which of them ticked on the harness, where it played.
-    ticked: &'a [bool],
-    installation: &'a Installation,
-    folder: &'a Path,
-    progress: &'a mut dyn FnMut(Progress<'_>),
-}
-
-impl OnEnvoy<'_> {
-    fn play(&mut self, reports: &mut [CaseReport]) {
-        let mut groups: Vec<Vec<usize>> = Vec::new();
-        let mut alone = Vec::new();
-        for (number, plan) in self.plans.iter().enumerate() {
-            let predicted = &reports[number];
-            if plan.expect.is_for_harness() {
-                let reason = "Envoy is expected to come to harm".to_owned();
-                reports[number]
-                    .verdicts
-                    .push((Player::Envoy, Verdict::Skipped(reason)));
-            } else if wants_its_own(plan) || self.lingers(number, predicted) || fails(predicted) {
-                alone.push(vec![number]);
-            } else {
-                let fits = |group: &&mut Vec<usize>| {
-                    let first = group.first().map(|first| &self.plans[*first].case);
-                    group.len() < MOST_CASES
-                        && first.is_some_and(|first| Stage::fit(first, &plan.case))
-                };
-                match groups.iter_mut().find(fits) {
-                    Some(group) => group.push(number),
-                    None => groups.push(vec![number]),
-                }
-            }
-        }
-        groups.extend(alone);
-        // A group that comes to a bad end leaves cases that get another Envoy, each its own; so does
-        // a case that is not as it should be, which may be the doing of those before.
-        while let Some(group) = groups.pop() {
-            groups.extend(
-                self.group(&group, reports)
-                    .into_iter()
-                    .map(|left| vec![left]),
-            );
-        }
-    }
-
-    /// Whether a case goes on when the next has begun, as far as the harness could tell.
-    fn lingers(&self, number: usize, report: &CaseReport) -> bool {
-        let unended = |seen: &Seen| {
-            let mut streams = seen.streams.iter();
-            streams.any(|stream| matches!(stream.downstream, Ended::Held | Ended::Abandoned))
-        };
-        self.ticked.get(number).copied().unwrap_or_default()
-            || report.on_harness.as_ref().is_some_and(unended)
-    }
-
-    /// Plays cases on one Envoy, and returns those that have to be played again.
-    fn group(&mut self, group: &[usize], reports: &mut [CaseReport]) -> Vec<usize> {
-        let cases: Vec<&Case> = group
-            .iter()
-            .map(|number| &self.plans[*number].case)
-            .collect();
-        (self.progress)(Progress::StartingEnvoy { cases: cases.len() });
-        let first = group.first().copied().unwrap_or_default();
-        let folder = self.folder.join(format!("envoy-{first}"));
-        let stage = match Stage::start(&cases, self.installation, &folder) {
-            Ok(stage) => stage,
-            Err(_) if group.len() > 1 => return group.to_vec(),
-            Err(error) => {
-                let verdict = refusal(&self.plans[first], &error);
-                reports[first].verdicts.push((Player::Envoy, verdict));
-                return Vec::new();
-            }
-        };
-        let mut again = Vec::new();
-        for (place, number) in group.iter().copied().enumerate() {
-            let report = &mut reports[number];
-            match stage.play(place) {
-                Ok(seen) => {
-                    let verdict = judge(&self.plans[number], &seen, None);
-                    if group.len() > 1 && !(verdict.is_good() && agrees(report, &seen)) {
-                        again.push(number);
-                        continue;
-                    }
-                    report.verdicts.push((Player::Envoy, verdict));
-                    report.on_envoy = Some(seen);
-                }
-                Err(_) if group.len() > 1 => {
-                    again.extend(&group[place..]);
-                    return again;
-                }
-                Err(error) => {
-                    let verdict = Verdict::Error(stage.explain(&error));
-                    report.verdicts.push((Player::Envoy, verdict));
-                    return Vec::new();
-                }
-            }
-        }
-        // That Envoy ends is seen to in any case.
-        let _ = stage.stop();
-        again
-    }
-}
-
-/// Whether the harness saw the same, where it played.
-fn agrees(report: &CaseReport, seen: &Seen) -> bool {
-    let harness = report.on_harness.as_ref();
-    harness.is_none_or(|harness| compare(harness, seen).is_empty())
-}
-
-/// An upstream that nobody listens at is so for all, metrics are those of the process, back-off
-/// begins with its start, and a refusal ends it. Streams that are held, and clusters that think, may
-/// do so when the next case has begun.
-fn wants_its_own(plan: &Plan) -> bool {
-    let reloads = |filter: &crate::case::Filter| filter.policy == Policy::Reload;
-    let refused = |answer: &crate::case::Reply| answer.fault == Some(crate::case::Fault::Refused);
-    let thinks = |answer: &crate::case::Reply| !answer.after.is_zero();
-    let unended = |stream: &crate::plan::PlannedStream| {
-        stream.abandoned || stream.expect.outcome == Some(OutcomeExpect::Held)
-    };
-    plan.expect.refused.is_some()
-        || plan.case.answers().any(refused)
-        || plan.expect.gauges.is_some()
-        || plan.expect.counters.is_some()
-        || plan.case.filters.iter().any(reloads)
-        || plan.case.clusters.values().any(thinks)
-        || plan.streams.iter().any(unended)
-}
-
-/// Whether the harness did not come to the end of it.
-fn fails(report: &CaseReport) -> bool {
-    report
-        .verdicts
-        .iter()
-        .any(|(_, verdict)| matches!(verdict, Verdict::Error(_)))
-}
-
-fn refusal(plan: &Plan, error: &EnvoyError) -> Verdict {
-    let text = chain(error);
-    let (Some(expected), EnvoyError::Start(start)) = (&plan.expect.refused, error) else {
-        return Verdict::Error(text);
-    };
-    let lines = match start {
-        StartError::PluginRefused { lines, .. } | StartError::Exited { lines, .. } => {
-            lines.as_slice()
-        }
-        _ => &[],
-    };
-    let messages: Vec<String> = lines
-        .iter()
-        .flat_map(|line| {
-            let guest = Line::of(&plan.case, "", String::new(), &line.message);
-            [Some(line.message.clone()), guest.map(|line| line.message)]
-        })
-        .flatten()
-        .collect();
-    let said = messages.iter().map(String::as_str).chain(text.lines());
-    as_refused(expected, said, &text)
-}
-
 /// An error with its causes, one a line.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -361,39 +190,4 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::suite::Suite;
-
-    #[test]
-    fn a_case_that_may_go_on_after_its_end_has_an_envoy_of_its_own() {
-        for (case, alone) in [
-            ("request: {}", false),
-            ("request: {}, upstream: {after: 1s}", false),
-            ("request: {}, clusters: {a: {after: 1s}}", true),
-            ("request: {}, expect: {outcome: held}", true),
-            ("request: {}, expect: {counters: {a: 1}}", true),
-            ("steps: [{request: {}, name: a}, {disconnect: a}]", true),
-        ] {
-            let text = format!(
-                "version: \"1\"\nplugins: [{{package: a}}]\ncases: [{{name: a, {case}}}]\n"
-            );
-            let suite = Suite::from_text("s.suite.yaml", text).expect(case);
-            assert_eq!(wants_its_own(&suite.plans[0]), alone, "{case}");
-        }
-    }
-
-    #[test]
-    fn a_case_that_envoy_played_otherwise_is_played_again_alone() {
-        let mut report = CaseReport::new("a case");
-        let mut seen = Seen::default();
-        assert!(agrees(&report, &seen), "the harness did not play");
-        report.on_harness = Some(seen.clone());
-        assert!(agrees(&report, &seen));
-        seen.counters.insert("of_another_case".to_owned(), 1);
-        assert!(!agrees(&report, &seen));
-    }
 }

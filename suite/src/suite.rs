@@ -7,7 +7,7 @@ use attache_module::{BuildError, Guest};
 
 use crate::file::SuiteFile;
 use crate::plan::{Plan, Source};
-use crate::report::Report;
+use crate::report::{CaseReport, Report};
 use crate::run::{self, Progress};
 use crate::yaml::{Fault, Node, Place, from_node, parse};
 
@@ -222,19 +222,57 @@ impl Suite {
         target: &Target,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, SuiteError> {
-        let modules = self.modules(progress)?;
+        let plans = self.built(&mut BTreeMap::new(), progress)?;
+        Ok(self.report(run::run(&plans, target, progress), target))
+    }
+
+    /// Plays all cases of several suites, which share Envoys where they can.
+    ///
+    /// # Errors
+    ///
+    /// [`SuiteError::Build`].
+    pub fn run_all(
+        suites: &[Self],
+        target: &Target,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Vec<Report>, SuiteError> {
+        let mut modules = BTreeMap::new();
+        let mut plans = Vec::new();
+        for suite in suites {
+            plans.extend(suite.built(&mut modules, progress)?);
+        }
+        let mut cases = run::run(&plans, target, progress).into_iter();
+        let report = |suite: &Self| {
+            let own = cases.by_ref().take(suite.plans.len());
+            suite.report(own.collect(), target)
+        };
+        Ok(suites.iter().map(report).collect())
+    }
+
+    fn report(&self, cases: Vec<CaseReport>, target: &Target) -> Report {
+        Report {
+            path: self.path.clone(),
+            cases,
+            note: self.note(target),
+        }
+    }
+
+    /// The plans with their modules, of which those in `built` are built already.
+    fn built(
+        &self,
+        built: &mut BTreeMap<Built, PathBuf>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Vec<Plan>, SuiteError> {
         let mut plans = self.plans.clone();
         for plan in &mut plans {
             for (filter, source) in plan.case.filters.iter_mut().zip(&plan.sources) {
                 filter.module = match source {
                     Source::File(path) => path.clone(),
-                    Source::Package(package) => modules.get(package).cloned().unwrap_or_default(),
+                    Source::Package(package) => self.module(package, built, progress)?,
                 };
             }
         }
-        let mut report = run::run(&self.path, &plans, target, progress);
-        report.note = self.note(target);
-        Ok(report)
+        Ok(plans)
     }
 
     /// That the harness plays another Envoy than the one that is meant.
@@ -256,34 +294,33 @@ impl Suite {
         }
     }
 
-    fn modules(
+    fn module(
         &self,
+        package: &str,
+        built: &mut BTreeMap<Built, PathBuf>,
         progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<BTreeMap<String, PathBuf>, SuiteError> {
-        let mut modules = BTreeMap::new();
-        let sources = self.plans.iter().flat_map(|plan| &plan.sources);
-        for source in sources {
-            let Source::Package(package) = source else {
-                continue;
-            };
-            if modules.contains_key(package) {
-                continue;
-            }
-            progress(Progress::Building { package });
-            let folder = self.path.parent().filter(|folder| *folder != Path::new(""));
-            let guest = Guest::in_workspace(folder.unwrap_or(Path::new(".")), Some(package));
-            let built = guest
-                .build(&mut |notice| progress(Progress::Notice(&notice)))
-                .map_err(|source| SuiteError::Build {
-                    path: self.path.clone(),
-                    package: package.clone(),
-                    source: Box::new(source),
-                })?;
-            modules.insert(package.clone(), built.path);
+    ) -> Result<PathBuf, SuiteError> {
+        let folder = self.path.parent().filter(|folder| *folder != Path::new(""));
+        let folder = folder.unwrap_or(Path::new("."));
+        let key = (folder.to_owned(), package.to_owned());
+        if let Some(path) = built.get(&key) {
+            return Ok(path.clone());
         }
-        Ok(modules)
+        progress(Progress::Building { package });
+        let module = Guest::in_workspace(folder, Some(package))
+            .build(&mut |notice| progress(Progress::Notice(&notice)))
+            .map_err(|source| SuiteError::Build {
+                path: self.path.clone(),
+                package: package.to_owned(),
+                source: Box::new(source),
+            })?;
+        built.insert(key, module.path.clone());
+        Ok(module.path)
     }
 }
+
+/// A package, and the folder whose workspace it is looked for in.
+type Built = (PathBuf, String);
 
 impl Fault {
     /// Finds the place of a fault that knows only its keys.

@@ -37,7 +37,7 @@ pub(crate) struct CaseExpect {
     pub(crate) gauges: Option<BTreeMap<String, u64>>,
     /// The chain does not start, and one line of the log is like this. Nothing else is expected then.
     pub(crate) refused: Option<Matcher>,
-    /// The harness says that Envoy would crash, in words like these. Not played on Envoy.
+    /// Envoy crashes; the harness says so, in words like these.
     pub(crate) crash: Option<Matcher>,
     /// The harness stops at what Envoy would survive and its operator not: a callback without an end,
     /// a peer that hangs, a call with an effect that nobody can want; in words like these. Not played
@@ -86,11 +86,6 @@ impl CaseExpect {
         ]
         .into_iter()
         .filter_map(|(key, expected)| Some((key, expected.as_ref()?)))
-    }
-
-    /// Whether the harness is expected to say what Envoy would do, and nobody wants to see it do so.
-    pub(crate) fn is_for_harness(&self) -> bool {
-        self.crash.is_some() || self.stopped.is_some()
     }
 
     /// The first key that is about one request.

@@ -1,0 +1,348 @@
+//! Plays cases on real Envoys, several of them at a time.
+
+use std::path::Path;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use attache_envoy::{Ended as Exit, Installation, StartError};
+
+use super::{Progress, as_refused, chain, judge};
+use crate::case::{Case, Fault, Filter, Policy, Reply};
+use crate::compare::compare;
+use crate::file::OutcomeExpect;
+use crate::on_envoy::{EnvoyError, Stage};
+use crate::plan::{Plan, PlannedStream};
+use crate::report::{CaseReport, Player, Verdict};
+use crate::seen::{Ended, Line, Seen};
+
+/// So many plugins share an Envoy at the most: each takes three VMs.
+const MOST_PLUGINS: usize = 48;
+/// So many Envoys run at a time. They wait more than they work: for their logs, and for requests that
+/// are held.
+const LANES: usize = 6;
+/// The same when cases are played again, because the machine may have been too busy for their times.
+const QUIET_LANES: usize = 2;
+
+/// Plays on Envoy what can be.
+pub(super) struct Envoys<'a> {
+    pub(super) plans: &'a [Plan],
+    /// Which of them ticked on the harness, where it played.
+    pub(super) ticked: &'a [bool],
+    pub(super) installation: &'a Installation,
+    pub(super) folder: &'a Path,
+}
+
+/// What a lane has to tell.
+enum News {
+    Starting(usize),
+    Played(Vec<Outcome>),
+}
+
+/// What became of a case.
+struct Outcome {
+    number: usize,
+    verdict: Verdict,
+    seen: Option<Seen>,
+    /// Whether it counts only if it comes out like this again, alone.
+    again: bool,
+}
+
+impl Envoys<'_> {
+    pub(super) fn play(&self, reports: &mut [CaseReport], progress: &mut dyn FnMut(Progress<'_>)) {
+        let groups = self.groups(reports);
+        let mut again = Vec::new();
+        for outcome in self.round(groups, LANES, reports, progress) {
+            if outcome.again {
+                again.push(vec![outcome.number]);
+            } else {
+                outcome.enter(reports);
+            }
+        }
+        again.sort();
+        for outcome in self.round(again, QUIET_LANES, reports, progress) {
+            outcome.enter(reports);
+        }
+    }
+
+    /// Which cases share an Envoy; those that need it have their own.
+    fn groups(&self, reports: &mut [CaseReport]) -> Vec<Vec<usize>> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let mut alone = Vec::new();
+        for (number, plan) in self.plans.iter().enumerate() {
+            let report = &mut reports[number];
+            if plan.expect.stopped.is_some() {
+                let reason = "the harness is expected to stop at it".to_owned();
+                report
+                    .verdicts
+                    .push((Player::Envoy, Verdict::Skipped(reason)));
+            } else if wants_its_own(plan) || self.lingers(number, report) || fails(report) {
+                alone.push(vec![number]);
+            } else {
+                let fits = |group: &&mut Vec<usize>| {
+                    let cases = || group.iter().map(|member| &self.plans[*member].case);
+                    let plugins: usize = cases().map(|case| case.filters.len()).sum();
+                    plugins + plan.case.filters.len() <= MOST_PLUGINS
+                        && cases()
+                            .next()
+                            .is_some_and(|first| Stage::fit(first, &plan.case))
+                };
+                match groups.iter_mut().find(fits) {
+                    Some(group) => group.push(number),
+                    None => groups.push(vec![number]),
+                }
+            }
+        }
+        groups.extend(alone);
+        groups
+    }
+
+    /// Plays groups of cases, each on an Envoy of its own, so many at a time.
+    fn round(
+        &self,
+        groups: Vec<Vec<usize>>,
+        lanes: usize,
+        reports: &[CaseReport],
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Vec<Outcome> {
+        let first_try = lanes == LANES;
+        let lanes = lanes.min(groups.len());
+        let groups = Mutex::new(groups.into_iter());
+        let next = || groups.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let (sender, news) = mpsc::channel();
+        let mut outcomes = Vec::new();
+        thread::scope(|scope| {
+            for _ in 0..lanes {
+                let sender = sender.clone();
+                scope.spawn(|| {
+                    let sender = sender;
+                    while let Some(group) = next() {
+                        let played = self.group(&group, first_try, reports, &sender);
+                        // The receiver lives as long as the lanes do.
+                        let _ = sender.send(News::Played(played));
+                    }
+                });
+            }
+            drop(sender);
+            for news in news {
+                match news {
+                    News::Starting(cases) => progress(Progress::StartingEnvoy { cases }),
+                    News::Played(played) => outcomes.extend(played),
+                }
+            }
+        });
+        outcomes
+    }
+
+    /// Plays cases on one Envoy. A group that comes to a bad end leaves cases that are to be played
+    /// again, each alone; so does a case that is not as it should be, which may be the doing of those
+    /// before, or of a busy machine.
+    fn group(
+        &self,
+        group: &[usize],
+        first_try: bool,
+        reports: &[CaseReport],
+        news: &Sender<News>,
+    ) -> Vec<Outcome> {
+        let cases: Vec<&Case> = group
+            .iter()
+            .map(|number| &self.plans[*number].case)
+            .collect();
+        // As above.
+        let _ = news.send(News::Starting(cases.len()));
+        let first = group.first().copied().unwrap_or_default();
+        let folder = self.folder.join(format!("envoy-{first}"));
+        let stage = match Stage::start(&cases, self.installation, &folder) {
+            Ok(stage) => stage,
+            Err(error) if group.len() == 1 => {
+                let verdict = not_started(&self.plans[first], &error);
+                return vec![Outcome::new(first, verdict, None, first_try)];
+            }
+            Err(error) => return left(group, &error),
+        };
+        if let ([number], Some(_)) = (group, &self.plans[first].expect.crash) {
+            let verdict = crash(stage);
+            return vec![Outcome::new(*number, verdict, None, first_try)];
+        }
+        let mut outcomes = Vec::new();
+        for (place, number) in group.iter().copied().enumerate() {
+            match stage.play(place) {
+                Ok(seen) => {
+                    let verdict = judge(&self.plans[number], &seen, None);
+                    let agrees = agrees(&reports[number], &seen);
+                    let mut outcome = Outcome::new(number, verdict, Some(seen), first_try);
+                    outcome.again |= first_try && !agrees;
+                    outcomes.push(outcome);
+                }
+                Err(error) if group.len() > 1 => {
+                    outcomes.extend(left(&group[place..], &error));
+                    break;
+                }
+                Err(error) => {
+                    let verdict = Verdict::Error(stage.explain(&error));
+                    return vec![Outcome::new(number, verdict, None, first_try)];
+                }
+            }
+        }
+        // That Envoy ends is seen to in any case.
+        let _ = stage.stop();
+        outcomes
+    }
+
+    /// Whether a case goes on when the next has begun, as far as the harness could tell.
+    fn lingers(&self, number: usize, report: &CaseReport) -> bool {
+        let unended = |seen: &Seen| {
+            let mut streams = seen.streams.iter();
+            streams.any(|stream| matches!(stream.downstream, Ended::Held | Ended::Abandoned))
+        };
+        self.ticked.get(number).copied().unwrap_or_default()
+            || report.on_harness.as_ref().is_some_and(unended)
+    }
+}
+
+impl Outcome {
+    /// A first try counts only if it is good.
+    fn new(number: usize, verdict: Verdict, seen: Option<Seen>, first_try: bool) -> Self {
+        Self {
+            number,
+            again: first_try && !verdict.is_good(),
+            verdict,
+            seen,
+        }
+    }
+
+    fn enter(self, reports: &mut [CaseReport]) {
+        let report = &mut reports[self.number];
+        report.verdicts.push((Player::Envoy, self.verdict));
+        report.on_envoy = self.seen;
+    }
+}
+
+/// Cases that have not been played, because their Envoy came to a bad end.
+fn left(group: &[usize], error: &EnvoyError) -> Vec<Outcome> {
+    let outcome = |number: &usize| Outcome {
+        number: *number,
+        verdict: Verdict::Error(chain(error)),
+        seen: None,
+        again: true,
+    };
+    group.iter().map(outcome).collect()
+}
+
+/// Plays a case that is to end Envoy.
+fn crash(stage: Stage) -> Verdict {
+    let error = stage.play(0).err();
+    match stage.exit() {
+        Ok(Some(Exit::Signal(_))) => Verdict::Passed,
+        Ok(Some(exit)) => {
+            Verdict::Error(format!("expected that Envoy crashes, it ended with {exit}"))
+        }
+        Ok(None) => Verdict::Error(match error {
+            Some(error) => format!("expected that Envoy crashes, it runs: {}", chain(&error)),
+            None => "expected that Envoy crashes, it survived".to_owned(),
+        }),
+        Err(error) => Verdict::Error(format!("cannot tell whether Envoy crashed: {error}")),
+    }
+}
+
+/// Whether the harness saw the same, where it played.
+fn agrees(report: &CaseReport, seen: &Seen) -> bool {
+    let harness = report.on_harness.as_ref();
+    harness.is_none_or(|harness| compare(harness, seen).is_empty())
+}
+
+/// An upstream that nobody listens at is so for all, metrics are those of the process, back-off
+/// begins with its start, and a refusal ends it. Streams that are held, and clusters that think, may
+/// do so when the next case has begun.
+fn wants_its_own(plan: &Plan) -> bool {
+    let reloads = |filter: &Filter| filter.policy == Policy::Reload;
+    let refused = |answer: &Reply| answer.fault == Some(Fault::Refused);
+    let thinks = |answer: &Reply| !answer.after.is_zero();
+    let unended = |stream: &PlannedStream| {
+        stream.abandoned || stream.expect.outcome == Some(OutcomeExpect::Held)
+    };
+    plan.expect.ends().next().is_some()
+        || plan.case.answers().any(refused)
+        || plan.expect.gauges.is_some()
+        || plan.expect.counters.is_some()
+        || plan.case.filters.iter().any(reloads)
+        || plan.case.clusters.values().any(thinks)
+        || plan.streams.iter().any(unended)
+}
+
+/// Whether the harness did not come to the end of it.
+fn fails(report: &CaseReport) -> bool {
+    report
+        .verdicts
+        .iter()
+        .any(|(_, verdict)| matches!(verdict, Verdict::Error(_)))
+}
+
+/// What it means that Envoy did not start with a case.
+fn not_started(plan: &Plan, error: &EnvoyError) -> Verdict {
+    let text = chain(error);
+    let crashed = matches!(
+        error,
+        EnvoyError::Start(StartError::Exited {
+            ended: Exit::Signal(_),
+            ..
+        })
+    );
+    if plan.expect.crash.is_some() && crashed {
+        return Verdict::Passed;
+    }
+    let (Some(expected), EnvoyError::Start(start)) = (&plan.expect.refused, error) else {
+        return Verdict::Error(text);
+    };
+    let lines = match start {
+        StartError::PluginRefused { lines, .. } | StartError::Exited { lines, .. } => {
+            lines.as_slice()
+        }
+        _ => &[],
+    };
+    let messages: Vec<String> = lines
+        .iter()
+        .flat_map(|line| {
+            let guest = Line::of(&plan.case, "", String::new(), &line.message);
+            [Some(line.message.clone()), guest.map(|line| line.message)]
+        })
+        .flatten()
+        .collect();
+    let said = messages.iter().map(String::as_str).chain(text.lines());
+    as_refused(expected, said, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::Suite;
+
+    #[test]
+    fn a_case_that_may_go_on_after_its_end_has_an_envoy_of_its_own() {
+        for (case, alone) in [
+            ("request: {}", false),
+            ("request: {}, upstream: {after: 1s}", false),
+            ("request: {}, clusters: {a: {after: 1s}}", true),
+            ("request: {}, expect: {outcome: held}", true),
+            ("request: {}, expect: {counters: {a: 1}}", true),
+            ("steps: [{request: {}, name: a}, {disconnect: a}]", true),
+        ] {
+            let text = format!(
+                "version: \"1\"\nplugins: [{{package: a}}]\ncases: [{{name: a, {case}}}]\n"
+            );
+            let suite = Suite::from_text("s.suite.yaml", text).expect(case);
+            assert_eq!(wants_its_own(&suite.plans[0]), alone, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_case_that_envoy_played_otherwise_is_played_again_alone() {
+        let mut report = CaseReport::new("a case");
+        let mut seen = Seen::default();
+        assert!(agrees(&report, &seen), "the harness did not play");
+        report.on_harness = Some(seen.clone());
+        assert!(agrees(&report, &seen));
+        seen.counters.insert("of_another_case".to_owned(), 1);
+        assert!(!agrees(&report, &seen));
+    }
+}
