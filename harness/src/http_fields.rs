@@ -123,11 +123,9 @@ pub(crate) fn set_pairs(call: &mut Call<'_>, map: u32, pairs: u32, size: u32) ->
 pub(crate) fn size(call: &mut Call<'_>, map: u32, size: u32) -> Answer {
     call.number(map);
     let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
-    let state = call.state();
-    // Envoy looks for the map that may be written: there is none in `proxy_on_log`, nor of a call.
-    let fixed = is_logging(state) || matches!(map, MapType::OfCall(_));
-    let bytes = readable(state, map)
-        .filter(|_| !fixed)
+    // Envoy looks for the map that may be written: there is none in `proxy_on_log`, nor of a call, and
+    // trailers that may be made are made.
+    let bytes = writable(call.state(), map)
         .ok_or(Status::BadArgument)?
         .byte_size();
     call.write_u32(size, u32::try_from(bytes).unwrap_or(u32::MAX))

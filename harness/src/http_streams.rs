@@ -107,7 +107,7 @@ fn resume(call: &mut Call<'_>, direction: Direction) -> Answer {
     // Envoy forgets the request's maps for either direction.
     state.world.streams[place.slot]
         .side(place.filter, Direction::Request)
-        .hide();
+        .forget();
     state
         .deferred
         .push_back(Deferred::Continue(place, direction));

@@ -212,12 +212,20 @@ impl Side {
         )
     }
 
-    /// What `continue_stream` does to the pointers of a context.
-    pub(crate) fn hide(&mut self) {
+    /// What `continue_stream` does to the pointers of a context. A body that is being buffered is
+    /// looked up anew each time.
+    pub(crate) fn forget(&mut self) {
         self.headers_visible = false;
         self.trailers_visible = false;
-        self.body = BodyView::None;
+        if !self.buffering {
+            self.body = BodyView::None;
+        }
+    }
+
+    /// Takes everything out of view.
+    pub(crate) fn hide(&mut self) {
         self.buffering = false;
+        self.forget();
     }
 }
 
