@@ -26,7 +26,7 @@ pub struct Bootstrap {
     /// What is spoken there.
     pub upstream_codec: Codec,
     /// Further clusters, which plugins call out to, by name.
-    pub clusters: BTreeMap<String, Endpoint>,
+    pub clusters: BTreeMap<String, Cluster>,
 }
 
 /// What is spoken on the connections to a cluster.
@@ -38,6 +38,26 @@ pub enum Codec {
     Http1,
     /// HTTP/2 with prior knowledge.
     Http2,
+}
+
+/// A cluster beside the upstream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Cluster {
+    /// Its only server.
+    pub endpoint: Endpoint,
+    /// What is spoken there.
+    pub codec: Codec,
+}
+
+impl Cluster {
+    /// A cluster of one server that speaks this.
+    pub fn new(endpoint: impl Into<Endpoint>, codec: Codec) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            codec,
+        }
+    }
 }
 
 /// A place where requests come in, and what they pass.

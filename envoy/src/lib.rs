@@ -62,8 +62,8 @@ mod yaml;
 
 pub use access_log::{AccessEntry, AccessLogError};
 pub use bootstrap::{
-    Bootstrap, BootstrapError, Codec, Endpoint, EndpointError, FilterSource, Listener, RequestId,
-    ServerHeader, Trailers,
+    Bootstrap, BootstrapError, Cluster, Codec, Endpoint, EndpointError, FilterSource, Listener,
+    RequestId, ServerHeader, Trailers,
 };
 pub use cache::{CacheError, cache_folder};
 pub use discovered::{Discovered, ModuleStore, WriteError};

@@ -6,6 +6,8 @@
 
 mod connection;
 #[cfg(feature = "http2")]
+mod grpc;
+#[cfg(feature = "http2")]
 mod http2;
 mod message;
 
@@ -16,6 +18,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+#[cfg(feature = "http2")]
+pub use grpc::{GrpcEnd, GrpcEvent, GrpcReply};
 pub use message::{Fault, Reply, Request};
 
 /// What went wrong at an upstream.
@@ -64,7 +68,8 @@ impl Upstream {
     pub fn start(
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Result<Self, UpstreamError> {
-        Self::listen(Arc::new(handler), |listener, shared, handler| {
+        let handler: Arc<connection::Handler> = Arc::new(handler);
+        Self::listen(handler, |listener, shared, handler| {
             accept(&listener, shared, handler);
         })
     }
@@ -79,12 +84,27 @@ impl Upstream {
     pub fn start_http2(
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Result<Self, UpstreamError> {
-        Self::listen(Arc::new(handler), http2::accept)
+        let handler: Arc<connection::Handler> = Arc::new(handler);
+        Self::listen(handler, http2::accept)
     }
 
-    fn listen(
-        handler: Arc<connection::Handler>,
-        accept: fn(TcpListener, &Arc<Shared>, &Arc<connection::Handler>),
+    /// Starts a gRPC server, which is asked about each event of a call. The thread that asks is that
+    /// of all calls: a handler must not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError::Listen`].
+    #[cfg(feature = "http2")]
+    pub fn start_grpc(
+        handler: impl Fn(GrpcEvent<'_>) -> GrpcReply + Send + Sync + 'static,
+    ) -> Result<Self, UpstreamError> {
+        let handler: Arc<grpc::GrpcHandler> = Arc::new(handler);
+        Self::listen(handler, grpc::accept)
+    }
+
+    fn listen<H: ?Sized + Send + Sync + 'static>(
+        handler: Arc<H>,
+        accept: fn(TcpListener, &Arc<Shared>, &Arc<H>),
     ) -> Result<Self, UpstreamError> {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(UpstreamError::Listen)?;

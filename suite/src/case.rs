@@ -1,6 +1,10 @@
+mod cluster;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub(crate) use cluster::{Cluster, ClusterKind, Grpc, GrpcPart, GrpcStatus};
 
 /// One play: filters, requests, and what the upstream answers.
 #[derive(Clone, Debug)]
@@ -8,7 +12,7 @@ pub struct Case {
     pub(crate) filters: Vec<Filter>,
     pub(crate) steps: Vec<Step>,
     pub(crate) answer: Reply,
-    pub(crate) clusters: BTreeMap<String, Reply>,
+    pub(crate) clusters: BTreeMap<String, Cluster>,
     pub(crate) buffer_limit: Option<u32>,
     pub(crate) workers: u32,
     pub(crate) protocols: Protocols,
@@ -171,7 +175,7 @@ impl Case {
     /// Adds a cluster that filters may call out to, and what it answers.
     #[must_use]
     pub fn cluster(mut self, name: impl Into<String>, answer: Reply) -> Self {
-        self.clusters.insert(name.into(), answer);
+        self.clusters.insert(name.into(), Cluster::http1(answer));
         self
     }
 
@@ -199,7 +203,12 @@ impl Case {
 
     /// All that servers answer in it.
     pub(crate) fn answers(&self) -> impl Iterator<Item = &Reply> {
-        self.own_answers().chain(self.clusters.values())
+        self.own_answers().chain(self.cluster_answers())
+    }
+
+    /// All that clusters beside the upstream answer.
+    pub(crate) fn cluster_answers(&self) -> impl Iterator<Item = &Reply> {
+        self.clusters.values().map(|cluster| &cluster.answer)
     }
 
     /// All that the upstream answers in it.
@@ -410,14 +419,14 @@ mod tests {
     fn servers_that_think_one_after_the_other_are_waited_for_in_turn() {
         let mut case = Case::new(Filter::new("a", "a.wasm")).answer(slow(3));
         assert_eq!(case.patience(), Duration::from_secs(3));
-        case.clusters.insert("one".to_owned(), slow(4));
-        case.clusters.insert("two".to_owned(), slow(5));
+        case = case.cluster("one", slow(4));
+        case = case.cluster("two", slow(5));
         assert_eq!(case.patience(), Duration::from_secs(12));
-        case.clusters.insert("two".to_owned(), slow(58));
+        case = case.cluster("two", slow(58));
         assert_eq!(case.patience(), MOST_PATIENCE);
-        case.clusters.insert("two".to_owned(), slow(70));
+        case = case.cluster("two", slow(70));
         assert_eq!(case.patience(), Duration::from_secs(70));
-        case.clusters.insert("two".to_owned(), slow(u64::MAX));
+        case = case.cluster("two", slow(u64::MAX));
         assert_eq!(case.patience(), Duration::from_secs(u64::MAX));
     }
 }

@@ -1,6 +1,7 @@
 //! What a suite file holds, as it is written. `suite/README.md` explains every key.
 
 mod case;
+mod cluster;
 mod expect;
 mod message;
 mod plugin;
@@ -12,6 +13,7 @@ use std::num::NonZeroU32;
 use serde::Deserialize;
 
 pub(crate) use case::{CaseFile, StepFile};
+pub(crate) use cluster::{ClusterFile, GrpcFile, GrpcPartFile};
 pub(crate) use expect::{
     AccessExpect, CaseExpect, HarnessExpect, HeaderExpect, Level, LineExpect, OutcomeExpect,
     RequestExpect, ResponseExpect, StreamExpect, UpstreamExpect,
@@ -53,7 +55,7 @@ pub(crate) struct SuiteFile {
     pub(crate) upstream: Option<ReplyFile>,
     /// Clusters that filters call out to, by name, each with what it answers.
     #[serde(default)]
-    pub(crate) clusters: BTreeMap<String, ReplyFile>,
+    pub(crate) clusters: BTreeMap<String, ClusterFile>,
     /// The cases; each begins with a freshly started chain.
     pub(crate) cases: Vec<CaseFile>,
 }

@@ -1,6 +1,7 @@
 //! Plays cases on a real Envoy.
 
 mod client;
+mod doubles;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -18,9 +19,10 @@ use attache_envoy::{
     Trailers,
 };
 
-use crate::case::{Case, Fault, Filter, MARK, Policy, Protocol, Step};
+use crate::case::{Case, Filter, MARK, Policy, Protocol, Step};
 use crate::seen::{Access, Ended, Line, Seen, Stream, grown};
 use client::Client;
+use doubles::Doubles;
 
 /// How long a request may come no further until it counts as held.
 const HELD_AFTER: Duration = Duration::from_millis(500);
@@ -90,7 +92,7 @@ pub(crate) struct Stage {
     envoy: Envoy,
     upstream: Upstream,
     /// The doubles that filters call out to.
-    clusters: BTreeMap<String, Upstream>,
+    clusters: Doubles,
     /// The number of the case that is being played.
     current: Arc<Mutex<usize>>,
     folder: PathBuf,
@@ -119,12 +121,7 @@ impl Stage {
         } else {
             Upstream::start(answer)?
         };
-        let mut clusters = BTreeMap::new();
-        for name in cases.iter().flat_map(|case| case.clusters.keys()) {
-            if !clusters.contains_key(name) {
-                clusters.insert(name.clone(), double(name.clone(), &cases, &current)?);
-            }
-        }
+        let clusters = Doubles::start(&cases, &current)?;
         let listeners = (0..cases.len()).map(|number| listener(&cases, number, &folder));
         let refused = |case: &Case| case.is_refused();
         let address = match first {
@@ -135,19 +132,7 @@ impl Stage {
         if http2 {
             bootstrap.upstream_codec = attache_envoy::Codec::Http2;
         }
-        for (name, double) in &clusters {
-            let refused = |case: &Case| {
-                let answer = case.clusters.get(name);
-                answer.is_some_and(|answer| answer.fault == Some(Fault::Refused))
-            };
-            let address = match first {
-                Some(case) if refused(case) => nobody()?,
-                _ => double.address(),
-            };
-            bootstrap
-                .clusters
-                .insert(name.clone(), Endpoint::from(address));
-        }
+        bootstrap.clusters = clusters.configured(first)?;
         let config = bootstrap.write(&folder.join("envoy.yaml"))?;
         let options = StartOptions {
             concurrency: cases.first().map_or(1, |case| case.workers),
@@ -195,7 +180,9 @@ impl Stage {
 
     /// Whether two cases can share an Envoy: what is the same for all of its listeners is the same.
     pub(crate) fn fit(one: &Case, other: &Case) -> bool {
-        one.workers == other.workers && one.protocols.upstream == other.protocols.upstream
+        one.workers == other.workers
+            && one.protocols.upstream == other.protocols.upstream
+            && Doubles::fit(one, other)
     }
 
     /// Ends Envoy.
@@ -208,9 +195,7 @@ impl Stage {
         let case = &self.cases[number];
         *lock(&self.current) = number;
         let _ = self.upstream.take();
-        for double in self.clusters.values() {
-            let _ = double.take();
-        }
+        self.clusters.forget();
         let lines_before = self.envoy.log_lines()?.len();
         let counters_before = self.counters()?;
 
@@ -401,23 +386,6 @@ impl Play<'_> {
             flags: entry.flags.clone().unwrap_or_else(|| "-".to_owned()),
         })
     }
-}
-
-/// The upstream of a cluster that filters call out to.
-fn double(
-    name: String,
-    cases: &[Case],
-    current: &Arc<Mutex<usize>>,
-) -> Result<Upstream, UpstreamError> {
-    let answers: Vec<_> = cases
-        .iter()
-        .map(|case| case.clusters.get(&name).cloned())
-        .collect();
-    let current = Arc::clone(current);
-    Upstream::start(move |_request| {
-        let answer = answers[*lock(&current)].clone();
-        answer.map_or_else(|| upstream::Reply::new(404), |answer| wire::reply(&answer))
-    })
 }
 
 /// How long a case takes at the most, and twice that for a slow machine.

@@ -1,3 +1,5 @@
+mod cluster;
+
 use std::time::Duration;
 
 use attache_harness::{
@@ -115,7 +117,7 @@ fn start(case: &Case) -> Result<Host, HostError> {
         builder = builder.plugin(plugin(filter));
     }
     for (name, answer) in &case.clusters {
-        builder = builder.cluster(name, response(answer));
+        builder = builder.cluster(name, cluster::answer(answer));
     }
     let mut host = builder.start()?;
     let answers = case.clone();

@@ -1,5 +1,6 @@
 //! From what a file says to what is played.
 
+mod cluster;
 mod message;
 mod visible;
 
@@ -12,6 +13,7 @@ use crate::file::{
     ReplyFile, StepFile, StreamExpect, SuiteFile, configuration,
 };
 use crate::yaml::{Fault, nearest};
+use cluster::clusters;
 use message::{reply, request};
 
 /// So many workers may Envoy have: each has its own VM of every plugin.
@@ -138,24 +140,6 @@ fn sound(file: &SuiteFile, folder: &Path) -> Result<(), Fault> {
         reply(upstream).map_err(|fault| fault.under("upstream"))?;
     }
     clusters(&file.clusters).map(|_| ())
-}
-
-/// What clusters answer; they always speak HTTP/1.1.
-fn clusters(files: &BTreeMap<String, ReplyFile>) -> Result<BTreeMap<String, Reply>, Fault> {
-    let answer = |(name, file): (&String, &ReplyFile)| {
-        if name == "upstream" {
-            return Err(Fault::new(
-                "this is the cluster that requests are routed to; what it answers stands under \
-                 the `upstream` of the suite or the case",
-            ));
-        }
-        speakable(file, ProtocolFile::Http1)?;
-        Ok((name.clone(), reply(file)?))
-    };
-    let answers = files
-        .iter()
-        .map(|entry| answer(entry).map_err(|fault| fault.under(entry.0).under("clusters")));
-    answers.collect()
 }
 
 fn protocols(file: &SuiteFile, case: &CaseFile) -> ProtocolsFile {

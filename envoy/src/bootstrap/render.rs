@@ -36,13 +36,14 @@ pub(super) fn render(bootstrap: &Bootstrap) -> Result<String, NotUtf8> {
             .any(|each| each.trailers == Trailers::Kept);
         yaml.within("clusters:", |yaml| {
             let http1 = kept.then_some("http_protocol_options: { enable_trailers: true }");
-            let options = match bootstrap.upstream_codec {
+            let options = |codec| match codec {
                 Codec::Http2 => Some("http2_protocol_options: {}"),
                 Codec::Http1 => http1,
             };
-            cluster(yaml, "upstream", &bootstrap.upstream, options);
-            for (name, endpoint) in &bootstrap.clusters {
-                cluster(yaml, name, endpoint, http1);
+            let codec = options(bootstrap.upstream_codec);
+            cluster(yaml, "upstream", &bootstrap.upstream, codec);
+            for (name, other) in &bootstrap.clusters {
+                cluster(yaml, name, &other.endpoint, options(other.codec));
             }
         });
     });

@@ -14,6 +14,21 @@ use crate::http2::{PAUSE, header_map, lines, receive_body, send_body};
 
 /// Serves HTTP/2 with prior knowledge until the upstream is dropped.
 pub(super) fn accept(listener: TcpListener, shared: &Arc<Shared>, handler: &Arc<Handler>) {
+    let handler = Arc::clone(handler);
+    serve_each(listener, shared, move |request, body, respond, shared| {
+        answer(request, body, respond, shared, Arc::clone(&handler))
+    });
+}
+
+/// Answers each request until the upstream is dropped.
+pub(super) fn serve_each<F>(
+    listener: TcpListener,
+    shared: &Arc<Shared>,
+    answer: impl Fn(Request, RecvStream, SendResponse<Bytes>, Arc<Shared>) -> F + Send + Sync + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let answer = Arc::new(answer);
     // Without a runtime nothing is answered, and whoever waits for it says so.
     let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
         return;
@@ -31,41 +46,29 @@ pub(super) fn accept(listener: TcpListener, shared: &Arc<Shared>, handler: &Arc<
             if shared.state().stopped {
                 return;
             }
-            let (shared, handler) = (Arc::clone(shared), Arc::clone(handler));
-            tokio::spawn(serve(stream, number, shared, handler));
+            let (shared, answer) = (Arc::clone(shared), Arc::clone(&answer));
+            tokio::spawn(async move {
+                let Ok(mut connection) = server::handshake(stream).await else {
+                    return;
+                };
+                while let Some(Ok((request, respond))) = connection.accept().await {
+                    let (head, body) = request.into_parts();
+                    let request = begun(&head, number);
+                    tokio::spawn(answer(request, body, respond, Arc::clone(&shared)));
+                }
+            });
         }
     });
     // A handler may still wait.
     runtime.shutdown_background();
 }
 
-async fn serve(
-    stream: tokio::net::TcpStream,
-    number: usize,
-    shared: Arc<Shared>,
-    handler: Arc<Handler>,
-) {
-    let Ok(mut connection) = server::handshake(stream).await else {
-        return;
-    };
-    while let Some(Ok((request, respond))) = connection.accept().await {
-        let (shared, handler) = (Arc::clone(&shared), Arc::clone(&handler));
-        tokio::spawn(answer(request, respond, number, shared, handler));
-    }
-}
-
-async fn answer(
-    request: http::Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
-    number: usize,
-    shared: Arc<Shared>,
-    handler: Arc<Handler>,
-) {
-    let (head, body) = request.into_parts();
+/// A request as its headers tell it, without a body.
+fn begun(head: &http::request::Parts, connection: usize) -> Request {
     let target = head.uri.path_and_query();
     let host = head.uri.authority().map(|host| host.as_str().to_owned());
     let mut request = Request {
-        connection: number,
+        connection,
         method: head.method.as_str().into(),
         target: target
             .map(|target| target.as_str().into())
@@ -80,6 +83,16 @@ async fn answer(
         complete: false,
     };
     request.headers.extend(lines(&head.headers));
+    request
+}
+
+async fn answer(
+    mut request: Request,
+    body: RecvStream,
+    mut respond: SendResponse<Bytes>,
+    shared: Arc<Shared>,
+    handler: Arc<Handler>,
+) {
     if let Ok(trailers) = receive_body(body, &mut request.body).await {
         request.trailers = trailers;
         request.complete = true;

@@ -233,7 +233,9 @@ impl Proxy {
             return Ok(());
         };
         call.grpc.headers_received = true;
-        if let Some(complete_at) = call.grpc.complete_at {
+        // What the guest ended in one callback is complete before any of the answer comes back.
+        let ended = call.grpc.half_closed.then_some(now);
+        if let Some(complete_at) = call.grpc.complete_at.or(ended) {
             let latency = (now - complete_at).as_millis().to_string();
             headers.replace(b"x-envoy-upstream-service-time", latency.as_bytes());
         }

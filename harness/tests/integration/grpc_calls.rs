@@ -291,9 +291,9 @@ fn both_sides_of_a_stream_talk_event_by_event() -> Tested {
     let exchange = host.send(Request::get("/"))?;
     assert_eq!(
         said(host.log()).join(" "),
-        "0 0 0 initial 6 3 0 1 receive 6 3 0 one receive 6 3 0 two trailing 6 1 0 0 \
+        "0 0 0 initial 6 4 0 1 receive 6 3 0 one receive 6 3 0 two trailing 6 1 0 0 \
          close 6 0 0 via_upstream",
-        "a response that begins before the request ends has no service time"
+        "the stream is closed before its answer begins, which therefore has a service time"
     );
     assert_eq!(exchange.calls()[0].messages(), [b"one", b"two"]);
     Ok(())
@@ -409,7 +409,7 @@ fn a_stream_that_its_peer_closed_at_once_is_closed_once() -> Tested {
     let answer = Answer::grpc(|_: &GrpcEvent<'_>| GrpcReply::error(9, "early"));
     assert_eq!(
         told(&telling(&body), answer)?,
-        "initial 6 0 1 - trailing 6 4 0 9 close 6 9 9 early{via_upstream}"
+        "initial 6 0 1 - trailing 6 5 0 9 close 6 9 9 early{via_upstream}"
     );
     Ok(())
 }

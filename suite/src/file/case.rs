@@ -3,7 +3,9 @@ use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
-use super::{CaseExpect, PluginFile, ProtocolsFile, ReplyFile, RequestFile, Span, StreamExpect};
+use super::{
+    CaseExpect, ClusterFile, PluginFile, ProtocolsFile, ReplyFile, RequestFile, Span, StreamExpect,
+};
 
 /// A case: one request, or a play of several steps, and what must be seen.
 #[derive(Clone, Debug, Deserialize)]
@@ -30,7 +32,7 @@ pub(crate) struct CaseFile {
     pub(crate) upstream: Option<ReplyFile>,
     /// Clusters besides the suite's, or instead of those of the same names.
     #[serde(default)]
-    pub(crate) clusters: BTreeMap<String, ReplyFile>,
+    pub(crate) clusters: BTreeMap<String, ClusterFile>,
     /// The request of a case with one. Either this or `steps`.
     pub(crate) request: Option<RequestFile>,
     /// What happens, in order. Either this or `request`.

@@ -153,7 +153,7 @@ pub(crate) enum FaultFile {
 pub(crate) struct ProtocolsFile {
     /// The client; `http1` unless set.
     pub(crate) downstream: ProtocolFile,
-    /// The upstream; `http1` unless set. Clusters of call-outs always speak HTTP/1.1.
+    /// The upstream; `http1` unless set.
     pub(crate) upstream: ProtocolFile,
 }
 

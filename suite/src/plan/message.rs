@@ -115,7 +115,7 @@ fn is_token(bytes: &[u8]) -> bool {
 }
 
 /// What breaks a line would make another message of it, and another on each host.
-fn lines(headers: &Headers, key: &str) -> Result<Vec<HeaderLine>, Fault> {
+pub(super) fn lines(headers: &Headers, key: &str) -> Result<Vec<HeaderLine>, Fault> {
     for (name, value) in &headers.0 {
         if name.is_empty() || name.contains(&b':') {
             let reason = "expected a header's name, without colons; `method` and `path` have keys";

@@ -266,7 +266,7 @@ fn wants_its_own(plan: &Plan) -> bool {
         || plan.expect.gauges.is_some()
         || plan.expect.counters.is_some()
         || plan.case.filters.iter().any(reloads)
-        || plan.case.clusters.values().any(thinks)
+        || plan.case.cluster_answers().any(thinks)
         || plan.streams.iter().any(unended)
 }
 

@@ -1,5 +1,6 @@
 //! Suite files: what is refused, what `--bless` writes, and what the program says.
 
+mod clusters;
 mod plugins;
 mod program;
 
@@ -536,7 +537,7 @@ fn the_examples_of_the_documentation_hold() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 4);
+    assert_eq!(examples.len(), 5);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     for example in examples {
         let suite = Suite::from_text(&path, example).unwrap();

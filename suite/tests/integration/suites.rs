@@ -19,3 +19,7 @@ mod calls {
 mod capabilities {
     attache_suite::suite!("tests/suites/capabilities.suite.yaml");
 }
+
+mod grpc {
+    attache_suite::suite!("tests/suites/grpc.suite.yaml");
+}

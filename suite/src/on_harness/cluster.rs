@@ -1,0 +1,61 @@
+//! Clusters, as the harness has them.
+
+use attache_harness::{Answer, GrpcEvent, GrpcReply, Response};
+
+use super::response;
+use crate::case::{Cluster, Fault, Grpc, GrpcPart};
+
+pub(super) fn answer(cluster: &Cluster) -> Answer {
+    let Some(grpc) = &cluster.grpc else {
+        return response(&cluster.answer).into();
+    };
+    let after = cluster.answer.after;
+    match cluster.answer.fault {
+        Some(Fault::Refused) => return Response::refused().into(),
+        Some(Fault::Never) => return Response::never().into(),
+        Some(Fault::Reset) => return Response::reset().after(after).into(),
+        _ => {}
+    }
+    let mut last = reply(grpc, &grpc.last).after(after);
+    if cluster.answer.fault == Some(Fault::Cut) {
+        last = last.reset();
+    }
+    if grpc.answers_whole() {
+        return last.into();
+    }
+    let grpc = grpc.clone();
+    Answer::grpc(move |event: &GrpcEvent<'_>| match event {
+        GrpcEvent::Opened(_) => part(&grpc, &grpc.opening),
+        GrpcEvent::Message(_) => part(&grpc, &grpc.each_message),
+        GrpcEvent::HalfClosed => last.clone(),
+        _ => GrpcReply::new(),
+    })
+}
+
+/// Nothing, if nothing is to be said yet.
+fn part(grpc: &Grpc, part: &GrpcPart) -> GrpcReply {
+    if part.is_empty() {
+        return GrpcReply::new();
+    }
+    reply(grpc, part)
+}
+
+fn reply(grpc: &Grpc, part: &GrpcPart) -> GrpcReply {
+    let mut reply = match &part.status {
+        Some(status) if grpc.trailers_only => {
+            GrpcReply::error(status.code, status.message.as_str())
+        }
+        Some(status) => GrpcReply::new().status(status.code, status.message.as_str()),
+        None => GrpcReply::new(),
+    };
+    for (name, value) in &grpc.metadata {
+        reply = reply.initial(name, value);
+    }
+    for message in &part.messages {
+        reply = reply.message(message);
+    }
+    for (name, value) in part.status.iter().flat_map(|status| &status.trailers) {
+        reply = reply.trailing(name, value);
+    }
+    reply
+}
