@@ -98,7 +98,8 @@ pub(crate) const START_FUNCTION: &str = "(start)";
 
 impl Proxy {
     /// Calls an export if there is one. The deferred actions are left to the caller, who has to
-    /// look for a failure first.
+    /// look for a failure first: the VM may have failed inside of a host call, and the guest returned
+    /// all the same.
     pub(crate) fn call<P: Arguments, R: Results>(
         &mut self,
         vm: usize,
@@ -118,10 +119,11 @@ impl Proxy {
         let Some(function) = find(&vm.callbacks).clone() else {
             return Ok(Called::Missing);
         };
+        let failed_before = vm.failed;
         let result = vm.call(&mut self.world, entry, name, &function, arguments);
         let plugin = vm.plugin_of(context);
         let called = self.after(slot, plugin, name, result)?;
-        if matches!(called, Called::Trapped(_)) {
+        if self.vms[index].failed && !failed_before {
             // An answer comes to the root, and leaves its stream waiting like the others.
             self.lint_hanging(index, slot.filter(|_| phase != Phase::CallOut));
         }
@@ -154,7 +156,6 @@ impl Proxy {
                 timeline: self.timeline(slot),
             }),
             Err(Failure::NoRoom(reason)) => Err(HostError::NoRoom { reason }),
-            Err(Failure::Allocator(trap)) => Ok(Called::Trapped(trap.to_string())),
             Err(Failure::Trap(trap)) => {
                 let (message, note) = if name == START_FUNCTION {
                     let message = "Failed to create new Wasm instance";
@@ -298,7 +299,8 @@ impl Proxy {
     }
 
     fn close_stream(&mut self, place: Place, direction: Direction) -> Moved {
-        if self.world.streams[place.slot].finished {
+        let stream = &self.world.streams[place.slot];
+        if stream.finished || stream.prepared.is_some() {
             return Err(self.ended_twice(place.slot, "proxy_close_stream"));
         }
         let stream = &mut self.world.streams[place.slot];

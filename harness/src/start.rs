@@ -122,9 +122,12 @@ impl Proxy {
             if let Called::Trapped(reason) = created {
                 let what = format!("`{name}` failed: {reason}");
                 self.world.lint(None, plugin, LintKind::FailedAtStart, what);
+            } else {
+                self.lint_failed_inside(vm, plugin, name);
             }
         }
         let size = size_of_bytes(&self.world.plugins[plugin].vm_configuration);
+        let unharmed = !self.vms[vm].failed;
         let at = (Phase::VmStart, root, None);
         let name = "proxy_on_vm_start";
         let started = self.call(vm, at, name, |all| &all.vm_start, (root, size))?;
@@ -138,6 +141,9 @@ impl Proxy {
             Called::Returned(_) | Called::Missing => {}
         }
         if self.vms[vm].failed {
+            if unharmed {
+                self.lint_failed_inside(vm, plugin, name);
+            }
             return Ok(Ok(root));
         }
         let size = size_of_bytes(&self.world.plugins[plugin].configuration);
@@ -148,8 +154,19 @@ impl Proxy {
         Ok(match configured {
             Called::Returned(0) => Err(StartError::ConfigurationRefused { log: Vec::new() }),
             Called::Trapped(reason) => Err(StartError::trap(name, reason)),
-            Called::Returned(_) | Called::Missing => Ok(root),
+            Called::Returned(_) | Called::Missing => {
+                self.lint_failed_inside(vm, plugin, name);
+                Ok(root)
+            }
         })
+    }
+
+    /// Nor does Envoy notice a trap inside of a host call of the start: the callback's answer counts.
+    fn lint_failed_inside(&mut self, vm: usize, plugin: usize, callback: &str) {
+        if self.vms[vm].failed {
+            let what = format!("a trap inside of a host call of `{callback}`");
+            self.world.lint(None, plugin, LintKind::FailedAtStart, what);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wasmtime::{Store, TypedFunc};
 
 pub(crate) use self::callbacks::{Allocator, Arguments, Callbacks, Find, Results, Three, Two};
-pub(crate) use self::failure::{Failure, Trapped};
+pub(crate) use self::failure::Failure;
 pub(crate) use self::state::{Home, LastBuffer, Place, Root, RootEnd, Tick, VmState};
 use crate::abi::Direction;
 use crate::capabilities::Capabilities;
@@ -175,15 +175,18 @@ impl Vm {
         result
     }
 
-    /// Lends the world to the store and runs guest code with a full tank.
+    /// Lends the world to the store and runs guest code with a full tank. What it returns counts even
+    /// where the VM has failed inside of a host call.
     fn lend<T>(
         &mut self,
         world: &mut Box<World>,
         entry: Entry,
         run: impl FnOnce(&mut Store<VmState>) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
+        let failed = self.failed;
         let state = self.store.data_mut();
         std::mem::swap(&mut state.world, world);
+        state.failed_inside = failed;
         state.phase = entry.phase;
         state.current = entry.context;
         state.effective = entry.context;
@@ -207,11 +210,8 @@ impl Vm {
             cost.host_calls += u64::from(state.host_calls);
             cost.bytes_copied += state.copied as u64;
         }
-        let trapped = self.store.data_mut().allocator_trap.take();
-        match (result, trapped) {
-            (Ok(_), Some(reason)) => Err(Failure::Allocator(reason)),
-            (result, _) => result.map_err(|error| Failure::from(&error)),
-        }
+        self.failed |= self.store.data().failed_inside;
+        result.map_err(|error| Failure::from(&error))
     }
 }
 

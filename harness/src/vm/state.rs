@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wasmtime::{Memory, ResourceLimiter};
 
-use super::{Allocator, Deferred, Phase, Three, Trapped};
+use super::{Allocator, Deferred, Phase, Three};
 use crate::abi::{AbiVersion, BufferType, Direction};
 use crate::agenda::Moment;
 use crate::calls::{CallState, Calls};
@@ -53,8 +53,9 @@ pub(crate) struct VmState {
     pub(crate) effective: u32,
     pub(crate) slot: Option<usize>,
     pub(crate) in_allocator: bool,
-    /// How the allocator trapped in this callback: the guest goes on, and the VM has failed.
-    pub(crate) allocator_trap: Option<Trapped>,
+    /// Whether the VM has failed, and the guest goes on all the same: the allocator, or a callback,
+    /// trapped inside of a host call.
+    pub(crate) failed_inside: bool,
     /// Host calls made in this callback.
     pub(crate) host_calls: u32,
     /// Bytes handed over in them, either way.
@@ -92,7 +93,7 @@ impl VmState {
             effective: 0,
             slot: None,
             in_allocator: false,
-            allocator_trap: None,
+            failed_inside: false,
             host_calls: 0,
             copied: 0,
             callback: 0,
