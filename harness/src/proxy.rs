@@ -116,11 +116,10 @@ impl Proxy {
         };
         let index = vm;
         let vm = &mut self.vms[index];
-        let Some(function) = find(&vm.callbacks).clone() else {
+        let failed_before = vm.failed;
+        let Some(result) = vm.call(&mut self.world, entry, name, find, arguments) else {
             return Ok(Called::Missing);
         };
-        let failed_before = vm.failed;
-        let result = vm.call(&mut self.world, entry, name, &function, arguments);
         let plugin = vm.plugin_of(context);
         let called = self.after(slot, plugin, name, result)?;
         if self.vms[index].failed && !failed_before {

@@ -8,6 +8,7 @@ use crate::arrival;
 use crate::calls::{CallEvent, CallId};
 use crate::clusters::{Decides, UPSTREAM};
 use crate::codec::Codec;
+use crate::decimal::Decimal;
 use crate::error::HostError;
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::Headers;
@@ -184,11 +185,8 @@ impl Proxy {
         }
         let mut headers = response.headers;
         let status = status(&headers);
-        let code = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
-        stream
-            .exchange
-            .timeline
-            .note(format!("the upstream answers {code}"));
+        let timeline = &mut stream.exchange.timeline;
+        timeline.note_code("the upstream answers ", status);
         stream.exchange.details = Some("via_upstream".to_owned());
         stream.response_code = status;
         let bodiless =
@@ -208,7 +206,7 @@ impl Proxy {
             stream.latency = Some(latency);
             headers.replace(
                 b"x-envoy-upstream-service-time",
-                latency.as_millis().to_string().as_bytes(),
+                milliseconds(latency).as_bytes(),
             );
         }
         let flow = &mut stream.response;
@@ -299,22 +297,24 @@ pub(crate) fn route_timeout(headers: &mut Headers, of_route: Duration) -> Durati
     if !timeout.is_zero() {
         headers.replace(
             b"x-envoy-expected-rq-timeout-ms",
-            timeout.as_millis().to_string().as_bytes(),
+            milliseconds(timeout).as_bytes(),
         );
     }
     timeout
 }
 
+fn milliseconds(time: Duration) -> Decimal {
+    let whole = time.as_secs().saturating_mul(1000);
+    Decimal::of(whole.saturating_add(time.subsec_millis().into()))
+}
+
 /// The headers as the codec writes them.
 pub(crate) fn on_the_wire(headers: &Headers, end: bool, codec: Codec) -> Headers {
-    let mut sent = Headers::default();
-    for (name, value) in headers.iter() {
-        if !name.starts_with(b":")
+    let mut sent = headers.clone();
+    sent.retain(|name| {
+        !name.starts_with(b":")
             || matches!(name, b":authority" | b":path" | b":method" | b":scheme")
-        {
-            sent.add(name, value);
-        }
-    }
+    });
     if codec == Codec::Http1 && !sent.contains_key("content-length") {
         if !end {
             // The codec writes its own line, also beside one that a filter added.
@@ -357,9 +357,19 @@ fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
 ///
 /// [RFC 9110, 5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
 pub(crate) fn is_header_name(name: &[u8]) -> bool {
+    const TOKEN: [bool; 256] = {
+        let bytes = b"!#$%&'*+-.^_`|~0123456789\
+            ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut token = [false; 256];
+        let mut at = 0;
+        while at < bytes.len() {
+            token[bytes[at] as usize] = true;
+            at += 1;
+        }
+        token
+    };
     let name = name.strip_prefix(b":").unwrap_or(name);
-    name.iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    name.iter().all(|byte| TOKEN[usize::from(*byte)])
 }
 
 pub(crate) fn status(headers: &Headers) -> Option<u32> {

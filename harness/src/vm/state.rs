@@ -1,6 +1,6 @@
 //! What the host knows of a VM: its contexts, its roots and the call that is being made.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ pub(crate) struct VmState {
     pub(crate) first_plugin: usize,
     /// The base that it is a copy of.
     pub(crate) base: usize,
-    pub(crate) contexts: HashMap<u32, Context>,
-    pub(crate) roots: HashMap<u32, Root>,
+    pub(crate) contexts: BTreeMap<u32, Context>,
+    pub(crate) roots: BTreeMap<u32, Root>,
     last_context: u32,
     pub(crate) phase: Phase,
     /// The context that the callback names, and the one that host calls act on.
@@ -85,8 +85,8 @@ impl VmState {
             abi,
             first_plugin,
             base: home.base,
-            contexts: HashMap::new(),
-            roots: HashMap::new(),
+            contexts: BTreeMap::new(),
+            roots: BTreeMap::new(),
             last_context: 0,
             phase: Phase::Initialize,
             current: 0,
@@ -118,7 +118,7 @@ impl VmState {
                 plugin,
                 stream: None,
                 logs: None,
-                declared: HashMap::new(),
+                declared: BTreeMap::new(),
                 last_buffer: LastBuffer::Empty,
             },
         );
@@ -143,7 +143,7 @@ impl VmState {
                 plugin,
                 stream,
                 logs: None,
-                declared: HashMap::new(),
+                declared: BTreeMap::new(),
                 last_buffer: LastBuffer::Empty,
             },
         );
@@ -240,7 +240,7 @@ pub(crate) struct Context {
     /// The stream whose access log a root context is writing.
     pub(crate) logs: Option<usize>,
     /// What it said by `declare_property`.
-    pub(crate) declared: HashMap<Vec<u8>, Arc<Prototype>>,
+    pub(crate) declared: BTreeMap<Vec<u8>, Arc<Prototype>>,
     /// What buffer 8 shows.
     pub(crate) last_buffer: LastBuffer,
 }
