@@ -3,8 +3,8 @@ mod cluster;
 use std::time::Duration;
 
 use attache_harness::{
-    Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostError, LogLevel, Outcome, Plugin,
-    Response, StreamId, UpstreamRequest,
+    Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder, HostError, LogLevel,
+    Outcome, Plugin, Response, StreamId, UpstreamRequest,
 };
 
 use crate::case::{Body, Case, Fault, Filter, MARK, Policy, Protocol, Reply, Request, Step};
@@ -46,7 +46,11 @@ pub(crate) struct Played {
 /// Plays a case, with an insight into each of its streams.
 pub(crate) fn play(case: &Case) -> Result<Played, HarnessError> {
     let mut host = start(case)?;
-    let started = host.log().len();
+    let started = if case.log_from_start {
+        0
+    } else {
+        host.log().len()
+    };
     let before = counters(&host);
     let mut streams = Vec::new();
     let mut abandoned = Vec::new();
@@ -116,6 +120,7 @@ fn start(case: &Case) -> Result<Host, HostError> {
     for filter in &case.filters {
         builder = builder.plugin(plugin(filter));
     }
+    builder = entries(builder, case);
     for (name, answer) in &case.clusters {
         builder = builder.cluster(name, cluster::answer(answer));
     }
@@ -134,6 +139,31 @@ fn start(case: &Case) -> Result<Host, HostError> {
         response(answers.answer_to(number.unwrap_or(0)))
     });
     Ok(host)
+}
+
+fn entries(mut builder: HostBuilder, case: &Case) -> HostBuilder {
+    let entries = &case.entries;
+    for logger in &entries.access_loggers {
+        builder = builder.access_logger(plugin(logger));
+    }
+    if case.filters.is_empty() && entries.access_loggers.is_empty() {
+        builder = builder.http_chain("empty", []);
+    }
+    for service in &entries.services {
+        let plugin = plugin(&service.plugin);
+        builder = if service.singleton {
+            builder.singleton_service(plugin)
+        } else {
+            builder.service(plugin)
+        };
+    }
+    for sink in &entries.stats_sinks {
+        builder = builder.stats_sink(plugin(sink));
+    }
+    match entries.stats_flush_interval {
+        Some(interval) => builder.stats_flush_interval(interval),
+        None => builder,
+    }
 }
 
 fn counters(host: &Host) -> std::collections::BTreeMap<String, u64> {
