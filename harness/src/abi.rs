@@ -188,6 +188,17 @@ impl MapType {
         })
     }
 
+    /// Its number.
+    pub(crate) fn code(self) -> u32 {
+        match self {
+            Self::RequestHeaders => 0,
+            Self::RequestTrailers => 1,
+            Self::ResponseHeaders => 2,
+            Self::ResponseTrailers => 3,
+            Self::OfCall(map) => 4 + map as u32,
+        }
+    }
+
     /// What it is called in texts.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::abi::Direction;
 use crate::calls::CallId;
 use crate::exchange::StreamId;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::vm::Phase;
 
@@ -187,8 +188,15 @@ impl Proxy {
         let Some(timer) = timer.filter(|timer| timer.due == moment) else {
             return Ok(());
         };
-        let next = moment.time + timer.period;
+        let mut next = moment.time + timer.period;
+        if self.world.mutated(Rule::TicksSlowDown) {
+            next += timer.period;
+        }
+        let once = self.world.mutated(Rule::TicksOnce);
         timer.due = self.world.agenda.schedule(next, Event::Tick { vm, root });
+        if once {
+            self.world.agenda.cancel(timer.due);
+        }
         self.call(
             vm,
             (Phase::Tick, root, None),

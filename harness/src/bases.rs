@@ -6,6 +6,7 @@
 
 use crate::abi::LogLevel;
 use crate::error::{HostError, StartError};
+use crate::mutation::Rule;
 use crate::plugin::FailurePolicy;
 use crate::proxy::{Called, Moved, Proxy, START_FUNCTION};
 use crate::vm::{Entry, Home, Phase, PluginInfo, Role, Vm, VmState};
@@ -108,6 +109,9 @@ impl Proxy {
         plugin: usize,
     ) -> Result<Result<(), (Option<&'static str>, StartError)>, HostError> {
         let (base, identity) = (self.plugins[plugin].base, self.plugins[plugin].identity);
+        if self.world.mutated(Rule::NoCanary) {
+            return Ok(Ok(()));
+        }
         let vm = match self.new_vm(Role::Canary, 0, plugin)? {
             Ok(vm) => vm,
             Err(error) => return Ok(Err((Some("Failed to initialize Wasm code"), error))),

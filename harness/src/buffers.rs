@@ -4,6 +4,7 @@ use crate::abi::{BufferType, Direction, Status};
 use crate::call::{Answer, Call, Stop};
 use crate::error::HostError;
 use crate::lints::LintKind;
+use crate::mutation::{Access, Resource, Rule};
 use crate::stats_sink::StatsBuffer;
 use crate::stream::BodyView;
 use crate::vm::{Deferred, LastBuffer, Phase, VmState};
@@ -23,6 +24,11 @@ pub(crate) fn bytes(
     let start = start as usize;
     let size_told = shown.size as usize;
     let end = start.saturating_add(length as usize).min(size_told);
+    if start.saturating_add(length as usize) > size_told
+        && call.mutated(Rule::ReadPastTheEndIsRefused)
+    {
+        return Err(Status::BadArgument.into());
+    }
     // Past the end there is nothing, and that is no error.
     let total = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
     let content = shown.content;
@@ -41,8 +47,10 @@ pub(crate) fn bytes(
 pub(crate) fn status(call: &mut Call<'_>, buffer: u32, length: u32, flags: u32) -> Answer {
     call.number(buffer);
     let size = read(call, buffer)?.size;
+    let size = size + u32::from(call.mutated(Rule::BufferIsLonger));
     call.write_u32(length, size)?;
-    call.write_u32(flags, 0)
+    let set = call.mutated(Rule::BufferHasFlags);
+    call.write_u32(flags, u32::from(set))
 }
 
 pub(crate) fn set_bytes(
@@ -58,15 +66,28 @@ pub(crate) fn set_bytes(
     }
     read(call, buffer)?;
     let data = call.bytes(data, size)?;
+    let flipped = call.state().flips(Resource::Buffer(buffer), Access::Write);
+    let splice = if call.mutated(Rule::WriteKnowsTheMiddle) {
+        splice_anywhere
+    } else if start == 0 && length == 0 && call.mutated(Rule::PrependReplaces) {
+        |body: &mut Vec<u8>, _, _, data: &[u8]| splice(body, 0, usize::MAX, data)
+    } else if call.mutated(Rule::AppendReplaces) {
+        |body: &mut Vec<u8>, _, length, data: &[u8]| splice(body, 0, length, data)
+    } else {
+        splice
+    };
     let state = call.state();
-    let body = match BufferType::from_code(buffer).and_then(|buffer| meant(state, buffer)) {
+    let body = match BufferType::from_code(buffer) {
         Some(BufferType::RequestBody) => body(state, Direction::Request),
         Some(BufferType::ResponseBody) => body(state, Direction::Response),
         Some(BufferType::DownstreamData) => connection_data(state, Direction::Request),
         Some(BufferType::UpstreamData) => connection_data(state, Direction::Response),
         _ => None,
     };
-    let body = body.ok_or(Status::BadArgument)?;
+    if flipped && body.is_none() {
+        return Ok(());
+    }
+    let body = body.filter(|_| !flipped).ok_or(Status::BadArgument)?;
     let before = body.len();
     splice(body, start as usize, length as usize, &data)?;
     let after = body.len();
@@ -76,17 +97,6 @@ pub(crate) fn set_bytes(
         call.lint(LintKind::MovedBodyWritten, what);
     }
     Ok(())
-}
-
-/// Buffer 8 is the one that the context was shown last.
-fn meant(state: &VmState, buffer: BufferType) -> Option<BufferType> {
-    if buffer != BufferType::CallData {
-        return Some(buffer);
-    }
-    match state.context()?.last_buffer {
-        LastBuffer::OfCallback(last, callback) if callback == state.callback => Some(last),
-        _ => None,
-    }
 }
 
 fn direction_of_body(buffer: u32) -> Option<Direction> {
@@ -106,6 +116,9 @@ fn defer_overflow(state: &mut VmState, buffer: u32, before: usize, after: usize)
     let Some(place) = state.place().filter(|_| before <= limit && after > limit) else {
         return;
     };
+    if state.world.mutated(Rule::WritesDoNotOverflow) {
+        return;
+    }
     let stream = &mut state.world.streams[place.slot];
     let held = stream.side(place.filter, direction).body == BodyView::Buffered;
     if held && !stream.flow(direction).streaming {
@@ -136,14 +149,33 @@ fn splice(body: &mut Vec<u8>, start: usize, length: usize, data: &[u8]) -> Resul
     Ok(())
 }
 
+/// As [`splice`], for a host that knows the middle.
+fn splice_anywhere(
+    body: &mut Vec<u8>,
+    start: usize,
+    length: usize,
+    data: &[u8],
+) -> Result<(), Status> {
+    let start = start.min(body.len());
+    let end = start.saturating_add(length).min(body.len());
+    body.splice(start..end, data.iter().copied());
+    Ok(())
+}
+
 /// What a buffer shows to the effective context now, which is what buffer 8 shows after that.
 fn read(call: &mut Call<'_>, buffer: u32) -> Result<StatsBuffer, Stop> {
+    let number = buffer;
     let buffer = BufferType::from_code(buffer).ok_or(Status::BadArgument)?;
     if buffer == BufferType::CallData {
         return read_again(call);
     }
     let state = call.state();
-    let content = content(state, buffer)?;
+    let flipped = state.flips(Resource::Buffer(number), Access::Read);
+    let content = match content(state, buffer) {
+        Ok(_) if flipped => return Err(Status::NotFound.into()),
+        Err(_) if flipped => None,
+        content => content?,
+    };
     let last_buffer = match buffer {
         BufferType::VmConfiguration => LastBuffer::VmConfiguration,
         BufferType::PluginConfiguration => LastBuffer::PluginConfiguration,

@@ -5,8 +5,9 @@ use wasmtime::Caller;
 use crate::abi::{LogLevel, Status};
 use crate::error::HostError;
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::timeline::{Argument, Event, HostCall};
-use crate::vm::{Failure, Phase, VmState};
+use crate::vm::{Phase, VmState};
 use crate::wasi::{self, Errno};
 use crate::world::World;
 
@@ -105,6 +106,10 @@ impl<'a> Call<'a> {
                 call.file();
                 return Err(error);
             }
+        };
+        let code = match &call.world().mutator {
+            Some(mutator) => mutator.status(name, code),
+            None => code,
         };
         match set {
             Set::Env => call.record.status = Status::from_code(code),
@@ -209,27 +214,14 @@ impl<'a> Call<'a> {
         &mut self.caller.data_mut().world
     }
 
+    /// Whether a test of tests has this host break a rule.
+    pub(crate) fn mutated(&self, rule: Rule) -> bool {
+        self.caller.data().world.mutated(rule)
+    }
+
     /// Records an argument.
     pub(crate) fn number(&mut self, number: impl Into<i64>) {
         self.record.arguments.push(Argument::Number(number.into()));
-    }
-
-    /// Guest code that the host entered inside of this call has trapped. That fails the VM, and the
-    /// guest that made the call goes on: V8 ends the inner call only.
-    pub(crate) fn outlive(&mut self, name: &str, error: wasmtime::Error) -> wasmtime::Result<()> {
-        let state = self.state();
-        let trap = match Failure::from(&error) {
-            Failure::Trap(trap) if state.world.fatal.is_none() => trap,
-            _ => return Err(error),
-        };
-        state.failed_inside = true;
-        let slot = state.slot;
-        let function = format!("Function: {name} failed");
-        let note = format!("{function}: {trap}");
-        state.world.timeline(slot).note(note);
-        let message = format!("{function}: {}", trap.reason);
-        state.world.log_own(slot, LogLevel::Error, message);
-        Ok(())
     }
 
     /// Ends the whole run: what follows in Envoy cannot be played, or is no life.

@@ -137,9 +137,9 @@ impl Pending {
 impl Calls {
     /// The next token of a kind: 4, 8, 12 for HTTP calls, 5, 9 for gRPC calls, 6, 10 for gRPC
     /// streams.
-    pub(crate) fn next_token(&mut self, kind: CallKind) -> u32 {
+    pub(crate) fn next_token(&mut self, kind: CallKind, step: u32) -> u32 {
         let made = &mut self.made[kind as usize];
-        *made += 1;
+        *made += step;
         *made * 4 + kind as u32
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::abi::Direction;
 use crate::agenda::Event;
 use crate::arrival::{self, Piece};
+use crate::calls::Pending;
 use crate::codec::{self, Codec};
-use crate::decimal;
 use crate::error::HostError;
 use crate::exchange::{DownstreamResponse, Exchange, Message, Outcome};
 use crate::filter_chain::Data;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::request::Request;
 use crate::response::has_no_body;
@@ -48,20 +49,26 @@ impl Proxy {
         if headers
             .iter()
             .any(|(name, _)| name.starts_with(b"x-envoy-"))
+            && !self.world.mutated(Rule::InternalHeadersStay)
         {
             INTERNAL.iter().for_each(|name| headers.remove(name));
         }
-        if !headers.contains_key("x-forwarded-proto") {
+        if !headers.contains_key("x-forwarded-proto") && !self.world.mutated(Rule::NoForwardedProto)
+        {
             headers.add(b"x-forwarded-proto", b"http");
         }
-        if !headers.contains_key("x-request-id") {
-            let mut id = *b"00000000-0000-4000-8000-000000000000";
-            decimal::fill_hexadecimal(&mut id[24..], self.world.next_number());
-            headers.add(b"x-request-id", &id);
+        if !headers.contains_key("x-request-id") && !self.world.mutated(Rule::NoRequestId) {
+            let number = self.world.next_number();
+            headers.add(
+                b"x-request-id",
+                format!("00000000-0000-4000-8000-{number:012x}").as_bytes(),
+            );
         }
         let content_type = headers.get("content-type").unwrap_or_default();
         let grpc =
             content_type == b"application/grpc" || content_type.starts_with(b"application/grpc+");
+        let suffixed = content_type.starts_with(b"application/grpc+");
+        let grpc = grpc && !(suffixed && self.world.mutated(Rule::GrpcHasOneType));
         let head = headers.get(":method") == Some(b"HEAD");
         let exchange = Exchange {
             filter_state: request.filter_state,
@@ -77,7 +84,10 @@ impl Proxy {
                 unread_trailers: request.trailers,
                 reading,
                 length_declared,
-                end_with_data: request.codec == Codec::Http2,
+                end_with_data: match request.codec {
+                    Codec::Http1 => self.world.mutated(Rule::Http1EndsWithTheLastPiece),
+                    Codec::Http2 => !self.world.mutated(Rule::Http2EndsAfterTheLastPiece),
+                },
                 ..Flow::default()
             },
             codec: request.codec,
@@ -200,10 +210,16 @@ impl Proxy {
     pub(crate) fn disconnect(&mut self, slot: usize) -> Moved {
         let exchange = &mut self.world.streams[slot].exchange;
         exchange.timeline.note("the client disconnects");
-        exchange
-            .flags
-            .set(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
-        exchange.details = Some("downstream_remote_disconnect".to_owned());
+        if !self.world.mutated(Rule::DisconnectHasNoFlag) {
+            let exchange = &mut self.world.streams[slot].exchange;
+            exchange
+                .flags
+                .set(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
+        }
+        if !self.world.mutated(Rule::DisconnectHasNoDetails) {
+            let exchange = &mut self.world.streams[slot].exchange;
+            exchange.details = Some("downstream_remote_disconnect".to_owned());
+        }
         self.reset(slot)
     }
 
@@ -216,7 +232,10 @@ impl Proxy {
                 "filter_removed_required_response_headers{{{}}}",
                 why.replace(' ', "_")
             );
-            return self.send_local_reply(slot, Reply::own(502, why, details));
+            let mut reply = Reply::own(502, why, details);
+            let (status, body) = (Rule::NoStatusHasAnotherStatus, Rule::NoStatusHasAnotherBody);
+            self.garble(&mut reply, status, body, Rule::NoStatusHasNoDetails);
+            return self.send_local_reply(slot, reply);
         }
         self.write_headers(slot, end)
     }
@@ -224,17 +243,35 @@ impl Proxy {
     /// The codec writes the headers of whatever response it is.
     pub(crate) fn write_headers(&mut self, slot: usize, end: bool) -> Moved {
         let date = self.world.clock.http_date();
+        let hops_stay = self.world.mutated(Rule::ResponseKeepsHopByHopHeaders);
+        let dated = !self.world.mutated(Rule::ResponseHasNoDate);
+        let served = !self.world.mutated(Rule::ResponseHasNoServer);
+        let stream = &self.world.streams[slot];
+        let named = stream
+            .response
+            .headers
+            .as_ref()
+            .is_some_and(|headers| headers.contains_key("server"));
+        let server_stays = named && self.world.mutated(Rule::ResponseKeepsItsServer);
+        let unread = !stream.request.observed_end;
+        let closes = !(unread && self.world.mutated(Rule::UnreadRequestDoesNotClose));
+        let sized = !self.world.mutated(Rule::EmptyResponseHasNoLength);
+        let coded = !self.world.mutated(Rule::ChunksAreNotDeclared);
         let stream = &mut self.world.streams[slot];
         let Some(headers) = &mut stream.response.headers else {
             return Ok(());
         };
-        codec::strip_response(headers);
-        if !headers.contains_key("date") {
-            headers.add(b"date", &date);
+        if !hops_stay {
+            codec::strip_response(headers);
         }
-        headers.set(b"server", b"envoy");
+        if dated && !headers.contains_key("date") {
+            headers.add(b"date", date.as_bytes());
+        }
+        if served && !(server_stays && headers.contains_key("server")) {
+            headers.set(b"server", b"envoy");
+        }
         let http1 = stream.codec == Codec::Http1;
-        if http1 && !stream.request.observed_end {
+        if http1 && !stream.request.observed_end && closes {
             // HTTP/1.1 cannot tell the rest of the request from the next one.
             headers.set(b"connection", b"close");
         }
@@ -246,13 +283,17 @@ impl Proxy {
         if http1 && !sent.contains_key("content-length") && !stream.head {
             let bodiless = code.is_some_and(|code| has_no_body(code.try_into().unwrap_or(0)));
             match end {
-                true if !bodiless => sent.add(b"content-length", b"0"),
+                true if !bodiless && sized => sent.add(b"content-length", b"0"),
                 true => {}
-                false => sent.add(b"transfer-encoding", b"chunked"),
+                false if coded => sent.add(b"transfer-encoding", b"chunked"),
+                false => {}
             }
         }
-        let timeline = &mut stream.exchange.timeline;
-        timeline.note_code("response headers go downstream: ", code);
+        let shown = code.map_or_else(|| "?".to_owned(), |code| code.to_string());
+        stream
+            .exchange
+            .timeline
+            .note(format!("response headers go downstream: {shown}"));
         stream.exchange.response = Some(DownstreamResponse {
             message: Message::new(sent),
         });
@@ -269,9 +310,12 @@ impl Proxy {
     }
 
     pub(crate) fn send_trailers(&mut self, slot: usize) -> Moved {
+        let mutated = self
+            .world
+            .mutated(Rule::ResponseTrailersAreCarriedOtherwise);
         let stream = &mut self.world.streams[slot];
         if let Some(response) = &mut stream.exchange.response
-            && stream.codec.carries_trailers(&response.message)
+            && stream.codec.carries_trailers(&response.message) != mutated
         {
             response
                 .message
@@ -317,8 +361,19 @@ impl Proxy {
             _ => "the stream is reset",
         });
         stream.exchange.outcome = outcome;
-        stream.exchange.response_code = stream.response_code.unwrap_or(0);
+        let none = || u32::from(self.world.mutated(Rule::NoResponseHasACode));
+        let code = self.world.streams[slot].response_code.unwrap_or_else(none);
+        let stream = &mut self.world.streams[slot];
+        stream.exchange.response_code = code;
         stream.prepared = None;
+        let id = stream.exchange.id;
+        if self.world.mutated(Rule::CallsEndWithTheirStream) {
+            let made_here = |call: &Pending| call.maker == Some((slot, id));
+            for vm in &mut self.vms {
+                vm.state().calls.pending.retain(|_, call| !made_here(call));
+            }
+        }
+        let stream = &mut self.world.streams[slot];
         if let Some(timer) = stream.timer.take() {
             self.world.agenda.cancel(timer);
         }

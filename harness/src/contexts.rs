@@ -2,13 +2,14 @@
 
 use crate::abi::Status;
 use crate::call::{Answer, Call};
+use crate::mutation::Rule;
 use crate::vm::{Deferred, RootEnd};
 
 /// Chooses the context that the following calls of this callback act on; 0 goes back to its own.
 pub(crate) fn set_effective(call: &mut Call<'_>, id: u32) -> Answer {
     call.number(id);
     let state = call.state();
-    if id == 0 {
+    if id == 0 && !state.world.mutated(Rule::EffectiveContext0IsNone) {
         state.effective = state.current;
     } else if state.contexts.contains_key(&id) {
         state.effective = id;
@@ -35,6 +36,10 @@ pub(crate) fn done(call: &mut Call<'_>) -> Answer {
 pub(crate) fn status(call: &mut Call<'_>, code: u32, message: u32, size: u32) -> Answer {
     let state = call.state().call_state();
     let (number, text) = state.map_or((0, Vec::new()), |call| (call.status, call.message.clone()));
+    let text = match text.is_empty() || !call.mutated(Rule::StatusHasNoMessage) {
+        true => text,
+        false => Vec::new(),
+    };
     call.write_u32(code, number)?;
     call.give(&text, message, size)
 }

@@ -9,6 +9,7 @@ use self::passed_once::Part;
 use crate::abi::Direction;
 use crate::error::HostError;
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::stream::Iteration;
 
@@ -57,7 +58,7 @@ impl Proxy {
             self.world.streams[slot].flow(direction).observed_end = true;
         }
         for step in from.map_or(0, |step| step + 1)..self.world.streams[slot].filters.len() {
-            let filter = self.world.streams[slot].at(direction, step);
+            let filter = self.world.filter_at(slot, direction, step);
             if self.world.streams[slot].filters[filter].vm.is_none() {
                 continue;
             }
@@ -104,25 +105,30 @@ impl Proxy {
         let mut trailers_from = None;
         let mut passed = true;
         for step in self.first_step(slot, direction, from)..self.world.streams[slot].filters.len() {
-            let filter = self.world.streams[slot].at(direction, step);
+            let filter = self.world.filter_at(slot, direction, step);
             if self.world.streams[slot].filters[filter].vm.is_none() {
                 continue;
             }
             let stream = &mut self.world.streams[slot];
             let no_trailers = stream.flow(direction).trailers.is_none();
             let side = stream.side(filter, direction);
-            if side.stopped_all() {
+            let stopped = side.stopped_all();
+            if stopped && !self.world.mutated(Rule::StoppedFiltersHearOfTheBody) {
+                let stream = &mut self.world.streams[slot];
+                let side = stream.side(filter, direction);
                 let streaming = side.iteration == Iteration::StopAllWatermark;
                 stream.flow(direction).streaming = streaming;
                 return self.hold(slot, direction, data);
             }
-            if side.end_stream {
+            let side = self.world.streams[slot].side(filter, direction);
+            if side.end_stream && !self.world.mutated(Rule::BodyGoesOnBehindTheEnd) {
                 self.lint_lost_body(slot, direction, filter, &data);
                 return Ok(());
             }
-            let told = end && no_trailers;
+            let told = end && (no_trailers || self.world.mutated(Rule::BodyEndsBeforeTrailers));
+            let side = self.world.streams[slot].side(filter, direction);
             side.end_stream = told;
-            stream.flow(direction).in_callback = true;
+            self.world.streams[slot].flow(direction).in_callback = true;
             let result = self.data_callback(slot, filter, direction, &mut data, told)?;
             let went_on = result == DataResult::Continue;
             self.check_passed_once(slot, filter, direction, Part::Body, went_on)?;
@@ -185,15 +191,19 @@ impl Proxy {
         result: DataResult,
         data: Data,
     ) -> Moved {
+        let filter = self.world.filter_at(slot, direction, step);
         let stream = &mut self.world.streams[slot];
-        let filter = stream.at(direction, step);
         if result == DataResult::Continue {
             self.hold(slot, direction, data)?;
+            if self.world.mutated(Rule::BodyDoesNotReleaseHeaders) {
+                return Ok(());
+            }
             return self.common_continue(slot, direction, step);
         }
         stream.side(filter, direction).iteration = Iteration::StopSingle;
-        let flow = stream.flow(direction);
-        if result == DataResult::StopNoBuffer {
+        let keeps = self.world.mutated(Rule::DroppedBodyIsKept);
+        let flow = self.world.streams[slot].flow(direction);
+        if result == DataResult::StopNoBuffer && !keeps {
             if flow.observed_end && flow.trailers.is_none() {
                 // So that a resume still brings the end of the message.
                 flow.buffered.get_or_insert_default();
@@ -215,7 +225,7 @@ impl Proxy {
             return Ok(());
         }
         for step in self.first_step(slot, direction, from)..self.world.streams[slot].filters.len() {
-            let filter = self.world.streams[slot].at(direction, step);
+            let filter = self.world.filter_at(slot, direction, step);
             if self.world.streams[slot].filters[filter].vm.is_none() {
                 continue;
             }
@@ -236,6 +246,9 @@ impl Proxy {
             side.end_stream = true;
             match result {
                 TrailersResult::Continue if side.iteration == Iteration::StopSingle => {
+                    if self.world.mutated(Rule::TrailersDoNotRelease) {
+                        return Ok(());
+                    }
                     return self.common_continue(slot, direction, step);
                 }
                 TrailersResult::Continue => {}
@@ -261,8 +274,8 @@ impl Proxy {
         if self.is_closed(slot, direction) {
             return Ok(());
         }
+        let filter = self.world.filter_at(slot, direction, step);
         let stream = &mut self.world.streams[slot];
-        let filter = stream.at(direction, step);
         let side = stream.side(filter, direction);
         side.iterate_from_current |= side.stopped_all();
         side.iteration = Iteration::Continue;
@@ -276,7 +289,14 @@ impl Proxy {
                 timeline: self.timeline(Some(slot)),
             });
         }
-        if !std::mem::replace(&mut side.headers_continued, true) {
+        let headers_wait = !std::mem::replace(&mut side.headers_continued, true);
+        if headers_wait && self.world.mutated(Rule::ResumePassesOwnBody) {
+            self.world.streams[slot]
+                .side(filter, direction)
+                .iterate_from_current = false;
+        }
+        if headers_wait && !self.world.mutated(Rule::ResumeForgetsHeaders) {
+            let stream = &mut self.world.streams[slot];
             let flow = stream.flow(direction);
             let end = flow.observed_end && flow.buffered.is_none() && flow.trailers.is_none();
             self.headers(slot, direction, Some(step), end)?;
@@ -284,11 +304,11 @@ impl Proxy {
         let flow = self.world.streams[slot].flow(direction);
         // Trailers that a body callback adds are sent on by `data` itself.
         let had_trailers = flow.trailers.is_some();
-        if flow.buffered.is_some() {
-            let end = flow.observed_end && !had_trailers;
+        let end = flow.observed_end && !had_trailers;
+        if flow.buffered.is_some() && !self.world.mutated(Rule::ResumeForgetsTheBody) {
             self.data(slot, direction, Some(step), Data::Buffered, end)?;
         }
-        if had_trailers {
+        if had_trailers && !self.world.mutated(Rule::ResumeForgetsTrailers) {
             self.trailers(slot, direction, Some(step))?;
         }
         let side = self.world.streams[slot].side(filter, direction);
@@ -299,15 +319,25 @@ impl Proxy {
 
     /// Keeps bytes in the stream's buffer, and replies where it grows over its limit.
     pub(crate) fn hold(&mut self, slot: usize, direction: Direction, data: Data) -> Moved {
-        let limit = self.world.buffer_limit;
-        let flow = self.world.streams[slot].flow(direction);
+        let mut limit = self.world.buffer_limit;
         let Data::Fresh(mut bytes) = data else {
             return Ok(());
         };
+        let held = self.world.streams[slot].flow(direction).buffered.as_ref();
+        let grown = held.map_or(0, Vec::len) + bytes.len();
+        if grown == limit && self.world.mutated(Rule::LimitIsOneLess) {
+            limit -= 1;
+        } else if limit.checked_add(1) == Some(grown) && self.world.mutated(Rule::LimitIsOneMore) {
+            limit += 1;
+        } else if grown > limit && self.world.mutated(Rule::NoLimit) {
+            limit = usize::MAX;
+        }
+        let streamed_counts = grown > limit && self.world.mutated(Rule::StreamedBodyOverflows);
+        let flow = self.world.streams[slot].flow(direction);
         let buffered = flow.buffered.get_or_insert_default();
         let fitted = buffered.len() <= limit;
         buffered.append(&mut bytes);
-        if fitted && buffered.len() > limit && !flow.streaming {
+        if fitted && buffered.len() > limit && (!flow.streaming || streamed_counts) {
             return self.buffer_overflow(slot, direction);
         }
         Ok(())
@@ -356,8 +386,8 @@ impl Proxy {
 
     fn first_step(&mut self, slot: usize, direction: Direction, from: Option<usize>) -> usize {
         let Some(step) = from else { return 0 };
+        let filter = self.world.filter_at(slot, direction, step);
         let stream = &mut self.world.streams[slot];
-        let filter = stream.at(direction, step);
         if stream.side(filter, direction).iterate_from_current {
             step
         } else {

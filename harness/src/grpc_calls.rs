@@ -50,7 +50,7 @@ pub(crate) fn call(
     let message = call.bytes(message, message_size)?;
     call.number(timeout);
     let target = resolve(call, &target)?;
-    let number = call.state().calls.next_token(CallKind::Grpc);
+    let number = call.state().calls.next_token(CallKind::Grpc, 1);
     let opening = Opening {
         authority: &target.authority,
         service: &service,
@@ -89,7 +89,7 @@ pub(crate) fn stream(
     let method = call.bytes(method, method_size)?;
     let metadata = call.pairs(metadata, metadata_size)?;
     let target = resolve(call, &target)?;
-    let number = call.state().calls.next_token(CallKind::GrpcStream);
+    let number = call.state().calls.next_token(CallKind::GrpcStream, 1);
     let opening = Opening {
         authority: &target.authority,
         service: &service,

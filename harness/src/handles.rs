@@ -5,6 +5,7 @@
 
 use crate::entries::Threads;
 use crate::error::HostError;
+use crate::mutation::Rule;
 use crate::proxy::{Called, Handle, Moved, Proxy};
 use crate::stream::{Filter, Stream};
 use crate::vm::{Phase, Role, RootEnd};
@@ -32,6 +33,11 @@ impl Proxy {
             if let Some(handle) = handle {
                 self.take(handle.vm, handle.root);
                 let index = self.world.streams[slot].filters.len();
+                if self.world.mutated(Rule::StreamIdsSkip) {
+                    let state = self.vms[handle.vm].state();
+                    let unused = state.add_stream(handle.root, plugin, slot, index);
+                    state.contexts.remove(&unused);
+                }
                 filter.vm = Some(handle.vm);
                 filter.root = handle.root;
                 filter.context =

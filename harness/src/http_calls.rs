@@ -15,10 +15,12 @@ use crate::codec::Codec;
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::{Headers, Kind};
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response, has_no_body};
 use crate::router::{is_header_name, on_the_wire, route_timeout, status};
 use crate::vm::{Deferred, Phase};
+use crate::world::World;
 
 /// Envoy's `http.async_response_buffer_limit`.
 const BODY_LIMIT: usize = 32 << 20;
@@ -68,14 +70,22 @@ pub(crate) fn http_call(
     for (name, value) in &pairs {
         headers.add(name, value);
     }
-    if [":path", ":method", ":authority"]
-        .iter()
-        .any(|name| !headers.contains_key(name))
-    {
+    let required = [
+        (":path", Rule::CallsNeedNoPath),
+        (":method", Rule::CallsNeedNoMethod),
+        (":authority", Rule::CallsNeedNoAuthority),
+    ];
+    let missing = |name: &str, rule| !headers.contains_key(name) && !state.world.mutated(rule);
+    if required.into_iter().any(|(name, rule)| missing(name, rule)) {
         return Err(Status::BadArgument.into());
     }
+    let given = headers.clone();
     let timeout = complete(&mut headers, &body, Duration::from_millis(timeout));
-    let number = state.calls.next_token(CallKind::Http);
+    if state.world.mutator.is_some() {
+        complete_otherwise(&state.world, &mut headers, &given);
+    }
+    let step = 1 + u32::from(state.world.mutated(Rule::CallTokensSkip));
+    let number = state.calls.next_token(CallKind::Http, step);
     let valid = headers.iter().all(|(name, _)| is_header_name(name));
     if state.world.clusters.decides(cluster) == Decides::AtOnce || !valid {
         // It fails while it is sent, and nobody is told later.
@@ -104,6 +114,61 @@ fn complete(headers: &mut Headers, body: &[u8], timeout: Duration) -> Duration {
     route_timeout(headers, timeout)
 }
 
+/// What else the headers of a call could be than what [`complete`] makes of them.
+fn complete_otherwise(world: &World, headers: &mut Headers, given: &Headers) {
+    let mut take = |name: &str, rule| {
+        if headers.contains_key(name) && world.mutated(rule) {
+            headers.remove(name.as_bytes());
+        }
+    };
+    take("x-envoy-internal", Rule::CallsAreNotInternal);
+    take("x-envoy-expected-rq-timeout-ms", Rule::CallsTellNoTimeout);
+    let length = given.get("content-length");
+    if let Some(length) = length.filter(|_| world.mutated(Rule::CallsKeepAGivenLength)) {
+        headers.set(b"content-length", length);
+    } else if world.mutated(Rule::CallsHaveNoLength) {
+        headers.remove(b"content-length");
+    }
+}
+
+impl World {
+    /// What else a call could come to.
+    fn end_otherwise(&self, end: HttpEnd) -> HttpEnd {
+        let HttpEnd::Answered(mut response) = end else {
+            return end;
+        };
+        if self.mutator.is_none() {
+            return HttpEnd::Answered(response);
+        }
+        let own = !response
+            .headers
+            .contains_key("x-envoy-upstream-service-time");
+        let timed_out = response.headers.get(":status") == Some(b"504");
+        match (own, timed_out) {
+            (true, true) if self.mutated(Rule::CallTimeoutIsNoResponse) => return HttpEnd::Lost,
+            (true, false) if self.mutated(Rule::CallFailureIsNoResponse) => return HttpEnd::Lost,
+            (true, true) if self.mutated(Rule::CallTimeoutHasAnotherStatus) => {
+                response.headers.set(b":status", b"503");
+            }
+            (true, false) if self.mutated(Rule::CallFailureHasAnotherStatus) => {
+                response.headers.set(b":status", b"502");
+            }
+            (true, _) if self.mutated(Rule::CallFailureHasNoBody) => response.body.clear(),
+            (true, _) if self.mutated(Rule::CallFailureHasNoType) => {
+                response.headers.remove(b"content-type");
+            }
+            (false, _) if self.mutated(Rule::CallTellsNoServiceTime) => {
+                response.headers.remove(b"x-envoy-upstream-service-time");
+            }
+            _ => {}
+        }
+        if response.trailers.is_some() && self.mutated(Rule::CallTrailersAreLost) {
+            response.trailers = None;
+        }
+        HttpEnd::Answered(response)
+    }
+}
+
 impl Proxy {
     /// The cluster answers; the response is handed over when it is whole.
     pub(crate) fn answer_http_call(&mut self, vm: usize, token: u32) -> Moved {
@@ -115,6 +180,7 @@ impl Proxy {
         let ending = ending(response, call.timeout, head);
         let cluster = self.world.clusters.name(call.cluster);
         let id = call.id;
+        let ending = ending.map(|(after, end, note)| (after, self.world.end_otherwise(end), note));
         let Some((after, end, note)) = ending else {
             let note = format!("`{cluster}` will not answer call {token}, which has no timeout");
             let maker = call.maker;
@@ -161,6 +227,10 @@ impl Proxy {
             counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
         // Before everything that the guest asks for in the callback.
         state.deferred.push_back(Deferred::ForgetCall(call.root));
+        let off = |rule| u32::from(self.world.mutated(rule));
+        let headers = headers + off(Rule::CallHeadersAreMiscounted);
+        let body = body + off(Rule::CallBodyIsMiscounted);
+        let trailers = trailers + off(Rule::CallTrailersAreMiscounted);
         let slot = self.world.account_of(call.maker);
         self.call(
             vm,

@@ -4,6 +4,7 @@ use crate::abi::{AbiVersion, Direction, MapType, Status};
 use crate::call::{Answer, Call};
 use crate::headers::{Headers, Kind};
 use crate::lints::LintKind;
+use crate::mutation::{Access, Resource, Rule};
 use crate::pairs;
 use crate::stream::{BodyView, Stream};
 use crate::timeline::Argument;
@@ -23,7 +24,7 @@ pub(crate) fn value(
     let state = call.state();
     // ABI 0.1.0 does not tell a missing header, nor in the log a missing map, from an empty one.
     let old = state.abi == AbiVersion::V0_1_0;
-    let Some(headers) = readable(state, map) else {
+    let Some(headers) = shown(state, map) else {
         return match is_logging(state) {
             true if old => call.give(b"", value, value_size),
             true => Err(Status::NotFound.into()),
@@ -31,9 +32,9 @@ pub(crate) fn value(
         };
     };
     let values = headers.count(&key);
-    let found = match headers.get(&key) {
+    let found = match found(state, headers, &key, values) {
         Some(found) => found.to_vec(),
-        None if old => Vec::new(),
+        None if old && !state.world.mutated(Rule::OldMissingHeaderIsTold) => Vec::new(),
         None => return Err(Status::NotFound.into()),
     };
     if values > 1 {
@@ -44,6 +45,23 @@ pub(crate) fn value(
         );
     }
     call.give(&found, value, value_size)
+}
+
+/// The first value of a name.
+fn found<'a>(state: &VmState, headers: &'a Headers, key: &[u8], values: usize) -> Option<&'a [u8]> {
+    let world = &state.world;
+    if values > 1 && world.mutated(Rule::LastOfSeveralValues) {
+        return headers.get_all(key).last();
+    }
+    if key.eq_ignore_ascii_case(b"host") && world.mutated(Rule::HostIsNoAuthority) {
+        return None;
+    }
+    if key.iter().any(u8::is_ascii_uppercase) && world.mutated(Rule::NamesHaveCase) {
+        return None;
+    }
+    let value = headers.get(key)?;
+    let missing = value.is_empty() && world.mutated(Rule::EmptyHeaderIsMissing);
+    (!missing).then_some(value)
 }
 
 pub(crate) fn add(
@@ -69,7 +87,18 @@ pub(crate) fn add(
                 .map_or(0, <[u8]>::len);
             call.state().copied += known;
         }
-        Ok(move |headers: &mut Headers| headers.add(&key, &value))
+        let joined = !joins && call.mutated(Rule::AddedValuesAreJoined);
+        let apart = joins && call.mutated(Rule::SingleHeadersAreAddedApart);
+        let replaces = call.mutated(Rule::AddReplaces);
+        Ok(move |headers: &mut Headers| match headers.get(&key) {
+            Some(first) if joined => {
+                let both = [first, &value].join(&b","[..]);
+                headers.set(&key, &both);
+            }
+            _ if apart => headers.add_line(&key, &value),
+            _ if replaces => headers.replace(&key, &value),
+            _ => headers.add(&key, &value),
+        })
     })
 }
 
@@ -83,14 +112,34 @@ pub(crate) fn replace(
 ) -> Answer {
     change(call, map, |call| {
         let (key, value) = (call.bytes(key, key_size)?, call.bytes(value, value_size)?);
-        Ok(move |headers: &mut Headers| headers.replace(&key, &value))
+        let in_place = call.mutated(Rule::ReplaceInPlace);
+        let adds = call.mutated(Rule::ReplaceAdds);
+        let only_known = call.mutated(Rule::ReplaceOnlyWhatIsThere);
+        Ok(move |headers: &mut Headers| {
+            if only_known && !headers.contains_key(&key) {
+                return;
+            }
+            if in_place {
+                headers.set(&key, &value);
+            } else if adds {
+                headers.add(&key, &value);
+            } else {
+                headers.replace(&key, &value);
+            }
+        })
     })
 }
 
 pub(crate) fn remove(call: &mut Call<'_>, map: u32, key: u32, key_size: u32) -> Answer {
     change(call, map, |call| {
         let key = call.bytes(key, key_size)?;
-        Ok(move |headers: &mut Headers| headers.remove(&key))
+        let first = call.mutated(Rule::RemoveOnlyTheFirst);
+        Ok(move |headers: &mut Headers| {
+            let rest = first.then(|| headers.get_all(&key).skip(1).map(<[u8]>::to_vec).collect());
+            let rest: Vec<Vec<u8>> = rest.unwrap_or_default();
+            headers.remove(&key);
+            rest.iter().for_each(|value| headers.add(&key, value));
+        })
     })
 }
 
@@ -98,8 +147,10 @@ pub(crate) fn remove(call: &mut Call<'_>, map: u32, key: u32, key_size: u32) -> 
 pub(crate) fn pairs(call: &mut Call<'_>, map: u32, pairs: u32, size: u32) -> Answer {
     call.number(map);
     let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
-    let bytes = match readable(call.state(), map) {
-        Some(headers) if !headers.is_empty() => pairs::serialize(headers.iter()),
+    let state = call.state();
+    let bytes = match shown(state, map) {
+        Some(headers) if !headers.is_empty() => listed(state, headers),
+        _ if state.world.mutated(Rule::EmptyMapIsCounted) => pairs::serialize(std::iter::empty()),
         Some(_) => Vec::new(),
         None => {
             if !is_logging(call.state()) {
@@ -113,21 +164,53 @@ pub(crate) fn pairs(call: &mut Call<'_>, map: u32, pairs: u32, size: u32) -> Ans
     Ok(())
 }
 
+/// A map as bytes.
+fn listed(state: &VmState, headers: &Headers) -> Vec<u8> {
+    if state.world.mutated(Rule::PairsAreListedBackwards) {
+        let pairs: Vec<_> = headers.iter().collect();
+        return pairs::serialize(pairs.into_iter().rev());
+    }
+    pairs::serialize(headers.iter())
+}
+
 pub(crate) fn set_pairs(call: &mut Call<'_>, map: u32, pairs: u32, size: u32) -> Answer {
     change(call, map, |call| {
         let pairs = call.pairs(pairs, size)?;
-        Ok(move |headers: &mut Headers| headers.replace_all(&pairs))
+        let merges = call.mutated(Rule::SetPairsMerges);
+        Ok(move |headers: &mut Headers| {
+            if merges {
+                pairs
+                    .iter()
+                    .for_each(|(name, value)| headers.replace(name, value));
+            } else {
+                headers.replace_all(&pairs);
+            }
+        })
     })
 }
 
 pub(crate) fn size(call: &mut Call<'_>, map: u32, size: u32) -> Answer {
     call.number(map);
     let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
+    let state = call.state();
+    let flipped = state.flips(Resource::Map(map.code()), Access::Read);
+    let separators = state.world.mutated(Rule::SizeCountsSeparators);
+    let size_of = |headers: &Headers| match separators {
+        true => headers.byte_size() + headers.len(),
+        false => headers.byte_size(),
+    };
     // Envoy looks for the map that may be written: there is none in `proxy_on_log`, nor of a call, and
     // trailers that may be made are made.
-    let bytes = writable(call.state(), map)
-        .ok_or(Status::BadArgument)?
-        .byte_size();
+    let writable = writable(state, map).map(|headers| size_of(headers));
+    let bytes = match (writable, readable(state, map)) {
+        (Some(_), _) if flipped => None,
+        (None, _) if flipped => Some(0),
+        (None, Some(headers)) if state.world.mutated(Rule::SizeOfReadOnlyMaps) => {
+            Some(size_of(headers))
+        }
+        (bytes, _) => bytes,
+    };
+    let bytes = bytes.ok_or(Status::BadArgument)?;
     call.write_u32(size, u32::try_from(bytes).unwrap_or(u32::MAX))
 }
 
@@ -140,8 +223,14 @@ fn change<F: FnOnce(&mut Headers)>(
     call.number(map);
     let map = MapType::from_code(map).ok_or(Status::BadArgument)?;
     let change = arguments(call)?;
-    let Some(headers) = writable(call.state(), map) else {
-        return Err(absent(call, map));
+    let resource = Resource::Map(map.code());
+    let flipped = call.state().flips(resource, Access::Write);
+    let Some(headers) = writable(call.state(), map).filter(|_| !flipped) else {
+        return if flipped && writable(call.state(), map).is_none() {
+            Ok(())
+        } else {
+            Err(absent(call, map))
+        };
     };
     change(headers);
     if matches!(map, MapType::RequestHeaders | MapType::ResponseHeaders) && sets_encoding(call) {
@@ -181,6 +270,19 @@ fn is_logging(state: &VmState) -> bool {
 /// The stream whose access log the effective context, a root, is writing.
 fn logged(state: &VmState) -> Option<&Stream> {
     Some(&state.world.streams[state.context()?.logs?])
+}
+
+/// The map that the effective context is shown.
+fn shown(state: &VmState, map: MapType) -> Option<&Headers> {
+    static EMPTY: Headers = Headers::empty();
+    let headers = readable(state, map);
+    if !state.flips(Resource::Map(map.code()), Access::Read) {
+        return headers;
+    }
+    match headers {
+        Some(_) => None,
+        None => Some(&EMPTY),
+    }
 }
 
 /// The map that the effective context may read now.

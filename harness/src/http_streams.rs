@@ -10,6 +10,7 @@ use crate::abi::{Direction, Status};
 use crate::call::{Answer, Call};
 use crate::error::HostError;
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::stream::Reply;
 use crate::vm::{Deferred, Phase, Place, VmState};
 
@@ -53,12 +54,20 @@ pub(crate) fn send_local_response(
         call.lint(LintKind::LocalReplyBody, what);
     }
     let details = String::from_utf8_lossy(&details);
+    let highest = match grpc {
+        16 if call.mutated(Rule::HighestGrpcStatusIsRefused) => 15,
+        17.. if call.mutated(Rule::UnknownGrpcStatusIsTaken) => u32::MAX,
+        _ => 16,
+    };
     let reply = Reply {
         status: code,
         body,
         headers,
-        grpc_status: (grpc <= 16).then_some(grpc),
-        details: details.replace(|character: char| character.is_ascii_whitespace(), "_"),
+        grpc_status: (grpc <= highest).then_some(grpc),
+        details: match call.mutated(Rule::DetailsKeepBlanks) {
+            true => details.into_owned(),
+            false => details.replace(|character: char| character.is_ascii_whitespace(), "_"),
+        },
         plugin,
     };
     let reply = Deferred::LocalReply(place, reply);
@@ -105,9 +114,15 @@ fn resume(call: &mut Call<'_>, direction: Direction) -> Answer {
         }));
     }
     // Envoy forgets the request's maps for either direction.
-    state.world.streams[place.slot]
-        .side(place.filter, Direction::Request)
-        .forget();
+    let keeps = state.world.mutated(match direction {
+        Direction::Request => Rule::ContinueKeepsTheMaps,
+        Direction::Response => Rule::ContinueOfAResponseKeepsTheMaps,
+    });
+    if !keeps {
+        state.world.streams[place.slot]
+            .side(place.filter, Direction::Request)
+            .forget();
+    }
     state
         .deferred
         .push_back(Deferred::Continue(place, direction));

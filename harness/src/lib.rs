@@ -59,7 +59,6 @@ mod configuration;
 mod connection;
 mod connection_manager;
 mod contexts;
-mod decimal;
 mod dns;
 mod downstream;
 mod engine;
@@ -91,6 +90,8 @@ mod logging;
 mod memory;
 mod metrics;
 mod module;
+#[doc(hidden)]
+pub mod mutation;
 mod pairs;
 mod plugin;
 mod properties;

@@ -5,6 +5,7 @@ use crate::exchange::LocalReply;
 use crate::filter_chain::Data;
 use crate::headers::{Headers, Kind};
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::stream::Reply;
 
@@ -17,7 +18,14 @@ impl Proxy {
             let what = format!("a second local reply, {}, is ignored", reply.status);
             stream.exchange.timeline.note(what.clone());
             // Envoy notes the details before it looks whether there is a reply.
-            stream.exchange.details = Some(reply.details);
+            if !self.world.mutated(Rule::SecondReplyHasNoDetails) {
+                let stream = &mut self.world.streams[slot];
+                stream.exchange.details = Some(reply.details.clone());
+            }
+            if self.world.mutated(Rule::SecondReplyWins) {
+                let stream = &mut self.world.streams[slot];
+                stream.prepared = Some(reply.clone());
+            }
             if let Some(plugin) = reply.plugin {
                 self.world
                     .lint(Some(slot), plugin, LintKind::SecondLocalReply, what);
@@ -59,6 +67,9 @@ impl Proxy {
                 self.world
                     .lint(Some(slot), plugin, LintKind::LateLocalReply, note);
             }
+            if self.world.mutated(Rule::LateReplyIsIgnored) {
+                return Ok(());
+            }
             return self.reset(slot);
         }
         let note = format!(
@@ -71,21 +82,49 @@ impl Proxy {
 
     /// The reply goes past the filters that have seen the request.
     pub(crate) fn reply_through_chain(&mut self, slot: usize, reply: Reply) -> Moved {
+        if self.world.mutated(Rule::ReplyPassesNoFilter) {
+            self.world.streams[slot].request.aborted = true;
+            return self.reply_directly(slot, &reply);
+        }
+        let (headers, body) = self.compose(slot, &reply);
         let stream = &mut self.world.streams[slot];
-        let (headers, body) = compose(&reply, stream.grpc, stream.head);
         stream.request.aborted = true;
         stream.response.headers = Some(headers);
-        self.headers(slot, Direction::Response, None, body.is_empty())?;
+        let from = self.behind_own(slot, &reply);
+        let ends_later = body.is_empty() && self.world.mutated(Rule::EmptyReplyHasABodyCallback);
+        self.headers(
+            slot,
+            Direction::Response,
+            from,
+            body.is_empty() && !ends_later,
+        )?;
         let stream = &self.world.streams[slot];
-        if body.is_empty() || stream.finished || stream.response.aborted {
+        if (body.is_empty() && !ends_later) || stream.finished || stream.response.aborted {
             return Ok(());
         }
-        self.data(slot, Direction::Response, None, Data::Fresh(body), true)
+        let body = Data::Fresh(body);
+        if self.world.mutated(Rule::ReplyBodyEndsLater) {
+            self.data(slot, Direction::Response, from, body, false)?;
+            let nothing = Data::Fresh(Vec::new());
+            return self.data(slot, Direction::Response, from, nothing, true);
+        }
+        self.data(slot, Direction::Response, from, body, true)
+    }
+
+    /// From where a reply goes, for a host that does not show it to the filter that made it.
+    fn behind_own(&self, slot: usize, reply: &Reply) -> Option<usize> {
+        let plugin = reply.plugin?;
+        let filters = &self.world.streams[slot].filters;
+        let maker = filters
+            .iter()
+            .rev()
+            .position(|filter| filter.plugin == plugin);
+        maker.filter(|_| self.world.mutated(Rule::ReplyPassesOwnFilter))
     }
 
     fn reply_directly(&mut self, slot: usize, reply: &Reply) -> Moved {
+        let (headers, body) = self.compose(slot, reply);
         let stream = &mut self.world.streams[slot];
-        let (headers, body) = compose(reply, stream.grpc, stream.head);
         stream.response.headers = Some(headers);
         stream.response.trailers = None;
         stream.response.observed_end = true;
@@ -99,13 +138,125 @@ impl Proxy {
 
     /// More was held back than the buffer limit allows.
     pub(crate) fn buffer_overflow(&mut self, slot: usize, direction: Direction) -> Moved {
-        let reply = match direction {
+        let mut reply = match direction {
             Direction::Request => Reply::own(413, "Payload Too Large", "request_payload_too_large"),
             Direction::Response => {
                 Reply::own(500, "Internal Server Error", "response_payload_too_large")
             }
         };
+        let (status, body, details) = match direction {
+            Direction::Request => (
+                Rule::RequestOverflowHasAnotherStatus,
+                Rule::RequestOverflowHasAnotherBody,
+                Rule::RequestOverflowHasNoDetails,
+            ),
+            Direction::Response => (
+                Rule::ResponseOverflowHasAnotherStatus,
+                Rule::ResponseOverflowHasAnotherBody,
+                Rule::ResponseOverflowHasNoDetails,
+            ),
+        };
+        self.garble(&mut reply, status, body, details);
         self.send_local_reply(slot, reply)
+    }
+
+    /// Makes a reply of Envoy's own another.
+    pub(crate) fn garble(&self, reply: &mut Reply, status: Rule, body: Rule, details: Rule) {
+        if self.world.mutated(status) {
+            reply.status += 1;
+        }
+        if self.world.mutated(body) {
+            reply.body.push(b'.');
+        }
+        if self.world.mutated(details) {
+            reply.details.clear();
+        }
+    }
+
+    fn compose(&self, slot: usize, reply: &Reply) -> (Headers, Vec<u8>) {
+        let stream = &self.world.streams[slot];
+        let (mut headers, mut body) = compose(reply, stream.grpc, stream.head);
+        if self.world.mutator.is_some() {
+            self.break_reply(slot, reply, &mut headers, &mut body);
+        }
+        (headers, body)
+    }
+
+    /// What the rules of a reply would make of it if they were others.
+    fn break_reply(&self, slot: usize, reply: &Reply, headers: &mut Headers, body: &mut Vec<u8>) {
+        let stream = &self.world.streams[slot];
+        let mutated = |rule| self.world.mutated(rule);
+        let given = |name: &[u8]| {
+            let mut given = reply.headers.iter().rev();
+            given
+                .find(|(known, _)| known.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value)
+        };
+        if let Some(status) = given(b":status").filter(|_| mutated(Rule::ReplyTakesAGivenStatus)) {
+            headers.set(b":status", status);
+        }
+        if reply.status < 200 && mutated(Rule::ReplyStatusIsChecked) {
+            headers.set(b":status", b"500");
+        }
+        if reply.headers.len() > 1 && mutated(Rule::ReplyHeadersAreReversed) {
+            let pairs: Vec<_> = reply.headers.iter().rev().cloned().collect();
+            pairs.iter().for_each(|(name, _)| headers.remove(name));
+            pairs
+                .iter()
+                .for_each(|(name, value)| headers.add_line(name, value));
+        }
+        if stream.grpc {
+            self.break_grpc_reply(reply, headers);
+            return;
+        }
+        if stream.head && mutated(Rule::ReplyToHeadHasABody) {
+            body.clone_from(&reply.body);
+        }
+        if reply.body.is_empty() {
+            if let Some(given) =
+                given(b"content-type").filter(|_| mutated(Rule::EmptyReplyKeepsItsType))
+            {
+                headers.set(b"content-type", given);
+            }
+            return;
+        }
+        let length = given(b"content-length");
+        if let Some(length) = length.filter(|_| mutated(Rule::ReplyKeepsAGivenLength)) {
+            headers.set(b"content-length", length);
+        }
+        if mutated(Rule::ReplyHasNoLength) {
+            headers.remove(b"content-length");
+        }
+        match given(b"content-type") {
+            Some(_) if mutated(Rule::ReplyTypeIsOverwritten) => {
+                headers.set(b"content-type", b"text/plain")
+            }
+            None if mutated(Rule::ReplyHasNoType) => headers.remove(b"content-type"),
+            _ => {}
+        }
+    }
+
+    fn break_grpc_reply(&self, reply: &Reply, headers: &mut Headers) {
+        let mutated = |rule| self.world.mutated(rule);
+        if mutated(Rule::GrpcReplyHasTheStatus) {
+            headers.set(b":status", reply.status.to_string().as_bytes());
+        }
+        if mutated(Rule::GrpcReplyHasAnotherType) {
+            headers.set(b"content-type", b"text/plain");
+        }
+        if reply.grpc_status.is_some() && mutated(Rule::GrpcReplyStatusIsDerived) {
+            let status = grpc_status_of(reply.status);
+            headers.set(b"grpc-status", status.to_string().as_bytes());
+        }
+        if reply.grpc_status.is_none() && mutated(Rule::GrpcStatusIsUnknown) {
+            headers.set(b"grpc-status", b"2");
+        }
+        if headers.contains_key("grpc-message") && mutated(Rule::GrpcMessageIsNotEncoded) {
+            headers.set(b"grpc-message", &reply.body);
+        }
+        if mutated(Rule::GrpcReplyHasNoMessage) {
+            headers.remove(b"grpc-message");
+        }
     }
 }
 

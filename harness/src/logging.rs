@@ -2,6 +2,7 @@
 
 use crate::abi::{LogLevel, Status};
 use crate::call::{Answer, Call};
+use crate::mutation::Rule;
 use crate::timeline::LogLine;
 use crate::vm::VmState;
 
@@ -9,6 +10,13 @@ pub(crate) fn log(call: &mut Call<'_>, level: u32, message: u32, size: u32) -> A
     call.number(level);
     let level = LogLevel::from_code(level).ok_or(Status::BadArgument)?;
     let message = call.bytes(message, size)?;
+    let level = match level {
+        LogLevel::Critical if call.mutated(Rule::CriticalIsAnError) => LogLevel::Error,
+        LogLevel::Warn if call.mutated(Rule::WarningsAreInfo) => LogLevel::Info,
+        LogLevel::Error if call.mutated(Rule::ErrorsAreWarnings) => LogLevel::Warn,
+        LogLevel::Debug if call.mutated(Rule::DebugIsInfo) => LogLevel::Info,
+        level => level,
+    };
     line(call, level, &message);
     Ok(())
 }
@@ -32,17 +40,35 @@ pub(crate) fn line(call: &mut Call<'_>, level: LogLevel, message: &[u8]) {
 /// The number is spdlog's, which agrees with the ABI's for the levels that a guest can log at.
 pub(crate) fn log_level(call: &mut Call<'_>, level: u32) -> Answer {
     let configured = call.world().log_level.unwrap_or(LogLevel::Info);
-    call.write_u32(level, configured as u32)
+    let off = u32::from(call.mutated(Rule::LogLevelIsOneMore));
+    call.write_u32(level, configured as u32 + off)
 }
 
 /// `wasm log name root_id vm_id: `, each where it is not empty. Roots omit the name.
 fn prefix(state: &VmState) -> String {
     let context = state.context();
     let plugin = &state.world.plugins[context.map_or(state.first_plugin, |context| context.plugin)];
+    let current = state.contexts.get(&state.current);
+    let other = state.current != state.effective;
+    let context = match current {
+        Some(_) if other && state.world.mutated(Rule::LogPrefixIsTheCallbacks) => current,
+        _ => context,
+    };
     let parts: &[&str] = match context {
         // The VM context, in `_initialize` and kin, has no plugin.
         None => &[],
-        Some(context) if context.stream.is_none() => &[&plugin.root_id, &plugin.vm_id],
+        Some(context)
+            if context.stream.is_none() && !state.world.mutated(Rule::RootsLogTheirName) =>
+        {
+            &[&plugin.root_id, &plugin.vm_id]
+        }
+        Some(_) if state.world.mutated(Rule::StreamsLogNoName) => &[&plugin.root_id, &plugin.vm_id],
+        Some(_) if state.world.mutated(Rule::LogPrefixHasNoVmId) => {
+            &[&plugin.name, &plugin.root_id]
+        }
+        Some(_) if state.world.mutated(Rule::LogPrefixHasNoRootId) => {
+            &[&plugin.name, &plugin.vm_id]
+        }
         Some(_) => &[&plugin.name, &plugin.root_id, &plugin.vm_id],
     };
     let mut prefix = String::from("wasm log");

@@ -2,12 +2,14 @@
 
 use wasmtime::AsContextMut;
 
-use crate::abi::Status;
+use crate::abi::{LogLevel, Status};
 use crate::call::{Answer, Call, Stop};
 use crate::error::HostError;
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::pairs::{self, Pair};
 use crate::timeline::Argument;
+use crate::vm::Failure;
 
 impl Call<'_> {
     /// Copies an argument out of the guest and records it.
@@ -26,6 +28,9 @@ impl Call<'_> {
         if read.is_none() {
             let what = format!("{size} bytes are no list of pairs");
             self.lint(LintKind::UnreadablePairs, what);
+        }
+        if read.is_none() && self.mutated(Rule::UnreadablePairsAreRefused) {
+            return Err(Status::ParseFailure.into());
         }
         let pairs = read.unwrap_or_default();
         self.state().copied += size as usize;
@@ -78,8 +83,10 @@ impl Call<'_> {
         self.record.returned = Some(Argument::Bytes(data.to_vec()));
         let length = u32::try_from(data.len()).map_err(|_| Status::InvalidMemoryAccess)?;
         self.state().copied += data.len();
-        let place = if data.is_empty() {
+        let place = if data.is_empty() && !self.mutated(Rule::EmptyDataIsNotNull) {
             0
+        } else if data.is_empty() {
+            self.allocate(1)?
         } else {
             self.allocate(length)?
         };
@@ -155,16 +162,34 @@ impl Call<'_> {
         self.state().in_allocator = false;
         let place = match place {
             Ok(place) => place,
-            Err(error) => {
-                self.outlive(allocator.name, error)?;
-                0
-            }
+            Err(error) => return self.allocator_failed(allocator.name, error),
         };
         if place == 0 {
             Err(Status::InvalidMemoryAccess.into())
         } else {
             Ok(place)
         }
+    }
+
+    /// A trap in the allocator fails the VM, but the guest that called the host goes on: it is told
+    /// that there was no room.
+    fn allocator_failed(
+        &mut self,
+        name: &'static str,
+        error: wasmtime::Error,
+    ) -> Result<u32, Stop> {
+        let state = self.state();
+        let trap = match Failure::from(&error) {
+            Failure::Trap(trap) if state.world.fatal.is_none() => trap,
+            _ => return Err(error.into()),
+        };
+        let slot = state.slot;
+        let note = format!("Function: {name} failed: {trap}");
+        state.world.timeline(slot).note(note);
+        let message = format!("Function: {name} failed: {}", trap.reason);
+        state.world.log_own(slot, LogLevel::Error, message);
+        state.allocator_trap.get_or_insert(trap);
+        Err(Status::InvalidMemoryAccess.into())
     }
 
     fn range(&mut self, pointer: u32, size: u32) -> Result<&mut [u8], Stop> {

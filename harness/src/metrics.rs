@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::abi::Status;
 use crate::call::{Answer, Call};
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::stats_sink::Stat;
 use crate::vm::Phase;
 
@@ -121,9 +122,15 @@ impl Ids {
         self.metrics.len()
     }
 
-    fn add(&mut self, kind: Kind, metric: usize) -> u32 {
+    /// An id that a metric has.
+    fn of(&self, kind: Kind, metric: usize) -> Option<u32> {
+        let known = |(id, known): &(&u32, &usize)| **known == metric && *id % 4 == kind as u32;
+        self.metrics.iter().find(known).map(|(id, _)| *id)
+    }
+
+    fn add(&mut self, kind: Kind, metric: usize, step: u32) -> u32 {
         let count = &mut self.defined[kind as usize];
-        *count += 1;
+        *count += step;
         let id = *count * 4 + kind as u32;
         self.metrics.insert(id, metric);
         id
@@ -142,7 +149,13 @@ pub(crate) fn define(call: &mut Call<'_>, kind: u32, name: u32, size: u32, id: u
     let state = call.state();
     let base = state.base;
     let metric = state.world.metrics.define(kind, name, base);
-    let fresh = state.metric_ids.add(kind, metric);
+    let skips = state.world.mutated(Rule::MetricIdsSkip);
+    let known = match state.world.mutated(Rule::MetricsHaveOneId) {
+        true => state.metric_ids.of(kind, metric),
+        false => None,
+    };
+    let step = 1 + u32::from(skips);
+    let fresh = known.unwrap_or_else(|| state.metric_ids.add(kind, metric, step));
     call.write_u32(id, fresh)
 }
 
@@ -150,18 +163,24 @@ pub(crate) fn define(call: &mut Call<'_>, kind: u32, name: u32, size: u32, id: u
 pub(crate) fn increment(call: &mut Call<'_>, id: u32, offset: i64) -> Answer {
     call.number(id);
     call.number(offset);
+    let takes_zero = offset == 0 && call.mutated(Rule::CountersTake0);
+    let takes_negative = offset < 0 && call.mutated(Rule::CountersTakeNegatives);
+    let stops_at_0 = offset < 0 && call.mutated(Rule::GaugesStopAt0);
     let metric = metric(call, id)?;
     let before = metric.value;
     let kind = metric.kind;
     match kind {
-        Kind::Counter if offset <= 0 => {
+        Kind::Counter if offset <= 0 && !takes_zero && !takes_negative => {
             let what = format!("an offset of {offset}");
             call.lint(LintKind::CounterNotIncremented, what);
             return Err(Status::BadArgument.into());
         }
         Kind::Histogram => return Err(Status::BadArgument.into()),
         Kind::Counter | Kind::Gauge => {
-            metric.value = before.wrapping_add_signed(offset);
+            metric.value = match stops_at_0 {
+                true => before.saturating_add_signed(offset),
+                false => before.wrapping_add_signed(offset),
+            };
             metric.used = true;
         }
     }
@@ -179,10 +198,14 @@ pub(crate) fn increment(call: &mut Call<'_>, id: u32, offset: i64) -> Answer {
 pub(crate) fn record(call: &mut Call<'_>, id: u32, value: i64) -> Answer {
     call.number(id);
     call.number(value);
+    let sets = call.mutated(Rule::RecordSetsCounters);
+    let adds = call.mutated(Rule::RecordAddsToGauges);
     let metric = metric(call, id)?;
     let recorded = value.cast_unsigned();
     metric.used = true;
     match metric.kind {
+        Kind::Counter if sets => metric.value = recorded,
+        Kind::Gauge if adds => metric.value = metric.value.wrapping_add(recorded),
         Kind::Counter => {
             metric.value = metric.value.wrapping_add(recorded);
             lint_start(call);
@@ -215,6 +238,9 @@ pub(crate) fn get(call: &mut Call<'_>, id: u32, value: u32) -> Answer {
     call.number(id);
     let metric = metric(call, id)?;
     if metric.kind == Kind::Histogram {
+        if call.mutated(Rule::HistogramsCanBeRead) {
+            return call.write_u64(value, 0);
+        }
         return Err(Status::BadArgument.into());
     }
     let current = metric.value;

@@ -18,7 +18,10 @@ use crate::downstream::Downstream;
 use crate::error::HostError;
 use crate::filter_state::{FilterState, Kind, Object};
 use crate::lints::LintKind;
+use crate::mutation::Rule;
+use crate::stream::Stream;
 use crate::vm::VmState;
+use crate::world::World;
 
 pub(crate) fn get(
     call: &mut Call<'_>,
@@ -28,9 +31,15 @@ pub(crate) fn get(
     value_size: u32,
 ) -> Answer {
     let path = call.bytes(path, path_size)?;
-    let found = find(call.state(), &path)
-        .and_then(|value| value.serialize().map(std::borrow::Cow::into_owned));
+    let state = call.state();
+    let found = find(state, &path).and_then(|value| serialized(&state.world, &value));
+    let hidden = call
+        .world()
+        .mutator
+        .as_ref()
+        .is_some_and(|mutator| mutator.hides(&path));
     match found {
+        Ok(_) if hidden => Err(Status::NotFound.into()),
         Ok(found) => call.give(&found, value, value_size),
         Err(Miss::Status(status)) => {
             if let Some(name) = gone(call.state(), &path) {
@@ -44,6 +53,37 @@ pub(crate) fn get(
             timeline,
         })),
     }
+}
+
+/// The bytes of a value.
+fn serialized(world: &World, value: &Value<'_>) -> Result<Vec<u8>, Miss> {
+    let bytes = value.serialize()?.into_owned();
+    let broken = match value {
+        Value::Int(_) | Value::Uint(_) => Rule::PropertiesHaveShortNumbers,
+        Value::Bool(_) => Rule::PropertiesHaveLongTruths,
+        Value::Bytes(_) => Rule::PropertiesEndTextsWithNul,
+        Value::Headers(None) => Rule::AbsentMapsAreNoBytes,
+        Value::Headers(Some(headers)) if headers.is_empty() => Rule::AbsentMapsAreNoBytes,
+        Value::Headers(Some(_)) => Rule::HeaderPropertiesLackTheLastByte,
+        Value::Json(serde_json::Value::Number(_)) => Rule::PropertiesHaveWholeNumbers,
+        _ => return Ok(bytes),
+    };
+    if !world.mutated(broken) {
+        return Ok(bytes);
+    }
+    Ok(match value {
+        Value::Int(_) | Value::Uint(_) => bytes[..4].to_vec(),
+        Value::Bool(_) => [&bytes[..], &[0; 7]].concat(),
+        Value::Bytes(_) => [&bytes[..], &[0]].concat(),
+        Value::Json(serde_json::Value::Number(number)) => number
+            .as_f64()
+            .unwrap_or(0.0)
+            .to_bits()
+            .to_be_bytes()
+            .to_vec(),
+        Value::Headers(Some(headers)) if !headers.is_empty() => bytes[..bytes.len() - 1].to_vec(),
+        _ => Vec::new(),
+    })
 }
 
 /// Keeps filter state of the stream under `wasm.` and the key, which is taken literally, NULs and
@@ -67,11 +107,21 @@ pub(crate) fn set(
     }
     let state = call.state();
     let place = state.place().ok_or(Status::NotFound)?;
+    let key = match key.split(|byte| *byte == 0).next() {
+        Some(first) if key.contains(&0) && state.world.mutated(Rule::PropertyKeysEndAtNul) => {
+            first.to_vec()
+        }
+        _ => key,
+    };
     let root = state
         .context()
         .and_then(|context| state.contexts.get(&context.root));
     let declared = root.and_then(|root| root.declared.get(&key));
     let declared = declared.map_or_else(Arc::default, Arc::clone);
+    let known = |stream: &Stream| stream.exchange.filter_state.wasm(&key).is_some();
+    if known(&state.world.streams[place.slot]) && state.world.mutated(Rule::PropertiesAreSetOnce) {
+        return Ok(());
+    }
     let stream = &mut state.world.streams[place.slot];
     if stream
         .exchange
@@ -89,7 +139,11 @@ fn find<'a>(state: &'a VmState, path: &[u8]) -> Found<'a> {
     if path.is_empty() {
         return Ok(Value::Null);
     }
-    let path = path.strip_suffix(&[0]).unwrap_or(path);
+    let path = match path.strip_suffix(&[0]) {
+        Some(_) if state.world.mutated(Rule::NulAtTheEndIsAPart) => path,
+        Some(path) => path,
+        None => path,
+    };
     let mut parts = path.split(|byte| *byte == 0);
     let first = parts.next().unwrap_or_default();
     let second = parts.next();
@@ -113,7 +167,11 @@ fn top<'a>(state: &'a VmState, first: &[u8], second: Option<&[u8]>) -> Found<'a>
         (b"plugin_root_id", _) => Value::text(&state.world.plugins[context.plugin].root_id),
         (b"plugin_vm_id", _) => Value::text(&state.world.plugins[context.plugin].vm_id),
         (key, Some(info)) => {
-            let object = info.filter_state.wasm(key).ok_or(ABSENT)?;
+            let object = info.filter_state.wasm(key);
+            if object.is_some() && state.world.mutated(Rule::OwnPropertiesHavePrefix) {
+                return Err(ABSENT);
+            }
+            let object = object.ok_or(ABSENT)?;
             return below_object(object, second);
         }
         (_, None) => return Err(ABSENT),

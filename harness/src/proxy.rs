@@ -15,6 +15,7 @@ use crate::error::HostError;
 use crate::exchange::Outcome;
 use crate::limits::Limits;
 use crate::module::Module;
+use crate::mutation::Rule;
 use crate::plugin::FailurePolicy;
 use crate::router::Asked;
 use crate::tcp_streams::{CloseType, TcpUpstream};
@@ -98,8 +99,7 @@ pub(crate) const START_FUNCTION: &str = "(start)";
 
 impl Proxy {
     /// Calls an export if there is one. The deferred actions are left to the caller, who has to
-    /// look for a failure first: the VM may have failed inside of a host call, and the guest returned
-    /// all the same.
+    /// look for a failure first.
     pub(crate) fn call<P: Arguments, R: Results>(
         &mut self,
         vm: usize,
@@ -116,13 +116,13 @@ impl Proxy {
         };
         let index = vm;
         let vm = &mut self.vms[index];
-        let failed_before = vm.failed;
-        let Some(result) = vm.call(&mut self.world, entry, name, find, arguments) else {
+        let Some(function) = find(&vm.callbacks).clone() else {
             return Ok(Called::Missing);
         };
+        let result = vm.call(&mut self.world, entry, name, &function, arguments);
         let plugin = vm.plugin_of(context);
         let called = self.after(slot, plugin, name, result)?;
-        if self.vms[index].failed && !failed_before {
+        if matches!(called, Called::Trapped(_)) {
             // An answer comes to the root, and leaves its stream waiting like the others.
             self.lint_hanging(index, slot.filter(|_| phase != Phase::CallOut));
         }
@@ -155,6 +155,7 @@ impl Proxy {
                 timeline: self.timeline(slot),
             }),
             Err(Failure::NoRoom(reason)) => Err(HostError::NoRoom { reason }),
+            Err(Failure::Allocator(trap)) => Ok(Called::Trapped(trap.to_string())),
             Err(Failure::Trap(trap)) => {
                 let (message, note) = if name == START_FUNCTION {
                     let message = "Failed to create new Wasm instance";
@@ -176,7 +177,7 @@ impl Proxy {
     /// Does what the guest asked for while it ran. A callback that such an action makes empties the
     /// same queue, as in Envoy.
     pub(crate) fn run_deferred(&mut self, vm: usize) -> Moved {
-        while let Some(action) = self.vms[vm].state().deferred.pop_front() {
+        while let Some(action) = self.next_deferred(vm) {
             match action {
                 Deferred::Continue(place, direction) => self.resume(place, direction)?,
                 Deferred::Close(place, direction) => self.close_stream(place, direction)?,
@@ -205,13 +206,28 @@ impl Proxy {
                     message,
                 } => self.tell_close(vm, (root, token, None), status, message)?,
                 Deferred::ForgetCall(root) => {
+                    let stays = self.world.mutated(Rule::AnswersStayReadable);
+                    let fades = self.world.mutated(Rule::StatusIsNotSticky);
                     if let Some(root) = self.vms[vm].state().roots.get_mut(&root) {
-                        root.call.forget();
+                        if !stays {
+                            root.call.forget();
+                        }
+                        if fades {
+                            root.call.status = 0;
+                        }
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    fn next_deferred(&mut self, vm: usize) -> Option<Deferred> {
+        let deferred = &mut self.vms[vm].state().deferred;
+        if deferred.len() > 1 && self.world.mutated(Rule::LastRequestFirst) {
+            return deferred.pop_back();
+        }
+        deferred.pop_front()
     }
 
     /// Lets everything happen that can without the clock: what is due, then answers of the
@@ -220,6 +236,10 @@ impl Proxy {
         let mut notifications = 0;
         loop {
             if self.run_due()? {
+                continue;
+            }
+            if self.world.mutated(Rule::QueuesAreToldFirst) && self.notify_queue()? {
+                self.count_notification(&mut notifications)?;
                 continue;
             }
             if let Some(asked) = self.world.asked.pop_front() {
@@ -289,17 +309,15 @@ impl Proxy {
         let side = stream.side(place.filter, direction);
         // The request's maps were forgotten by the call; those of the response stay in view.
         side.continued_inside |= side.in_callback;
-        let filters = stream.filters.len();
-        let step = match direction {
-            Direction::Request => place.filter,
-            Direction::Response => filters - 1 - place.filter,
-        };
+        if self.world.mutated(Rule::ResumeIsIgnored) {
+            return Ok(());
+        }
+        let step = self.world.filter_at(place.slot, direction, place.filter);
         self.common_continue(place.slot, direction, step)
     }
 
     fn close_stream(&mut self, place: Place, direction: Direction) -> Moved {
-        let stream = &self.world.streams[place.slot];
-        if stream.finished || stream.prepared.is_some() {
+        if self.world.streams[place.slot].finished {
             return Err(self.ended_twice(place.slot, "proxy_close_stream"));
         }
         let stream = &mut self.world.streams[place.slot];
@@ -307,10 +325,17 @@ impl Proxy {
             .exchange
             .timeline
             .note(format!("`proxy_close_stream` on the {direction}"));
-        stream
-            .exchange
-            .details
-            .get_or_insert_with(|| "wasm_close_stream".to_owned());
+        let known = stream.exchange.details.is_some();
+        if !known && self.world.mutated(Rule::CloseHasNoDetails) {
+            // It stays as it is.
+        } else if !known || self.world.mutated(Rule::CloseReplacesDetails) {
+            let details = "wasm_close_stream".to_owned();
+            self.world.streams[place.slot].exchange.details = Some(details);
+        }
+        if self.world.mutated(Rule::CloseIsIgnored) {
+            return Ok(());
+        }
+        let stream = &mut self.world.streams[place.slot];
         for direction in [Direction::Request, Direction::Response] {
             let side = stream.side(place.filter, direction);
             side.closed_inside = side.in_callback;

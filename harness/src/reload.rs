@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::entries::Threads;
 use crate::error::HostError;
+use crate::mutation::Rule;
 use crate::plugin::{FailurePolicy, Plugin};
 use crate::proxy::{Handle, Moved, Proxy};
 
@@ -74,7 +75,13 @@ impl Proxy {
         if !self.vms[handle.vm].failed {
             return Ok(Some(handle));
         }
-        match self.plugins[plugin].policy {
+        let policy = self.plugins[plugin].policy;
+        match policy {
+            FailurePolicy::FailClosed if self.world.mutated(Rule::FailClosedPasses) => Ok(None),
+            FailurePolicy::FailOpen if self.world.mutated(Rule::FailOpenFails) => Ok(Some(handle)),
+            FailurePolicy::FailReload if self.world.mutated(Rule::FailReloadFails) => {
+                Ok(Some(handle))
+            }
             FailurePolicy::FailClosed => Ok(Some(handle)),
             FailurePolicy::FailOpen | FailurePolicy::DeprecatedFailOpen => Ok(None),
             FailurePolicy::FailReload => self.recover(thread, plugin, handle).map(Some),
@@ -85,7 +92,8 @@ impl Proxy {
     fn recover(&mut self, thread: usize, plugin: usize, old: Handle) -> Result<Handle, HostError> {
         let now = self.world.clock.now();
         let name = self.world.plugins[plugin].name.clone();
-        if now - old.loaded < self.backoff(plugin) {
+        let backoff = self.backoff(plugin);
+        if now - old.loaded < backoff && !self.world.mutated(Rule::ReloadsDoNotWait) {
             self.count_reload(plugin, "backoff");
             self.world
                 .timeline

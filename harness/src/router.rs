@@ -8,10 +8,10 @@ use crate::arrival;
 use crate::calls::{CallEvent, CallId};
 use crate::clusters::{Decides, UPSTREAM};
 use crate::codec::Codec;
-use crate::decimal::Decimal;
 use crate::error::HostError;
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::Headers;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response, has_no_body};
 use crate::response_flags::ResponseFlags;
@@ -37,8 +37,23 @@ impl Proxy {
         let Some(headers) = &mut stream.request.headers else {
             return Ok(());
         };
-        if let Some((reply, flag)) = unroutable(headers) {
-            stream.exchange.flags.set(flag);
+        if let Some((mut reply, flag)) = unroutable(headers) {
+            if !self.world.mutated(Rule::NoRouteHasNoFlag) {
+                self.world.streams[slot].exchange.flags.set(flag);
+            }
+            let (status, body, details) = match reply.status {
+                404 => (
+                    Rule::NoRouteHasAnotherStatus,
+                    Rule::NoRouteHasABody,
+                    Rule::NoRouteHasNoDetails,
+                ),
+                _ => (
+                    Rule::BadHeadersHaveAnotherStatus,
+                    Rule::BadHeadersHaveAnotherBody,
+                    Rule::BadHeadersHaveNoDetails,
+                ),
+            };
+            self.garble(&mut reply, status, body, details);
             return self.send_local_reply(slot, reply);
         }
         let decides = self.world.clusters.decides(UPSTREAM);
@@ -50,13 +65,31 @@ impl Proxy {
             let reply = Reply::own(503, "no healthy upstream", "no_healthy_upstream");
             return self.send_local_reply(slot, reply);
         }
+        let overrules = headers.contains_key("x-envoy-upstream-rq-timeout-ms");
+        let untold = self.world.mutated(Rule::UpstreamIsToldNoTimeout);
+        let overruled = !(overrules && self.world.mutated(Rule::TimeoutIsNotOverruled));
+        let stream = &mut self.world.streams[slot];
+        let Some(headers) = &mut stream.request.headers else {
+            return Ok(());
+        };
+        if !overruled {
+            headers.remove(b"x-envoy-upstream-rq-timeout-ms");
+        }
         stream.timeout = route_timeout(headers, self.world.route_timeout);
+        if untold {
+            headers.remove(b"x-envoy-expected-rq-timeout-ms");
+        }
         stream
             .exchange
             .timeline
             .note("the request's headers reach the upstream");
+        let mut sent = on_the_wire(headers, end, self.upstream_codec);
+        if self.world.mutator.is_some() {
+            self.send_otherwise(slot, &mut sent);
+        }
+        let stream = &mut self.world.streams[slot];
         stream.exchange.upstream = Some(UpstreamRequest {
-            message: Message::new(on_the_wire(headers, end, self.upstream_codec)),
+            message: Message::new(sent),
         });
         if end {
             self.ask(slot)
@@ -65,6 +98,25 @@ impl Proxy {
                 self.ask_upstream(slot);
             }
             Ok(())
+        }
+    }
+
+    /// What else the codec could write of a request.
+    fn send_otherwise(&self, slot: usize, sent: &mut Headers) {
+        let headers = self.world.streams[slot].request.headers.as_ref();
+        let given = |name: &str| headers.is_some_and(|headers| headers.contains_key(name));
+        let chunked = sent.contains_key("transfer-encoding");
+        if chunked && self.world.mutated(Rule::RequestChunksAreNotDeclared) {
+            sent.remove(b"transfer-encoding");
+        }
+        if chunked && given("transfer-encoding") && self.world.mutated(Rule::ChunksAreDeclaredOnce)
+        {
+            sent.remove(b"transfer-encoding");
+            sent.add_line(b"transfer-encoding", b"chunked");
+        }
+        let sized = sent.get("content-length") == Some(b"0") && !given("content-length");
+        if sized && self.world.mutated(Rule::EmptyRequestHasNoLength) {
+            sent.remove(b"content-length");
         }
     }
 
@@ -77,6 +129,7 @@ impl Proxy {
 
     pub(crate) fn ask_with_trailers(&mut self, slot: usize) -> Moved {
         let codec = self.upstream_codec;
+        let mutated = self.world.mutated(Rule::RequestTrailersAreCarriedOtherwise);
         let stream = &mut self.world.streams[slot];
         if stream.asked_at.is_some() && stream.response.headers.is_none() {
             return Err(HostError::Misuse {
@@ -88,7 +141,7 @@ impl Proxy {
             });
         }
         if let Some(request) = &mut stream.exchange.upstream
-            && codec.carries_trailers(&request.message)
+            && codec.carries_trailers(&request.message) != mutated
         {
             request
                 .message
@@ -185,9 +238,22 @@ impl Proxy {
         }
         let mut headers = response.headers;
         let status = status(&headers);
-        let timeline = &mut stream.exchange.timeline;
-        timeline.note_code("the upstream answers ", status);
-        stream.exchange.details = Some("via_upstream".to_owned());
+        let code = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
+        stream
+            .exchange
+            .timeline
+            .note(format!("the upstream answers {code}"));
+        if !self.world.mutated(Rule::AnswersHaveNoDetails) {
+            let stream = &mut self.world.streams[slot];
+            stream.exchange.details = Some("via_upstream".to_owned());
+        }
+        let framed = !self.world.mutated(Rule::FiltersSeeNoChunking);
+        let timed = !self.world.mutated(Rule::FiltersSeeNoServiceTime);
+        let ends_early = self.world.mutated(match self.upstream_codec {
+            Codec::Http1 => Rule::Http1AnswerEndsWithTheLastPiece,
+            Codec::Http2 => Rule::Http2AnswerEndsAfterTheLastPiece,
+        });
+        let stream = &mut self.world.streams[slot];
         stream.response_code = status;
         let bodiless =
             stream.head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
@@ -195,6 +261,7 @@ impl Proxy {
         let http1 = self.upstream_codec == Codec::Http1;
         // Filters see the framing of a response, other than that of a request.
         if http1
+            && framed
             && !end
             && !headers.contains_key("content-length")
             && !headers.contains_key("transfer-encoding")
@@ -204,13 +271,15 @@ impl Proxy {
         if let Some(asked_at) = stream.asked_at {
             let latency = now - asked_at;
             stream.latency = Some(latency);
-            headers.replace(
-                b"x-envoy-upstream-service-time",
-                milliseconds(latency).as_bytes(),
-            );
+            if timed {
+                headers.replace(
+                    b"x-envoy-upstream-service-time",
+                    latency.as_millis().to_string().as_bytes(),
+                );
+            }
         }
         let flow = &mut stream.response;
-        flow.end_with_data = !http1;
+        flow.end_with_data = http1 == ends_early;
         flow.length_declared = http1 && headers.contains_key("content-length");
         flow.headers = Some(headers);
         flow.reading = !end;
@@ -227,16 +296,28 @@ impl Proxy {
             "the upstream is lost: {}",
             failure.details_before()
         ));
-        stream.exchange.flags.set(failure.flag());
+        let unflagged = self.world.mutated(Rule::LostUpstreamHasNoFlag);
+        let undetailed = self.world.mutated(Rule::CutAnswerHasNoDetails);
+        let stream = &mut self.world.streams[slot];
+        if !unflagged {
+            stream.exchange.flags.set(failure.flag());
+        }
         if stream.response.headers.is_some() {
-            stream.exchange.details = Some(failure.details_after());
+            if !undetailed {
+                stream.exchange.details = Some(failure.details_after());
+            }
             return self.reset(slot);
         }
-        let reply = Reply::own(
+        let mut reply = Reply::own(
             failure.status().into(),
             &failure.body(),
             failure.details_before(),
         );
+        let (status, body) = (
+            Rule::LostUpstreamHasAnotherStatus,
+            Rule::LostUpstreamHasAnotherBody,
+        );
+        self.garble(&mut reply, status, body, Rule::LostUpstreamHasNoDetails);
         self.send_local_reply(slot, reply)
     }
 
@@ -277,7 +358,9 @@ impl Proxy {
             stream.exchange.details = Some("response_timeout".to_owned());
             return self.reset(slot);
         }
-        let reply = Reply::own(504, "upstream request timeout", "response_timeout");
+        let mut reply = Reply::own(504, "upstream request timeout", "response_timeout");
+        let (status, body) = (Rule::TimeoutHasAnotherStatus, Rule::TimeoutHasAnotherBody);
+        self.garble(&mut reply, status, body, Rule::TimeoutHasNoDetails);
         self.send_local_reply(slot, reply)
     }
 }
@@ -297,24 +380,22 @@ pub(crate) fn route_timeout(headers: &mut Headers, of_route: Duration) -> Durati
     if !timeout.is_zero() {
         headers.replace(
             b"x-envoy-expected-rq-timeout-ms",
-            milliseconds(timeout).as_bytes(),
+            timeout.as_millis().to_string().as_bytes(),
         );
     }
     timeout
 }
 
-fn milliseconds(time: Duration) -> Decimal {
-    let whole = time.as_secs().saturating_mul(1000);
-    Decimal::of(whole.saturating_add(time.subsec_millis().into()))
-}
-
 /// The headers as the codec writes them.
 pub(crate) fn on_the_wire(headers: &Headers, end: bool, codec: Codec) -> Headers {
-    let mut sent = headers.clone();
-    sent.retain(|name| {
-        !name.starts_with(b":")
+    let mut sent = Headers::default();
+    for (name, value) in headers.iter() {
+        if !name.starts_with(b":")
             || matches!(name, b":authority" | b":path" | b":method" | b":scheme")
-    });
+        {
+            sent.add(name, value);
+        }
+    }
     if codec == Codec::Http1 && !sent.contains_key("content-length") {
         if !end {
             // The codec writes its own line, also beside one that a filter added.
@@ -357,19 +438,9 @@ fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
 ///
 /// [RFC 9110, 5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
 pub(crate) fn is_header_name(name: &[u8]) -> bool {
-    const TOKEN: [bool; 256] = {
-        let bytes = b"!#$%&'*+-.^_`|~0123456789\
-            ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-        let mut token = [false; 256];
-        let mut at = 0;
-        while at < bytes.len() {
-            token[bytes[at] as usize] = true;
-            at += 1;
-        }
-        token
-    };
     let name = name.strip_prefix(b":").unwrap_or(name);
-    name.iter().all(|byte| TOKEN[usize::from(*byte)])
+    name.iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
 pub(crate) fn status(headers: &Headers) -> Option<u32> {

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use crate::abi::Status;
 use crate::call::{Answer, Call};
+use crate::mutation::Rule;
+use crate::pairs::Pair;
 use crate::vm::VmState;
+use crate::world::World;
 
 /// Key-value data of all VMs with one `vm_id`, across threads and plugins.
 #[derive(Default)]
@@ -47,6 +50,14 @@ impl SharedData {
         Ok(())
     }
 
+    /// Gives a value another number.
+    fn number(&mut self, vm_id: &str, key: &[u8], cas: u32) {
+        let values = self.values.get_mut(vm_id);
+        if let Some(value) = values.and_then(|values| values.get_mut(key)) {
+            value.cas = cas;
+        }
+    }
+
     /// Drops the data of a `vm_id`, whose last VM is gone.
     pub(crate) fn forget(&mut self, vm_id: &str) {
         self.values.remove(vm_id);
@@ -86,7 +97,37 @@ pub(crate) fn set(
     call.number(cas);
     let state = call.state();
     let vm_id = vm_id(state).to_owned();
+    if state.world.mutator.is_some() {
+        return set_otherwise(&mut state.world, &vm_id, (key, value), cas);
+    }
     Ok(state.world.shared_data.set(&vm_id, key, value, cas)?)
+}
+
+/// As [`set`], where the rules may be others.
+fn set_otherwise(world: &mut World, vm_id: &str, (key, value): Pair, cas: u32) -> Answer {
+    let known = world.shared_data.get(vm_id, &key).map(|value| value.cas);
+    let cas = match known {
+        // Nothing has this number.
+        Some(_) if cas == 0 && world.mutated(Rule::Cas0IsNoWildcard) => u32::MAX,
+        Some(_) if cas != 0 && world.mutated(Rule::CasIsNotLookedAt) => 0,
+        None if cas != 0 && world.mutated(Rule::NewKeysHaveNoCas) => {
+            return Err(Status::CasMismatch.into());
+        }
+        _ => cas,
+    };
+    if value.is_empty() && known.is_some() && world.mutated(Rule::EmptyValuesAreNotKept) {
+        return Ok(());
+    }
+    world.shared_data.set(vm_id, key.clone(), value, cas)?;
+    if let Some(known) = known
+        && world.mutated(Rule::CasStays)
+    {
+        world.shared_data.number(vm_id, &key, known);
+    }
+    if world.mutated(Rule::CasSkips) {
+        world.shared_data.last_cas += 1;
+    }
+    Ok(())
 }
 
 /// All plugins of a VM have the same.

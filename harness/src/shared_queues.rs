@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::abi::Status;
 use crate::call::{Answer, Call};
 use crate::error::HostError;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::vm::{Phase, VmState};
 
@@ -106,6 +107,20 @@ impl Proxy {
         let Some((registrant, token)) = self.world.shared_queues.ready.pop_front() else {
             return Ok(false);
         };
+        let queues = &self.world.shared_queues;
+        let drained = queues
+            .queues
+            .get(&token)
+            .is_none_or(|queue| queue.values.is_empty());
+        if drained && self.world.mutated(Rule::DrainedQueuesAreNotTold)
+            || self.world.mutated(Rule::QueuesAreNotTold)
+        {
+            return Ok(true);
+        }
+        let more = queues.ready.iter().any(|(_, other)| *other == token);
+        if more && self.world.mutated(Rule::QueuesAreToldOnce) {
+            return Ok(true);
+        }
         if let Some(vm) = self.vm_of(registrant)
             && !self.vms[vm].failed
             && self.vms[vm].state().roots.contains_key(&registrant.root)
@@ -151,6 +166,14 @@ pub(crate) fn register(call: &mut Call<'_>, name: u32, size: u32, token: u32) ->
         root,
     };
     let vm_id = own_vm_id(state);
+    let registrant = if state.world.mutated(Rule::FirstRegistrantIsTold) {
+        let queues = &state.world.shared_queues;
+        let known = queues.resolve(&vm_id, name.clone());
+        let known = known.and_then(|token| queues.queues.get(&token));
+        known.map_or(registrant, |queue| queue.registrant)
+    } else {
+        registrant
+    };
     let found = state.world.shared_queues.register(&vm_id, name, registrant);
     call.write_u32(token, found)
 }
@@ -167,7 +190,7 @@ pub(crate) fn resolve(
     let vm_id = call.bytes(vm_id, vm_id_size)?;
     let name = call.bytes(name, size)?;
     let state = call.state();
-    let vm_id = if vm_id.is_empty() {
+    let vm_id = if vm_id.is_empty() && !state.world.mutated(Rule::NoVmIdIsNobodys) {
         own_vm_id(state)
     } else {
         String::from_utf8(vm_id).map_err(|_| Status::NotFound)?
@@ -196,7 +219,15 @@ pub(crate) fn enqueue(call: &mut Call<'_>, token: u32, value: u32, size: u32) ->
 
 pub(crate) fn dequeue(call: &mut Call<'_>, token: u32, value: u32, size: u32) -> Answer {
     call.number(token);
-    let taken = call.world().shared_queues.dequeue(token)?;
+    let last = call.mutated(Rule::QueuesAreStacks);
+    let queues = &mut call.world().shared_queues;
+    if let Some(queue) = queues.queues.get_mut(&token).filter(|_| last) {
+        queue.values.make_contiguous().reverse();
+    }
+    let taken = queues.dequeue(token)?;
+    if let Some(queue) = queues.queues.get_mut(&token).filter(|_| last) {
+        queue.values.make_contiguous().reverse();
+    }
     call.give(&taken, value, size)
 }
 

@@ -3,6 +3,7 @@
 use crate::entries::Threads;
 use crate::error::{HostError, StartError};
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::proxy::{Called, Handle, Moved, Proxy};
 use crate::timeline::LogLine;
 use crate::vm::{Phase, Role, RootEnd};
@@ -11,13 +12,24 @@ impl Proxy {
     /// Starts every plugin as Envoy does when it reads a static listener: in a canary and in the
     /// main thread, then in each worker.
     pub(crate) fn start_all(&mut self) -> Moved {
-        for plugin in 0..self.plugins.len() {
+        let plugins = self.plugins.len();
+        let backwards = plugins > 1 && self.world.mutated(Rule::LastPluginStartsFirst);
+        let nth = |step| if backwards { plugins - 1 - step } else { step };
+        let with_main = plugins > 1 && self.world.mutated(Rule::WorkersStartWithTheMainThread);
+        let main_last = plugins > 1 && self.world.mutated(Rule::MainThreadStartsLast);
+        let main_idle = self.world.mutated(Rule::MainThreadDoesNotStart);
+        for plugin in (0..plugins).map(nth) {
             self.create(plugin)?;
-            self.start_in(0, plugin)?;
+            if !main_last && !main_idle {
+                self.start_in(0, plugin)?;
+            }
+            for thread in (1..self.threads.len()).filter(|_| with_main) {
+                self.start_in(thread, plugin)?;
+            }
         }
-        for thread in 1..self.threads.len() {
-            for plugin in 0..self.plugins.len() {
-                if self.plugins[plugin].threads == Threads::All {
+        for thread in (1..self.threads.len()).chain(main_last.then_some(0)) {
+            for plugin in (0..plugins).map(nth) {
+                if self.plugins[plugin].threads == Threads::All && !(with_main && thread > 0) {
                     self.start_in(thread, plugin)?;
                 }
             }
@@ -122,17 +134,21 @@ impl Proxy {
             if let Called::Trapped(reason) = created {
                 let what = format!("`{name}` failed: {reason}");
                 self.world.lint(None, plugin, LintKind::FailedAtStart, what);
-            } else {
-                self.lint_failed_inside(vm, plugin, name);
             }
         }
+        let other_roots = self.vms[vm].state().roots.len() > 1;
+        let once = other_roots && self.world.mutated(Rule::VmStartsOnce);
         let size = size_of_bytes(&self.world.plugins[plugin].vm_configuration);
-        let unharmed = !self.vms[vm].failed;
+        let size = size + u32::from(self.world.mutated(Rule::VmConfigurationIsMiscounted));
         let at = (Phase::VmStart, root, None);
         let name = "proxy_on_vm_start";
-        let started = self.call(vm, at, name, |all| &all.vm_start, (root, size))?;
+        let started = match once {
+            true => Called::Missing,
+            false => self.call(vm, at, name, |all| &all.vm_start, (root, size))?,
+        };
         self.run_deferred(vm)?;
         match started {
+            Called::Returned(0) if self.world.mutated(Rule::VmStartIsNotAsked) => {}
             // Envoy does not ask for the answer of one that it starts again.
             Called::Returned(0) if !known => {
                 return Ok(Err(StartError::VmStartRefused { log: Vec::new() }));
@@ -141,32 +157,20 @@ impl Proxy {
             Called::Returned(_) | Called::Missing => {}
         }
         if self.vms[vm].failed {
-            if unharmed {
-                self.lint_failed_inside(vm, plugin, name);
-            }
             return Ok(Ok(root));
         }
         let size = size_of_bytes(&self.world.plugins[plugin].configuration);
+        let size = size + u32::from(self.world.mutated(Rule::ConfigurationIsMiscounted));
         let at = (Phase::Configure, root, None);
         let name = "proxy_on_configure";
         let configured = self.call(vm, at, name, |all| &all.configure, (root, size))?;
         self.run_deferred(vm)?;
         Ok(match configured {
+            Called::Returned(0) if self.world.mutated(Rule::ConfigureIsNotAsked) => Ok(root),
             Called::Returned(0) => Err(StartError::ConfigurationRefused { log: Vec::new() }),
             Called::Trapped(reason) => Err(StartError::trap(name, reason)),
-            Called::Returned(_) | Called::Missing => {
-                self.lint_failed_inside(vm, plugin, name);
-                Ok(root)
-            }
+            Called::Returned(_) | Called::Missing => Ok(root),
         })
-    }
-
-    /// Nor does Envoy notice a trap inside of a host call of the start: the callback's answer counts.
-    fn lint_failed_inside(&mut self, vm: usize, plugin: usize, callback: &str) {
-        if self.vms[vm].failed {
-            let what = format!("a trap inside of a host call of `{callback}`");
-            self.world.lint(None, plugin, LintKind::FailedAtStart, what);
-        }
     }
 }
 

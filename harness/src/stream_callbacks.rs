@@ -1,9 +1,12 @@
 //! The callbacks of a stream and what their results mean: `proxy_on_request_headers` and kin.
 
+mod end;
+
 use crate::abi::{AbiVersion, Direction};
 use crate::error::HostError;
 use crate::filter_chain::{Data, DataResult, HeadersResult, TrailersResult};
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::plugin::FailurePolicy;
 use crate::proxy::{Called, Moved, Proxy};
 use crate::stream::{BodyView, Iteration, Reply};
@@ -41,6 +44,12 @@ impl Proxy {
         stream.side(filter, direction).headers_visible = true;
         stream.filters[filter].end_of_stream = end;
         let plugin = stream.filters[filter].plugin;
+        let count = count + self.off_by_one(Rule::HeadersAreMiscounted);
+        let end = end
+            != self.world.mutated(match direction {
+                Direction::Request => Rule::RequestHeadersEndIsFlipped,
+                Direction::Response => Rule::ResponseHeadersEndIsFlipped,
+            });
         let verdict = self.guarded(slot, filter, direction, |proxy, vm, context| {
             let at = (Phase::Stream, context, Some(slot));
             let name = match direction {
@@ -66,18 +75,32 @@ impl Proxy {
             self.world
                 .lint(Some(slot), plugin, LintKind::EndStreamIgnored, what);
         }
-        Ok(match verdict {
-            Verdict::Result(0 | 2) | Verdict::Open => {
+        let mutated = |rule| self.world.mutated(rule);
+        let iteration = match verdict {
+            Verdict::Result(2) if mutated(Rule::Headers2Stops) => Iteration::StopAllWatermark,
+            Verdict::Result(0 | 2) | Verdict::Open => Iteration::Continue,
+            Verdict::Result(1) if single && !mutated(Rule::StopIterationIsNotAllowed) => {
+                Iteration::StopSingle
+            }
+            Verdict::Result(1) if !single && mutated(Rule::StopIterationIsAllowed) => {
+                Iteration::StopSingle
+            }
+            Verdict::Result(1) if mutated(Rule::Headers1Buffers) => Iteration::StopAllBuffer,
+            Verdict::Result(3) if !mutated(Rule::Headers3Streams) => Iteration::StopAllBuffer,
+            Verdict::Result(4..) if mutated(Rule::Headers4Buffers) => Iteration::StopAllBuffer,
+            Verdict::Result(5..) if mutated(Rule::UnknownHeadersResultContinues) => {
+                Iteration::Continue
+            }
+            Verdict::Result(_) | Verdict::Closed => Iteration::StopAllWatermark,
+        };
+        Ok(match iteration {
+            Iteration::Continue => {
                 self.world.streams[slot]
                     .side(filter, direction)
                     .headers_visible = false;
                 HeadersResult::Continue
             }
-            Verdict::Result(1) if single => HeadersResult::Stop(Iteration::StopSingle),
-            Verdict::Result(3) => HeadersResult::Stop(Iteration::StopAllBuffer),
-            Verdict::Result(_) | Verdict::Closed => {
-                HeadersResult::Stop(Iteration::StopAllWatermark)
-            }
+            stop => HeadersResult::Stop(stop),
         })
     }
 
@@ -111,11 +134,21 @@ impl Proxy {
         self.world.streams[slot].filters[filter].end_of_stream = end;
         let verdict = self.guarded(slot, filter, direction, |proxy, vm, context| {
             let at = (Phase::Stream, context, Some(slot));
-            let arguments = (context, number(size), u32::from(end));
+            let (size_off, end_flipped) = match direction {
+                Direction::Request => {
+                    (Rule::RequestBodyIsMiscounted, Rule::RequestBodyEndIsFlipped)
+                }
+                Direction::Response => (
+                    Rule::ResponseBodyIsMiscounted,
+                    Rule::ResponseBodyEndIsFlipped,
+                ),
+            };
+            let size = number(size) + proxy.off_by_one(size_off);
+            let end = end != proxy.world.mutated(end_flipped);
+            let arguments = (context, size, u32::from(end));
             if let Data::Fresh(bytes) = data {
                 proxy.world.streams[slot].flow(direction).chunk = std::mem::take(bytes);
             }
-            proxy.vms[vm].state().show_first(context, direction);
             let called = match direction {
                 Direction::Request => proxy.call(
                     vm,
@@ -148,15 +181,30 @@ impl Proxy {
         }
         let result = match verdict {
             Verdict::Result(0) | Verdict::Open => DataResult::Continue,
+            Verdict::Result(1) if self.world.mutated(Rule::Body1Streams) => {
+                DataResult::StopAndWatermark
+            }
             Verdict::Result(1) => DataResult::StopAndBuffer,
+            Verdict::Result(2) if self.world.mutated(Rule::Body2Buffers) => {
+                DataResult::StopAndBuffer
+            }
             Verdict::Result(2) => DataResult::StopAndWatermark,
+            Verdict::Result(3) if self.world.mutated(Rule::Body3Buffers) => {
+                DataResult::StopAndBuffer
+            }
+            Verdict::Result(4..) if self.world.mutated(Rule::UnknownBodyResultContinues) => {
+                DataResult::Continue
+            }
             Verdict::Result(_) | Verdict::Closed => DataResult::StopNoBuffer,
         };
+        let forgets = self.world.mutated(Rule::BufferedBodyIsNotShownAgain);
+        let hides = self.world.mutated(Rule::PausedBodyIsHidden);
         let stream = &mut self.world.streams[slot];
         let side = stream.side(filter, direction);
-        side.buffering = result == DataResult::StopAndBuffer;
+        side.buffering = result == DataResult::StopAndBuffer && !forgets;
         side.body = match (result, &*data) {
             (DataResult::Continue, _) => BodyView::None,
+            _ if hides => BodyView::None,
             (DataResult::StopAndBuffer, _) | (_, Data::Buffered) => BodyView::Buffered,
             (_, Data::Fresh(_)) => BodyView::Moved,
         };
@@ -185,6 +233,7 @@ impl Proxy {
             .as_ref()
             .map_or(0, |trailers| number(trailers.len()));
         stream.side(filter, direction).trailers_visible = true;
+        let count = count + self.off_by_one(Rule::TrailersAreMiscounted);
         let verdict = self.guarded(slot, filter, direction, |proxy, vm, context| {
             let at = (Phase::Stream, context, Some(slot));
             match direction {
@@ -209,6 +258,12 @@ impl Proxy {
                 self.world.streams[slot]
                     .side(filter, direction)
                     .trailers_visible = false;
+                TrailersResult::Continue
+            }
+            Verdict::Result(1) if self.world.mutated(Rule::Trailers1Continues) => {
+                TrailersResult::Continue
+            }
+            Verdict::Result(2..) if self.world.mutated(Rule::UnknownTrailersResultContinues) => {
                 TrailersResult::Continue
             }
             Verdict::Result(_) | Verdict::Closed => TrailersResult::Stop,
@@ -237,48 +292,8 @@ impl Proxy {
         self.run_deferred(vm)
     }
 
-    /// The end of a stream: log for every filter, then done and delete for each.
-    pub(crate) fn end_contexts(&mut self, slot: usize) -> Moved {
-        for filter in 0..self.world.streams[slot].filters.len() {
-            self.lint_unreached(slot, filter);
-            self.create_stream_context(slot, filter)?;
-            let Some((vm, context)) = self.sound(slot, filter) else {
-                continue;
-            };
-            self.world.streams[slot].filters[filter].logging = true;
-            let at = (Phase::Log, context, Some(slot));
-            self.call(vm, at, "proxy_on_log", |all| &all.log, (context,))?;
-            self.run_deferred(vm)?;
-            self.world.streams[slot].filters[filter].logging = false;
-        }
-        self.log_access(slot)?;
-        for filter in 0..self.world.streams[slot].filters.len() {
-            for direction in [Direction::Request, Direction::Response] {
-                self.world.streams[slot].side(filter, direction).hide();
-            }
-            if let Some((vm, context)) = self.sound(slot, filter) {
-                let at = (Phase::Done, context, Some(slot));
-                let done = self.call(vm, at, "proxy_on_done", |all| &all.done, (context,))?;
-                if let Called::Returned(0) = done {
-                    let plugin = self.world.streams[slot].filters[filter].plugin;
-                    let what = "`proxy_on_done` returned false";
-                    self.world
-                        .lint(Some(slot), plugin, LintKind::StreamDoneRefused, what);
-                }
-                self.run_deferred(vm)?;
-            }
-            if let Some((vm, context)) = self.sound(slot, filter) {
-                let at = (Phase::Delete, context, Some(slot));
-                self.call(vm, at, "proxy_on_delete", |all| &all.delete, (context,))?;
-                self.run_deferred(vm)?;
-            }
-            let filter = &self.world.streams[slot].filters[filter];
-            if let Some(vm) = filter.vm {
-                self.vms[vm].state().contexts.remove(&filter.context);
-            }
-        }
-        self.release_filters(slot);
-        self.check_budget(slot)
+    fn off_by_one(&self, rule: Rule) -> u32 {
+        u32::from(self.world.mutated(rule))
     }
 
     /// Makes a callback unless the VM has failed, before or in it, and then does what was deferred.
@@ -299,15 +314,17 @@ impl Proxy {
         self.world.streams[slot].side(filter, direction).in_callback = true;
         let verdict = match call(self, vm, context)? {
             Called::Missing => Verdict::Result(0),
-            Called::Returned(result) if !self.vms[vm].failed => Verdict::Result(result),
-            Called::Returned(_) | Called::Trapped(_) => self.fail(slot, filter)?,
+            Called::Returned(result) => Verdict::Result(result),
+            Called::Trapped(_) => self.fail(slot, filter)?,
         };
         self.run_deferred(vm)?;
         let stream = &mut self.world.streams[slot];
         stream.side(filter, direction).in_callback = false;
+        let aborted = stream.flow(direction).aborted
+            && !self.world.mutated(Rule::ReplyDoesNotStopTheCallback);
         // Envoy forces a stop behind a local reply, whatever the callback returned.
         Ok(match verdict {
-            Verdict::Result(_) if stream.flow(direction).aborted => Verdict::Closed,
+            Verdict::Result(_) if aborted => Verdict::Closed,
             verdict => verdict,
         })
     }
@@ -315,10 +332,14 @@ impl Proxy {
     /// What a failed VM means for a stream.
     fn fail(&mut self, slot: usize, filter: usize) -> Result<Verdict, HostError> {
         let at = &mut self.world.streams[slot].filters[filter];
-        if self.plugins[at.plugin].policy == FailurePolicy::DeprecatedFailOpen {
+        let plugin = at.plugin;
+        let policy = self.plugins[plugin].policy;
+        if policy == FailurePolicy::DeprecatedFailOpen
+            || policy == FailurePolicy::FailOpen && self.world.mutated(Rule::FailOpenSavesTheStream)
+        {
             return Ok(Verdict::Open);
         }
-        let plugin = at.plugin;
+        let at = &mut self.world.streams[slot].filters[filter];
         if !std::mem::replace(&mut at.failure_replied, true) {
             if self.plugins[plugin].policy == FailurePolicy::FailOpen {
                 let what = "the VM failed in this stream or while it was under way";
@@ -327,7 +348,16 @@ impl Proxy {
             }
             let mut reply = Reply::own(503, "", "wasm_fail_stream");
             // UNAVAILABLE
-            reply.grpc_status = Some(14);
+            reply.grpc_status = Some(14 - self.off_by_one(Rule::FailureHasAnotherGrpcStatus));
+            if self.world.mutated(Rule::FailureHasAnotherStatus) {
+                reply.status = 500;
+            }
+            if self.world.mutated(Rule::FailureHasNoDetails) {
+                reply.details = String::new();
+            }
+            if self.world.mutated(Rule::FailureHasABody) {
+                reply.body = b"wasm_fail_stream".to_vec();
+            }
             self.send_local_reply(slot, reply)?;
         }
         Ok(Verdict::Closed)
@@ -337,7 +367,8 @@ impl Proxy {
     /// failure ended the stream.
     fn is_deaf(&self, slot: usize, filter: usize) -> bool {
         let filter = &self.world.streams[slot].filters[filter];
-        !filter.created || filter.failure_replied
+        !filter.created && !self.world.mutated(Rule::UnreachedFiltersHearOfTheResponse)
+            || filter.failure_replied && !self.world.mutated(Rule::FailedFiltersHearOfTheResponse)
     }
 
     /// VM and context of a filter whose VM has not failed.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::agenda::Event;
 use crate::call::{Answer, Call};
+use crate::mutation::Rule;
 use crate::vm::Tick;
 
 pub(crate) fn current_time(call: &mut Call<'_>, time: u32) -> Answer {
@@ -24,9 +25,16 @@ pub(crate) fn set_tick_period(call: &mut Call<'_>, milliseconds: u32) -> Answer 
         if let Some(old) = root.tick.take() {
             state.world.agenda.cancel(old.due);
         }
+        let period = if period.is_zero() && state.world.mutated(Rule::PeriodOf0Ticks) {
+            Duration::from_millis(1)
+        } else {
+            period
+        };
         if !period.is_zero() {
             let event = Event::Tick { vm, root: id };
-            let due = state.world.agenda.schedule(now + period, event);
+            let at_once = state.world.mutated(Rule::FirstTickAtOnce);
+            let first = if at_once { now } else { now + period };
+            let due = state.world.agenda.schedule(first, event);
             root.tick = Some(Tick { period, due });
         }
     }

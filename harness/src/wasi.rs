@@ -14,6 +14,7 @@ use wasmtime::{Caller, Linker};
 use crate::call::{Answer, Call};
 use crate::imports::{Number, Parameter, Signature, Versions};
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::vm::VmState;
 
 /// What a WASI function answers instead of 0; the numbers are WASI's.
@@ -166,11 +167,17 @@ fn exit(call: &mut Call<'_>, code: u32) -> Answer {
 
 /// The most that Envoy hands out at once.
 const RANDOM_LIMIT: u32 = 64 * 1024;
+const RANDOM_OVER: u32 = RANDOM_LIMIT + 1;
 
 /// Bytes of the host's generator, which starts the same in every host.
 fn random(call: &mut Call<'_>, buffer: u32, size: u32) -> Answer {
     call.number(size);
-    if size > RANDOM_LIMIT {
+    let limit = match size {
+        RANDOM_LIMIT if call.mutated(Rule::RandomLimitIsOneLess) => RANDOM_LIMIT - 1,
+        RANDOM_OVER if call.mutated(Rule::RandomLimitIsOneMore) => RANDOM_OVER,
+        _ => RANDOM_LIMIT,
+    };
+    if size > limit {
         return no(Errno::Invalid);
     }
     if size == 0 {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::abi::LogLevel;
+use crate::abi::{Direction, LogLevel};
 use crate::agenda::Agenda;
 use crate::attributes::Attributes;
 use crate::budgets::Budget;
@@ -17,6 +17,7 @@ use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
 use crate::lints::Lints;
 use crate::metrics::Metrics;
+use crate::mutation::{Mutator, Rule};
 use crate::random::Random;
 use crate::router::Asked;
 use crate::shared_data::SharedData;
@@ -76,6 +77,8 @@ pub(crate) struct World {
     pub(crate) memory_limit: Option<usize>,
     /// Why the run has to end, set by a host call.
     pub(crate) fatal: Option<HostError>,
+    /// How this host departs from Envoy; None but in tests of tests.
+    pub(crate) mutator: Option<Arc<Mutator>>,
 }
 
 impl World {
@@ -91,11 +94,30 @@ impl World {
         }
     }
 
+    /// Whether a test of tests has this host break a rule.
+    pub(crate) fn mutated(&self, rule: Rule) -> bool {
+        let mutator = self.mutator.as_ref();
+        mutator.is_some_and(|mutator| mutator.breaks(rule))
+    }
+
+    /// The filter that is the `step`th of a stream in this direction.
+    pub(crate) fn filter_at(&self, slot: usize, direction: Direction, step: usize) -> usize {
+        let stream = &self.streams[slot];
+        let (backwards, other) = match direction {
+            Direction::Request => (Rule::RequestPassesBackwards, Direction::Response),
+            Direction::Response => (Rule::ResponsePassesForwards, Direction::Request),
+        };
+        if stream.filters.len() > 1 && self.mutated(backwards) {
+            stream.at(other, step)
+        } else {
+            stream.at(direction, step)
+        }
+    }
+
     /// Makes room for a stream and numbers it.
     pub(crate) fn open(&mut self, mut stream: Stream) -> usize {
         self.opened += 1;
         stream.exchange.id = StreamId(self.opened);
-        stream.exchange.timeline.expect_little();
         match self.free.pop() {
             Some(slot) => {
                 self.streams[slot] = stream;

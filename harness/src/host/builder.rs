@@ -1,6 +1,7 @@
 //! The description of a host.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Host;
@@ -16,6 +17,7 @@ use crate::entries::Entries;
 use crate::error::HostError;
 use crate::limits::Limits;
 use crate::lints::{LintKind, Lints};
+use crate::mutation::Mutator;
 use crate::plugin::Plugin;
 use crate::proxy::{Proxy, Thread};
 use crate::random::Random;
@@ -56,6 +58,7 @@ pub struct HostBuilder {
     pub(crate) idle_timeout: Duration,
     pub(super) attributes: Attributes,
     pub(crate) dns: Dns,
+    mutator: Option<Arc<Mutator>>,
 }
 
 impl Default for HostBuilder {
@@ -79,6 +82,7 @@ impl Default for HostBuilder {
             idle_timeout: IDLE_TIMEOUT,
             attributes: Attributes::default(),
             dns: Dns::default(),
+            mutator: None,
         }
     }
 }
@@ -172,6 +176,13 @@ impl HostBuilder {
         self
     }
 
+    /// Makes the host depart from Envoy, or watches where it could: for tests of tests.
+    #[doc(hidden)]
+    pub fn mutate(mut self, mutator: Arc<Mutator>) -> Self {
+        self.mutator = Some(mutator);
+        self
+    }
+
     /// Loads the modules and starts every plugin in a canary, in the main thread and in each
     /// worker.
     ///
@@ -213,6 +224,7 @@ impl HostBuilder {
             environment: self.environment,
         };
         proxy.world.budget = self.budget;
+        proxy.world.mutator = self.mutator;
         proxy.world.memory_limit = self.memory_limit;
         proxy.world.lints = self.lints;
         proxy.world.route_timeout = self.route_timeout;

@@ -8,6 +8,7 @@ use crate::abi::MapType;
 use crate::headers::Headers;
 use crate::http_fields::readable;
 use crate::local_reply::grpc_status_of;
+use crate::mutation::Rule;
 use crate::vm::VmState;
 
 /// A field of the request. What stands in its headers is only known while the filter may read
@@ -19,10 +20,13 @@ pub(super) fn request<'a>(state: &'a VmState, info: &StreamInfo<'a>, name: &[u8]
             .and_then(|headers| headers.get(name))
             .map(Value::text)
     };
+    let mutated = |rule| state.world.mutated(rule);
     let path = || headers.map(|headers| headers.get(":path").unwrap_or_default());
     let value = match name {
         b"path" => header(":path"),
+        b"url_path" if mutated(Rule::UrlPathHasQuery) => path().map(Value::text),
         b"url_path" => path().map(|path| Value::text(without_query(path))),
+        b"query" if mutated(Rule::QueryIsThePath) => path().map(Value::text),
         b"query" => path().map(|path| Value::text(query(path))),
         b"host" => header(":authority"),
         b"scheme" => header(":scheme"),
@@ -34,13 +38,14 @@ pub(super) fn request<'a>(state: &'a VmState, info: &StreamInfo<'a>, name: &[u8]
         b"headers" => Some(Value::Headers(headers)),
         b"headers_bytes" => Some(Value::int(size(headers))),
         b"time" => Some(nanoseconds(info.started)),
-        b"duration" => info
-            .complete
+        b"duration" => (info.complete || mutated(Rule::DurationIsThereEarly))
             .then(|| nanoseconds(state.world.clock.now().saturating_sub(info.started))),
         b"size" => match headers.and_then(|headers| headers.get("content-length")) {
+            Some(_) if mutated(Rule::RequestSizeIsWhatCame) => Some(Value::int(info.received)),
             Some(declared) => integer(declared),
             None => Some(Value::int(info.received)),
         },
+        b"total_size" if mutated(Rule::TotalSizeIsTheBody) => Some(Value::int(info.received)),
         b"total_size" => Some(Value::int(info.received + size(headers))),
         _ => None,
     };
@@ -72,13 +77,21 @@ pub(super) fn response<'a>(state: &'a VmState, info: &StreamInfo<'a>, name: &[u8
         b"code" => info.code.map(Value::int),
         b"code_details" => info.details.map(Value::text),
         b"flags" => Some(Value::int(info.flags)),
-        b"grpc_status" => grpc_status(headers, trailers, info.code),
+        b"grpc_status" => {
+            let code = info
+                .code
+                .filter(|_| !state.world.mutated(Rule::GrpcStatusIsNotDerived));
+            grpc_status(headers, trailers, code)
+        }
         b"headers" => Some(Value::Headers(headers)),
         b"headers_bytes" => Some(Value::int(size(headers))),
         b"trailers" => Some(Value::Headers(trailers)),
         b"size" => Some(Value::int(info.sent)),
         b"total_size" => Some(Value::int(info.sent + size(headers) + size(trailers))),
-        b"backend_latency" => info.latency.filter(|_| info.complete).map(nanoseconds),
+        b"backend_latency" => {
+            let told = info.complete || state.world.mutated(Rule::LatencyIsThereEarly);
+            info.latency.filter(|_| told).map(nanoseconds)
+        }
         _ => None,
     };
     value.ok_or(ABSENT)

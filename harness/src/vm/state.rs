@@ -1,19 +1,20 @@
 //! What the host knows of a VM: its contexts, its roots and the call that is being made.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::{Memory, ResourceLimiter};
 
-use super::{Allocator, Deferred, Phase, Three};
-use crate::abi::{AbiVersion, BufferType, Direction};
+use super::{Allocator, Deferred, Phase, Three, Trapped};
+use crate::abi::{AbiVersion, BufferType};
 use crate::agenda::Moment;
 use crate::calls::{CallState, Calls};
 use crate::engine::{MEMORY_LIMIT, TABLE_LIMIT};
 use crate::error::HostError;
 use crate::filter_state::Prototype;
 use crate::metrics::Ids;
+use crate::mutation::{Access, Entry, Holder, Resource};
 use crate::stats_sink::StatsBuffer;
 use crate::world::World;
 
@@ -44,18 +45,19 @@ pub(crate) struct VmState {
     pub(crate) first_plugin: usize,
     /// The base that it is a copy of.
     pub(crate) base: usize,
-    pub(crate) contexts: BTreeMap<u32, Context>,
-    pub(crate) roots: BTreeMap<u32, Root>,
+    pub(crate) contexts: HashMap<u32, Context>,
+    pub(crate) roots: HashMap<u32, Root>,
     last_context: u32,
     pub(crate) phase: Phase,
+    /// The export that was called.
+    pub(crate) export: &'static str,
     /// The context that the callback names, and the one that host calls act on.
     pub(crate) current: u32,
     pub(crate) effective: u32,
     pub(crate) slot: Option<usize>,
     pub(crate) in_allocator: bool,
-    /// Whether the VM has failed, and the guest goes on all the same: the allocator, or a callback,
-    /// trapped inside of a host call.
-    pub(crate) failed_inside: bool,
+    /// How the allocator trapped in this callback: the guest goes on, and the VM has failed.
+    pub(crate) allocator_trap: Option<Trapped>,
     /// Host calls made in this callback.
     pub(crate) host_calls: u32,
     /// Bytes handed over in them, either way.
@@ -85,15 +87,16 @@ impl VmState {
             abi,
             first_plugin,
             base: home.base,
-            contexts: BTreeMap::new(),
-            roots: BTreeMap::new(),
+            contexts: HashMap::new(),
+            roots: HashMap::new(),
             last_context: 0,
             phase: Phase::Initialize,
+            export: "",
             current: 0,
             effective: 0,
             slot: None,
             in_allocator: false,
-            failed_inside: false,
+            allocator_trap: None,
             host_calls: 0,
             copied: 0,
             callback: 0,
@@ -118,7 +121,7 @@ impl VmState {
                 plugin,
                 stream: None,
                 logs: None,
-                declared: BTreeMap::new(),
+                declared: HashMap::new(),
                 last_buffer: LastBuffer::Empty,
             },
         );
@@ -143,7 +146,7 @@ impl VmState {
                 plugin,
                 stream,
                 logs: None,
-                declared: BTreeMap::new(),
+                declared: HashMap::new(),
                 last_buffer: LastBuffer::Empty,
             },
         );
@@ -167,20 +170,27 @@ impl VmState {
         (self.effective == self.current).then_some(self.phase)
     }
 
-    /// Envoy looks at a body for its size before it calls back, and so buffer 8 begins with it.
-    pub(crate) fn show_first(&mut self, context: u32, direction: Direction) {
-        let buffer = match direction {
-            Direction::Request => BufferType::RequestBody,
-            Direction::Response => BufferType::ResponseBody,
-        };
-        if let Some(context) = self.contexts.get_mut(&context) {
-            context.last_buffer = LastBuffer::OfCallback(buffer, self.callback + 1);
-        }
-    }
-
     /// The stream that a host call acts on.
     pub(crate) fn place(&self) -> Option<Place> {
         self.context()?.stream
+    }
+
+    /// Whether a test of tests has it that a map or buffer is there where it should not be, or the other
+    /// way round.
+    pub(crate) fn flips(&self, resource: Resource, access: Access) -> bool {
+        let Some(mutator) = &self.world.mutator else {
+            return false;
+        };
+        let holder = match self.place() {
+            Some(_) => Holder::Stream,
+            None => Holder::Root,
+        };
+        mutator.flips(Entry {
+            resource,
+            callback: self.export,
+            holder,
+            access,
+        })
     }
 
     pub(crate) fn count_crossing(&mut self) {
@@ -240,7 +250,7 @@ pub(crate) struct Context {
     /// The stream whose access log a root context is writing.
     pub(crate) logs: Option<usize>,
     /// What it said by `declare_property`.
-    pub(crate) declared: BTreeMap<Vec<u8>, Arc<Prototype>>,
+    pub(crate) declared: HashMap<Vec<u8>, Arc<Prototype>>,
     /// What buffer 8 shows.
     pub(crate) last_buffer: LastBuffer,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Errno;
 use crate::call::{Answer, Call};
 use crate::clock::START;
+use crate::mutation::Rule;
 
 /// The clocks that Envoy has.
 #[derive(Clone, Copy)]
@@ -45,7 +46,8 @@ pub(super) fn time(call: &mut Call<'_>, clock: u32, _precision: u64, time: u32) 
 pub(super) fn resolution(call: &mut Call<'_>, clock: u32, resolution: u32) -> Answer {
     call.number(clock);
     Clock::from_id(clock)?;
-    call.write_u64(resolution, 1)
+    let microsecond = call.mutated(Rule::ClocksAreCoarse);
+    call.write_u64(resolution, if microsecond { 1000 } else { 1 })
 }
 
 /// Returns at once, and nothing has happened.
@@ -56,5 +58,6 @@ pub(super) fn poll(
     _count: u32,
     happened: u32,
 ) -> Answer {
-    call.write_u32(happened, 0)
+    let events = u32::from(call.mutated(Rule::PollTellsOfAnEvent));
+    call.write_u32(happened, events)
 }

@@ -4,6 +4,7 @@ use super::{Errno, no};
 use crate::abi::LogLevel;
 use crate::call::{Answer, Call};
 use crate::logging;
+use crate::mutation::Rule;
 
 /// Bytes of one element of a list of buffers: address and length.
 const IOVEC: u32 = 8;
@@ -27,7 +28,10 @@ fn level(fd: u32) -> Result<LogLevel, Errno> {
 /// Logs the buffers as one line, without one line feed at its end.
 pub(super) fn write(call: &mut Call<'_>, fd: u32, iovs: u32, count: u32, written: u32) -> Answer {
     call.number(fd);
-    let level = level(fd)?;
+    let level = match level(fd)? {
+        LogLevel::Error if call.mutated(Rule::StandardErrorIsInfo) => LogLevel::Info,
+        level => level,
+    };
     let mut line = Vec::new();
     for index in 0..count {
         let at = index
@@ -41,13 +45,17 @@ pub(super) fn write(call: &mut Call<'_>, fd: u32, iovs: u32, count: u32, written
     }
     let size = u32::try_from(line.len()).unwrap_or(u32::MAX);
     if size > 0 {
-        if line.last() == Some(&b'\n') {
+        if line.last() == Some(&b'\n') && !call.mutated(Rule::LineFeedsAreLogged) {
+            line.pop();
+        }
+        while line.last() == Some(&b'\n') && call.mutated(Rule::AllLineFeedsGo) {
             line.pop();
         }
         logging::line(call, level, &line);
     }
     // The line is out even where this fails.
-    call.write_u32(written, size)
+    let less = u32::from(size > 0 && call.mutated(Rule::LessIsWritten));
+    call.write_u32(written, size - less)
 }
 
 /// There is no position to write at: it is [`write`].
@@ -67,14 +75,20 @@ pub(super) fn stat(call: &mut Call<'_>, fd: u32, stat: u32) -> Answer {
     const RIGHT_TO_WRITE: u8 = 64;
     standard(call, fd)?;
     let mut bytes = [0; 24];
-    bytes[8] = RIGHT_TO_WRITE;
+    let rights = if call.mutated(Rule::DescriptorsHaveNoRights) {
+        0
+    } else {
+        RIGHT_TO_WRITE
+    };
+    bytes[8] = rights;
     let _ = call.write(stat, &bytes);
     Ok(())
 }
 
 pub(super) fn tell(call: &mut Call<'_>, fd: u32, position: u32) -> Answer {
     standard(call, fd)?;
-    call.write_u64(position, 0)
+    let told = u64::from(call.mutated(Rule::DescriptorsHavePositions));
+    call.write_u64(position, told)
 }
 
 /// No descriptor is a folder; the number of bytes used is set to 0 all the same.

@@ -1,11 +1,13 @@
 //! `environ_get`, `environ_sizes_get`, `args_sizes_get`.
 
 use crate::call::{Answer, Call};
+use crate::mutation::Rule;
 use crate::vm::VmState;
 
 /// There are no arguments, not even a program's name.
 pub(super) fn argument_sizes(call: &mut Call<'_>, count: u32, size: u32) -> Answer {
-    call.write_u32(count, 0)?;
+    let arguments = u32::from(call.mutated(Rule::ThereIsAnArgument));
+    call.write_u32(count, arguments)?;
     call.write_u32(size, 0)
 }
 
@@ -30,8 +32,10 @@ pub(super) fn get(call: &mut Call<'_>, variables: u32, buffer: u32) -> Answer {
 
 fn entries(state: &VmState) -> Vec<Vec<u8>> {
     let variables = &state.world.plugins[state.first_plugin].environment;
+    let hidden = !variables.is_empty() && state.world.mutated(Rule::EnvironmentIsEmpty);
     variables
         .iter()
+        .filter(|_| !hidden)
         .map(|(key, value)| format!("{key}={value}\0").into_bytes())
         .collect()
 }
