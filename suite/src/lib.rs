@@ -37,6 +37,7 @@ mod case;
 mod check;
 mod compare;
 mod file;
+mod mutated;
 mod on_envoy;
 mod on_harness;
 mod plan;
@@ -52,6 +53,8 @@ mod yaml;
 pub use crate::bless::Blessed;
 pub use crate::case::{Case, Filter, Reply, Request};
 pub use crate::check::Difference;
+#[doc(hidden)]
+pub use crate::mutated::{Rehearsal, Shown};
 pub use crate::on_envoy::{EnvoyError, on_envoy};
 pub use crate::on_harness::{HarnessError, on_harness};
 pub use crate::report::{CaseReport, FailedSuite, Player, Report, Verdict};

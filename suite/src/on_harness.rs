@@ -1,10 +1,12 @@
 mod cluster;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use attache_harness::mutation::Mutator;
 use attache_harness::{
-    Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder, HostError, LogLevel,
-    Outcome, Plugin, Response, StreamId, UpstreamRequest,
+    Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostError, LogLevel, Outcome, Plugin,
+    Response, StreamId, UpstreamRequest,
 };
 
 use crate::case::{Body, Case, Fault, Filter, MARK, Policy, Protocol, Reply, Request, Step};
@@ -30,7 +32,7 @@ pub(crate) struct Insight {
 ///
 /// [`HarnessError`], when a plugin cannot start, and when the filters do what would crash Envoy.
 pub fn on_harness(case: &Case) -> Result<Seen, HarnessError> {
-    play(case).map(|played| played.seen)
+    play(case, None).map(|played| played.seen)
 }
 
 /// What a play on the harness shows.
@@ -43,14 +45,11 @@ pub(crate) struct Played {
     pub(crate) ticked: bool,
 }
 
-/// Plays a case, with an insight into each of its streams.
-pub(crate) fn play(case: &Case) -> Result<Played, HarnessError> {
-    let mut host = start(case)?;
-    let started = if case.log_from_start {
-        0
-    } else {
-        host.log().len()
-    };
+/// Plays a case, with an insight into each of its streams; for tests of tests on a harness that departs
+/// from Envoy.
+pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played, HarnessError> {
+    let mut host = start(case, mutator)?;
+    let started = host.log().len();
     let before = counters(&host);
     let mut streams = Vec::new();
     let mut abandoned = Vec::new();
@@ -109,8 +108,11 @@ pub(crate) fn play(case: &Case) -> Result<Played, HarnessError> {
     })
 }
 
-fn start(case: &Case) -> Result<Host, HostError> {
+fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> {
     let mut builder = Host::builder().workers(case.workers as usize);
+    if let Some(mutator) = mutator {
+        builder = builder.mutate(mutator);
+    }
     if case.protocols.upstream == Protocol::Http2 {
         builder = builder.upstream_codec(Codec::Http2);
     }
@@ -120,7 +122,6 @@ fn start(case: &Case) -> Result<Host, HostError> {
     for filter in &case.filters {
         builder = builder.plugin(plugin(filter));
     }
-    builder = entries(builder, case);
     for (name, answer) in &case.clusters {
         builder = builder.cluster(name, cluster::answer(answer));
     }
@@ -139,31 +140,6 @@ fn start(case: &Case) -> Result<Host, HostError> {
         response(answers.answer_to(number.unwrap_or(0)))
     });
     Ok(host)
-}
-
-fn entries(mut builder: HostBuilder, case: &Case) -> HostBuilder {
-    let entries = &case.entries;
-    for logger in &entries.access_loggers {
-        builder = builder.access_logger(plugin(logger));
-    }
-    if case.filters.is_empty() && entries.access_loggers.is_empty() {
-        builder = builder.http_chain("empty", []);
-    }
-    for service in &entries.services {
-        let plugin = plugin(&service.plugin);
-        builder = if service.singleton {
-            builder.singleton_service(plugin)
-        } else {
-            builder.service(plugin)
-        };
-    }
-    for sink in &entries.stats_sinks {
-        builder = builder.stats_sink(plugin(sink));
-    }
-    match entries.stats_flush_interval {
-        Some(interval) => builder.stats_flush_interval(interval),
-        None => builder,
-    }
 }
 
 fn counters(host: &Host) -> std::collections::BTreeMap<String, u64> {

@@ -3,8 +3,10 @@
 mod envoys;
 
 use std::error::Error;
+use std::sync::Arc;
 
 use attache_harness::HostError;
+use attache_harness::mutation::Mutator;
 use attache_module::Notice;
 
 use crate::check::check;
@@ -47,7 +49,7 @@ pub(crate) fn run(
     let mut ticked = Vec::new();
     if matches!(target, Target::Harness | Target::Both { .. }) {
         for (plan, case) in plans.iter().zip(&mut cases) {
-            let (verdict, played) = harness(plan);
+            let (verdict, played) = harness(plan, None);
             case.verdicts.push((Player::Harness, verdict));
             ticked.push(played.as_ref().is_some_and(|played| played.ticked));
             case.on_harness = played.map(|played| played.seen);
@@ -85,8 +87,8 @@ pub(crate) fn run(
     cases
 }
 
-fn harness(plan: &Plan) -> (Verdict, Option<Played>) {
-    match on_harness::play(&plan.case) {
+pub(crate) fn harness(plan: &Plan, mutator: Option<Arc<Mutator>>) -> (Verdict, Option<Played>) {
+    match on_harness::play(&plan.case, mutator) {
         Ok(played) => {
             let verdict = judge(plan, &played.seen, Some(&played.insights));
             (verdict, Some(played))

@@ -258,14 +258,14 @@ impl Suite {
     }
 
     /// The plans with their modules, of which those in `built` are built already.
-    fn built(
+    pub(crate) fn built(
         &self,
         built: &mut BTreeMap<Built, PathBuf>,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Plan>, SuiteError> {
         let mut plans = self.plans.clone();
         for plan in &mut plans {
-            for (filter, source) in plan.case.plugins_mut().zip(&plan.sources) {
+            for (filter, source) in plan.case.filters.iter_mut().zip(&plan.sources) {
                 filter.module = match source {
                     Source::File(path) => path.clone(),
                     Source::Package(package) => self.module(package, built, progress)?,
