@@ -193,7 +193,8 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    fn too_much(&mut self, limit: &'static str) -> wasmtime::Error {
+    /// Ends the run for what a guest makes the host do.
+    pub(crate) fn too_much(&mut self, limit: &'static str) -> wasmtime::Error {
         let name = self.record.name;
         let state = self.state();
         let slot = state.slot;

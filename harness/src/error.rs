@@ -230,7 +230,7 @@ pub enum HostError {
     HostCallLimit {
         /// The host call that was one too many.
         call: &'static str,
-        /// What there was too much of: host calls, or bytes handed over in them.
+        /// What there was too much of: host calls, bytes handed over in them, or work for them.
         limit: &'static str,
         /// What led to it, the first events only.
         timeline: Timeline,

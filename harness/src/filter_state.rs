@@ -43,6 +43,13 @@ pub(crate) enum Kind {
     Protobuf,
 }
 
+impl Kind {
+    /// Whether there is more to a value than its bytes.
+    pub(crate) fn has_schema(self) -> bool {
+        matches!(self, Self::FlatBuffers | Self::Protobuf)
+    }
+}
+
 impl FilterState {
     /// The value that a guest keeps under a key.
     pub(crate) fn wasm(&self, key: &[u8]) -> Option<&Object> {

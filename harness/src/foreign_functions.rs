@@ -3,12 +3,12 @@
 //! The rules are those of `source/extensions/common/wasm/foreign.cc` of Envoy.
 
 mod compression;
+mod expressions;
 mod properties;
 mod signatures;
 
 use crate::abi::Status;
 use crate::call::{Answer, Call, Stop};
-use crate::error::HostError;
 use crate::protobuf;
 
 /// What a function hands out; some have nothing to hand out.
@@ -33,12 +33,9 @@ pub(crate) fn call(
         b"clear_route_cache" => properties::clear_route_cache(call),
         b"verify_signature" => signatures::verify(call, &argument),
         b"sign" => signatures::sign(call, &argument),
-        b"expr_create" | b"expr_evaluate" | b"expr_delete" => {
-            return Err(call.give_up(|timeline| HostError::NotAnswered {
-                what: format!("foreign function `{}`", name.escape_ascii()),
-                timeline,
-            }));
-        }
+        b"expr_create" => expressions::create(call, &argument),
+        b"expr_evaluate" => expressions::evaluate(call, &argument),
+        b"expr_delete" => expressions::delete(call, &argument),
         _ => return Err(Status::NotFound.into()),
     };
     match returned {

@@ -34,9 +34,9 @@
 //! * [`Module`] checks whether Envoy would load a module.
 //!
 //! The host plays ABI 0.1.0, 0.2.0 and 0.2.1, with the part of WASI that Envoy has. What Envoy
-//! answers and this harness does not, ends the test with [`HostError::NotAnswered`]: the foreign
-//! functions `expr_create`, `expr_evaluate` and `expr_delete`, calls to a `google_grpc` target, and
-//! properties below a message of which it knows only the whole.
+//! answers and this harness does not, ends the test with [`HostError::NotAnswered`]: in expressions,
+//! messages made by their type, time zones by name, and patterns at the edges of RE2's syntax; calls
+//! to a `google_grpc` target; and properties below a message of which it knows only the whole.
 
 #![forbid(unsafe_code)]
 
@@ -66,6 +66,7 @@ mod entries;
 mod environment;
 mod error;
 mod exchange;
+mod expressions;
 mod filter_chain;
 mod filter_state;
 mod foreign_functions;

@@ -151,6 +151,20 @@ fn find<'a>(state: &'a VmState, path: &[u8]) -> Found<'a> {
     parts.try_fold(value, Value::field)
 }
 
+/// The value of a name in an expression.
+pub(crate) fn variable<'a>(state: &'a VmState, name: &[u8]) -> Found<'a> {
+    match top(state, name, None)? {
+        // Only at the end of a path are these their own bytes.
+        Value::Serialized(_) => Err(Miss::Unknown),
+        value => Ok(value),
+    }
+}
+
+/// What a map of Envoy's own has under a name.
+pub(crate) fn member<'a>(state: &'a VmState, map: &[u8], name: &[u8]) -> Found<'a> {
+    top(state, map, Some(name))
+}
+
 /// The value of a path's first one or two parts.
 fn top<'a>(state: &'a VmState, first: &[u8], second: Option<&[u8]>) -> Found<'a> {
     let context = state.context().ok_or(ABSENT)?;
@@ -188,33 +202,49 @@ fn attribute<'a>(
 ) -> Option<Found<'a>> {
     let attributes = &state.world.attributes;
     if first == b"xds" {
-        return Some(named(second, |name| xds::xds(attributes, info, name)));
+        return Some(named("xds", second, |name| {
+            xds::xds(attributes, info, name)
+        }));
     }
     let info = info?;
     let downstream: &'a Downstream = info.downstream.unwrap_or(&state.world.downstream);
     Some(match first {
-        b"request" => named(second, |name| http::request(state, info, name)),
-        b"response" => named(second, |name| http::response(state, info, name)),
-        b"source" => named(second, |name| network::peer(downstream.client, name)),
-        b"destination" => named(second, |name| network::peer(downstream.server, name)),
-        b"connection" => named(second, |name| network::connection(downstream, info, name)),
-        b"upstream" => named(second, |name| network::upstream(attributes, info, name)),
+        b"request" => named("request", second, |name| http::request(state, info, name)),
+        b"response" => named("response", second, |name| http::response(state, info, name)),
+        b"source" => named("source", second, |name| {
+            network::peer(downstream.client, name)
+        }),
+        b"destination" => named("destination", second, |name| {
+            network::peer(downstream.server, name)
+        }),
+        b"connection" => named("connection", second, |name| {
+            network::connection(downstream, info, name)
+        }),
+        b"upstream" => named("upstream", second, |name| {
+            network::upstream(attributes, info, name)
+        }),
         b"metadata" => {
             static NONE: Metadata = Metadata::new();
             let metadata = info.dynamic_metadata.unwrap_or(&NONE);
             below(Ok(Value::Metadata(metadata)), second)
         }
-        b"filter_state" => named(second, |name| object(info.filter_state, name)),
+        b"filter_state" => named("filter_state", second, |name| {
+            object(info.filter_state, name)
+        }),
         b"upstream_filter_state" if info.upstream == Upstream::Connected => {
-            named(second, |_| Err(ABSENT))
+            named("upstream_filter_state", second, |_| Err(ABSENT))
         }
         _ => return None,
     })
 }
 
 /// What a map of Envoy's own has under a name; without one the map itself.
-fn named<'a>(name: Option<&[u8]>, field: impl FnOnce(&[u8]) -> Found<'a>) -> Found<'a> {
-    name.map_or(Ok(Value::Unlisted), field)
+fn named<'a>(
+    map: &'static str,
+    name: Option<&[u8]>,
+    field: impl FnOnce(&[u8]) -> Found<'a>,
+) -> Found<'a> {
+    name.map_or(Ok(Value::Unlisted(map)), field)
 }
 
 fn below<'a>(found: Found<'a>, part: Option<&[u8]>) -> Found<'a> {
@@ -228,24 +258,28 @@ fn below<'a>(found: Found<'a>, part: Option<&[u8]>) -> Found<'a> {
 fn object<'a>(state: &'a FilterState, name: &[u8]) -> Found<'a> {
     match state.get(name).ok_or(ABSENT)? {
         // Envoy would parse the value by its schema.
-        Object::Cel(_, declared) if matches!(declared.kind, Kind::Protobuf | Kind::FlatBuffers) => {
-            Err(Miss::Unknown)
-        }
-        Object::Address(address) => Ok(Value::Address(*address)),
-        object => object.bytes().map(Value::text).ok_or(ABSENT),
+        Object::Cel(_, declared) if declared.kind.has_schema() => Err(Miss::Unknown),
+        object => value_of(object),
     }
 }
 
 /// A guest's own value. What is below one with a schema only Envoy can tell.
 fn below_object<'a>(object: &'a Object, part: Option<&[u8]>) -> Found<'a> {
     match (object, part) {
-        (Object::Cel(_, declared), Some(_))
-            if matches!(declared.kind, Kind::Protobuf | Kind::FlatBuffers) =>
-        {
-            Err(Miss::Unknown)
-        }
-        _ => below(object.bytes().map(Value::text).ok_or(ABSENT), part),
+        (Object::Cel(_, declared), Some(_)) if declared.kind.has_schema() => Err(Miss::Unknown),
+        _ => below(value_of(object), part),
     }
+}
+
+fn value_of(object: &Object) -> Found<'_> {
+    Ok(match object {
+        Object::Cel(bytes, declared) if declared.kind.has_schema() => Value::Serialized(bytes),
+        Object::Cel(text, declared) if declared.kind == Kind::String => Value::text(text),
+        Object::Cel(bytes, _) => Value::bytes(bytes),
+        Object::Text(text) => Value::text(text),
+        Object::Address(address) => Value::Address(*address),
+        Object::Opaque => return Err(ABSENT),
+    })
 }
 
 /// The part of the request that a path asks for while its headers cannot be read.

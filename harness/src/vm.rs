@@ -15,6 +15,7 @@ pub(crate) use self::state::{Home, LastBuffer, Place, Root, RootEnd, Tick, VmSta
 use crate::abi::Direction;
 use crate::capabilities::Capabilities;
 use crate::engine::Ticker;
+use crate::expressions::Work;
 use crate::limits::Limits;
 use crate::module::Module;
 use crate::mutation::Rule;
@@ -196,6 +197,7 @@ impl Vm {
         state.in_allocator = false;
         state.host_calls = 0;
         state.copied = 0;
+        state.work = Work::A_CALLBACK;
         state.callback += 1;
         self.store
             .set_epoch_deadline(Ticker::ticks(entry.limits.deadline));

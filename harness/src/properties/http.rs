@@ -37,9 +37,9 @@ pub(super) fn request<'a>(state: &'a VmState, info: &StreamInfo<'a>, name: &[u8]
         b"useragent" => header("user-agent"),
         b"headers" => Some(Value::Headers(headers)),
         b"headers_bytes" => Some(Value::int(size(headers))),
-        b"time" => Some(nanoseconds(info.started)),
+        b"time" => Some(Value::Time(nanoseconds(info.started))),
         b"duration" => (info.complete || mutated(Rule::DurationIsThereEarly))
-            .then(|| nanoseconds(state.world.clock.now().saturating_sub(info.started))),
+            .then(|| duration(state.world.clock.now().saturating_sub(info.started))),
         b"size" => match headers.and_then(|headers| headers.get("content-length")) {
             Some(_) if mutated(Rule::RequestSizeIsWhatCame) => Some(Value::int(info.received)),
             Some(declared) => integer(declared),
@@ -89,8 +89,8 @@ pub(super) fn response<'a>(state: &'a VmState, info: &StreamInfo<'a>, name: &[u8
         b"size" => Some(Value::int(info.sent)),
         b"total_size" => Some(Value::int(info.sent + size(headers) + size(trailers))),
         b"backend_latency" => {
-            let told = info.complete || state.world.mutated(Rule::LatencyIsThereEarly);
-            info.latency.filter(|_| told).map(nanoseconds)
+            let told = info.answered || state.world.mutated(Rule::LatencyIsThereEarly);
+            info.latency.filter(|_| told).map(duration)
         }
         _ => None,
     };
@@ -120,9 +120,12 @@ fn integer<'a>(text: &[u8]) -> Option<Value<'a>> {
     Some(Value::Int(number))
 }
 
-/// Durations and times.
-pub(super) fn nanoseconds<'a>(time: Duration) -> Value<'a> {
-    Value::int(time.as_nanos())
+pub(super) fn duration<'a>(duration: Duration) -> Value<'a> {
+    Value::Duration(nanoseconds(duration))
+}
+
+fn nanoseconds(time: Duration) -> i64 {
+    time.as_nanos().try_into().unwrap_or(i64::MAX)
 }
 
 fn without_query(path: &[u8]) -> &[u8] {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::http::nanoseconds;
+use super::http::duration;
 use super::stream_info::{StreamInfo, Upstream};
 use super::value::{ABSENT, Found, Value};
 use crate::attributes::Attributes;
@@ -82,7 +82,7 @@ pub(super) fn upstream<'a>(
             let local = attributes.upstream_local_address.to_string();
             from(Upstream::Connected, Value::owned(local))
         }
-        b"cx_pool_ready_duration" => from(Upstream::Connected, nanoseconds(Duration::ZERO)),
+        b"cx_pool_ready_duration" => from(Upstream::Connected, duration(Duration::ZERO)),
         _ => Err(ABSENT),
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct StreamInfo<'a> {
     pub(crate) flags: u64,
     /// From the request's first byte to the response's last, at the upstream.
     pub(crate) latency: Option<Duration>,
+    /// Whether the response's last byte has come.
+    pub(crate) answered: bool,
     pub(crate) upstream: Upstream,
     pub(crate) dynamic_metadata: Option<&'a Metadata>,
     pub(crate) filter_state: &'a FilterState,
@@ -73,6 +75,7 @@ impl<'a> From<&'a Stream> for StreamInfo<'a> {
             code: stream.response_code,
             details: exchange.details.as_deref(),
             flags: exchange.flags.bits(),
+            answered: !stream.response.reading,
             latency: stream.latency,
             upstream: match (selected, connected) {
                 (true, true) => Upstream::Connected,

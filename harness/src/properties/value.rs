@@ -21,10 +21,16 @@ pub(crate) enum Value<'a> {
     /// There is a value, and it says nothing.
     Null,
     Bool(bool),
-    /// Also durations and times, in nanoseconds.
     Int(i64),
     Uint(u64),
+    /// In nanoseconds.
+    Duration(i64),
+    /// In nanoseconds since 1970.
+    Time(i64),
+    Text(Cow<'a, [u8]>),
     Bytes(Cow<'a, [u8]>),
+    /// The bytes of an object that has a schema.
+    Serialized(&'a [u8]),
     /// `google.protobuf.Value`.
     Json(&'a Json),
     /// `google.protobuf.Struct`.
@@ -36,12 +42,16 @@ pub(crate) enum Value<'a> {
     Metadata(&'a Metadata),
     Locality(&'a Locality),
     Node(&'a Node),
+    /// `envoy.config.core.v3.BuildVersion` of Envoy 1.40.0, whose other field each build fills by itself.
+    BuildVersion,
+    /// Its `envoy.type.v3.SemanticVersion`.
+    SemanticVersion,
     /// An object of the filter state with fields, which lists none of them.
     Address(SocketAddr),
     /// A map without entries.
     Empty,
-    /// A map of Envoy's own that answers to names and cannot be listed.
-    Unlisted,
+    /// The map of Envoy's own of this name, which answers to names and cannot be listed.
+    Unlisted(&'static str),
 }
 
 /// Why a path leads to no bytes.
@@ -56,15 +66,25 @@ pub(crate) enum Miss {
 pub(crate) const ABSENT: Miss = Miss::Status(Status::NotFound);
 const UNWRITABLE: Miss = Miss::Status(Status::SerializationFailure);
 
+/// The version that this harness plays.
+const MAJOR: u64 = 1;
+const MINOR: u64 = 40;
+
+static NO_ELEMENTS: Json = Json::Array(Vec::new());
+
 pub(crate) type Found<'a> = Result<Value<'a>, Miss>;
 
 impl<'a> Value<'a> {
     pub(crate) fn text(text: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
-        Self::Bytes(Cow::Borrowed(text.as_ref()))
+        Self::Text(Cow::Borrowed(text.as_ref()))
     }
 
     pub(crate) fn owned(text: impl Into<Vec<u8>>) -> Self {
-        Self::Bytes(Cow::Owned(text.into()))
+        Self::Text(Cow::Owned(text.into()))
+    }
+
+    pub(crate) fn bytes(bytes: &'a [u8]) -> Self {
+        Self::Bytes(Cow::Borrowed(bytes))
     }
 
     pub(crate) fn int(number: impl TryInto<i64>) -> Self {
@@ -102,6 +122,17 @@ impl<'a> Value<'a> {
                 _ => Err(ABSENT),
             },
             Self::Node(node) => field_of_node(node, part),
+            Self::BuildVersion => match part {
+                b"version" => Ok(Self::SemanticVersion),
+                b"metadata" => Err(Miss::Unknown),
+                _ => Err(ABSENT),
+            },
+            Self::SemanticVersion => match part {
+                b"major_number" => Ok(Self::Uint(MAJOR)),
+                b"minor_number" => Ok(Self::Uint(MINOR)),
+                b"patch" => Ok(Self::Uint(0)),
+                _ => Err(ABSENT),
+            },
             Self::Address(address) => match part {
                 b"ip" => Ok(Self::owned(address.ip().to_string())),
                 b"port" => Ok(Self::int(address.port())),
@@ -114,11 +145,14 @@ impl<'a> Value<'a> {
     /// The bytes that a guest gets.
     pub(crate) fn serialize(&self) -> Result<Cow<'a, [u8]>, Miss> {
         Ok(match self {
-            Self::Null | Self::Json(Json::Null) | Self::Unlisted => return Err(UNWRITABLE),
-            Self::Bytes(bytes) => bytes.clone(),
+            Self::Null | Self::Json(Json::Null) | Self::Unlisted(_) => return Err(UNWRITABLE),
+            Self::Text(bytes) | Self::Bytes(bytes) => bytes.clone(),
             Self::Json(Json::String(text)) => Cow::Borrowed(text.as_bytes()),
+            Self::Serialized(bytes) => Cow::Borrowed(*bytes),
             Self::Bool(value) | Self::Json(Json::Bool(value)) => Cow::Owned(vec![u8::from(*value)]),
-            Self::Int(number) => Cow::Owned(number.to_le_bytes().to_vec()),
+            Self::Int(number) | Self::Duration(number) | Self::Time(number) => {
+                Cow::Owned(number.to_le_bytes().to_vec())
+            }
             Self::Uint(number) => Cow::Owned(number.to_le_bytes().to_vec()),
             Self::Json(Json::Number(number)) => {
                 Cow::Owned(number.as_f64().unwrap_or(f64::NAN).to_le_bytes().to_vec())
@@ -144,7 +178,87 @@ impl<'a> Value<'a> {
             Self::Metadata(metadata) => Cow::Owned(metadata_message(metadata)),
             Self::Locality(locality) => Cow::Owned(locality_message(locality)),
             Self::Node(node) => Cow::Owned(node_message(node)),
+            Self::BuildVersion => return Err(Miss::Unknown),
+            Self::SemanticVersion => {
+                let mut message = Writer::default();
+                message.varint(1, MAJOR);
+                message.varint(2, MINOR);
+                Cow::Owned(message.finish())
+            }
             Self::Empty | Self::Address(_) => Cow::Owned(pairs::serialize(std::iter::empty())),
+        })
+    }
+}
+
+impl Value<'_> {
+    /// The type of a message; none for what is no message.
+    pub(crate) fn message(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Metadata(_) => "envoy.config.core.v3.Metadata",
+            Self::Locality(_) => "envoy.config.core.v3.Locality",
+            Self::Node(_) => "envoy.config.core.v3.Node",
+            Self::BuildVersion => "envoy.config.core.v3.BuildVersion",
+            Self::SemanticVersion => "envoy.type.v3.SemanticVersion",
+            _ => return None,
+        })
+    }
+
+    /// Whether a message has a field that says something; none if it knows no such field.
+    pub(crate) fn has(&self, field: &[u8]) -> Option<bool> {
+        Some(match (self, field) {
+            (Self::Metadata(metadata), b"filter_metadata") => !metadata.0.is_empty(),
+            (Self::Metadata(_), b"typed_filter_metadata") => false,
+            (Self::Locality(locality), b"region") => !locality.region.is_empty(),
+            (Self::Locality(locality), b"zone") => !locality.zone.is_empty(),
+            (Self::Locality(locality), b"sub_zone") => !locality.sub_zone.is_empty(),
+            (Self::Node(node), b"id") => !node.id.is_empty(),
+            (Self::Node(node), b"cluster") => !node.cluster.is_empty(),
+            (Self::Node(node), b"metadata") => !node.metadata.is_empty(),
+            (Self::Node(node), b"locality") => node.locality != Locality::default(),
+            (Self::Node(_), b"user_agent_name" | b"user_agent_build_version" | b"extensions") => {
+                true
+            }
+            (
+                Self::Node(_),
+                b"user_agent_version"
+                | b"dynamic_parameters"
+                | b"client_features"
+                | b"listening_addresses",
+            ) => false,
+            (Self::BuildVersion, b"version" | b"metadata") => true,
+            (Self::SemanticVersion, b"major_number" | b"minor_number") => true,
+            (Self::SemanticVersion, b"patch") => false,
+            _ => return None,
+        })
+    }
+}
+
+impl<'a> Value<'a> {
+    /// The elements of a list.
+    pub(crate) fn list(&self) -> Option<Vec<Self>> {
+        match self {
+            Self::Json(Json::Array(list)) => Some(list.iter().map(Self::Json).collect()),
+            _ => None,
+        }
+    }
+
+    /// The names in a map, of which some list none; none for what is no map.
+    pub(crate) fn keys(&self) -> Option<Vec<&'a [u8]>> {
+        Some(match self {
+            Self::Json(Json::Object(map)) => map.keys().map(String::as_bytes).collect(),
+            Self::Struct(map) => map.keys().map(String::as_bytes).collect(),
+            Self::Structs(map) => map.keys().map(String::as_bytes).collect(),
+            Self::Headers(headers) => {
+                let mut names = Vec::new();
+                for (name, _) in headers.iter().flat_map(|headers| headers.iter()) {
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
+                names
+            }
+            Self::Empty | Self::Address(_) | Self::Unlisted(_) => Vec::new(),
+            _ => return None,
         })
     }
 }
@@ -191,10 +305,10 @@ fn field_of_node<'a>(node: &'a Node, part: &[u8]) -> Found<'a> {
         b"user_agent_name" => Value::text("envoy"),
         b"user_agent_version" => Value::text(""),
         b"dynamic_parameters" => Value::Empty,
-        b"user_agent_build_version"
-        | b"extensions"
-        | b"client_features"
-        | b"listening_addresses" => return Err(Miss::Unknown),
+        b"user_agent_build_version" => Value::BuildVersion,
+        b"client_features" | b"listening_addresses" => Value::Json(&NO_ELEMENTS),
+        // Each build has its own.
+        b"extensions" => return Err(Miss::Unknown),
         _ => return Err(ABSENT),
     })
 }

@@ -12,6 +12,7 @@ use crate::agenda::Moment;
 use crate::calls::{CallState, Calls};
 use crate::engine::{MEMORY_LIMIT, TABLE_LIMIT};
 use crate::error::HostError;
+use crate::expressions::{Expressions, Work};
 use crate::filter_state::Prototype;
 use crate::metrics::Ids;
 use crate::mutation::{Access, Entry, Holder, Resource};
@@ -62,6 +63,8 @@ pub(crate) struct VmState {
     pub(crate) host_calls: u32,
     /// Bytes handed over in them, either way.
     pub(crate) copied: usize,
+    /// What this callback may still do in expressions.
+    pub(crate) work: Work,
     /// How many callbacks were made, to tell what belongs to this one.
     pub(crate) callback: u64,
     /// What waits for the callback to return.
@@ -99,6 +102,7 @@ impl VmState {
             allocator_trap: None,
             host_calls: 0,
             copied: 0,
+            work: Work::A_CALLBACK,
             callback: 0,
             deferred: VecDeque::new(),
             metric_ids: Ids::default(),
@@ -291,6 +295,7 @@ pub(crate) struct Root {
     pub(crate) tick: Option<Tick>,
     pub(crate) end: RootEnd,
     pub(crate) call: CallState,
+    pub(crate) expressions: Expressions,
 }
 
 /// A timer of a root context.

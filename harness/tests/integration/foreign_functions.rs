@@ -265,3 +265,61 @@ fn an_object_that_envoy_may_know_ends_the_test() {
         "{error}"
     );
 }
+
+/// The error that ends a request which evaluates this.
+fn evaluation(expression: &str) -> HostError {
+    let escaped: String = expression
+        .bytes()
+        .map(|byte| format!("\\{byte:02x}"))
+        .collect();
+    let calls = [
+        format!("(drop (call $call_foreign_function s(expr_create) s({escaped}) ret))"),
+        "(call $tell (call $call_foreign_function s(expr_evaluate) (i32.load (i32.const 16)) \
+         (i32.load (i32.const 20)) ret))"
+            .to_owned(),
+    ];
+    match told(&calls) {
+        Ok(told) => panic!("{expression}: {told:?}"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn an_expression_that_would_take_for_ever_ends_the_test() {
+    let list = |size: usize| format!("[{}]", vec!["1"; size].join(","));
+    let doubling = |first: &str| format!("[{first}]{}", ".map(a, a + a)".repeat(28));
+    for expression in [
+        format!("{}.map(x, {}.size())", list(5000), list(5000)),
+        doubling("'text'"),
+        doubling("[1]"),
+        format!("[[1]]{}", ".map(a, [a, a])".repeat(28)),
+        format!("[[1]{}].all(x, x == x)", ".map(a, [a, a])".repeat(26)),
+        format!(
+            "[{}].map(x, 'a'.matches('b{{1,9}}' + string(x))).size()",
+            (0..9000)
+                .map(|number| format!("{number},"))
+                .collect::<String>()
+        ),
+    ] {
+        let error = evaluation(&expression);
+        let text = error.to_string();
+        assert!(
+            matches!(error, HostError::HostCallLimit { .. }),
+            "{}: {text:.300}",
+            &expression[..60]
+        );
+    }
+}
+
+#[test]
+fn what_an_expression_asks_of_envoys_build_or_machine_is_not_answered() {
+    for expression in [
+        "google.protobuf.Duration{seconds: 5}",
+        "timestamp(0).getHours('Europe/Berlin')",
+        "'a'.matches('\\\\pL')",
+        "xds.node.extensions[0]",
+    ] {
+        let error = evaluation(expression);
+        assert!(matches!(error, HostError::NotAnswered { .. }), "{error}");
+    }
+}

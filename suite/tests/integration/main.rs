@@ -12,6 +12,7 @@ mod call_outs;
 mod compose;
 mod entry_points;
 mod envoy_configs;
+mod expressions;
 mod files;
 mod foreign_functions;
 mod istio;

@@ -1,0 +1,239 @@
+//! Values of expressions.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::fault::{Fault, Work};
+use super::time;
+use crate::abi::Status;
+use crate::pairs;
+use crate::properties::{self, Miss, Value as Property};
+use crate::vm::VmState;
+
+/// A value.
+#[derive(Clone, Debug)]
+pub(crate) enum Value<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Double(f64),
+    /// Not always UTF-8: header values are strings.
+    String(Arc<[u8]>),
+    Bytes(Arc<[u8]>),
+    /// In nanoseconds.
+    Duration(i128),
+    /// In nanoseconds since 1970.
+    Time(i128),
+    List(Arc<[Self]>),
+    Map(Arc<[(Self, Self)]>),
+    Type(&'static str),
+    /// A map, list or message of Envoy's own.
+    Host(Property<'a>),
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn text(text: impl AsRef<[u8]>) -> Self {
+        Self::String(Arc::from(text.as_ref()))
+    }
+
+    /// What an attribute is in expressions.
+    pub(super) fn of(property: Property<'a>) -> Self {
+        match property {
+            Property::Null | Property::Json(Json::Null) => Self::Null,
+            Property::Bool(value) | Property::Json(&Json::Bool(value)) => Self::Bool(value),
+            Property::Int(number) => Self::Int(number),
+            Property::Uint(number) => Self::Uint(number),
+            Property::Duration(time) => Self::Duration(time.into()),
+            Property::Time(time) => Self::Time(time.into()),
+            Property::Text(text) => Self::text(text),
+            Property::Bytes(bytes) => Self::Bytes(Arc::from(&*bytes)),
+            Property::Json(Json::Number(number)) => {
+                Self::Double(number.as_f64().unwrap_or(f64::NAN))
+            }
+            Property::Json(Json::String(text)) => Self::text(text),
+            Property::Json(Json::Object(map)) => Self::Host(Property::Struct(map)),
+            other => Self::Host(other),
+        }
+    }
+
+    /// The name of its type.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null_type",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Uint(_) => "uint",
+            Self::Double(_) => "double",
+            Self::String(_) => "string",
+            Self::Bytes(_) => "bytes",
+            Self::Duration(_) => "google.protobuf.Duration",
+            Self::Time(_) => "google.protobuf.Timestamp",
+            Self::List(_) => "list",
+            Self::Map(_) => "map",
+            Self::Type(_) => "type",
+            Self::Host(property) => match property.message() {
+                Some(message) => message,
+                None if property.list().is_some() => "list",
+                None => "map",
+            },
+        }
+    }
+
+    /// A number, compared as doubles are.
+    pub(super) fn as_double(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "Envoy compares so")]
+        match self {
+            Self::Int(number) => Some(*number as f64),
+            Self::Uint(number) => Some(*number as f64),
+            Self::Double(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// A whole number of any kind.
+    pub(super) fn as_whole(&self) -> Option<i128> {
+        match self {
+            Self::Int(number) => Some((*number).into()),
+            Self::Uint(number) => Some((*number).into()),
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and in range")]
+            Self::Double(number) if number.fract() == 0.0 && number.abs() < 2_f64.powi(64) => {
+                Some(*number as i128)
+            }
+            _ => None,
+        }
+    }
+
+    /// The elements of a list.
+    pub(super) fn elements(&self) -> Option<Cow<'_, [Self]>> {
+        match self {
+            Self::List(list) => Some(Cow::Borrowed(list)),
+            Self::Host(property) => {
+                let elements = property.list()?.into_iter().map(Self::of);
+                Some(Cow::Owned(elements.collect()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The keys of a map; Envoy's own objects with fields list none.
+    pub(super) fn keys(&self) -> Option<Vec<Self>> {
+        match self {
+            Self::Map(entries) => Some(entries.iter().map(|(key, _)| key.clone()).collect()),
+            Self::Host(property) => {
+                let keys = property.keys()?;
+                Some(keys.into_iter().map(Self::text).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// What a map has under a key; a value that is no map, or a key that no map can have, is an
+    /// error.
+    pub(super) fn lookup(
+        &self,
+        key: &Self,
+        state: Option<&'a VmState>,
+        work: &mut Work,
+    ) -> Result<Option<Self>, Fault> {
+        match (self, key) {
+            (Self::Map(_) | Self::Host(_), _) if !key.is_key() => Err(Fault::Error),
+            (Self::Map(entries), _) => {
+                work.charge(entries.len())?;
+                for (known, value) in entries.iter() {
+                    if known.same_key(key) {
+                        return Ok(Some(value.clone()));
+                    }
+                }
+                Ok(None)
+            }
+            (Self::Host(property), _) if property.keys().is_none() => Err(Fault::Error),
+            (Self::Host(property), Self::String(name)) => {
+                let found = match (property, state) {
+                    (Property::Unlisted(map), Some(state)) => {
+                        properties::member(state, map.as_bytes(), name)
+                    }
+                    (property, _) => property.clone().field(name),
+                };
+                present(found, name)
+            }
+            (Self::Host(_), _) => Ok(None),
+            _ => Err(Fault::Error),
+        }
+    }
+
+    fn is_key(&self) -> bool {
+        matches!(
+            self,
+            Self::Bool(_) | Self::Int(_) | Self::Uint(_) | Self::String(_) | Self::Double(_)
+        )
+    }
+
+    /// Whether a key of a map is meant by another.
+    pub(super) fn same_key(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Bool(one), Self::Bool(other)) => one == other,
+            (Self::String(one), Self::String(other)) => one == other,
+            _ => self
+                .as_whole()
+                .is_some_and(|one| Some(one) == other.as_whole()),
+        }
+    }
+
+    /// The bytes that a guest gets.
+    pub(crate) fn serialize(&self, work: &mut Work) -> Result<Cow<'_, [u8]>, Fault> {
+        let bytes = match self {
+            Self::Null | Self::Type(_) => return Err(Fault::Unwritable),
+            Self::Bool(value) => Cow::Owned(vec![u8::from(*value)]),
+            Self::Int(number) => Cow::Owned(number.to_le_bytes().to_vec()),
+            Self::Uint(number) => Cow::Owned(number.to_le_bytes().to_vec()),
+            Self::Double(number) => Cow::Owned(number.to_le_bytes().to_vec()),
+            Self::String(bytes) | Self::Bytes(bytes) => Cow::Borrowed(&**bytes),
+            Self::Duration(time) | Self::Time(time) => {
+                Cow::Owned(time::saturated(*time).to_le_bytes().to_vec())
+            }
+            Self::List(list) => {
+                let mut pairs = Vec::new();
+                for element in list.iter() {
+                    pairs.push((element.serialize(work)?, Cow::Borrowed(&b""[..])));
+                }
+                Cow::Owned(written(&pairs))
+            }
+            Self::Map(entries) => {
+                let mut pairs = Vec::new();
+                for (key, value) in entries.iter() {
+                    pairs.push((key.serialize(work)?, value.serialize(work)?));
+                }
+                Cow::Owned(written(&pairs))
+            }
+            Self::Host(property) => match property.serialize() {
+                Ok(bytes) => bytes,
+                Err(Miss::Unknown) => return Err(Fault::unknown("a value of Envoy's own")),
+                Err(Miss::Status(Status::SerializationFailure)) => return Err(Fault::Unwritable),
+                Err(Miss::Status(_)) => return Err(Fault::Error),
+            },
+        };
+        work.charge_bytes(bytes.len())?;
+        Ok(bytes)
+    }
+}
+
+type Written<'a> = Cow<'a, [u8]>;
+
+fn written(pairs: &[(Written<'_>, Written<'_>)]) -> Vec<u8> {
+    pairs::serialize(pairs.iter().map(|(key, value)| (&**key, &**value)))
+}
+
+/// What a name leads to, if to anything.
+pub(super) fn present<'a>(
+    found: Result<Property<'a>, Miss>,
+    name: &[u8],
+) -> Result<Option<Value<'a>>, Fault> {
+    match found {
+        Ok(property) => Ok(Some(Value::of(property))),
+        Err(Miss::Status(_)) => Ok(None),
+        Err(Miss::Unknown) => Err(Fault::unknown(format!("`{}`", name.escape_ascii()))),
+    }
+}
