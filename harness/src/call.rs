@@ -143,7 +143,10 @@ impl<'a> Call<'a> {
             return Err(Stop::Trap(wasmtime::Error::msg("restricted_callback")));
         }
         let plugin = &state.world.plugins[state.first_plugin];
-        if plugin.capabilities.allow(name) || UNRESTRICTED.contains(&name) {
+        if plugin.capabilities.allow(name)
+            || UNRESTRICTED.contains(&name)
+            || state.world.mutated(Rule::RestrictedCallsAreMade)
+        {
             return Ok(());
         }
         let kind = match set {
@@ -153,8 +156,11 @@ impl<'a> Call<'a> {
         let slot = state.slot;
         let message = format!("Attempted call to restricted {kind} capability: {name}");
         state.world.log_own(slot, LogLevel::Error, message);
+        let mutated = |rule| state.world.mutated(rule);
         Err(match set {
+            Set::Env if mutated(Rule::RestrictedCallsAreUnknown) => Status::Unimplemented.into(),
             Set::Env => Status::InternalFailure.into(),
+            Set::Wasi if mutated(Rule::RestrictedWasiIsUnknown) => Errno::NoSystemCall.into(),
             Set::Wasi => Errno::NotCapable.into(),
         })
     }

@@ -12,6 +12,11 @@ impl Capabilities {
         Self((!names.is_empty()).then_some(names))
     }
 
+    /// Whether there is anything that they take away.
+    pub(crate) fn restrict(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(crate) fn allow(&self, name: &str) -> bool {
         self.0.as_ref().is_none_or(|names| names.contains(name))
     }

@@ -21,6 +21,7 @@ use crate::calls::{CallEvent, CallKind};
 use crate::clusters::Decides;
 use crate::error::HostError;
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::router::Asked;
 use crate::vm::{Deferred, VmState};
 
@@ -50,7 +51,8 @@ pub(crate) fn call(
     let message = call.bytes(message, message_size)?;
     call.number(timeout);
     let target = resolve(call, &target)?;
-    let number = call.state().calls.next_token(CallKind::Grpc, 1);
+    let step = 1 + u32::from(call.mutated(Rule::GrpcCallTokensSkip));
+    let number = call.state().calls.next_token(CallKind::Grpc, step);
     let opening = Opening {
         authority: &target.authority,
         service: &service,
@@ -89,7 +91,8 @@ pub(crate) fn stream(
     let method = call.bytes(method, method_size)?;
     let metadata = call.pairs(metadata, metadata_size)?;
     let target = resolve(call, &target)?;
-    let number = call.state().calls.next_token(CallKind::GrpcStream, 1);
+    let step = 1 + u32::from(call.mutated(Rule::GrpcStreamTokensSkip));
+    let number = call.state().calls.next_token(CallKind::GrpcStream, step);
     let opening = Opening {
         authority: &target.authority,
         service: &service,
@@ -303,6 +306,13 @@ fn close_later(state: &mut VmState, token: u32, why: Unreachable) {
     };
     let Some(root) = state.context().map(|context| context.root) else {
         return;
+    };
+    if state.world.mutated(Rule::GrpcCallsFailInSilence) {
+        return;
+    }
+    let message = match state.world.mutated(Rule::GrpcCallsFailWithoutAWord) {
+        true => "",
+        false => message,
     };
     state.deferred.push_back(Deferred::GrpcClose {
         root,

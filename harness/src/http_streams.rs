@@ -27,8 +27,6 @@ pub(crate) fn send_local_response(
     grpc: u32,
 ) -> Answer {
     call.number(code);
-    // Envoy's type of a status code.
-    let code = code & 0xffff;
     let details = call.bytes(details, details_size)?;
     let body = call.bytes(body, body_size)?;
     let headers = call.pairs(headers, headers_size)?;
@@ -38,6 +36,9 @@ pub(crate) fn send_local_response(
         return nothing(call);
     };
     if let Some(Phase::Log | Phase::Done | Phase::Delete) = state.own_phase() {
+        if state.world.mutated(Rule::ReplyBehindTheEndIsSurvived) {
+            return Ok(());
+        }
         return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
             call: "proxy_send_local_response".to_owned(),
             why: "may not be called from `proxy_on_log` or `proxy_on_done` on, where the \
@@ -106,7 +107,7 @@ fn resume(call: &mut Call<'_>, direction: Direction) -> Answer {
         .deferred
         .iter()
         .any(|action| matches!(action, Deferred::LocalReply(reply, _) if reply.slot == place.slot));
-    if replied {
+    if replied && !state.world.mutated(Rule::ContinueBehindAReplyIsTaken) {
         return Err(call.give_up(|timeline| HostError::Misuse {
             call: "proxy_continue_stream".to_owned(),
             why: "follows `proxy_send_local_response` in one callback: Envoy would resume the \
@@ -162,6 +163,9 @@ pub(crate) fn close_stream(call: &mut Call<'_>, stream: u32) -> Answer {
         return nothing(call);
     };
     if state.own_phase() == Some(Phase::Log) && direction == Direction::Request {
+        if state.world.mutated(Rule::CloseBehindTheEndIsSurvived) {
+            return Ok(());
+        }
         return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
             call: "proxy_close_stream(0)".to_owned(),
             why: "may not be called in `proxy_on_log`, where the stream is over; drop the call"

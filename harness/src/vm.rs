@@ -66,7 +66,10 @@ impl Vm {
         entry: Entry,
     ) -> (Self, Result<(), Failure>) {
         let linked = module.linked();
-        let capabilities = world.plugins[state.first_plugin].capabilities.clone();
+        let mut capabilities = world.plugins[state.first_plugin].capabilities.clone();
+        if capabilities.restrict() && world.mutated(Rule::RestrictedCallbacksAreMade) {
+            capabilities = Capabilities::default();
+        }
         let mut store = Store::new(linked.module().engine(), state);
         store.limiter(|state| state);
         let mut vm = Self {

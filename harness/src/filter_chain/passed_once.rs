@@ -6,6 +6,7 @@
 
 use crate::abi::Direction;
 use crate::error::HostError;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 
 /// What a callback is about.
@@ -49,6 +50,9 @@ impl Proxy {
             });
         }
         if !continued || (part == Part::Body && !over) {
+            return Ok(());
+        }
+        if self.world.mutated(Rule::PassingTwiceIsTaken) {
             return Ok(());
         }
         let call = format!("proxy_continue_stream({number})");

@@ -11,6 +11,7 @@ use crate::grpc_calls::telling::Metadata;
 use crate::grpc_reply::{GrpcEvent, GrpcReply};
 use crate::headers::{Headers, Kind};
 use crate::local_reply::grpc_status_of;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response};
 use crate::router::status;
@@ -229,19 +230,21 @@ impl Proxy {
         end: bool,
     ) -> Moved {
         let now = self.world.clock.now();
+        let timed = !self.world.mutated(Rule::GrpcMetadataTellsNoServiceTime);
         let Some(call) = self.vms[vm].state().call_mut(token, id) else {
             return Ok(());
         };
         call.grpc.headers_received = true;
         // What the guest ended in one callback is complete before any of the answer comes back.
         let ended = call.grpc.half_closed.then_some(now);
-        if let Some(complete_at) = call.grpc.complete_at.or(ended) {
+        if let Some(complete_at) = call.grpc.complete_at.or(ended).filter(|_| timed) {
             let latency = (now - complete_at).as_millis().to_string();
             headers.replace(b"x-envoy-upstream-service-time", latency.as_bytes());
         }
         let code = status(&headers).unwrap_or(0);
         let trailers_only = end && (code == 200 || headers.contains_key("grpc-status"));
-        let initial = if end || code != 200 {
+        let shown = trailers_only && self.world.mutated(Rule::GrpcTrailersAreInitialMetadata);
+        let initial = if (end || code != 200) && !shown {
             Headers::new(Kind::Response)
         } else {
             headers.clone()
@@ -251,7 +254,11 @@ impl Proxy {
             return self.take_trailers(vm, token, id, headers, "via_upstream");
         }
         if code != 200 {
-            return self.stream_error(vm, token, id, grpc_status_of(code), "via_upstream");
+            let code = match self.world.mutated(Rule::GrpcStatusOfHttpIsUnknown) {
+                true => UNKNOWN + 1,
+                false => grpc_status_of(code),
+            };
+            return self.stream_error(vm, token, id, code, "via_upstream");
         }
         Ok(())
     }
@@ -285,12 +292,20 @@ impl Proxy {
         trailers: Headers,
         details: &str,
     ) -> Moved {
-        let code = trailers.get("grpc-status").map_or(UNKNOWN, |value| {
+        let missing = match self.world.mutated(Rule::NoGrpcStatusIsOk) {
+            true => 0,
+            false => UNKNOWN,
+        };
+        let strange = match self.world.mutated(Rule::StrangeGrpcStatusIsUnknown) {
+            true => UNKNOWN,
+            false => u32::MAX,
+        };
+        let code = trailers.get("grpc-status").map_or(missing, |value| {
             let code = str::from_utf8(value)
                 .ok()
                 .and_then(|text| text.parse().ok());
             // Envoy's `InvalidCode`, -1, for what is no status.
-            code.filter(|code| *code <= 16).unwrap_or(u32::MAX)
+            code.filter(|code| *code <= 16).unwrap_or(strange)
         });
         let message = trailers.get("grpc-message").unwrap_or_default().to_vec();
         self.tell_metadata(vm, token, id, trailers, Metadata::Trailing)?;
@@ -308,7 +323,10 @@ impl Proxy {
         details: &str,
     ) -> Moved {
         let mut headers = Headers::new(Kind::Response);
-        let code = grpc_status_of(status.into()).to_string();
+        let code = match self.world.mutated(Rule::GrpcFailureHasAnotherStatus) {
+            true => "4".to_owned(),
+            false => grpc_status_of(status.into()).to_string(),
+        };
         headers.add(b":status", b"200");
         headers.add(b"content-type", b"application/grpc");
         headers.add(b"grpc-status", code.as_bytes());
@@ -342,11 +360,14 @@ impl Proxy {
         message: Vec<u8>,
         details: &str,
     ) -> Moved {
+        let bare = self.world.mutated(Rule::GrpcMessagesHaveNoDetails);
         let state = self.vms[vm].state();
         let Some(call) = state.call_mut(token, id) else {
             return Ok(());
         };
-        let text = if message.is_empty() {
+        let text = if bare {
+            message
+        } else if message.is_empty() {
             details.as_bytes().to_vec()
         } else {
             [&message[..], b"{", details.as_bytes(), b"}"].concat()
@@ -368,7 +389,11 @@ impl Proxy {
         let slot = self.world.account_of(maker);
         match (kind, code, answer) {
             (CallKind::Grpc, 0, Some(answer)) => {
-                self.tell_root_message(vm, (root, token, slot), answer)
+                self.tell_root_message(vm, (root, token, slot), answer)?;
+                if self.world.mutated(Rule::AnsweredGrpcCallsAreClosed) {
+                    self.tell_close(vm, (root, token, slot), code, text)?;
+                }
+                Ok(())
             }
             (CallKind::Grpc, 0, None) => {
                 self.tell_close(vm, (root, token, slot), INTERNAL, Vec::new())

@@ -2,6 +2,7 @@
 
 use crate::calls::{CallId, CallKind};
 use crate::headers::Headers;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::vm::{Deferred, Phase};
 
@@ -21,10 +22,13 @@ impl Proxy {
         which: Metadata,
     ) -> Moved {
         let failed = self.vms[vm].failed;
+        let off = u32::from(self.world.mutated(Rule::GrpcMetadataIsMiscounted));
+        let all_hear = self.world.mutated(Rule::GrpcCallsHearOfMetadata);
         let state = self.vms[vm].state();
+        let heard = |kind| kind == CallKind::GrpcStream || all_hear;
         let Some(call) = state
             .call_mut(token, id)
-            .filter(|call| call.kind == CallKind::GrpcStream && !failed)
+            .filter(|call| heard(call.kind) && !failed)
         else {
             return Ok(());
         };
@@ -32,7 +36,9 @@ impl Proxy {
         let Some(context) = state.roots.get_mut(&root) else {
             return Ok(());
         };
-        let count = u32::try_from(metadata.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(metadata.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(off);
         let slot = self.world.account_of(maker);
         let at = (Phase::CallOut, root, slot);
         let arguments = (root, token, count);
@@ -91,7 +97,10 @@ impl Proxy {
         let Some(context) = state.roots.get_mut(&root).filter(|_| heard) else {
             return Ok(());
         };
-        let size = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        let off = u32::from(self.world.mutated(Rule::GrpcMessagesAreMiscounted));
+        let size = u32::try_from(message.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(off);
         context.call.grpc_message = Some(message);
         state.deferred.push_back(Deferred::ForgetCall(root));
         self.call(
@@ -119,7 +128,8 @@ impl Proxy {
             return Ok(());
         };
         context.call.status = code;
-        context.call.message = message;
+        let silent = self.world.mutated(Rule::GrpcCloseHasNoMessage);
+        context.call.message = if silent { Vec::new() } else { message };
         state.deferred.push_back(Deferred::ForgetCall(root));
         self.call(
             vm,

@@ -81,7 +81,29 @@ const ANSWERED: [Resource; 3] = [Resource::Map(6), Resource::Map(7), Resource::B
 /// The VM's configuration and the plugin's.
 const CONFIGURED: [Resource; 2] = [Resource::Buffer(6), Resource::Buffer(7)];
 
+/// The callbacks about gRPC calls, and what there is in one of them.
+const OF_GRPC: [&str; 4] = [
+    "proxy_on_grpc_receive_initial_metadata",
+    "proxy_on_grpc_receive",
+    "proxy_on_grpc_receive_trailing_metadata",
+    "proxy_on_grpc_close",
+];
+const RECEIVED: [Resource; 3] = [Resource::Map(4), Resource::Map(5), Resource::Buffer(5)];
+
+/// All of them.
 pub(super) fn all() -> impl Iterator<Item = Entry> {
+    let of_grpc = OF_GRPC.into_iter().flat_map(|callback| {
+        RECEIVED.map(|resource| Entry {
+            resource,
+            callback,
+            holder: Holder::Root,
+            access: Access::Read,
+        })
+    });
+    of_http().chain(of_grpc)
+}
+
+fn of_http() -> impl Iterator<Item = Entry> {
     let streams = OF_STREAM.map(|callback| (callback, Holder::Stream));
     let roots = OF_ROOT.map(|callback| (callback, Holder::Root));
     streams

@@ -274,6 +274,37 @@ rules! {
     AnswersStayReadable "the answer to a call can be read behind its callback";
     StatusIsNotSticky "the code of `proxy_get_status` is there in the callback only";
     StatusHasNoMessage "`proxy_get_status` has no message";
+    // gRPC calls.
+    GrpcCallTokensSkip "every other token of a gRPC call is left out";
+    GrpcStreamTokensSkip "every other token of a gRPC stream is left out";
+    GrpcCallsFailInSilence "a gRPC call that failed while it was made is not closed";
+    GrpcCallsFailWithoutAWord "a gRPC call that failed while it was made has no message";
+    GrpcCallsHearOfMetadata "a gRPC call with one answer is told of metadata";
+    AnsweredGrpcCallsAreClosed "a gRPC call with one answer is also closed";
+    GrpcMetadataIsMiscounted "callbacks about gRPC metadata are told of one entry more";
+    GrpcMetadataTellsNoServiceTime "gRPC metadata does not tell how long the upstream took";
+    GrpcTrailersAreInitialMetadata "an answer of trailers only has initial metadata";
+    GrpcMessagesAreMiscounted "`proxy_on_grpc_receive` is told of one byte more";
+    GrpcMessagesHaveNoDetails "a gRPC message lacks the details behind it";
+    GrpcCloseHasNoMessage "`proxy_get_status` has no message of a gRPC call that was closed";
+    GrpcFailureHasAnotherStatus "a gRPC call that failed has another status";
+    GrpcStatusOfHttpIsUnknown "an HTTP status that ends a gRPC call becomes 3";
+    NoGrpcStatusIsOk "a gRPC answer without a status is 0";
+    StrangeGrpcStatusIsUnknown "a gRPC status that is none is 2";
+    // Capabilities.
+    RestrictedCallsAreMade "a host call that is not allowed is made";
+    RestrictedCallsAreUnknown "a host call that is not allowed answers 12";
+    RestrictedWasiIsUnknown "a WASI function that is not allowed answers 52";
+    RestrictedCallbacksAreMade "a callback that is not allowed is made";
+    // What Envoy does not survive, and what no operator can want.
+    ReplyBehindTheEndIsSurvived "a reply in `proxy_on_log` or behind is ignored";
+    CloseBehindTheEndIsSurvived "`proxy_close_stream(0)` in `proxy_on_log` is ignored";
+    ContinueOfNoResponseIsSurvived "`proxy_continue_stream(1)` before a response is ignored";
+    EndingTwiceIsSurvived "the second end of a stream in one callback is ignored";
+    ContinueBehindAReplyIsTaken "`proxy_continue_stream` behind a reply resumes";
+    PassingTwiceIsTaken "a callback may resume and continue";
+    RequestLengthIsNotLookedAt "a request's body may be shorter or longer than declared";
+    ResponseLengthIsNotLookedAt "a response's body may be shorter or longer than declared";
     // Time and logs.
     PeriodOf0Ticks "a tick period of 0 does not stop the timer";
     FirstTickAtOnce "the first tick comes at once";

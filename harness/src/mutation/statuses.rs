@@ -42,11 +42,11 @@ const ENV: &[Row] = &[
     ("proxy_record_metric", &[0, 1]),
     ("proxy_get_metric", &[0, 1, 2, 6]),
     ("proxy_http_call", &[0, 2, 6, 10]),
-    ("proxy_grpc_call", &[4, 6]),
-    ("proxy_grpc_stream", &[4, 6]),
-    ("proxy_grpc_send", &[1, 2]),
-    ("proxy_grpc_close", &[1, 2]),
-    ("proxy_grpc_cancel", &[1, 2]),
+    ("proxy_grpc_call", &[0, 4, 6, 10]),
+    ("proxy_grpc_stream", &[0, 4, 6, 10]),
+    ("proxy_grpc_send", &[0, 1, 2, 6]),
+    ("proxy_grpc_close", &[0, 1, 2]),
+    ("proxy_grpc_cancel", &[0, 1, 2]),
 ];
 
 const WASI: &[Row] = &[
