@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -36,6 +37,9 @@ struct Mutations {
     /// Only those whose ids contain this.
     #[arg(long, value_name = "PART")]
     only: Option<String>,
+    /// Play these suites; the corpus is played otherwise.
+    #[arg(value_name = "SUITE")]
+    suites: Vec<PathBuf>,
 }
 
 fn read_seed(text: &str) -> Result<u64, String> {
@@ -60,7 +64,11 @@ impl Mutations {
         } else if !self.all {
             mutations = sample(mutations, DRAWN, self.seed);
         }
-        let stage = Stage::set().context("cannot play the corpus")?;
+        let stage = match &self.suites[..] {
+            [] => Stage::set(),
+            suites => Stage::of(suites),
+        };
+        let stage = stage.context("cannot play the suites")?;
         let outcomes = stage.play(&mutations, Thoroughness::All);
         let known = known_survivors().context("cannot read the known survivors")?;
         print(&stage, &outcomes, &known).context("cannot write")?;
