@@ -43,6 +43,8 @@ pub(crate) fn compare(harness: &Seen, envoy: &Seen) -> Vec<Difference> {
         );
     }
     compare("log".to_owned(), lines(harness), lines(envoy));
+    let calls = |seen: &Seen| format!("{:#?}", seen.calls);
+    compare("calls".to_owned(), calls(harness), calls(envoy));
     let counters = |seen: &Seen| format!("{:#?}", seen.counters);
     compare("counters".to_owned(), counters(harness), counters(envoy));
     let gauges = |seen: &Seen| format!("{:#?}", seen.gauges);

@@ -244,6 +244,7 @@ impl Stage {
                     Line::of(case, &scope, level, &line.message)
                 })
                 .collect(),
+            calls: self.clusters.take(case),
             counters: grown(self.counters()?, &counters_before, &case.counters),
             gauges,
         };

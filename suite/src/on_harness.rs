@@ -1,15 +1,18 @@
 mod cluster;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use attache_harness::mutation::Mutator;
 use attache_harness::{
-    Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostError, LogLevel, Outcome, Plugin,
-    Response, StreamId, UpstreamRequest,
+    CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostError, LogLevel,
+    Outcome, Plugin, Response, StreamId, UpstreamRequest,
 };
 
-use crate::case::{Body, Case, Fault, Filter, MARK, Policy, Protocol, Reply, Request, Step};
+use crate::case::{
+    Body, Case, Cluster, Fault, Filter, MARK, Policy, Protocol, Reply, Request, Step,
+};
 use crate::seen::{Access, Ended, Line, Message, Seen, Stream, grown};
 
 /// Why a case could not be played on the harness.
@@ -50,6 +53,7 @@ pub(crate) struct Played {
 pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played, HarnessError> {
     let mut host = start(case, mutator)?;
     let started = host.log().len();
+    let called = host.calls().len();
     let before = counters(&host);
     let mut streams = Vec::new();
     let mut abandoned = Vec::new();
@@ -93,6 +97,7 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
         })
         .collect();
     seen.counters = grown(counters(&host), &before, &case.counters);
+    seen.calls = calls(case, host.calls().get(called..).unwrap_or_default());
     for name in &case.gauges {
         if let Some(value) = host.gauge(name) {
             seen.gauges.insert(name.clone(), value);
@@ -140,6 +145,25 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
         response(answers.answer_to(number.unwrap_or(0)))
     });
     Ok(host)
+}
+
+/// What clusters received; those that nobody listens at receive nothing.
+fn calls(case: &Case, made: &[CallOut]) -> BTreeMap<String, Vec<Message>> {
+    let mut calls: BTreeMap<String, Vec<Message>> = BTreeMap::new();
+    for call in made {
+        let known = case.clusters.get(call.cluster());
+        if known.is_some_and(Cluster::records) {
+            let received = received(call.request());
+            calls
+                .entry(call.cluster().to_owned())
+                .or_default()
+                .push(received);
+        }
+    }
+    calls
+        .into_iter()
+        .map(|(name, calls)| (name, Message::sorted(calls)))
+        .collect()
 }
 
 fn counters(host: &Host) -> std::collections::BTreeMap<String, u64> {

@@ -14,6 +14,9 @@ pub struct Seen {
     /// How much each counter (`wasmcustom.<name>`) grew since the first request: those that did, and
     /// those that the case asks for, if they exist.
     pub counters: BTreeMap<String, u64>,
+    /// What each cluster received since the first request, gRPC aside: in the order of the bytes, since
+    /// calls that are made together overtake one another.
+    pub calls: BTreeMap<String, Vec<Message>>,
     /// The gauges that the case asks for, in the end.
     pub gauges: BTreeMap<String, u64>,
 }
@@ -128,6 +131,12 @@ impl Message {
             trailers,
             request: None,
         }
+    }
+
+    /// Puts messages into an order that does not depend on who came first.
+    pub(crate) fn sorted(mut messages: Vec<Self>) -> Vec<Self> {
+        messages.sort_by_cached_key(|message| format!("{message:?}"));
+        messages
     }
 
     /// All values of a header, in order.

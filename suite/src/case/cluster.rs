@@ -1,4 +1,4 @@
-use super::{HeaderLine, Protocol, Reply};
+use super::{Fault, HeaderLine, Protocol, Reply};
 
 /// A cluster that filters call out to.
 #[derive(Clone, Debug)]
@@ -63,6 +63,13 @@ impl Cluster {
             (None, Protocol::Http2) => ClusterKind::Http2,
             (None, Protocol::Http1) => ClusterKind::Http1,
         }
+    }
+}
+
+impl Cluster {
+    /// Whether it is looked at what it receives.
+    pub(crate) fn records(&self) -> bool {
+        self.grpc.is_none() && self.answer.fault != Some(Fault::Refused)
     }
 }
 

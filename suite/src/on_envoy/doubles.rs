@@ -9,6 +9,7 @@ use attache_envoy::{Cluster as Configured, Codec};
 
 use super::{EnvoyError, lock, nobody, wire};
 use crate::case::{Case, Cluster, ClusterKind, Fault, Grpc, GrpcPart, HeaderLine};
+use crate::seen::Message;
 
 /// The servers of the clusters of several cases, which are played one after the other.
 pub(super) struct Doubles(BTreeMap<String, (ClusterKind, Upstream)>);
@@ -52,6 +53,23 @@ impl Doubles {
             configured.insert(name.clone(), Configured::new(address, codec));
         }
         Ok(configured)
+    }
+
+    /// Takes what the clusters of a case received.
+    pub(super) fn take(&self, case: &Case) -> BTreeMap<String, Vec<Message>> {
+        let mut calls = BTreeMap::new();
+        for (name, _) in case
+            .clusters
+            .iter()
+            .filter(|(_, cluster)| cluster.records())
+        {
+            let double = self.0.get(name).map(|(_, double)| double.take());
+            let received: Vec<Message> = double.iter().flatten().map(wire::received).collect();
+            if !received.is_empty() {
+                calls.insert(name.clone(), Message::sorted(received));
+            }
+        }
+        calls
     }
 
     /// Forgets what they received.
