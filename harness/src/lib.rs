@@ -47,6 +47,7 @@ mod arrival;
 mod attributes;
 mod base64;
 mod bases;
+mod body;
 mod budgets;
 mod buffers;
 mod call;

@@ -127,7 +127,7 @@ impl Proxy {
             Data::Fresh(bytes) => (BodyView::Chunk, bytes.len()),
             Data::Buffered => (
                 BodyView::Buffered,
-                flow.buffered.as_ref().map_or(0, Vec::len),
+                flow.buffered.as_ref().map_or(0, |held| held.len()),
             ),
         };
         self.world.streams[slot].side(filter, direction).body = view;
@@ -147,7 +147,7 @@ impl Proxy {
             let end = end != proxy.world.mutated(end_flipped);
             let arguments = (context, size, u32::from(end));
             if let Data::Fresh(bytes) = data {
-                proxy.world.streams[slot].flow(direction).chunk = std::mem::take(bytes);
+                proxy.world.streams[slot].flow(direction).chunk = std::mem::take(bytes).into();
             }
             let called = match direction {
                 Direction::Request => proxy.call(
@@ -167,7 +167,8 @@ impl Proxy {
             };
             // What follows may send other bytes this way.
             if let Data::Fresh(bytes) = data {
-                *bytes = std::mem::take(&mut proxy.world.streams[slot].flow(direction).chunk);
+                let chunk = &mut proxy.world.streams[slot].flow(direction).chunk;
+                *bytes = std::mem::take(chunk).into_bytes();
             }
             called
         })?;
@@ -212,7 +213,7 @@ impl Proxy {
             && stream.flow(direction).aborted
         {
             // The callbacks on the reply still see the piece that was being looked at.
-            stream.flow(direction).chunk.clone_from(bytes);
+            stream.flow(direction).chunk = bytes.clone().into();
         }
         Ok(result)
     }
