@@ -193,7 +193,7 @@ fn stream(host: &Host, id: StreamId, abandoned: bool) -> Result<(Stream, Insight
             .map(|call| call.name.to_owned())
             .collect(),
         callbacks: exchange.timeline().callbacks(),
-        fuel: exchange.fuel(),
+        fuel: exchange.cost().fuel,
         timeline: exchange.to_string(),
     };
     Ok((stream, insight))
