@@ -80,7 +80,7 @@ pub(crate) fn set_bytes(
         splice
     };
     let state = call.state();
-    let body = match BufferType::from_code(buffer) {
+    let body = match BufferType::from_code(buffer).and_then(|buffer| meant(state, buffer)) {
         Some(BufferType::RequestBody) => body(state, Direction::Request),
         Some(BufferType::ResponseBody) => body(state, Direction::Response),
         Some(BufferType::DownstreamData) => connection_data(state, Direction::Request),
@@ -100,6 +100,17 @@ pub(crate) fn set_bytes(
         call.lint(LintKind::MovedBodyWritten, what);
     }
     Ok(())
+}
+
+/// Buffer 8 is the one that the context was shown last.
+fn meant(state: &VmState, buffer: BufferType) -> Option<BufferType> {
+    if buffer != BufferType::CallData {
+        return Some(buffer);
+    }
+    match state.context()?.last_buffer {
+        LastBuffer::OfCallback(last, callback) if callback == state.callback => Some(last),
+        _ => None,
+    }
 }
 
 fn direction_of_body(buffer: u32) -> Option<Direction> {

@@ -149,6 +149,7 @@ impl Proxy {
             if let Data::Fresh(bytes) = data {
                 proxy.world.streams[slot].flow(direction).chunk = std::mem::take(bytes).into();
             }
+            proxy.vms[vm].state().show_first(context, direction);
             let called = match direction {
                 Direction::Request => proxy.call(
                     vm,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmtime::{Memory, ResourceLimiter};
 
 use super::{Allocator, Deferred, Phase, Three, Trapped};
-use crate::abi::{AbiVersion, BufferType};
+use crate::abi::{AbiVersion, BufferType, Direction};
 use crate::agenda::Moment;
 use crate::calls::{CallState, Calls};
 use crate::engine::{MEMORY_LIMIT, TABLE_LIMIT};
@@ -172,6 +172,17 @@ impl VmState {
     /// made the effective one.
     pub(crate) fn own_phase(&self) -> Option<Phase> {
         (self.effective == self.current).then_some(self.phase)
+    }
+
+    /// Envoy looks at a body for its size before it calls back, and so buffer 8 begins with it.
+    pub(crate) fn show_first(&mut self, context: u32, direction: Direction) {
+        let buffer = match direction {
+            Direction::Request => BufferType::RequestBody,
+            Direction::Response => BufferType::ResponseBody,
+        };
+        if let Some(context) = self.contexts.get_mut(&context) {
+            context.last_buffer = LastBuffer::OfCallback(buffer, self.callback + 1);
+        }
     }
 
     /// The stream that a host call acts on.
