@@ -60,6 +60,7 @@ mod configuration;
 mod connection;
 mod connection_manager;
 mod contexts;
+mod decimal;
 mod dns;
 mod downstream;
 mod engine;

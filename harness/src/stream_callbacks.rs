@@ -316,8 +316,8 @@ impl Proxy {
         self.world.streams[slot].side(filter, direction).in_callback = true;
         let verdict = match call(self, vm, context)? {
             Called::Missing => Verdict::Result(0),
-            Called::Returned(result) => Verdict::Result(result),
-            Called::Trapped(_) => self.fail(slot, filter)?,
+            Called::Returned(result) if !self.vms[vm].failed => Verdict::Result(result),
+            Called::Returned(_) | Called::Trapped(_) => self.fail(slot, filter)?,
         };
         self.run_deferred(vm)?;
         let stream = &mut self.world.streams[slot];

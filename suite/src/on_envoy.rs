@@ -2,6 +2,7 @@
 
 mod client;
 mod doubles;
+mod entries;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -133,6 +134,9 @@ impl Stage {
             bootstrap.upstream_codec = attache_envoy::Codec::Http2;
         }
         bootstrap.clusters = clusters.configured(first)?;
+        if let Some(case) = first {
+            entries::configure(&mut bootstrap, case);
+        }
         let config = bootstrap.write(&folder.join("envoy.yaml"))?;
         let options = StartOptions {
             concurrency: cases.first().map_or(1, |case| case.workers),
@@ -196,7 +200,11 @@ impl Stage {
         *lock(&self.current) = number;
         let _ = self.upstream.take();
         self.clusters.forget();
-        let lines_before = self.envoy.log_lines()?.len();
+        let lines_before = if case.log_from_start {
+            0
+        } else {
+            self.envoy.log_lines()?.len()
+        };
         let counters_before = self.counters()?;
 
         let mut play = Play {
@@ -438,6 +446,8 @@ fn listener(cases: &[Case], number: usize, folder: &Path) -> Listener {
     let _ = std::fs::remove_file(&log);
     listener.access_log = Some(log);
     let scope = scope(cases, number);
+    let loggers = &case.entries.access_loggers;
+    listener.access_loggers = loggers.iter().map(|each| plugin(each, &scope)).collect();
     listener.filters = case
         .filters
         .iter()

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use attache_harness::mutation::Mutator;
 use attache_harness::{
-    CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostError, LogLevel,
-    Outcome, Plugin, Response, StreamId, UpstreamRequest,
+    CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder, HostError,
+    LogLevel, Outcome, Plugin, Response, StreamId, UpstreamRequest,
 };
 
 use crate::case::{
@@ -52,7 +52,11 @@ pub(crate) struct Played {
 /// from Envoy.
 pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played, HarnessError> {
     let mut host = start(case, mutator)?;
-    let started = host.log().len();
+    let started = if case.log_from_start {
+        0
+    } else {
+        host.log().len()
+    };
     let called = host.calls().len();
     let before = counters(&host);
     let mut streams = Vec::new();
@@ -127,6 +131,7 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
     for filter in &case.filters {
         builder = builder.plugin(plugin(filter));
     }
+    builder = entries(builder, case);
     for (name, answer) in &case.clusters {
         builder = builder.cluster(name, cluster::answer(answer));
     }
@@ -164,6 +169,31 @@ fn calls(case: &Case, made: &[CallOut]) -> BTreeMap<String, Vec<Message>> {
         .into_iter()
         .map(|(name, calls)| (name, Message::sorted(calls)))
         .collect()
+}
+
+fn entries(mut builder: HostBuilder, case: &Case) -> HostBuilder {
+    let entries = &case.entries;
+    for logger in &entries.access_loggers {
+        builder = builder.access_logger(plugin(logger));
+    }
+    if case.filters.is_empty() && entries.access_loggers.is_empty() {
+        builder = builder.http_chain("empty", []);
+    }
+    for service in &entries.services {
+        let plugin = plugin(&service.plugin);
+        builder = if service.singleton {
+            builder.singleton_service(plugin)
+        } else {
+            builder.service(plugin)
+        };
+    }
+    for sink in &entries.stats_sinks {
+        builder = builder.stats_sink(plugin(sink));
+    }
+    match entries.stats_flush_interval {
+        Some(interval) => builder.stats_flush_interval(interval),
+        None => builder,
+    }
 }
 
 fn counters(host: &Host) -> std::collections::BTreeMap<String, u64> {

@@ -81,8 +81,8 @@ impl Envoys<'_> {
             } else {
                 let fits = |group: &&mut Vec<usize>| {
                     let cases = || group.iter().map(|member| &self.plans[*member].case);
-                    let plugins: usize = cases().map(|case| case.filters.len()).sum();
-                    plugins + plan.case.filters.len() <= MOST_PLUGINS
+                    let plugins: usize = cases().map(|case| case.plugins().count()).sum();
+                    plugins + plan.case.plugins().count() <= MOST_PLUGINS
                         && cases()
                             .next()
                             .is_some_and(|first| Stage::fit(first, &plan.case))
@@ -252,7 +252,7 @@ fn agrees(report: &CaseReport, seen: &Seen) -> bool {
 }
 
 /// An upstream that nobody listens at is so for all, metrics are those of the process, back-off
-/// begins with its start, and a refusal ends it. Streams that are held, and clusters that think, may
+/// begins with its start, a refusal ends it, and services are nobody's. Streams that are held, and clusters that think, may
 /// do so when the next case has begun.
 fn wants_its_own(plan: &Plan) -> bool {
     let reloads = |filter: &Filter| filter.policy == Policy::Reload;
@@ -265,7 +265,8 @@ fn wants_its_own(plan: &Plan) -> bool {
         || plan.case.answers().any(refused)
         || plan.expect.gauges.is_some()
         || plan.expect.counters.is_some()
-        || plan.case.filters.iter().any(reloads)
+        || plan.case.entries.are_of_process()
+        || plan.case.plugins().any(reloads)
         || plan.case.cluster_answers().any(thinks)
         || plan.streams.iter().any(unended)
 }
