@@ -99,8 +99,7 @@ pub(crate) const START_FUNCTION: &str = "(start)";
 
 impl Proxy {
     /// Calls an export if there is one. The deferred actions are left to the caller, who has to
-    /// look for a failure first: the VM may have failed inside of a host call, and the guest returned
-    /// all the same.
+    /// look for a failure first.
     pub(crate) fn call<P: Arguments, R: Results>(
         &mut self,
         vm: usize,
@@ -117,13 +116,13 @@ impl Proxy {
         };
         let index = vm;
         let vm = &mut self.vms[index];
-        let failed_before = vm.failed;
-        let Some(result) = vm.call(&mut self.world, entry, name, find, arguments) else {
+        let Some(function) = find(&vm.callbacks).clone() else {
             return Ok(Called::Missing);
         };
+        let result = vm.call(&mut self.world, entry, name, &function, arguments);
         let plugin = vm.plugin_of(context);
         let called = self.after(slot, plugin, name, result)?;
-        if self.vms[index].failed && !failed_before {
+        if matches!(called, Called::Trapped(_)) {
             // An answer comes to the root, and leaves its stream waiting like the others.
             self.lint_hanging(index, slot.filter(|_| phase != Phase::CallOut));
         }
@@ -156,6 +155,7 @@ impl Proxy {
                 timeline: self.timeline(slot),
             }),
             Err(Failure::NoRoom(reason)) => Err(HostError::NoRoom { reason }),
+            Err(Failure::Allocator(trap)) => Ok(Called::Trapped(trap.to_string())),
             Err(Failure::Trap(trap)) => {
                 let (message, note) = if name == START_FUNCTION {
                     let message = "Failed to create new Wasm instance";
@@ -323,9 +323,8 @@ impl Proxy {
     }
 
     fn close_stream(&mut self, place: Place, direction: Direction) -> Moved {
-        let stream = &self.world.streams[place.slot];
-        if stream.finished || stream.prepared.is_some() {
-            if stream.finished && self.world.mutated(Rule::EndingTwiceIsSurvived) {
+        if self.world.streams[place.slot].finished {
+            if self.world.mutated(Rule::EndingTwiceIsSurvived) {
                 return Ok(());
             }
             return Err(self.ended_twice(place.slot, "proxy_close_stream"));

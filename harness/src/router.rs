@@ -7,8 +7,7 @@ use crate::agenda::Event;
 use crate::arrival;
 use crate::calls::{CallEvent, CallId};
 use crate::clusters::{Decides, UPSTREAM};
-use crate::codec::{self, Codec};
-use crate::decimal::Decimal;
+use crate::codec::Codec;
 use crate::error::HostError;
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::Headers;
@@ -241,8 +240,11 @@ impl Proxy {
         }
         let mut headers = response.headers;
         let status = status(&headers);
-        let timeline = &mut stream.exchange.timeline;
-        timeline.note_code("the upstream answers ", status);
+        let code = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
+        stream
+            .exchange
+            .timeline
+            .note(format!("the upstream answers {code}"));
         if !self.world.mutated(Rule::AnswersHaveNoDetails) {
             let stream = &mut self.world.streams[slot];
             stream.exchange.details = Some("via_upstream".to_owned());
@@ -259,7 +261,6 @@ impl Proxy {
             stream.head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
         let end = bodiless || (response.pieces.is_empty() && response.trailers.is_none());
         let http1 = self.upstream_codec == Codec::Http1;
-        codec::strip_keep_alive(&mut headers);
         // Filters see the framing of a response, other than that of a request.
         if http1
             && framed
@@ -275,7 +276,7 @@ impl Proxy {
             if timed {
                 headers.replace(
                     b"x-envoy-upstream-service-time",
-                    milliseconds(latency).as_bytes(),
+                    latency.as_millis().to_string().as_bytes(),
                 );
             }
         }
@@ -381,24 +382,22 @@ pub(crate) fn route_timeout(headers: &mut Headers, of_route: Duration) -> Durati
     if !timeout.is_zero() {
         headers.replace(
             b"x-envoy-expected-rq-timeout-ms",
-            milliseconds(timeout).as_bytes(),
+            timeout.as_millis().to_string().as_bytes(),
         );
     }
     timeout
 }
 
-fn milliseconds(time: Duration) -> Decimal {
-    let whole = time.as_secs().saturating_mul(1000);
-    Decimal::of(whole.saturating_add(time.subsec_millis().into()))
-}
-
 /// The headers as the codec writes them.
 pub(crate) fn on_the_wire(headers: &Headers, end: bool, codec: Codec) -> Headers {
-    let mut sent = headers.clone();
-    sent.retain(|name| {
-        !name.starts_with(b":")
+    let mut sent = Headers::default();
+    for (name, value) in headers.iter() {
+        if !name.starts_with(b":")
             || matches!(name, b":authority" | b":path" | b":method" | b":scheme")
-    });
+        {
+            sent.add(name, value);
+        }
+    }
     if codec == Codec::Http1 && !sent.contains_key("content-length") {
         if !end {
             // The codec writes its own line, also beside one that a filter added.
@@ -423,10 +422,11 @@ fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
         let reply = Reply::own(404, "", "route_not_found");
         return Some((reply, ResponseFlags::NO_ROUTE_FOUND));
     }
-    let why = if headers.contains_key(":method") {
-        unsendable(headers)?
-    } else {
+    let why = if !headers.contains_key(":method") {
         "missing required header: :method".to_owned()
+    } else {
+        let (name, _) = headers.iter().find(|(name, _)| !is_header_name(name))?;
+        format!("invalid header name: {}", String::from_utf8_lossy(name))
     };
     let details = format!(
         "filter_removed_required_request_headers{{{}}}",
@@ -436,46 +436,13 @@ fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
     Some((reply, ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR))
 }
 
-/// Why the codec does not send a request, which is known once there is a connection.
-pub(crate) fn unsendable(headers: &Headers) -> Option<String> {
-    headers.iter().find_map(|(name, value)| {
-        let shown = String::from_utf8_lossy(name);
-        if !is_header_name(name) {
-            Some(format!("invalid header name: {shown}"))
-        } else if !is_header_value(value) {
-            Some(format!("invalid header value for: {shown}"))
-        } else {
-            None
-        }
-    })
-}
-
 /// A token ([RFC 9110, 5.6.2]), after the colon of a pseudo header; Envoy lets the empty name pass.
 ///
 /// [RFC 9110, 5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
-fn is_header_name(name: &[u8]) -> bool {
-    const TOKEN: [bool; 256] = {
-        let bytes = b"!#$%&'*+-.^_`|~0123456789\
-            ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-        let mut token = [false; 256];
-        let mut at = 0;
-        while at < bytes.len() {
-            token[bytes[at] as usize] = true;
-            at += 1;
-        }
-        token
-    };
+pub(crate) fn is_header_name(name: &[u8]) -> bool {
     let name = name.strip_prefix(b":").unwrap_or(name);
-    name.iter().all(|byte| TOKEN[usize::from(*byte)])
-}
-
-/// No control character but a tab ([RFC 9110, 5.5]).
-///
-/// [RFC 9110, 5.5]: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
-fn is_header_value(value: &[u8]) -> bool {
-    value
-        .iter()
-        .all(|byte| *byte == b'\t' || !byte.is_ascii_control())
+    name.iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
 pub(crate) fn status(headers: &Headers) -> Option<u32> {

@@ -9,7 +9,6 @@ use crate::abi::Direction;
 use crate::agenda::Moment;
 use crate::arrival::Piece;
 use crate::attributes::Metadata;
-use crate::body::Body;
 use crate::codec::Codec;
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Outcome, StreamId};
@@ -114,9 +113,9 @@ pub(crate) struct Flow {
     pub(crate) headers: Option<Headers>,
     pub(crate) trailers: Option<Headers>,
     /// The piece that the body callback being made works on.
-    pub(crate) chunk: Body,
+    pub(crate) chunk: Vec<u8>,
     /// What filters hold back; one buffer for all, as in Envoy.
-    pub(crate) buffered: Option<Body>,
+    pub(crate) buffered: Option<Vec<u8>>,
     /// Whether the last who held back asked for a watermark instead of a limit.
     pub(crate) streaming: bool,
     /// What the peer has sent and Envoy not read: pieces of a body, then the trailers.

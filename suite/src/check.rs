@@ -389,16 +389,13 @@ fn message_yaml(message: &Message, entries: &mut Vec<(String, Yaml)>) {
     }
 }
 
-/// Lines of the log as a file expects them; whose they are is said where several plugins log.
+/// Lines of the log as a file expects them.
 pub(crate) fn log_yaml(lines: &[Line]) -> Yaml {
-    let several = lines.iter().any(|line| line.plugin != lines[0].plugin);
     let line = |line: &Line| {
-        let mut entries = vec![("level".to_owned(), Yaml::text(line.level.as_str()))];
-        if several {
-            entries.push(("plugin".to_owned(), Yaml::text(line.plugin.as_str())));
-        }
-        entries.push(("message".to_owned(), Yaml::text(line.message.as_str())));
-        Yaml::Map(entries)
+        Yaml::Map(vec![
+            ("level".to_owned(), Yaml::text(line.level.as_str())),
+            ("message".to_owned(), Yaml::text(line.message.as_str())),
+        ])
     };
     Yaml::List(lines.iter().map(line).collect())
 }

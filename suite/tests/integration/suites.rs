@@ -23,7 +23,3 @@ mod capabilities {
 mod grpc {
     attache_suite::suite!("tests/suites/grpc.suite.yaml");
 }
-
-mod entry_points {
-    attache_suite::suite!("tests/suites/entry-points.suite.yaml");
-}
