@@ -53,7 +53,9 @@ impl Writer {
 pub(crate) enum Wire<'a> {
     Varint(u64),
     Bytes(&'a [u8]),
-    /// 4 or 8 bytes, or a group, which no message of the ABI has.
+    Fixed64(u64),
+    Fixed32(u32),
+    /// A group, which nothing has that is read here.
     Skipped,
 }
 
@@ -77,7 +79,7 @@ fn take_field<'a>(bytes: &mut &'a [u8], depth: usize) -> Option<(u32, Wire<'a>)>
     }
     let wire = match kind {
         0 => Wire::Varint(take_varint(bytes)?),
-        1 => take(bytes, 8).map(|_| Wire::Skipped)?,
+        1 => Wire::Fixed64(u64::from_le_bytes(take(bytes, 8)?.try_into().ok()?)),
         2 => {
             let size = usize::try_from(take_varint(bytes)?).ok()?;
             Wire::Bytes(take(bytes, size)?)
@@ -92,7 +94,7 @@ fn take_field<'a>(bytes: &mut &'a [u8], depth: usize) -> Option<(u32, Wire<'a>)>
             }
             take_field(bytes, depth + 1)?;
         },
-        5 => take(bytes, 4).map(|_| Wire::Skipped)?,
+        5 => Wire::Fixed32(u32::from_le_bytes(take(bytes, 4)?.try_into().ok()?)),
         _ => return None,
     };
     Some((number, wire))
@@ -146,6 +148,22 @@ fn take<'a>(bytes: &mut &'a [u8], size: usize) -> Option<&'a [u8]> {
     *bytes = tail;
     Some(head)
 }
+
+/// Where the types of messages are that Envoy may know.
+pub(crate) const PACKAGES: [&str; 12] = [
+    "cel",
+    "envoy",
+    "flyteidl",
+    "google",
+    "grpc",
+    "io",
+    "opencensus",
+    "opentelemetry",
+    "pb",
+    "udpa",
+    "validate",
+    "xds",
+];
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ mod files;
 mod foreign_functions;
 mod istio;
 mod loading;
+mod messages;
 mod probe;
 mod properties;
 mod reader;
