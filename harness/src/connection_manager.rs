@@ -20,6 +20,7 @@ use crate::router::{status, wrong_length};
 use crate::stream::{Flow, Reply, Stream};
 use crate::tcp_streams::CloseType;
 use crate::upstream_failure::UpstreamFailure;
+use crate::vm::Vm;
 
 /// What is taken out of a request from outside: only filters may set these
 /// (`ConnectionManagerUtility::cleanInternalHeaders`). `x-envoy-original-path` and its like go at the
@@ -368,8 +369,12 @@ impl Proxy {
         stream.exchange.response_code = code;
         stream.prepared = None;
         let id = stream.exchange.id;
-        if self.world.mutated(Rule::CallsEndWithTheirStream) {
-            let made_here = |call: &Pending| call.maker == Some((slot, id));
+        let made_here = |call: &Pending| call.maker == Some((slot, id));
+        let waits = |vm: &mut Vm| vm.state().calls.pending.values().any(made_here);
+        if self.world.mutator.is_some()
+            && self.vms.iter_mut().any(waits)
+            && self.world.mutated(Rule::CallsEndWithTheirStream)
+        {
             for vm in &mut self.vms {
                 vm.state().calls.pending.retain(|_, call| !made_here(call));
             }

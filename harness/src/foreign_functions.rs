@@ -9,6 +9,7 @@ mod signatures;
 
 use crate::abi::Status;
 use crate::call::{Answer, Call, Stop};
+use crate::mutation::Rule;
 use crate::protobuf;
 
 /// What a function hands out; some have nothing to hand out.
@@ -25,6 +26,10 @@ pub(crate) fn call(
 ) -> Answer {
     let name = call.bytes(name, name_size)?;
     let argument = call.bytes(argument, argument_size)?;
+    let mutator = call.world().mutator.as_ref();
+    if mutator.is_some_and(|mutator| mutator.forgets(&name)) {
+        return Err(Status::NotFound.into());
+    }
     let returned = match name.as_slice() {
         b"compress" => compression::compress(&argument),
         b"uncompress" => compression::uncompress(call, &argument),
@@ -39,6 +44,9 @@ pub(crate) fn call(
         _ => return Err(Status::NotFound.into()),
     };
     match returned {
+        Ok(Some(_)) if call.mutated(Rule::ForeignFunctionsHandOutNothing) => {
+            call.hand_out(None, result, result_size)
+        }
         Ok(bytes) => call.hand_out(bytes, result, result_size),
         // Whoever fails hands out null.
         Err(Stop::Status(status)) => {

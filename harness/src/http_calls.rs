@@ -126,7 +126,7 @@ fn complete_otherwise(world: &World, headers: &mut Headers, given: &Headers) {
     let length = given.get("content-length");
     if let Some(length) = length.filter(|_| world.mutated(Rule::CallsKeepAGivenLength)) {
         headers.set(b"content-length", length);
-    } else if world.mutated(Rule::CallsHaveNoLength) {
+    } else if headers.contains_key("content-length") && world.mutated(Rule::CallsHaveNoLength) {
         headers.remove(b"content-length");
     }
 }

@@ -47,6 +47,19 @@ pub(crate) fn value(
     call.give(&found, value, value_size)
 }
 
+/// Whether a test of tests has it that this header is no single one.
+fn parts(call: &mut Call<'_>, map: u32, key: &[u8]) -> bool {
+    let kind = match MapType::from_code(map) {
+        Some(MapType::RequestHeaders) => Kind::Request,
+        Some(MapType::ResponseHeaders) => Kind::Response,
+        _ => Kind::Trailers,
+    };
+    let mutator = &call.world().mutator;
+    mutator
+        .as_ref()
+        .is_some_and(|mutator| mutator.parts(kind, key))
+}
+
 /// The first value of a name.
 fn found<'a>(state: &VmState, headers: &'a Headers, key: &[u8], values: usize) -> Option<&'a [u8]> {
     let world = &state.world;
@@ -88,7 +101,8 @@ pub(crate) fn add(
             call.state().copied += known;
         }
         let joined = !joins && call.mutated(Rule::AddedValuesAreJoined);
-        let apart = joins && call.mutated(Rule::SingleHeadersAreAddedApart);
+        let apart =
+            joins && (call.mutated(Rule::SingleHeadersAreAddedApart) || parts(call, map, &key));
         let replaces = call.mutated(Rule::AddReplaces);
         Ok(move |headers: &mut Headers| match headers.get(&key) {
             Some(first) if joined => {

@@ -106,12 +106,15 @@ const RESPONSE_AND_TRAILERS: &[&str] = &["grpc-message", "grpc-status"];
 
 /// Whether a map of this kind holds one entry of `name`, given in lower case.
 pub(crate) fn is_inline(kind: Kind, name: &[u8]) -> bool {
+    inline(kind).any(|inline| inline.as_bytes() == name)
+}
+
+/// The names of which a map of this kind holds one entry.
+pub(crate) fn inline(kind: Kind) -> impl Iterator<Item = &'static str> {
     let lists: &[&[&str]] = match kind {
         Kind::Request => &[REQUEST, BOTH],
         Kind::Response => &[RESPONSE, BOTH, RESPONSE_AND_TRAILERS],
         Kind::Trailers => &[RESPONSE_AND_TRAILERS],
     };
-    lists
-        .iter()
-        .any(|list| list.iter().any(|inline| inline.as_bytes() == name))
+    lists.iter().flat_map(|list| list.iter().copied())
 }

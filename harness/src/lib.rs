@@ -34,13 +34,9 @@
 //! * [`Module`] checks whether Envoy would load a module.
 //!
 //! The host plays ABI 0.1.0, 0.2.0 and 0.2.1, with the part of WASI that Envoy has. What Envoy
-//! answers and this harness does not, ends the test with [`HostError::NotAnswered`]:
-//!
-//! * in expressions, messages made by their type, time zones by name, and patterns at the edges of
-//!   RE2's syntax;
-//! * kept messages of types that are Envoy's own, or whose schema is a reflection of FlatBuffers;
-//! * `xds.node.extensions` and the build's metadata, which each build of Envoy has of its own;
-//! * calls to a `google_grpc` target, which Envoy reaches without a cluster.
+//! answers and this harness does not, ends the test with [`HostError::NotAnswered`]: in expressions,
+//! messages made by their type, time zones by name, and patterns at the edges of RE2's syntax; calls
+//! to a `google_grpc` target; and properties below a message of which it knows only the whole.
 
 #![forbid(unsafe_code)]
 

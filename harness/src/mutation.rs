@@ -19,6 +19,8 @@ use std::sync::{Mutex, PoisonError};
 pub use self::availability::Entry;
 pub(crate) use self::availability::{Access, Holder, Resource};
 pub use self::rules::Rule;
+use crate::headers::Kind;
+use crate::inline_headers;
 
 /// One departure from Envoy.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -35,9 +37,39 @@ pub enum Mutation {
     Availability(Entry),
     /// A property is absent.
     Property(&'static str),
+    /// A header that Envoy holds once is held as often as it is added.
+    SingleHeader {
+        /// `request`, `response` or `trailers`.
+        map: &'static str,
+        /// The header.
+        name: &'static str,
+    },
+    /// A foreign function is unknown.
+    ForeignFunction(&'static str),
     /// One rule is another.
     Rule(Rule),
 }
+
+/// The kinds of header maps.
+const MAPS: [(&str, Kind); 3] = [
+    ("request", Kind::Request),
+    ("response", Kind::Response),
+    ("trailers", Kind::Trailers),
+];
+
+/// The foreign functions that can be unknown.
+const FOREIGN_FUNCTIONS: &[&str] = &[
+    "clear_route_cache",
+    "compress",
+    "declare_property",
+    "expr_create",
+    "expr_delete",
+    "expr_evaluate",
+    "set_envoy_filter_state",
+    "sign",
+    "uncompress",
+    "verify_signature",
+];
 
 impl Mutation {
     /// The whole table, in an order that stays.
@@ -45,9 +77,15 @@ impl Mutation {
     pub fn all() -> Vec<Self> {
         let statuses = statuses::all().map(|(call, status)| Self::Status { call, status });
         let properties = properties::PROPERTIES.iter().copied().map(Self::Property);
+        let headers = MAPS.iter().flat_map(|(map, kind)| {
+            inline_headers::inline(*kind).map(|name| Self::SingleHeader { map, name })
+        });
+        let functions = FOREIGN_FUNCTIONS.iter().copied().map(Self::ForeignFunction);
         statuses
             .chain(availability::all().map(Self::Availability))
             .chain(properties)
+            .chain(headers)
+            .chain(functions)
             .chain(Rule::ALL.iter().copied().map(Self::Rule))
             .collect()
     }
@@ -62,6 +100,10 @@ impl Mutation {
             }
             Self::Availability(entry) => entry.description(),
             Self::Property(path) => format!("the property `{path}` is absent"),
+            Self::SingleHeader { map, name } => {
+                format!("a second `{name}` that a filter adds to {map} stands apart")
+            }
+            Self::ForeignFunction(name) => format!("there is no foreign function `{name}`"),
             Self::Rule(rule) => rule.description().to_owned(),
         }
     }
@@ -74,6 +116,8 @@ impl fmt::Display for Mutation {
             Self::Status { call, status } => write!(f, "status/{call}/{status}"),
             Self::Availability(entry) => write!(f, "availability/{entry}"),
             Self::Property(path) => write!(f, "property/{path}"),
+            Self::SingleHeader { map, name } => write!(f, "single-header/{map}/{name}"),
+            Self::ForeignFunction(name) => write!(f, "foreign-function/{name}"),
             Self::Rule(rule) => write!(f, "rule/{}", rule.id()),
         }
     }
@@ -141,6 +185,24 @@ impl Mutator {
     /// Whether a map or buffer is there, if it should be or not.
     pub(crate) fn flips(&self, entry: Entry) -> bool {
         self.has(Mutation::Availability(entry), || availability::has(entry))
+    }
+
+    /// Whether a second value of a header that Envoy holds once stands apart.
+    pub(crate) fn parts(&self, kind: Kind, name: &[u8]) -> bool {
+        let map = MAPS.iter().find(|(_, known)| *known == kind);
+        let name =
+            inline_headers::inline(kind).find(|known| known.as_bytes().eq_ignore_ascii_case(name));
+        let (Some((map, _)), Some(name)) = (map, name) else {
+            return false;
+        };
+        self.has(Mutation::SingleHeader { map, name }, || true)
+    }
+
+    /// Whether a foreign function is unknown that is not.
+    pub(crate) fn forgets(&self, name: &[u8]) -> bool {
+        let mut known = FOREIGN_FUNCTIONS.iter();
+        let known = known.find(|known| known.as_bytes() == name);
+        known.is_some_and(|name| self.has(Mutation::ForeignFunction(name), || true))
     }
 
     /// Whether a property is absent that is not.

@@ -241,7 +241,10 @@ impl Proxy {
             if self.run_due()? {
                 continue;
             }
-            if self.world.mutated(Rule::QueuesAreToldFirst) && self.notify_queue()? {
+            if self.world.shared_queues.wait()
+                && self.world.mutated(Rule::QueuesAreToldFirst)
+                && self.notify_queue()?
+            {
                 self.count_notification(&mut notifications)?;
                 continue;
             }

@@ -46,6 +46,11 @@ pub(crate) struct Registrant {
 }
 
 impl SharedQueues {
+    /// Whether notifications wait.
+    pub(crate) fn wait(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// The messages of all queues.
     pub(crate) fn len(&self) -> usize {
         self.queues.values().map(|queue| queue.values.len()).sum()

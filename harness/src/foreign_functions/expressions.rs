@@ -5,6 +5,7 @@ use crate::abi::Status;
 use crate::call::{Call, Stop};
 use crate::error::HostError;
 use crate::expressions::{Evaluation, Expressions, Fault, Refused, parse};
+use crate::mutation::Rule;
 use crate::vm::VmState;
 
 /// Reads an expression and hands out its token, which is the root context's.
@@ -17,7 +18,10 @@ pub(super) fn create(call: &mut Call<'_>, text: &[u8]) -> Returned {
         Ok(term) => {
             let added = kept(call.state())?.add(term, text.len());
             match added {
-                Some(token) => Ok(Some(token.to_le_bytes().to_vec())),
+                Some(token) => {
+                    let off = u32::from(call.mutated(Rule::ExpressionTokensBeginAt1));
+                    Ok(Some((token + off).to_le_bytes().to_vec()))
+                }
                 None => Err(Stop::Trap(call.too_much("16 MiB of expressions kept"))),
             }
         }
@@ -34,7 +38,10 @@ pub(super) fn create(call: &mut Call<'_>, text: &[u8]) -> Returned {
 pub(super) fn evaluate(call: &mut Call<'_>, argument: &[u8]) -> Returned {
     let token = token(argument)?;
     let state = call.state();
-    let effective = std::mem::replace(&mut state.effective, state.current);
+    let effective = state.effective;
+    if effective == state.current || !state.world.mutated(Rule::EffectiveContextEvaluates) {
+        state.effective = state.current;
+    }
     let outcome = value(state, token);
     state.effective = effective;
     match outcome? {
@@ -48,7 +55,9 @@ pub(super) fn evaluate(call: &mut Call<'_>, argument: &[u8]) -> Returned {
 
 pub(super) fn delete(call: &mut Call<'_>, argument: &[u8]) -> Returned {
     let token = token(argument)?;
-    kept(call.state())?.delete(token);
+    if !call.mutated(Rule::ExpressionsAreNotDeleted) {
+        kept(call.state())?.delete(token);
+    }
     Ok(None)
 }
 

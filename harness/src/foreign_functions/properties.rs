@@ -9,6 +9,7 @@ use crate::call::Call;
 use crate::error::HostError;
 use crate::filter_state::{Kind, Object, Prototype};
 use crate::http_streams;
+use crate::mutation::Rule;
 use crate::protobuf::{bytes_of, varint_of};
 
 /// Says how a property is to be kept (`declare_property.proto`: 1 name, 2 readonly, 3 type, 4
@@ -22,19 +23,23 @@ pub(super) fn declare(call: &mut Call<'_>, argument: &[u8]) -> Returned {
         3 => Kind::Protobuf,
         _ => Kind::Bytes,
     };
+    let readonly = varint_of(&fields, 2) != 0;
     let prototype = Prototype {
-        readonly: varint_of(&fields, 2) != 0,
+        readonly: readonly && !call.mutated(Rule::ReadOnlyPropertiesAreWritten),
         kind,
-        schema: bytes_of(&fields, 4).to_vec(),
     };
     let name = text_of(&fields, 1)?.as_bytes().to_vec();
     let state = call.state();
     // The current context, whatever the effective one is.
-    let context = state
-        .contexts
-        .get_mut(&state.current)
-        .ok_or(Status::NotFound)?;
-    if context.declared.contains_key(&name) {
+    let other = state.effective != state.current;
+    let declarer = match other && state.world.mutated(Rule::EffectiveContextDeclares) {
+        true => state.effective,
+        false => state.current,
+    };
+    let context = state.contexts.get_mut(&declarer).ok_or(Status::NotFound)?;
+    if context.declared.contains_key(&name)
+        && !state.world.mutated(Rule::PropertiesAreDeclaredAgain)
+    {
         return Err(Status::BadArgument.into());
     }
     context.declared.insert(name, Arc::new(prototype));

@@ -274,6 +274,14 @@ rules! {
     AnswersStayReadable "the answer to a call can be read behind its callback";
     StatusIsNotSticky "the code of `proxy_get_status` is there in the callback only";
     StatusHasNoMessage "`proxy_get_status` has no message";
+    // Foreign functions.
+    ForeignFunctionsHandOutNothing "what a foreign function returns is not handed out";
+    PropertiesAreDeclaredAgain "a property can be declared twice";
+    ReadOnlyPropertiesAreWritten "a read-only property can be set twice";
+    EffectiveContextDeclares "`declare_property` is about the effective context";
+    EffectiveContextEvaluates "`expr_evaluate` is about the effective context";
+    ExpressionTokensBeginAt1 "the first token of an expression is 1";
+    ExpressionsAreNotDeleted "`expr_delete` deletes nothing";
     // gRPC calls.
     GrpcCallTokensSkip "every other token of a gRPC call is left out";
     GrpcStreamTokensSkip "every other token of a gRPC stream is left out";

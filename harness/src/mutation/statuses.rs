@@ -36,7 +36,7 @@ const ENV: &[Row] = &[
     ("proxy_resolve_shared_queue", &[0, 1, 6]),
     ("proxy_enqueue_shared_queue", &[0, 1, 6]),
     ("proxy_dequeue_shared_queue", &[0, 1, 6, 7]),
-    ("proxy_call_foreign_function", &[0, 1, 2, 3, 6]),
+    ("proxy_call_foreign_function", &[0, 1, 2, 3, 6, 10]),
     ("proxy_define_metric", &[0, 2, 6]),
     ("proxy_increment_metric", &[0, 1, 2]),
     ("proxy_record_metric", &[0, 1]),
