@@ -2,8 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-mod program;
-
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,7 +11,6 @@ use anyhow::Context;
 use attache_conformance::{Outcome, Stage, Thoroughness, known_survivors, sample, seed_of};
 use attache_harness::mutation::Mutation;
 use clap::{Args, Parser, Subcommand};
-use program::generate::Generate;
 
 /// Measures that the harness answers as Envoy does.
 #[derive(Debug, Parser)]
@@ -27,7 +24,6 @@ struct Arguments {
 enum Command {
     /// Plays the corpus on harnesses that are wrong in one place each, and says which cases notice.
     Mutations(Mutations),
-    Generate(Generate),
 }
 
 #[derive(Args, Debug)]
@@ -56,7 +52,6 @@ const DRAWN: usize = 50;
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Mutations(mutations) => mutations.run(),
-        Command::Generate(generate) => generate.run(),
     }
 }
 
@@ -87,6 +82,9 @@ impl Mutations {
 
 fn print(stage: &Stage, outcomes: &[Outcome], known: &BTreeSet<String>) -> io::Result<()> {
     let mut out = io::stdout().lock();
+    for name in stage.failing() {
+        writeln!(out, "{name}: left out, since it fails without a mutation")?;
+    }
     for outcome in outcomes {
         writeln!(out, "{outcome}")?;
     }

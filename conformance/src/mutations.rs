@@ -16,6 +16,7 @@ use crate::{corpus, repository};
 pub struct Stage {
     suites: Vec<Rehearsal>,
     cases: Vec<Case>,
+    failing: Vec<String>,
 }
 
 struct Case {
@@ -60,16 +61,10 @@ pub enum StageError {
     /// A suite is at fault.
     #[error("cannot read the corpus")]
     Suite(#[from] SuiteError),
-    /// A case is not as it should be on the harness as it is.
-    #[error("`{name}` fails on the harness without a mutation")]
-    Case {
-        /// The suite and the case.
-        name: String,
-    },
 }
 
 impl Stage {
-    /// Reads and builds the corpus, and plays every case once.
+    /// Reads and builds the corpus, and plays every case once. One that fails then is left out.
     ///
     /// # Errors
     ///
@@ -92,20 +87,38 @@ impl Stage {
             let named = suite.cases().map(|case| format!("{file}: {case}"));
             places.extend(named.enumerate().map(|(number, name)| (at, number, name)));
         }
-        let cases = in_parallel(places, |(suite, number, name)| {
+        let played = in_parallel(places, |(suite, number, name)| {
             let watching = Arc::new(Mutator::watching());
             let shown = suites[suite].play(number, Arc::clone(&watching));
-            let shown = shown.filter(Shown::passed);
-            Ok(Case {
-                suite,
-                number,
-                shown: shown.ok_or_else(|| StageError::Case { name: name.clone() })?,
-                name,
-                reached: watching.reached(),
-            })
+            match shown.filter(Shown::passed) {
+                None => Err(name),
+                Some(shown) => Ok(Case {
+                    suite,
+                    number,
+                    name,
+                    shown,
+                    reached: watching.reached(),
+                }),
+            }
         });
-        let cases = cases.into_iter().collect::<Result<_, StageError>>()?;
-        Ok(Self { suites, cases })
+        let (mut cases, mut failing) = (Vec::new(), Vec::new());
+        for case in played {
+            match case {
+                Ok(case) => cases.push(case),
+                Err(name) => failing.push(name),
+            }
+        }
+        Ok(Self {
+            suites,
+            cases,
+            failing,
+        })
+    }
+
+    /// The cases that fail on the harness as it is.
+    #[must_use]
+    pub fn failing(&self) -> &[String] {
+        &self.failing
     }
 
     /// How many cases there are.

@@ -25,9 +25,9 @@ use client::Client;
 use doubles::Doubles;
 
 /// How long a request may come no further until it counts as held.
-pub(crate) const HELD_AFTER: Duration = Duration::from_millis(500);
+const HELD_AFTER: Duration = Duration::from_millis(500);
 /// The same at the end of the case, when nothing else can release it.
-pub(crate) const HELD_IN_THE_END: Duration = Duration::from_millis(1_500);
+const HELD_IN_THE_END: Duration = Duration::from_millis(1_500);
 /// How long Envoy usually takes to write its logs.
 const LOG_FLUSH: Duration = Duration::from_millis(150);
 /// How often they are looked at.
@@ -305,7 +305,7 @@ impl Stage {
 
 /// What is waited for.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) enum Until {
+enum Until {
     /// The last request has ended, or is with an upstream that thinks about it.
     PassedOn,
     /// All requests have ended.

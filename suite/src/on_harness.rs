@@ -13,11 +13,7 @@ use attache_harness::{
 use crate::case::{
     Body, Case, Cluster, Fault, Filter, MARK, Policy, Protocol, Reply, Request, Step,
 };
-use crate::on_envoy::{HELD_AFTER, HELD_IN_THE_END, Until};
 use crate::seen::{Access, Ended, Line, Message, Seen, Stream, grown};
-
-/// How finely time passes while something is waited for.
-const STEP: Duration = Duration::from_millis(5);
 
 /// Why a case could not be played on the harness.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +44,8 @@ pub(crate) struct Played {
     pub(crate) seen: Seen,
     /// One for each request.
     pub(crate) insights: Vec<Insight>,
+    /// Whether plugins do something on their own after a while.
+    pub(crate) ticked: bool,
 }
 
 /// Plays a case, with an insight into each of its streams; for tests of tests on a harness that departs
@@ -67,7 +65,6 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
                     sent = sent.http2();
                 }
                 streams.push(host.open(sent)?);
-                settle(&mut host, case, &streams, HELD_AFTER, Until::PassedOn)?;
             }
             Step::Wait(time) => host.advance(*time)?,
             Step::Disconnect(number) => {
@@ -78,8 +75,10 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
             }
         }
     }
-    let limit = HELD_IN_THE_END.saturating_add(case.patience());
-    settle(&mut host, case, &streams, limit, Until::Ended)?;
+    let patience = case.patience();
+    if !patience.is_zero() {
+        host.advance(patience)?;
+    }
     let mut seen = Seen::default();
     let mut insights = Vec::new();
     for (number, id) in streams.into_iter().enumerate() {
@@ -104,38 +103,14 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
             seen.gauges.insert(name.clone(), value);
         }
     }
-    Ok(Played { seen, insights })
-}
-
-/// Lets time pass until requests have come as far as they can: as on Envoy, where it passes by itself.
-fn settle(
-    host: &mut Host,
-    case: &Case,
-    streams: &[StreamId],
-    limit: Duration,
-    until: Until,
-) -> Result<(), HostError> {
-    let mut left = limit;
-    loop {
-        let has_ended = |id: &StreamId| {
-            let outcome = host.exchange(*id).map(Exchange::outcome);
-            !matches!(outcome, Ok(Outcome::Paused { .. } | Outcome::Running))
-        };
-        let done = match until {
-            Until::Ended => streams.iter().all(has_ended),
-            Until::PassedOn => streams.last().is_none_or(|id| {
-                let thinks = !case.answer_to(streams.len() - 1).after.is_zero();
-                let received = |exchange: &Exchange| exchange.try_upstream_request().is_some();
-                has_ended(id) || (thinks && host.exchange(*id).is_ok_and(received))
-            }),
-        };
-        if done || left.is_zero() {
-            return Ok(());
-        }
-        let step = left.min(STEP);
-        host.advance(step)?;
-        left -= step;
-    }
+    let callbacks = host.timeline().callbacks();
+    Ok(Played {
+        seen,
+        insights,
+        ticked: callbacks
+            .iter()
+            .any(|callback| callback.ends_with(":proxy_on_tick")),
+    })
 }
 
 fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> {

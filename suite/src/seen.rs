@@ -98,18 +98,6 @@ pub(crate) const VOLATILE: [&str; 4] = [
     MARK,
 ];
 
-impl Ended {
-    /// The word of a suite for it.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            Self::Answered(_) => "answered",
-            Self::Reset => "reset",
-            Self::Held => "held",
-            Self::Abandoned => "abandoned",
-        }
-    }
-}
-
 impl Message {
     pub(crate) fn request(
         method: Vec<u8>,

@@ -17,7 +17,6 @@ mod files;
 mod foreign_functions;
 mod istio;
 mod loading;
-mod messages;
 mod probe;
 mod properties;
 mod reader;

@@ -1,3 +1,0 @@
-//! The larger commands.
-
-pub(crate) mod generate;
