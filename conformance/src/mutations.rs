@@ -127,6 +127,16 @@ impl Stage {
         self.cases.len()
     }
 
+    /// The cases that show something else when they are played again without a mutation.
+    #[must_use]
+    pub fn unsteady(&self) -> Vec<&str> {
+        let cases = in_parallel(self.cases.iter().collect(), |case| {
+            let again = self.suites[case.suite].play(case.number, Arc::new(Mutator::watching()));
+            (again.as_ref() != Some(&case.shown)).then_some(case.name.as_str())
+        });
+        cases.into_iter().flatten().collect()
+    }
+
     /// Plays the cases on harnesses with a mutation each.
     #[must_use]
     pub fn play(&self, mutations: &[Mutation], thoroughness: Thoroughness) -> Vec<Outcome> {
