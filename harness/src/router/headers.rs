@@ -1,0 +1,181 @@
+//! A request's headers between the last filter and the upstream.
+
+use std::time::Duration;
+
+use crate::clusters::{Decides, UPSTREAM};
+use crate::codec::Codec;
+use crate::exchange::{Message, UpstreamRequest};
+use crate::headers::Headers;
+use crate::mutation::Rule;
+use crate::proxy::{Moved, Proxy};
+use crate::response_flags::ResponseFlags;
+use crate::stream::Reply;
+
+impl Proxy {
+    /// Finds a route, or replies.
+    pub(crate) fn route(&mut self, slot: usize, end: bool) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        let Some(headers) = &mut stream.request.headers else {
+            return Ok(());
+        };
+        if let Some((mut reply, flag)) = unroutable(headers) {
+            if !self.world.mutated(Rule::NoRouteHasNoFlag) {
+                self.world.streams[slot].exchange.flags.set(flag);
+            }
+            let (status, body, details) = match reply.status {
+                404 => (
+                    Rule::NoRouteHasAnotherStatus,
+                    Rule::NoRouteHasABody,
+                    Rule::NoRouteHasNoDetails,
+                ),
+                _ => (
+                    Rule::BadHeadersHaveAnotherStatus,
+                    Rule::BadHeadersHaveAnotherBody,
+                    Rule::BadHeadersHaveNoDetails,
+                ),
+            };
+            self.garble(&mut reply, status, body, details);
+            return self.send_local_reply(slot, reply);
+        }
+        let decides = self.world.clusters.decides(UPSTREAM);
+        if decides == Decides::AtOnce {
+            stream
+                .exchange
+                .flags
+                .set(ResponseFlags::NO_HEALTHY_UPSTREAM);
+            let reply = Reply::own(503, "no healthy upstream", "no_healthy_upstream");
+            return self.send_local_reply(slot, reply);
+        }
+        let overrules = headers.contains_key("x-envoy-upstream-rq-timeout-ms");
+        let untold = self.world.mutated(Rule::UpstreamIsToldNoTimeout);
+        let overruled = !(overrules && self.world.mutated(Rule::TimeoutIsNotOverruled));
+        let stream = &mut self.world.streams[slot];
+        let Some(headers) = &mut stream.request.headers else {
+            return Ok(());
+        };
+        if !overruled {
+            headers.remove(b"x-envoy-upstream-rq-timeout-ms");
+        }
+        stream.timeout = route_timeout(headers, self.world.route_timeout);
+        if untold {
+            headers.remove(b"x-envoy-expected-rq-timeout-ms");
+        }
+        stream
+            .exchange
+            .timeline
+            .note("the request's headers reach the upstream");
+        let mut sent = on_the_wire(headers, end, self.upstream_codec);
+        if self.world.mutator.is_some() {
+            self.send_otherwise(slot, &mut sent);
+        }
+        let stream = &mut self.world.streams[slot];
+        stream.exchange.upstream = Some(UpstreamRequest {
+            message: Message::new(sent),
+        });
+        if end {
+            self.ask(slot)
+        } else {
+            if decides == Decides::WithHeaders {
+                self.ask_upstream(slot);
+            }
+            Ok(())
+        }
+    }
+
+    /// What else the codec could write of a request.
+    fn send_otherwise(&self, slot: usize, sent: &mut Headers) {
+        let headers = self.world.streams[slot].request.headers.as_ref();
+        let given = |name: &str| headers.is_some_and(|headers| headers.contains_key(name));
+        let chunked = sent.contains_key("transfer-encoding");
+        if chunked && self.world.mutated(Rule::RequestChunksAreNotDeclared) {
+            sent.remove(b"transfer-encoding");
+        }
+        if chunked && given("transfer-encoding") && self.world.mutated(Rule::ChunksAreDeclaredOnce)
+        {
+            sent.remove(b"transfer-encoding");
+            sent.add_line(b"transfer-encoding", b"chunked");
+        }
+        let sized = sent.get("content-length") == Some(b"0") && !given("content-length");
+        if sized && self.world.mutated(Rule::EmptyRequestHasNoLength) {
+            sent.remove(b"content-length");
+        }
+    }
+}
+
+/// The timeout of a request, none if zero: `x-envoy-upstream-rq-timeout-ms` overrules the route's.
+/// Envoy drops that header and tells the upstream what came of it.
+pub(crate) fn route_timeout(headers: &mut Headers, of_route: Duration) -> Duration {
+    const OVERRULES: &str = "x-envoy-upstream-rq-timeout-ms";
+    let mut timeout = of_route;
+    if let Some(value) = headers.get(OVERRULES) {
+        let value = str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse().ok());
+        timeout = value.map_or(timeout, Duration::from_millis);
+        headers.remove(OVERRULES.as_bytes());
+    }
+    if !timeout.is_zero() {
+        headers.replace(
+            b"x-envoy-expected-rq-timeout-ms",
+            timeout.as_millis().to_string().as_bytes(),
+        );
+    }
+    timeout
+}
+
+/// The headers as the codec writes them.
+pub(crate) fn on_the_wire(headers: &Headers, end: bool, codec: Codec) -> Headers {
+    let mut sent = Headers::default();
+    for (name, value) in headers.iter() {
+        if !name.starts_with(b":")
+            || matches!(name, b":authority" | b":path" | b":method" | b":scheme")
+        {
+            sent.add(name, value);
+        }
+    }
+    if codec == Codec::Http1 && !sent.contains_key("content-length") {
+        if !end {
+            // The codec writes its own line, also beside one that a filter added.
+            sent.add_line(b"transfer-encoding", b"chunked");
+        } else if !matches!(
+            sent.get(":method"),
+            Some(b"GET" | b"HEAD" | b"DELETE" | b"TRACE" | b"CONNECT")
+        ) {
+            sent.add_line(b"content-length", b"0");
+        }
+    }
+    sent
+}
+
+/// Why the router replies instead of asking the upstream.
+fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
+    // Envoy looks for a route by the scheme, which it takes from `x-forwarded-proto`.
+    let no_scheme = headers
+        .get("x-forwarded-proto")
+        .is_none_or(<[u8]>::is_empty);
+    if !headers.contains_key(":path") || no_scheme {
+        let reply = Reply::own(404, "", "route_not_found");
+        return Some((reply, ResponseFlags::NO_ROUTE_FOUND));
+    }
+    let why = if !headers.contains_key(":method") {
+        "missing required header: :method".to_owned()
+    } else {
+        let (name, _) = headers.iter().find(|(name, _)| !is_header_name(name))?;
+        format!("invalid header name: {}", String::from_utf8_lossy(name))
+    };
+    let details = format!(
+        "filter_removed_required_request_headers{{{}}}",
+        why.replace(' ', "_")
+    );
+    let reply = Reply::own(503, &why, details);
+    Some((reply, ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR))
+}
+
+/// A token ([RFC 9110, 5.6.2]), after the colon of a pseudo header; Envoy lets the empty name pass.
+///
+/// [RFC 9110, 5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
+pub(crate) fn is_header_name(name: &[u8]) -> bool {
+    let name = name.strip_prefix(b":").unwrap_or(name);
+    name.iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
