@@ -62,15 +62,15 @@ fn main() -> anyhow::Result<()> {
         ),
         row(
             "  crossings a request",
-            exchange.crossings().to_string(),
+            exchange.cost().crossings.to_string(),
             "",
         ),
-        row("  fuel a request", exchange.fuel().to_string(), ""),
+        row("  fuel a request", exchange.cost().fuel.to_string(), ""),
     ];
     let quiet = host.send(usual("x-authorization"))?;
     rows.push(row(
         "  fuel without the credential",
-        quiet.fuel().to_string(),
+        quiet.cost().fuel.to_string(),
         "",
     ));
 

@@ -2,17 +2,27 @@
 //!
 //! `suites/` is the corpus: suites over the guest `probe`, each case with the ids of what it is evidence
 //! of in `docs/envoy-behaviour.md`. Every case is played on the harness and on a real Envoy, and must be
-//! seen alike.
+//! seen alike. Besides, [`Scenario`] draws cases by lot, which [`play`] plays on both hosts; where they
+//! disagree, [`shrink`] makes the case small.
 //!
 //! The corpus is tested itself: [`Stage`] plays it on harnesses that are wrong in one place, and some case
 //! has to notice.
 
 #![forbid(unsafe_code)]
 
+mod batch;
+mod cells;
 mod corpus;
+mod generator;
 mod mutations;
+mod shrink;
+pub mod suite_text;
 
+pub use crate::batch::{Finding, play};
+pub use crate::cells::Cells;
 pub use crate::corpus::{corpus, repository};
+pub use crate::generator::Scenario;
 pub use crate::mutations::{
     Outcome, Stage, StageError, Thoroughness, known_survivors, sample, seed_of,
 };
+pub use crate::shrink::shrink;

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod program;
+
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use anyhow::Context;
 use attache_conformance::{Outcome, Stage, Thoroughness, known_survivors, sample, seed_of};
 use attache_harness::mutation::Mutation;
 use clap::{Args, Parser, Subcommand};
+use program::generate::Generate;
 
 /// Measures that the harness answers as Envoy does.
 #[derive(Debug, Parser)]
@@ -24,6 +27,7 @@ struct Arguments {
 enum Command {
     /// Plays the corpus on harnesses that are wrong in one place each, and says which cases notice.
     Mutations(Mutations),
+    Generate(Generate),
 }
 
 #[derive(Args, Debug)]
@@ -52,6 +56,7 @@ const DRAWN: usize = 50;
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Mutations(mutations) => mutations.run(),
+        Command::Generate(generate) => generate.run(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::discovered::Discovered;
 use crate::plugin::Plugin;
@@ -27,6 +28,22 @@ pub struct Bootstrap {
     pub upstream_codec: Codec,
     /// Further clusters, which plugins call out to, by name.
     pub clusters: BTreeMap<String, Cluster>,
+    /// Plugins that run for themselves, started in this order.
+    pub services: Vec<Service>,
+    /// Plugins that are told of all statistics.
+    pub stats_sinks: Vec<Plugin>,
+    /// How often these are told; Envoy's 5 s unless set.
+    pub stats_flush_interval: Option<Duration>,
+}
+
+/// A plugin that runs for itself (`envoy.extensions.wasm.v3.WasmService`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Service {
+    /// In every thread.
+    Threads(Plugin),
+    /// In the main thread only.
+    Singleton(Plugin),
 }
 
 /// What is spoken on the connections to a cluster.
@@ -76,12 +93,31 @@ pub struct Listener {
     /// The file that gets one line of JSON for each request; see
     /// [`AccessEntry`](crate::AccessEntry).
     pub access_log: Option<PathBuf>,
+    /// Plugins that log each request, or each connection.
+    pub access_loggers: Vec<Plugin>,
+    /// What stands behind the filters.
+    pub proxy: Proxy,
     /// What becomes of HTTP/1 trailers.
     pub trailers: Trailers,
     /// What becomes of `x-request-id`.
     pub request_id: RequestId,
     /// What becomes of the response header `server`.
     pub server_header: ServerHeader,
+}
+
+/// What stands behind the filters of a listener, and so what kind of filters these are.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Proxy {
+    /// Envoy's router, which sends requests to the upstream.
+    #[default]
+    Http,
+    /// Envoy's TCP proxy, which sends bytes to a cluster. The filters are static then, and there is no
+    /// access log in a file.
+    Tcp {
+        /// Which one.
+        cluster: String,
+    },
 }
 
 /// How a plugin comes to Envoy.
@@ -136,6 +172,9 @@ impl Bootstrap {
             upstream,
             upstream_codec: Codec::default(),
             clusters: BTreeMap::new(),
+            services: Vec::new(),
+            stats_sinks: Vec::new(),
+            stats_flush_interval: None,
         }
     }
 
@@ -197,6 +236,8 @@ impl Listener {
             buffer_limit: None,
             filters: Vec::new(),
             access_log: None,
+            access_loggers: Vec::new(),
+            proxy: Proxy::default(),
             trailers: Trailers::default(),
             request_id: RequestId::default(),
             server_header: ServerHeader::default(),

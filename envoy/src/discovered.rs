@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 
 use crate::install::hexadecimal;
-use crate::plugin::{NotUtf8, Plugin, utf8};
+use crate::plugin::{EntryPoint, NotUtf8, Plugin, utf8};
 use crate::yaml::{Yaml, quoted};
 
 /// The environment variable of the module that makes each resource differ.
@@ -131,7 +131,7 @@ impl Discovered {
                 "- \"@type\": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
                 |yaml| {
                     yaml.field("name", &self.name);
-                    done = plugin.write(yaml);
+                    done = plugin.write(yaml, EntryPoint::HttpFilter);
                 },
             );
         });

@@ -63,7 +63,7 @@ mod yaml;
 pub use access_log::{AccessEntry, AccessLogError};
 pub use bootstrap::{
     Bootstrap, BootstrapError, Cluster, Codec, Endpoint, EndpointError, FilterSource, Listener,
-    RequestId, ServerHeader, Trailers,
+    RequestId, ServerHeader, Service, Trailers,
 };
 pub use cache::{CacheError, cache_folder};
 pub use discovered::{Discovered, ModuleStore, WriteError};

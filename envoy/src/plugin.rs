@@ -85,11 +85,17 @@ impl Plugin {
         self
     }
 
-    /// Writes the filter's `typed_config`.
-    pub(crate) fn write(&self, yaml: &mut Yaml) -> Result<(), NotUtf8> {
+    /// Writes the `typed_config` of this entry point.
+    pub(crate) fn write(&self, yaml: &mut Yaml, entry: EntryPoint) -> Result<(), NotUtf8> {
         let module = utf8(&self.module)?;
         yaml.within("typed_config:", |yaml| {
-            yaml.line("\"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm");
+            yaml.line(&format!(
+                "\"@type\": type.googleapis.com/envoy.extensions.{}",
+                entry.kind()
+            ));
+            if entry == EntryPoint::SingletonService {
+                yaml.line("singleton: true");
+            }
             yaml.within("config:", |yaml| {
                 yaml.field("name", &self.name);
                 yaml.line("# Which filter of the module is meant; a module may hold several.");
@@ -149,6 +155,29 @@ impl Plugin {
     }
 }
 
+/// Where a plugin stands in Envoy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum EntryPoint {
+    HttpFilter,
+    TcpFilter,
+    AccessLogger,
+    Service,
+    SingletonService,
+    StatsSink,
+}
+
+impl EntryPoint {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::HttpFilter => "filters.http.wasm.v3.Wasm",
+            Self::TcpFilter => "filters.network.wasm.v3.Wasm",
+            Self::AccessLogger => "access_loggers.wasm.v3.WasmAccessLog",
+            Self::Service | Self::SingletonService => "wasm.v3.WasmService",
+            Self::StatsSink => "stat_sinks.wasm.v3.Wasm",
+        }
+    }
+}
+
 /// A path that configuration cannot express.
 #[derive(Debug, thiserror::Error)]
 #[error("the path `{}` is not UTF-8, which a configuration of Envoy cannot hold; move the file", path.display())]
@@ -168,7 +197,7 @@ mod tests {
 
     fn written(plugin: &Plugin) -> String {
         let mut yaml = Yaml::default();
-        plugin.write(&mut yaml).unwrap();
+        plugin.write(&mut yaml, EntryPoint::HttpFilter).unwrap();
         yaml.finish()
     }
 
@@ -203,7 +232,7 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let path = std::ffi::OsString::from_vec(b"/m\xff.wasm".to_vec());
         let error = Plugin::new("p", path)
-            .write(&mut Yaml::default())
+            .write(&mut Yaml::default(), EntryPoint::HttpFilter)
             .unwrap_err();
         assert!(error.to_string().contains("is not UTF-8"), "{error}");
     }

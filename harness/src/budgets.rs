@@ -164,24 +164,6 @@ impl Exchange {
         self.cost
     }
 
-    /// The fuel that the stream's callbacks burnt; see [`Cost::fuel`].
-    #[must_use]
-    pub fn fuel(&self) -> u64 {
-        self.cost.fuel
-    }
-
-    /// How often the host entered a guest for this stream; see [`Cost::crossings`].
-    #[must_use]
-    pub fn crossings(&self) -> u64 {
-        self.cost.crossings
-    }
-
-    /// The bytes that the stream's host calls handed over, either way.
-    #[must_use]
-    pub fn bytes_copied(&self) -> u64 {
-        self.cost.bytes_copied
-    }
-
     /// Asserts that the stream cost no more than it may.
     ///
     /// # Panics

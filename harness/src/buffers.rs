@@ -1,11 +1,11 @@
 //! `proxy_get_buffer_bytes`, `proxy_get_buffer_status`, `proxy_set_buffer_bytes`.
 
 use crate::abi::{BufferType, Direction, Status};
+use crate::body::Body;
 use crate::call::{Answer, Call, Stop};
 use crate::error::HostError;
 use crate::lints::LintKind;
 use crate::mutation::{Access, Resource, Rule};
-use crate::stats_sink::StatsBuffer;
 use crate::stream::BodyView;
 use crate::vm::{Deferred, LastBuffer, Phase, VmState};
 
@@ -20,28 +20,31 @@ pub(crate) fn bytes(
     for argument in [buffer, start, length] {
         call.number(argument);
     }
-    let shown = read(call, buffer)?;
+    let Shown {
+        content,
+        size: size_told,
+    } = read(call, buffer)?;
     let start = start as usize;
-    let size_told = shown.size as usize;
-    let end = start.saturating_add(length as usize).min(size_told);
-    if start.saturating_add(length as usize) > size_told
+    let end = start
+        .saturating_add(length as usize)
+        .min(size_told as usize);
+    // Past the end there is nothing, and that is no error.
+    let total = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
+    let part = content[start.min(content.len())..end.min(content.len())].to_vec();
+    if start.saturating_add(length as usize) > size_told as usize
         && call.mutated(Rule::ReadPastTheEndIsRefused)
     {
         return Err(Status::BadArgument.into());
     }
-    // Past the end there is nothing, and that is no error.
-    let total = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
-    let content = shown.content;
-    let part = &content[start.min(content.len())..end.min(content.len())];
     if part.len() == total as usize {
-        return call.give(part, data, size);
+        return call.give(&part, data, size);
     }
     let what = format!(
         "asked for {length} bytes, of which {} are stats",
         part.len()
     );
     call.lint(LintKind::StatsBufferSize, what);
-    call.give_padded(part, total, data, size)
+    call.give_padded(&part, total, data, size)
 }
 
 pub(crate) fn status(call: &mut Call<'_>, buffer: u32, length: u32, flags: u32) -> Answer {
@@ -70,14 +73,14 @@ pub(crate) fn set_bytes(
     let splice = if call.mutated(Rule::WriteKnowsTheMiddle) {
         splice_anywhere
     } else if start == 0 && length == 0 && call.mutated(Rule::PrependReplaces) {
-        |body: &mut Vec<u8>, _, _, data: &[u8]| splice(body, 0, usize::MAX, data)
+        |body: &mut Body, _, _, data: &[u8]| splice(body, 0, usize::MAX, data)
     } else if call.mutated(Rule::AppendReplaces) {
-        |body: &mut Vec<u8>, _, length, data: &[u8]| splice(body, 0, length, data)
+        |body: &mut Body, _, length, data: &[u8]| splice(body, 0, length, data)
     } else {
         splice
     };
     let state = call.state();
-    let body = match BufferType::from_code(buffer) {
+    let body = match BufferType::from_code(buffer).and_then(|buffer| meant(state, buffer)) {
         Some(BufferType::RequestBody) => body(state, Direction::Request),
         Some(BufferType::ResponseBody) => body(state, Direction::Response),
         Some(BufferType::DownstreamData) => connection_data(state, Direction::Request),
@@ -97,6 +100,17 @@ pub(crate) fn set_bytes(
         call.lint(LintKind::MovedBodyWritten, what);
     }
     Ok(())
+}
+
+/// Buffer 8 is the one that the context was shown last.
+fn meant(state: &VmState, buffer: BufferType) -> Option<BufferType> {
+    if buffer != BufferType::CallData {
+        return Some(buffer);
+    }
+    match state.context()?.last_buffer {
+        LastBuffer::OfCallback(last, callback) if callback == state.callback => Some(last),
+        _ => None,
+    }
 }
 
 fn direction_of_body(buffer: u32) -> Option<Direction> {
@@ -138,11 +152,11 @@ fn is_moved(state: &mut VmState, buffer: u32) -> bool {
 }
 
 /// Envoy drains and prepends at the start, and appends past the end; it knows no middle.
-fn splice(body: &mut Vec<u8>, start: usize, length: usize, data: &[u8]) -> Result<(), Status> {
+fn splice(body: &mut Body, start: usize, length: usize, data: &[u8]) -> Result<(), Status> {
     if start == 0 {
-        body.splice(..length.min(body.len()), data.iter().copied());
+        body.replace_start(length, data);
     } else if start >= body.len() {
-        body.extend_from_slice(data);
+        body.extend(data);
     } else {
         return Err(Status::BadArgument);
     }
@@ -151,19 +165,35 @@ fn splice(body: &mut Vec<u8>, start: usize, length: usize, data: &[u8]) -> Resul
 
 /// As [`splice`], for a host that knows the middle.
 fn splice_anywhere(
-    body: &mut Vec<u8>,
+    body: &mut Body,
     start: usize,
     length: usize,
     data: &[u8],
 ) -> Result<(), Status> {
-    let start = start.min(body.len());
-    let end = start.saturating_add(length).min(body.len());
-    body.splice(start..end, data.iter().copied());
+    let mut bytes = std::mem::take(body).into_bytes();
+    let start = start.min(bytes.len());
+    let end = start.saturating_add(length).min(bytes.len());
+    bytes.splice(start..end, data.iter().copied());
+    *body = bytes.into();
     Ok(())
 }
 
+/// What a buffer shows, and how large it says that it is.
+#[derive(Default)]
+struct Shown<'a> {
+    content: &'a [u8],
+    size: u32,
+}
+
+impl<'a> Shown<'a> {
+    fn whole(content: &'a [u8]) -> Self {
+        let size = u32::try_from(content.len()).unwrap_or(u32::MAX);
+        Self { content, size }
+    }
+}
+
 /// What a buffer shows to the effective context now, which is what buffer 8 shows after that.
-fn read(call: &mut Call<'_>, buffer: u32) -> Result<StatsBuffer, Stop> {
+fn read<'a>(call: &'a mut Call<'_>, buffer: u32) -> Result<Shown<'a>, Stop> {
     let number = buffer;
     let buffer = BufferType::from_code(buffer).ok_or(Status::BadArgument)?;
     if buffer == BufferType::CallData {
@@ -171,110 +201,119 @@ fn read(call: &mut Call<'_>, buffer: u32) -> Result<StatsBuffer, Stop> {
     }
     let state = call.state();
     let flipped = state.flips(Resource::Buffer(number), Access::Read);
-    let content = match content(state, buffer) {
+    let exists = match content(state, buffer) {
         Ok(_) if flipped => return Err(Status::NotFound.into()),
-        Err(_) if flipped => None,
-        content => content?,
+        Err(_) if flipped => false,
+        content => content?.is_some(),
     };
     let last_buffer = match buffer {
         BufferType::VmConfiguration => LastBuffer::VmConfiguration,
         BufferType::PluginConfiguration => LastBuffer::PluginConfiguration,
-        _ if content.is_none() => LastBuffer::Empty,
-        _ => LastBuffer::OfCallback(buffer, state.callback),
+        _ if exists => LastBuffer::OfCallback(buffer, state.callback),
+        _ => LastBuffer::Empty,
     };
     if let Some(context) = state.contexts.get_mut(&state.effective) {
         context.last_buffer = last_buffer;
     }
-    Ok(whole(content.unwrap_or_default()))
+    if !exists {
+        return Ok(Shown::default());
+    }
+    Ok(Shown::whole(content(state, buffer)?.unwrap_or_default()))
 }
 
 /// Buffer 8. Envoy keeps a pointer to what it showed last, and looks there again.
-fn read_again(call: &mut Call<'_>) -> Result<StatsBuffer, Stop> {
+fn read_again<'a>(call: &'a mut Call<'_>) -> Result<Shown<'a>, Stop> {
     let state = call.state();
-    let Some(context) = state.contexts.get(&state.effective) else {
-        return Ok(StatsBuffer::default());
-    };
-    let plugin = context.plugin;
-    match context.last_buffer.clone() {
-        LastBuffer::Empty => Ok(StatsBuffer::default()),
-        LastBuffer::HandedOut(buffer) => Ok(*buffer),
-        LastBuffer::VmConfiguration => {
-            let owner = state.first_plugin;
-            Ok(whole(state.world.plugins[owner].vm_configuration.clone()))
-        }
-        LastBuffer::PluginConfiguration => {
-            Ok(whole(state.world.plugins[plugin].configuration.clone()))
-        }
-        LastBuffer::OfCallback(buffer, callback) if callback == state.callback => {
-            Ok(whole(content(state, buffer)?.unwrap_or_default()))
-        }
+    let now = state.callback;
+    let last = state.contexts.get(&state.effective);
+    let freed = last.is_some_and(|context| match context.last_buffer {
         // What was read belongs to the connections, which outlive the filter.
-        LastBuffer::OfCallback(
-            buffer @ (BufferType::DownstreamData | BufferType::UpstreamData),
-            _,
-        ) => {
-            let at = state.place();
-            let tcp = at.and_then(|at| state.world.streams[at.slot].tcp.as_ref());
-            let held = tcp.map(|tcp| match buffer {
-                BufferType::DownstreamData => tcp.read.clone(),
-                _ => tcp.write.clone(),
-            });
-            Ok(whole(held.unwrap_or_default()))
-        }
-        LastBuffer::OfCallback(..) => Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
+        LastBuffer::OfCallback(BufferType::DownstreamData | BufferType::UpstreamData, _) => false,
+        LastBuffer::OfCallback(_, callback) => callback != now,
+        _ => false,
+    });
+    if freed {
+        return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
             call: "proxy_get_buffer_bytes(8)".to_owned(),
             why: "shows what the context was shown last, and that was freed after its callback; \
                   name the buffer that is meant"
                 .to_owned(),
             timeline,
-        })),
+        }));
     }
+    let state = call.state();
+    if let Some(context) = state.contexts.get(&state.effective)
+        && let LastBuffer::OfCallback(buffer, callback) = context.last_buffer
+    {
+        let bytes = if callback == now {
+            content(state, buffer)?
+        } else {
+            held_by_connection(state, buffer)
+        };
+        return Ok(Shown::whole(bytes.unwrap_or_default()));
+    }
+    let Some(context) = state.contexts.get(&state.effective) else {
+        return Ok(Shown::default());
+    };
+    let plugins = &state.world.plugins;
+    Ok(match &context.last_buffer {
+        LastBuffer::VmConfiguration => Shown::whole(&plugins[state.first_plugin].vm_configuration),
+        LastBuffer::PluginConfiguration => Shown::whole(&plugins[context.plugin].configuration),
+        LastBuffer::HandedOut(buffer) => Shown {
+            content: &buffer.content,
+            size: buffer.size,
+        },
+        LastBuffer::Empty | LastBuffer::OfCallback(..) => Shown::default(),
+    })
 }
 
-fn whole(content: Vec<u8>) -> StatsBuffer {
-    StatsBuffer {
-        size: u32::try_from(content.len()).unwrap_or(u32::MAX),
-        content,
-    }
+fn held_by_connection(state: &VmState, buffer: BufferType) -> Option<&[u8]> {
+    let at = state.place()?;
+    let tcp = state.world.streams[at.slot].tcp.as_ref()?;
+    Some(match buffer {
+        BufferType::DownstreamData => &tcp.read,
+        _ => &tcp.write,
+    })
 }
 
 /// The bytes of a buffer; none where the host has the buffer and nothing in it.
-fn content(state: &mut VmState, buffer: BufferType) -> Result<Option<Vec<u8>>, Status> {
+fn content(state: &mut VmState, buffer: BufferType) -> Result<Option<&[u8]>, Status> {
     Ok(match buffer {
-        BufferType::RequestBody => body(state, Direction::Request).cloned(),
-        BufferType::ResponseBody => body(state, Direction::Response).cloned(),
-        BufferType::DownstreamData => connection_data(state, Direction::Request).cloned(),
-        BufferType::UpstreamData => connection_data(state, Direction::Response).cloned(),
+        BufferType::RequestBody => body(state, Direction::Request).map(|body| &**body),
+        BufferType::ResponseBody => body(state, Direction::Response).map(|body| &**body),
+        BufferType::DownstreamData => {
+            connection_data(state, Direction::Request).map(|data| &**data)
+        }
+        BufferType::UpstreamData => connection_data(state, Direction::Response).map(|data| &**data),
         BufferType::GrpcMessage => state
             .call_state()
-            .and_then(|call| call.grpc_message.clone()),
+            .and_then(|call| call.grpc_message.as_deref()),
         BufferType::HttpCallBody => {
             let response = state
                 .call_state()
                 .and_then(|call| call.http_response.as_ref());
-            Some(response.ok_or(Status::NotFound)?.body.clone())
+            Some(&response.ok_or(Status::NotFound)?.body)
         }
         BufferType::CallData => None,
         BufferType::VmConfiguration => {
-            let owner = state.first_plugin;
-            Some(state.world.plugins[owner].vm_configuration.clone())
+            Some(&state.world.plugins[state.first_plugin].vm_configuration)
         }
         BufferType::PluginConfiguration => Some(plugin_configuration(state)?),
     })
 }
 
 /// The configuration is there while the root is created and configured.
-fn plugin_configuration(state: &VmState) -> Result<Vec<u8>, Status> {
+fn plugin_configuration(state: &VmState) -> Result<&[u8], Status> {
     let context = state.context().ok_or(Status::NotFound)?;
     let now = matches!(state.phase, Phase::ContextCreate | Phase::Configure);
     if context.stream.is_some() || state.current != state.effective || !now {
         return Err(Status::NotFound);
     }
-    Ok(state.world.plugins[context.plugin].configuration.clone())
+    Ok(&state.world.plugins[context.plugin].configuration)
 }
 
 /// The bytes of a body that the effective context sees, if it sees any.
-fn body(state: &mut VmState, direction: Direction) -> Option<&mut Vec<u8>> {
+fn body(state: &mut VmState, direction: Direction) -> Option<&mut Body> {
     let at = state.place()?;
     let stream = &mut state.world.streams[at.slot];
     match stream.side(at.filter, direction).body {
@@ -286,7 +325,7 @@ fn body(state: &mut VmState, direction: Direction) -> Option<&mut Vec<u8>> {
 
 /// What a TCP filter sees of its connection: everything that it, or a filter behind it, did not
 /// let pass.
-fn connection_data(state: &mut VmState, direction: Direction) -> Option<&mut Vec<u8>> {
+fn connection_data(state: &mut VmState, direction: Direction) -> Option<&mut Body> {
     let at = state.place()?;
     let tcp = state.world.streams[at.slot].tcp.as_deref_mut()?;
     let filter = tcp.filters.get(at.filter)?;
@@ -301,9 +340,9 @@ mod tests {
     use super::*;
 
     fn spliced(start: usize, length: usize, data: &str) -> Option<String> {
-        let mut body = b"body".to_vec();
+        let mut body = Body::from(b"body".to_vec());
         splice(&mut body, start, length, data.as_bytes()).ok()?;
-        String::from_utf8(body).ok()
+        String::from_utf8(body.into_bytes()).ok()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::error::HostError;
 use crate::lints::LintKind;
 use crate::mutation::Rule;
 use crate::timeline::{Argument, Event, HostCall};
-use crate::vm::{Phase, VmState};
+use crate::vm::{Failure, Phase, VmState};
 use crate::wasi::{self, Errno};
 use crate::world::World;
 
@@ -229,6 +229,24 @@ impl<'a> Call<'a> {
     /// Records an argument.
     pub(crate) fn number(&mut self, number: impl Into<i64>) {
         self.record.arguments.push(Argument::Number(number.into()));
+    }
+
+    /// Guest code that the host entered inside of this call has trapped. That fails the VM, and the
+    /// guest that made the call goes on: V8 ends the inner call only.
+    pub(crate) fn outlive(&mut self, name: &str, error: wasmtime::Error) -> wasmtime::Result<()> {
+        let state = self.state();
+        let trap = match Failure::from(&error) {
+            Failure::Trap(trap) if state.world.fatal.is_none() => trap,
+            _ => return Err(error),
+        };
+        state.failed_inside = true;
+        let slot = state.slot;
+        let function = format!("Function: {name} failed");
+        let note = format!("{function}: {trap}");
+        state.world.timeline(slot).note(note);
+        let message = format!("{function}: {}", trap.reason);
+        state.world.log_own(slot, LogLevel::Error, message);
+        Ok(())
     }
 
     /// Ends the whole run: what follows in Envoy cannot be played, or is no life.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::decimal;
+
 /// Where every clock starts: 2026-01-01T00:00:00Z.
 pub(crate) const START: Duration = Duration::from_secs(1_767_225_600);
 
@@ -34,18 +36,29 @@ impl Clock {
     /// The time as a `date` header carries it ([RFC 9110, 5.6.7]).
     ///
     /// [RFC 9110, 5.6.7]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7
-    pub(crate) fn http_date(self) -> String {
-        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-        const MONTHS: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    pub(crate) fn http_date(self) -> [u8; 29] {
+        const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
+        const MONTHS: [&[u8; 3]; 12] = [
+            b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov",
+            b"Dec",
         ];
         let seconds = self.0.as_secs();
         let days = seconds / 86_400;
         let (year, month, day) = civil(days);
         let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-        let weekday = DAYS[(days % 7) as usize];
-        let month = MONTHS[month];
-        format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
+        let mut date = *b"Day, 00 Mon 0000 00:00:00 GMT";
+        date[0..3].copy_from_slice(DAYS[(days % 7) as usize]);
+        date[8..11].copy_from_slice(MONTHS[month]);
+        for (place, number) in [
+            (5..7, day),
+            (12..16, year),
+            (17..19, hour),
+            (20..22, minute),
+            (23..25, second),
+        ] {
+            decimal::fill(&mut date[place], number);
+        }
+        date
     }
 }
 
@@ -85,7 +98,8 @@ mod tests {
             (1_767_225_600, "Thu, 01 Jan 2026 00:00:00 GMT"),
             (1_798_761_599, "Thu, 31 Dec 2026 23:59:59 GMT"),
         ] {
-            assert_eq!(Clock(Duration::from_secs(seconds)).http_date(), expected);
+            let date = Clock(Duration::from_secs(seconds)).http_date();
+            assert_eq!(date, expected.as_bytes());
         }
     }
 }

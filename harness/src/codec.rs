@@ -45,6 +45,11 @@ pub(crate) fn strip_response(headers: &mut Headers) {
     HOP_BY_HOP.iter().for_each(|name| headers.remove(name));
 }
 
+/// Takes out of an upstream's response what its connection alone was told; `connection` itself stays.
+pub(crate) fn strip_keep_alive(headers: &mut Headers) {
+    headers.remove(b"keep-alive");
+}
+
 /// The headers of a request as the codec and the connection manager hand them to the filters.
 pub(crate) fn arrived(protocol: Codec, mut headers: Headers) -> Headers {
     match protocol {

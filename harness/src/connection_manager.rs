@@ -8,6 +8,7 @@ use crate::agenda::Event;
 use crate::arrival::{self, Piece};
 use crate::calls::Pending;
 use crate::codec::{self, Codec};
+use crate::decimal;
 use crate::error::HostError;
 use crate::exchange::{DownstreamResponse, Exchange, Message, Outcome};
 use crate::filter_chain::Data;
@@ -59,11 +60,9 @@ impl Proxy {
             headers.add(b"x-forwarded-proto", b"http");
         }
         if !headers.contains_key("x-request-id") && !self.world.mutated(Rule::NoRequestId) {
-            let number = self.world.next_number();
-            headers.add(
-                b"x-request-id",
-                format!("00000000-0000-4000-8000-{number:012x}").as_bytes(),
-            );
+            let mut id = *b"00000000-0000-4000-8000-000000000000";
+            decimal::fill_hexadecimal(&mut id[24..], self.world.next_number());
+            headers.add(b"x-request-id", &id);
         }
         let content_type = headers.get("content-type").unwrap_or_default();
         let grpc =
@@ -266,7 +265,7 @@ impl Proxy {
             codec::strip_response(headers);
         }
         if dated && !headers.contains_key("date") {
-            headers.add(b"date", date.as_bytes());
+            headers.add(b"date", &date);
         }
         if served && !(server_stays && headers.contains_key("server")) {
             headers.set(b"server", b"envoy");
@@ -290,11 +289,8 @@ impl Proxy {
                 false => {}
             }
         }
-        let shown = code.map_or_else(|| "?".to_owned(), |code| code.to_string());
-        stream
-            .exchange
-            .timeline
-            .note(format!("response headers go downstream: {shown}"));
+        let timeline = &mut stream.exchange.timeline;
+        timeline.note_code("response headers go downstream: ", code);
         stream.exchange.response = Some(DownstreamResponse {
             message: Message::new(sent),
         });

@@ -151,6 +151,7 @@ pub(crate) fn resolve(call: &mut Call<'_>, name: u32, size: u32, token: u32) -> 
 
 /// Answers inside of the host call.
 fn call_back(call: &mut Call<'_>, root: u32, token: u32, answer: Vec<u8>) -> Answer {
+    let name = "envoy_on_resolve_dns";
     let size = u32::try_from(answer.len()).unwrap_or(u32::MAX);
     call.lint(
         LintKind::DnsAnsweredInside,
@@ -159,7 +160,7 @@ fn call_back(call: &mut Call<'_>, root: u32, token: u32, answer: Vec<u8>) -> Ans
     let state = call.state();
     let deferred = state.deferred.len();
     state.show_answer(root, answer);
-    let Some(function) = state.resolve_dns.clone() else {
+    let Some(function) = state.resolve_dns.clone().filter(|_| !state.failed_inside) else {
         return Ok(());
     };
     let outer = (state.phase, state.current, state.effective);
@@ -170,14 +171,17 @@ fn call_back(call: &mut Call<'_>, root: u32, token: u32, answer: Vec<u8>) -> Ans
     let slot = state.slot;
     let event = Event::Callback {
         plugin: state.world.plugins[plugin].name.clone(),
-        name: "envoy_on_resolve_dns",
+        name,
         arguments: vec![root, token, size],
     };
     state.world.timeline(slot).push(event);
     let result = function.call(call.caller.as_context_mut(), (root, token, size));
     let state = call.state();
     (state.phase, state.current, state.effective) = outer;
-    result?;
+    if let Err(error) = result {
+        call.outlive(name, error)?;
+    }
+    let state = call.state();
     if state.deferred.len() > deferred {
         return Err(later(call));
     }

@@ -173,7 +173,11 @@ impl Proxy {
         let plugin = stream.filters[filter].plugin;
         let lost = match data {
             Data::Fresh(bytes) => bytes.len(),
-            Data::Buffered => stream.flow(direction).buffered.as_ref().map_or(0, Vec::len),
+            Data::Buffered => stream
+                .flow(direction)
+                .buffered
+                .as_ref()
+                .map_or(0, |held| held.len()),
         };
         if lost > 0 {
             let what = format!("{lost} bytes of the {direction} are dropped");
@@ -320,11 +324,11 @@ impl Proxy {
     /// Keeps bytes in the stream's buffer, and replies where it grows over its limit.
     pub(crate) fn hold(&mut self, slot: usize, direction: Direction, data: Data) -> Moved {
         let mut limit = self.world.buffer_limit;
-        let Data::Fresh(mut bytes) = data else {
+        let Data::Fresh(bytes) = data else {
             return Ok(());
         };
         let held = self.world.streams[slot].flow(direction).buffered.as_ref();
-        let grown = held.map_or(0, Vec::len) + bytes.len();
+        let grown = held.map_or(0, |held| held.len()) + bytes.len();
         if grown == limit && self.world.mutated(Rule::LimitIsOneLess) {
             limit -= 1;
         } else if limit.checked_add(1) == Some(grown) && self.world.mutated(Rule::LimitIsOneMore) {
@@ -336,7 +340,7 @@ impl Proxy {
         let flow = self.world.streams[slot].flow(direction);
         let buffered = flow.buffered.get_or_insert_default();
         let fitted = buffered.len() <= limit;
-        buffered.append(&mut bytes);
+        buffered.extend(&bytes);
         if fitted && buffered.len() > limit && (!flow.streaming || streamed_counts) {
             return self.buffer_overflow(slot, direction);
         }
@@ -349,7 +353,7 @@ impl Proxy {
             Data::Fresh(bytes) => bytes,
             Data::Buffered => {
                 let held = self.world.streams[slot].flow(direction).buffered.as_mut();
-                held.map(std::mem::take).unwrap_or_default()
+                held.map(std::mem::take).unwrap_or_default().into_bytes()
             }
         };
         match direction {

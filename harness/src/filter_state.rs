@@ -1,8 +1,12 @@
 //! Filter state: named objects that live as long as a stream or its connection.
 
+mod message;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+pub(crate) use self::message::Message;
 
 /// What `proxy_set_property` puts before its key.
 const PREFIX: &[u8] = b"wasm.";
@@ -14,8 +18,8 @@ pub(crate) struct FilterState(BTreeMap<Vec<u8>, Object>);
 /// An object of the filter state.
 #[derive(Clone, Debug)]
 pub(crate) enum Object {
-    /// A value of `proxy_set_property`, with its declaration: Envoy's `CelState`.
-    Cel(Vec<u8>, Arc<Prototype>),
+    /// A value of `proxy_set_property`: Envoy's `CelState`.
+    Cel(Box<Cel>),
     /// An object of Envoy's own, which shows itself as text.
     Text(Vec<u8>),
     /// An address, which has fields and shows itself as an empty map.
@@ -24,11 +28,36 @@ pub(crate) enum Object {
     Opaque,
 }
 
+/// A value of `proxy_set_property`, with its declaration.
+#[derive(Clone, Debug)]
+pub(crate) struct Cel {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) declared: Arc<Prototype>,
+    /// What the bytes say by their schema, if they have one.
+    pub(crate) message: Option<Message>,
+}
+
+impl Cel {
+    fn new(bytes: Vec<u8>, declared: Arc<Prototype>) -> Self {
+        let message = match declared.kind {
+            Kind::Protobuf => Some(Message::read(&declared.schema, &bytes)),
+            Kind::FlatBuffers => Some(Message::Unknown),
+            Kind::Bytes | Kind::String => None,
+        };
+        Self {
+            bytes,
+            declared,
+            message,
+        }
+    }
+}
+
 /// What `declare_property` says of a property.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Prototype {
     pub(crate) readonly: bool,
     pub(crate) kind: Kind,
+    pub(crate) schema: Vec<u8>,
 }
 
 /// How the bytes of a property are to be understood.
@@ -41,13 +70,6 @@ pub(crate) enum Kind {
     FlatBuffers,
     /// The schema is the type URL.
     Protobuf,
-}
-
-impl Kind {
-    /// Whether there is more to a value than its bytes.
-    pub(crate) fn has_schema(self) -> bool {
-        matches!(self, Self::FlatBuffers | Self::Protobuf)
-    }
 }
 
 impl FilterState {
@@ -71,10 +93,11 @@ impl FilterState {
     ) -> bool {
         let name = [PREFIX, key].concat();
         match self.0.get_mut(&name) {
-            Some(Object::Cel(_, prototype)) if prototype.readonly => return false,
-            Some(Object::Cel(value, _)) => *value = bytes,
+            Some(Object::Cel(cel)) if cel.declared.readonly => return false,
+            Some(Object::Cel(cel)) => **cel = Cel::new(bytes, Arc::clone(&cel.declared)),
             _ => {
-                self.0.insert(name, Object::Cel(bytes, declared.clone()));
+                let cel = Cel::new(bytes, Arc::clone(declared));
+                self.0.insert(name, Object::Cel(Box::new(cel)));
             }
         }
         true
@@ -89,7 +112,8 @@ impl Object {
     /// The bytes of a value that shows itself as such.
     pub(crate) fn bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Cel(bytes, _) | Self::Text(bytes) => Some(bytes),
+            Self::Cel(cel) => Some(&cel.bytes),
+            Self::Text(bytes) => Some(bytes),
             Self::Address(_) | Self::Opaque => None,
         }
     }

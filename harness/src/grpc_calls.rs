@@ -278,7 +278,9 @@ fn resolve(call: &mut Call<'_>, target: &[u8]) -> Result<Resolved, Stop> {
             metadata: initial_metadata,
         }),
         Some(Target::Google) => Err(call.give_up(|timeline| HostError::NotAnswered {
-            what: "`google_grpc` as the target of a gRPC call".to_owned(),
+            what: "`google_grpc` as the target of a gRPC call, which Envoy reaches by gRPC's own client \
+                   and no cluster,"
+                .to_owned(),
             timeline,
         })),
         None => {

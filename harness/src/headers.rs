@@ -27,17 +27,24 @@ pub(crate) enum Kind {
 /// let tags: Vec<&[u8]> = request.headers().get_all("X-TAG").collect();
 /// assert_eq!(tags, [&b"one"[..], b"\xff"]);
 /// ```
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Headers {
     kind: Kind,
     /// Names and values, each name with its value behind it; a stream copies maps several times,
     /// and so a copy is two allocations. What was replaced stays until the map goes.
     bytes: Vec<u8>,
     entries: Vec<Entry>,
+    /// A bit for each length, modulo 64, that a name in here has or had: most names that are looked
+    /// for are not there, and this tells.
+    lengths: u64,
 }
 
 /// Smaller maps are not worth the while.
 const COMPACTED_FROM: usize = 64 << 10;
+
+/// Room in a copy for what is added on the way.
+const MORE_BYTES: usize = 160;
+const MORE_ENTRIES: usize = 4;
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -46,12 +53,29 @@ struct Entry {
     end: usize,
 }
 
+fn length_bit(name: &[u8]) -> u64 {
+    1 << (name.len() % 64)
+}
+
+impl Entry {
+    /// Most names differ in length from the one that is looked for, and most that are looked for are
+    /// in lower case, as all are in here.
+    fn is(self, name: &[u8], bytes: &[u8]) -> bool {
+        if self.value - self.name != name.len() {
+            return false;
+        }
+        let own = &bytes[self.name..self.value];
+        own == name || own.eq_ignore_ascii_case(name)
+    }
+}
+
 impl Headers {
     pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
             bytes: Vec::with_capacity(256),
             entries: Vec::with_capacity(8),
+            lengths: 0,
         }
     }
 
@@ -61,6 +85,7 @@ impl Headers {
             kind: Kind::Trailers,
             bytes: Vec::new(),
             entries: Vec::new(),
+            lengths: 0,
         }
     }
 
@@ -154,6 +179,13 @@ impl Headers {
         self.entries.push(entry);
     }
 
+    /// Keeps the entries of some names.
+    pub(crate) fn retain(&mut self, kept: impl Fn(&[u8]) -> bool) {
+        let bytes = &self.bytes;
+        self.entries
+            .retain(|entry| kept(&bytes[entry.name..entry.value]));
+    }
+
     /// Removes every value of `name` and adds one, so that the name moves to the end of its group.
     pub(crate) fn replace(&mut self, name: &[u8], value: &[u8]) {
         self.remove(name);
@@ -170,9 +202,11 @@ impl Headers {
 
     pub(crate) fn remove(&mut self, name: &[u8]) {
         let name = self.name(name);
+        if self.lengths & length_bit(name) == 0 {
+            return;
+        }
         let bytes = &self.bytes;
-        self.entries
-            .retain(|entry| !bytes[entry.name..entry.value].eq_ignore_ascii_case(name));
+        self.entries.retain(|entry| !entry.is(name, bytes));
     }
 
     /// Replaces everything by `pairs`, added in order.
@@ -185,9 +219,12 @@ impl Headers {
     }
 
     fn position(&self, name: &[u8]) -> Option<usize> {
+        if self.lengths & length_bit(name) == 0 {
+            return None;
+        }
         self.entries
             .iter()
-            .position(|entry| self.name_of(*entry).eq_ignore_ascii_case(name))
+            .position(|entry| entry.is(name, &self.bytes))
     }
 
     fn name_of(&self, entry: Entry) -> &[u8] {
@@ -218,8 +255,10 @@ impl Headers {
 
     fn store(&mut self, name: &[u8], value: &[u8]) -> Entry {
         let start = self.bytes.len();
-        self.bytes
-            .extend(name.iter().map(|byte| byte.to_ascii_lowercase()));
+        self.lengths |= length_bit(name);
+        self.bytes.reserve(name.len() + value.len());
+        self.bytes.extend_from_slice(name);
+        self.bytes[start..].make_ascii_lowercase();
         self.bytes.extend_from_slice(value);
         Entry {
             name: start,
@@ -253,6 +292,21 @@ impl Headers {
             }
             Kind::Response => name == b":status",
             Kind::Trailers => false,
+        }
+    }
+}
+
+impl Clone for Headers {
+    fn clone(&self) -> Self {
+        let mut bytes = Vec::with_capacity(self.bytes.len() + MORE_BYTES);
+        bytes.extend_from_slice(&self.bytes);
+        let mut entries = Vec::with_capacity(self.entries.len() + MORE_ENTRIES);
+        entries.extend_from_slice(&self.entries);
+        Self {
+            kind: self.kind,
+            bytes,
+            entries,
+            lengths: self.lengths,
         }
     }
 }
@@ -358,6 +412,19 @@ mod tests {
         headers.add(b"x-multi", b"2");
         headers.replace(b"X-MULTI", b"3");
         assert_eq!(headers.get_all("x-multi").collect::<Vec<_>>(), [b"3"]);
+    }
+
+    #[test]
+    fn a_name_is_found_whatever_its_length() {
+        let mut headers = Headers::default();
+        for length in 0..200 {
+            let name = vec![b'n'; length];
+            assert!(!headers.contains_key(&name), "{length}");
+            headers.add(&name, b"v");
+            assert!(headers.clone().contains_key(&name), "{length}");
+        }
+        headers.remove(&[b'N'; 70]);
+        assert!(!headers.contains_key([b'n'; 70]) && headers.contains_key([b'n'; 6]));
     }
 
     #[test]

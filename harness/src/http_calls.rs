@@ -11,14 +11,14 @@ use crate::arrival::Piece;
 use crate::call::{Answer, Call};
 use crate::calls::CallKind;
 use crate::clusters::Decides;
-use crate::codec::Codec;
+use crate::codec::{Codec, strip_keep_alive};
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::{Headers, Kind};
 use crate::lints::LintKind;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response, has_no_body};
-use crate::router::{is_header_name, on_the_wire, route_timeout, status};
+use crate::router::{on_the_wire, route_timeout, status, unsendable};
 use crate::vm::{Deferred, Phase};
 use crate::world::World;
 
@@ -86,8 +86,7 @@ pub(crate) fn http_call(
     }
     let step = 1 + u32::from(state.world.mutated(Rule::CallTokensSkip));
     let number = state.calls.next_token(CallKind::Http, step);
-    let valid = headers.iter().all(|(name, _)| is_header_name(name));
-    if state.world.clusters.decides(cluster) == Decides::AtOnce || !valid {
+    if state.world.clusters.decides(cluster) == Decides::AtOnce {
         // It fails while it is sent, and nobody is told later.
         return Err(Status::InternalFailure.into());
     }
@@ -175,6 +174,10 @@ impl Proxy {
         let Some(call) = self.vms[vm].state().calls.pending.get_mut(&token) else {
             return Ok(());
         };
+        if let Some(why) = unsendable(call.request.headers()) {
+            call.end = Some(replied(503, &why));
+            return self.end_http_call(vm, token);
+        }
         let response = self.world.clusters.answer(call.cluster, &call.request);
         let head = call.request.method() == b"HEAD";
         let ending = ending(response, call.timeout, head);
@@ -270,6 +273,7 @@ fn ending(
     }
     let lost = |time, why| Some((time, HttpEnd::Lost, format!("{why} of the response to")));
     let mut headers = response.headers;
+    strip_keep_alive(&mut headers);
     let code = status(&headers).unwrap_or(0);
     let bodiless = head || has_no_body(code.try_into().unwrap_or(0));
     let end = bodiless || (response.pieces.is_empty() && response.trailers.is_none());

@@ -27,6 +27,8 @@ pub(crate) fn send_local_response(
     grpc: u32,
 ) -> Answer {
     call.number(code);
+    // Envoy's type of a status code.
+    let code = code & 0xffff;
     let details = call.bytes(details, details_size)?;
     let body = call.bytes(body, body_size)?;
     let headers = call.pairs(headers, headers_size)?;

@@ -34,9 +34,13 @@
 //! * [`Module`] checks whether Envoy would load a module.
 //!
 //! The host plays ABI 0.1.0, 0.2.0 and 0.2.1, with the part of WASI that Envoy has. What Envoy
-//! answers and this harness does not, ends the test with [`HostError::NotAnswered`]: in expressions,
-//! messages made by their type, time zones by name, and patterns at the edges of RE2's syntax; calls
-//! to a `google_grpc` target; and properties below a message of which it knows only the whole.
+//! answers and this harness does not, ends the test with [`HostError::NotAnswered`]:
+//!
+//! * in expressions, messages made by their type, time zones by name, and patterns at the edges of
+//!   RE2's syntax;
+//! * kept messages of types that are Envoy's own, or whose schema is a reflection of FlatBuffers;
+//! * `xds.node.extensions` and the build's metadata, which each build of Envoy has of its own;
+//! * calls to a `google_grpc` target, which Envoy reaches without a cluster.
 
 #![forbid(unsafe_code)]
 
@@ -47,6 +51,7 @@ mod arrival;
 mod attributes;
 mod base64;
 mod bases;
+mod body;
 mod budgets;
 mod buffers;
 mod call;
@@ -59,6 +64,7 @@ mod configuration;
 mod connection;
 mod connection_manager;
 mod contexts;
+mod decimal;
 mod dns;
 mod downstream;
 mod engine;

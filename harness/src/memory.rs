@@ -2,14 +2,13 @@
 
 use wasmtime::AsContextMut;
 
-use crate::abi::{LogLevel, Status};
+use crate::abi::Status;
 use crate::call::{Answer, Call, Stop};
 use crate::error::HostError;
 use crate::lints::LintKind;
 use crate::mutation::Rule;
 use crate::pairs::{self, Pair};
 use crate::timeline::Argument;
-use crate::vm::Failure;
 
 impl Call<'_> {
     /// Copies an argument out of the guest and records it.
@@ -162,34 +161,16 @@ impl Call<'_> {
         self.state().in_allocator = false;
         let place = match place {
             Ok(place) => place,
-            Err(error) => return self.allocator_failed(allocator.name, error),
+            Err(error) => {
+                self.outlive(allocator.name, error)?;
+                0
+            }
         };
         if place == 0 {
             Err(Status::InvalidMemoryAccess.into())
         } else {
             Ok(place)
         }
-    }
-
-    /// A trap in the allocator fails the VM, but the guest that called the host goes on: it is told
-    /// that there was no room.
-    fn allocator_failed(
-        &mut self,
-        name: &'static str,
-        error: wasmtime::Error,
-    ) -> Result<u32, Stop> {
-        let state = self.state();
-        let trap = match Failure::from(&error) {
-            Failure::Trap(trap) if state.world.fatal.is_none() => trap,
-            _ => return Err(error.into()),
-        };
-        let slot = state.slot;
-        let note = format!("Function: {name} failed: {trap}");
-        state.world.timeline(slot).note(note);
-        let message = format!("Function: {name} failed: {}", trap.reason);
-        state.world.log_own(slot, LogLevel::Error, message);
-        state.allocator_trap.get_or_insert(trap);
-        Err(Status::InvalidMemoryAccess.into())
     }
 
     fn range(&mut self, pointer: u32, size: u32) -> Result<&mut [u8], Stop> {

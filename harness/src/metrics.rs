@@ -166,24 +166,20 @@ pub(crate) fn increment(call: &mut Call<'_>, id: u32, offset: i64) -> Answer {
     let takes_zero = offset == 0 && call.mutated(Rule::CountersTake0);
     let takes_negative = offset < 0 && call.mutated(Rule::CountersTakeNegatives);
     let stops_at_0 = offset < 0 && call.mutated(Rule::GaugesStopAt0);
+    with_value(id)?;
     let metric = metric(call, id)?;
     let before = metric.value;
     let kind = metric.kind;
-    match kind {
-        Kind::Counter if offset <= 0 && !takes_zero && !takes_negative => {
-            let what = format!("an offset of {offset}");
-            call.lint(LintKind::CounterNotIncremented, what);
-            return Err(Status::BadArgument.into());
-        }
-        Kind::Histogram => return Err(Status::BadArgument.into()),
-        Kind::Counter | Kind::Gauge => {
-            metric.value = match stops_at_0 {
-                true => before.saturating_add_signed(offset),
-                false => before.wrapping_add_signed(offset),
-            };
-            metric.used = true;
-        }
+    if kind == Kind::Counter && offset <= 0 && !takes_zero && !takes_negative {
+        let what = format!("an offset of {offset}");
+        call.lint(LintKind::CounterNotIncremented, what);
+        return Err(Status::BadArgument.into());
     }
+    metric.value = match stops_at_0 {
+        true => before.saturating_add_signed(offset),
+        false => before.wrapping_add_signed(offset),
+    };
+    metric.used = true;
     match kind {
         Kind::Counter => lint_start(call),
         _ if offset < 0 && before < offset.unsigned_abs() => {
@@ -236,15 +232,21 @@ fn lint_start(call: &mut Call<'_>) {
 
 pub(crate) fn get(call: &mut Call<'_>, id: u32, value: u32) -> Answer {
     call.number(id);
-    let metric = metric(call, id)?;
-    if metric.kind == Kind::Histogram {
-        if call.mutated(Rule::HistogramsCanBeRead) {
-            return call.write_u64(value, 0);
-        }
-        return Err(Status::BadArgument.into());
+    if id & 3 == 2 && call.mutated(Rule::HistogramsCanBeRead) {
+        return call.write_u64(value, 0);
     }
-    let current = metric.value;
+    with_value(id)?;
+    let current = metric(call, id)?.value;
     call.write_u64(value, current)
+}
+
+/// Envoy reads the type off the id before it looks for the metric: one that is neither a counter nor a
+/// gauge has no value.
+fn with_value(id: u32) -> Result<(), Status> {
+    match id & 3 {
+        0 | 1 => Ok(()),
+        _ => Err(Status::BadArgument),
+    }
 }
 
 fn metric<'a>(call: &'a mut Call<'_>, id: u32) -> Result<&'a mut Metric, Status> {

@@ -86,6 +86,13 @@ fn link(shared: &Shared, bytes: &[u8]) -> Result<Linked, LoadError> {
     };
     let module = shared.compile(bytes).map_err(invalid)?;
     let abi = check::imports(&module)?;
+    if sections::share_memory(bytes) {
+        // The host could read it in unsafe code only, and no limit ends a wait on it.
+        return Err(LoadError::NotPlayed {
+            what: "shares its memory between threads",
+            instead: "build it without threads: Envoy calls a VM from one thread only",
+        });
+    }
     shared.link(bytes, module, abi).map_err(invalid)
 }
 

@@ -16,7 +16,7 @@ use crate::attributes::Metadata;
 use crate::call::{Answer, Call};
 use crate::downstream::Downstream;
 use crate::error::HostError;
-use crate::filter_state::{FilterState, Kind, Object};
+use crate::filter_state::{FilterState, Kind, Message, Object};
 use crate::lints::LintKind;
 use crate::mutation::Rule;
 use crate::stream::Stream;
@@ -146,27 +146,39 @@ fn find<'a>(state: &'a VmState, path: &[u8]) -> Found<'a> {
     };
     let mut parts = path.split(|byte| *byte == 0);
     let first = parts.next().unwrap_or_default();
-    let second = parts.next();
-    let value = top(state, first, second)?;
+    let end = match parts.next() {
+        Some(second) => End::Somewhere(Some(second)),
+        None => End::Here,
+    };
+    let value = top(state, first, end)?;
     parts.try_fold(value, Value::field)
 }
 
 /// The value of a name in an expression.
 pub(crate) fn variable<'a>(state: &'a VmState, name: &[u8]) -> Found<'a> {
-    match top(state, name, None)? {
-        // Only at the end of a path are these their own bytes.
-        Value::Serialized(_) => Err(Miss::Unknown),
-        value => Ok(value),
-    }
+    top(state, name, End::Somewhere(None))
 }
 
 /// What a map of Envoy's own has under a name.
 pub(crate) fn member<'a>(state: &'a VmState, map: &[u8], name: &[u8]) -> Found<'a> {
-    top(state, map, Some(name))
+    top(state, map, End::Somewhere(Some(name)))
+}
+
+/// What stands behind the first name.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    /// Nothing at all: a message is handed out as its bytes.
+    Here,
+    /// Another name, or what an expression does with the value.
+    Somewhere(Option<&'a [u8]>),
 }
 
 /// The value of a path's first one or two parts.
-fn top<'a>(state: &'a VmState, first: &[u8], second: Option<&[u8]>) -> Found<'a> {
+fn top<'a>(state: &'a VmState, first: &[u8], end: End<'_>) -> Found<'a> {
+    let second = match end {
+        End::Here => None,
+        End::Somewhere(second) => second,
+    };
     let context = state.context().ok_or(ABSENT)?;
     let info = context
         .observed()
@@ -186,7 +198,11 @@ fn top<'a>(state: &'a VmState, first: &[u8], second: Option<&[u8]>) -> Found<'a>
                 return Err(ABSENT);
             }
             let object = object.ok_or(ABSENT)?;
-            return below_object(object, second);
+            let bytes = object.bytes().filter(|_| matches!(end, End::Here));
+            return below(
+                bytes.map_or_else(|| value_of(object), |bytes| Ok(Value::bytes(bytes))),
+                second,
+            );
         }
         (_, None) => return Err(ABSENT),
     };
@@ -256,29 +272,37 @@ fn below<'a>(found: Found<'a>, part: Option<&[u8]>) -> Found<'a> {
 
 /// An object of the filter state by its full name.
 fn object<'a>(state: &'a FilterState, name: &[u8]) -> Found<'a> {
-    match state.get(name).ok_or(ABSENT)? {
-        // Envoy would parse the value by its schema.
-        Object::Cel(_, declared) if declared.kind.has_schema() => Err(Miss::Unknown),
-        object => value_of(object),
-    }
+    value_of(state.get(name).ok_or(ABSENT)?)
 }
 
-/// A guest's own value. What is below one with a schema only Envoy can tell.
-fn below_object<'a>(object: &'a Object, part: Option<&[u8]>) -> Found<'a> {
-    match (object, part) {
-        (Object::Cel(_, declared), Some(_)) if declared.kind.has_schema() => Err(Miss::Unknown),
-        _ => below(value_of(object), part),
-    }
-}
-
+/// An object as Envoy shows it: a guest's own by its type, others as the bytes that they are written as.
 fn value_of(object: &Object) -> Found<'_> {
     Ok(match object {
-        Object::Cel(bytes, declared) if declared.kind.has_schema() => Value::Serialized(bytes),
-        Object::Cel(text, declared) if declared.kind == Kind::String => Value::text(text),
-        Object::Cel(bytes, _) => Value::bytes(bytes),
-        Object::Text(text) => Value::text(text),
+        Object::Cel(cel) => match &cel.message {
+            Some(message) => value_of_message(message)?,
+            None if cel.declared.kind == Kind::String => Value::text(&cel.bytes),
+            None => Value::bytes(&cel.bytes),
+        },
+        Object::Text(text) => Value::bytes(text),
         Object::Address(address) => Value::Address(*address),
         Object::Opaque => return Err(ABSENT),
+    })
+}
+
+fn value_of_message(message: &Message) -> Found<'_> {
+    Ok(match message {
+        Message::Json(value) => Value::Json(value),
+        Message::Bool(value) => Value::Bool(*value),
+        Message::Int(number) => Value::Int(*number),
+        Message::Uint(number) => Value::Uint(*number),
+        Message::Double(number) => Value::Double(*number),
+        Message::Text(text) => Value::text(text),
+        Message::Bytes(bytes) => Value::bytes(bytes),
+        Message::Duration(time) => Value::Duration(*time),
+        Message::Time(time) => Value::Time(*time),
+        Message::Empty => Value::Nothing,
+        Message::Broken => Value::Broken,
+        Message::Unknown => return Err(Miss::Unknown),
     })
 }
 

@@ -53,29 +53,57 @@ impl Writer {
 pub(crate) enum Wire<'a> {
     Varint(u64),
     Bytes(&'a [u8]),
-    /// 4 or 8 bytes, which no message of the ABI has.
-    Fixed,
+    Fixed64(u64),
+    Fixed32(u32),
+    /// A group, which nothing has that is read here.
+    Skipped,
 }
 
-/// Reads the fields of a message in order; none if it is not well formed.
+/// Protobuf's own limit for groups within each other.
+const DEPTH: usize = 100;
+
+/// Reads the fields of a message in order; none if it is not well formed. Unknown fields belong to a
+/// message too, as protobuf wants it.
 pub(crate) fn read(mut bytes: &[u8]) -> Option<Vec<(u32, Wire<'_>)>> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {
-        let tag = take_varint(&mut bytes)?;
-        let number = u32::try_from(tag >> 3).ok().filter(|number| *number > 0)?;
-        let wire = match tag & 7 {
-            0 => Wire::Varint(take_varint(&mut bytes)?),
-            1 => take(&mut bytes, 8).map(|_| Wire::Fixed)?,
-            2 => {
-                let size = usize::try_from(take_varint(&mut bytes)?).ok()?;
-                Wire::Bytes(take(&mut bytes, size)?)
-            }
-            5 => take(&mut bytes, 4).map(|_| Wire::Fixed)?,
-            _ => return None,
-        };
-        fields.push((number, wire));
+        fields.push(take_field(&mut bytes, 0)?);
     }
     Some(fields)
+}
+
+fn take_field<'a>(bytes: &mut &'a [u8], depth: usize) -> Option<(u32, Wire<'a>)> {
+    let (number, kind) = take_tag(bytes)?;
+    if depth > DEPTH {
+        return None;
+    }
+    let wire = match kind {
+        0 => Wire::Varint(take_varint(bytes)?),
+        1 => Wire::Fixed64(u64::from_le_bytes(take(bytes, 8)?.try_into().ok()?)),
+        2 => {
+            let size = usize::try_from(take_varint(bytes)?).ok()?;
+            Wire::Bytes(take(bytes, size)?)
+        }
+        // A group ends where its number ends one.
+        3 => loop {
+            let mut ahead = *bytes;
+            let (end, kind) = take_tag(&mut ahead)?;
+            if kind == 4 {
+                *bytes = ahead;
+                break (end == number).then_some(Wire::Skipped)?;
+            }
+            take_field(bytes, depth + 1)?;
+        },
+        5 => Wire::Fixed32(u32::from_le_bytes(take(bytes, 4)?.try_into().ok()?)),
+        _ => return None,
+    };
+    Some((number, wire))
+}
+
+/// The number of a field, never 0, and its kind.
+fn take_tag(bytes: &mut &[u8]) -> Option<(u32, u32)> {
+    let tag = u32::try_from(take_varint(bytes)?).ok()?;
+    Some((tag >> 3, tag & 7)).filter(|(number, _)| *number > 0)
 }
 
 /// The last value of a string or bytes field; empty where it is absent.
@@ -121,6 +149,22 @@ fn take<'a>(bytes: &mut &'a [u8], size: usize) -> Option<&'a [u8]> {
     Some(head)
 }
 
+/// Where the types of messages are that Envoy may know.
+pub(crate) const PACKAGES: [&str; 12] = [
+    "cel",
+    "envoy",
+    "flyteidl",
+    "google",
+    "grpc",
+    "io",
+    "opencensus",
+    "opentelemetry",
+    "pb",
+    "udpa",
+    "validate",
+    "xds",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,8 +197,17 @@ mod tests {
             b"\x29\0",
             b"\x02\x00",
             b"\x0f\x00",
+            b"\x00",
         ] {
             assert_eq!(read(bytes), None, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn groups_are_skipped_and_end_where_they_began() {
+        assert_eq!(read(b"\x1b\x08\x01\x1c"), Some(vec![(3, Wire::Skipped)]));
+        assert_eq!(read(b"\x1b\x08\x01\x24"), None);
+        assert_eq!(read(b"\x1c"), None);
+        assert_eq!(read(&[0x1b; 1000]), None);
     }
 }

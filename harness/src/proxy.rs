@@ -99,7 +99,8 @@ pub(crate) const START_FUNCTION: &str = "(start)";
 
 impl Proxy {
     /// Calls an export if there is one. The deferred actions are left to the caller, who has to
-    /// look for a failure first.
+    /// look for a failure first: the VM may have failed inside of a host call, and the guest returned
+    /// all the same.
     pub(crate) fn call<P: Arguments, R: Results>(
         &mut self,
         vm: usize,
@@ -116,13 +117,13 @@ impl Proxy {
         };
         let index = vm;
         let vm = &mut self.vms[index];
-        let Some(function) = find(&vm.callbacks).clone() else {
+        let failed_before = vm.failed;
+        let Some(result) = vm.call(&mut self.world, entry, name, find, arguments) else {
             return Ok(Called::Missing);
         };
-        let result = vm.call(&mut self.world, entry, name, &function, arguments);
         let plugin = vm.plugin_of(context);
         let called = self.after(slot, plugin, name, result)?;
-        if matches!(called, Called::Trapped(_)) {
+        if self.vms[index].failed && !failed_before {
             // An answer comes to the root, and leaves its stream waiting like the others.
             self.lint_hanging(index, slot.filter(|_| phase != Phase::CallOut));
         }
@@ -155,7 +156,6 @@ impl Proxy {
                 timeline: self.timeline(slot),
             }),
             Err(Failure::NoRoom(reason)) => Err(HostError::NoRoom { reason }),
-            Err(Failure::Allocator(trap)) => Ok(Called::Trapped(trap.to_string())),
             Err(Failure::Trap(trap)) => {
                 let (message, note) = if name == START_FUNCTION {
                     let message = "Failed to create new Wasm instance";
@@ -326,8 +326,9 @@ impl Proxy {
     }
 
     fn close_stream(&mut self, place: Place, direction: Direction) -> Moved {
-        if self.world.streams[place.slot].finished {
-            if self.world.mutated(Rule::EndingTwiceIsSurvived) {
+        let stream = &self.world.streams[place.slot];
+        if stream.finished || stream.prepared.is_some() {
+            if stream.finished && self.world.mutated(Rule::EndingTwiceIsSurvived) {
                 return Ok(());
             }
             return Err(self.ended_twice(place.slot, "proxy_close_stream"));

@@ -2,13 +2,14 @@
 
 mod headers;
 
-pub(crate) use self::headers::{is_header_name, on_the_wire, route_timeout};
+use self::headers::milliseconds;
+pub(crate) use self::headers::{on_the_wire, route_timeout, unsendable};
 use crate::abi::Direction;
 use crate::agenda::Event;
 use crate::arrival;
 use crate::calls::{CallEvent, CallId};
 use crate::clusters::UPSTREAM;
-use crate::codec::Codec;
+use crate::codec::{self, Codec};
 use crate::error::HostError;
 use crate::exchange::Message;
 use crate::headers::Headers;
@@ -152,11 +153,8 @@ impl Proxy {
         }
         let mut headers = response.headers;
         let status = status(&headers);
-        let code = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
-        stream
-            .exchange
-            .timeline
-            .note(format!("the upstream answers {code}"));
+        let timeline = &mut stream.exchange.timeline;
+        timeline.note_code("the upstream answers ", status);
         if !self.world.mutated(Rule::AnswersHaveNoDetails) {
             let stream = &mut self.world.streams[slot];
             stream.exchange.details = Some("via_upstream".to_owned());
@@ -173,6 +171,7 @@ impl Proxy {
             stream.head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
         let end = bodiless || (response.pieces.is_empty() && response.trailers.is_none());
         let http1 = self.upstream_codec == Codec::Http1;
+        codec::strip_keep_alive(&mut headers);
         // Filters see the framing of a response, other than that of a request.
         if http1
             && framed
@@ -188,7 +187,7 @@ impl Proxy {
             if timed {
                 headers.replace(
                     b"x-envoy-upstream-service-time",
-                    latency.as_millis().to_string().as_bytes(),
+                    milliseconds(latency).as_bytes(),
                 );
             }
         }

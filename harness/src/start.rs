@@ -134,12 +134,15 @@ impl Proxy {
             if let Called::Trapped(reason) = created {
                 let what = format!("`{name}` failed: {reason}");
                 self.world.lint(None, plugin, LintKind::FailedAtStart, what);
+            } else {
+                self.lint_failed_inside(vm, plugin, name);
             }
         }
         let other_roots = self.vms[vm].state().roots.len() > 1;
         let once = other_roots && self.world.mutated(Rule::VmStartsOnce);
         let size = size_of_bytes(&self.world.plugins[plugin].vm_configuration);
         let size = size + u32::from(self.world.mutated(Rule::VmConfigurationIsMiscounted));
+        let unharmed = !self.vms[vm].failed;
         let at = (Phase::VmStart, root, None);
         let name = "proxy_on_vm_start";
         let started = match once {
@@ -157,6 +160,9 @@ impl Proxy {
             Called::Returned(_) | Called::Missing => {}
         }
         if self.vms[vm].failed {
+            if unharmed {
+                self.lint_failed_inside(vm, plugin, name);
+            }
             return Ok(Ok(root));
         }
         let size = size_of_bytes(&self.world.plugins[plugin].configuration);
@@ -169,8 +175,19 @@ impl Proxy {
             Called::Returned(0) if self.world.mutated(Rule::ConfigureIsNotAsked) => Ok(root),
             Called::Returned(0) => Err(StartError::ConfigurationRefused { log: Vec::new() }),
             Called::Trapped(reason) => Err(StartError::trap(name, reason)),
-            Called::Returned(_) | Called::Missing => Ok(root),
+            Called::Returned(_) | Called::Missing => {
+                self.lint_failed_inside(vm, plugin, name);
+                Ok(root)
+            }
         })
+    }
+
+    /// Nor does Envoy notice a trap inside of a host call of the start: the callback's answer counts.
+    fn lint_failed_inside(&mut self, vm: usize, plugin: usize, callback: &str) {
+        if self.vms[vm].failed {
+            let what = format!("a trap inside of a host call of `{callback}`");
+            self.world.lint(None, plugin, LintKind::FailedAtStart, what);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::abi::Direction;
 use crate::agenda::Moment;
 use crate::arrival::Piece;
 use crate::attributes::Metadata;
+use crate::body::Body;
 use crate::codec::Codec;
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Outcome, StreamId};
@@ -113,9 +114,9 @@ pub(crate) struct Flow {
     pub(crate) headers: Option<Headers>,
     pub(crate) trailers: Option<Headers>,
     /// The piece that the body callback being made works on.
-    pub(crate) chunk: Vec<u8>,
+    pub(crate) chunk: Body,
     /// What filters hold back; one buffer for all, as in Envoy.
-    pub(crate) buffered: Option<Vec<u8>>,
+    pub(crate) buffered: Option<Body>,
     /// Whether the last who held back asked for a watermark instead of a limit.
     pub(crate) streaming: bool,
     /// What the peer has sent and Envoy not read: pieces of a body, then the trailers.

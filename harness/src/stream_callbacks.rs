@@ -127,7 +127,7 @@ impl Proxy {
             Data::Fresh(bytes) => (BodyView::Chunk, bytes.len()),
             Data::Buffered => (
                 BodyView::Buffered,
-                flow.buffered.as_ref().map_or(0, Vec::len),
+                flow.buffered.as_ref().map_or(0, |held| held.len()),
             ),
         };
         self.world.streams[slot].side(filter, direction).body = view;
@@ -147,8 +147,9 @@ impl Proxy {
             let end = end != proxy.world.mutated(end_flipped);
             let arguments = (context, size, u32::from(end));
             if let Data::Fresh(bytes) = data {
-                proxy.world.streams[slot].flow(direction).chunk = std::mem::take(bytes);
+                proxy.world.streams[slot].flow(direction).chunk = std::mem::take(bytes).into();
             }
+            proxy.vms[vm].state().show_first(context, direction);
             let called = match direction {
                 Direction::Request => proxy.call(
                     vm,
@@ -167,7 +168,8 @@ impl Proxy {
             };
             // What follows may send other bytes this way.
             if let Data::Fresh(bytes) = data {
-                *bytes = std::mem::take(&mut proxy.world.streams[slot].flow(direction).chunk);
+                let chunk = &mut proxy.world.streams[slot].flow(direction).chunk;
+                *bytes = std::mem::take(chunk).into_bytes();
             }
             called
         })?;
@@ -212,7 +214,7 @@ impl Proxy {
             && stream.flow(direction).aborted
         {
             // The callbacks on the reply still see the piece that was being looked at.
-            stream.flow(direction).chunk.clone_from(bytes);
+            stream.flow(direction).chunk = bytes.clone().into();
         }
         Ok(result)
     }
@@ -314,8 +316,8 @@ impl Proxy {
         self.world.streams[slot].side(filter, direction).in_callback = true;
         let verdict = match call(self, vm, context)? {
             Called::Missing => Verdict::Result(0),
-            Called::Returned(result) => Verdict::Result(result),
-            Called::Trapped(_) => self.fail(slot, filter)?,
+            Called::Returned(result) if !self.vms[vm].failed => Verdict::Result(result),
+            Called::Returned(_) | Called::Trapped(_) => self.fail(slot, filter)?,
         };
         self.run_deferred(vm)?;
         let stream = &mut self.world.streams[slot];

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::abi::Direction;
 use crate::agenda::Event;
+use crate::body::Body;
 use crate::connection::{Arrival, End, Peer, Step, TcpReply};
 use crate::error::HostError;
 use crate::exchange::Outcome;
@@ -26,13 +27,13 @@ pub(crate) struct TcpStream {
     /// Beside the filters of the stream.
     pub(crate) filters: Vec<TcpFilter>,
     /// What Envoy has read from downstream and the chain not passed.
-    pub(crate) read: Vec<u8>,
+    pub(crate) read: Body,
     read_end: bool,
     /// What downstream has sent and Envoy not read.
     unread: Vec<u8>,
     unread_end: bool,
     /// What Envoy has read from the upstream and the chain not passed.
-    pub(crate) write: Vec<u8>,
+    pub(crate) write: Body,
     upstream_end_read: bool,
     /// What is to come from the upstream; each has its event on the agenda.
     incoming: VecDeque<Step>,
@@ -129,7 +130,8 @@ impl Proxy {
             if tcp.proxy != TcpProxy::Connected || (room == 0 && !ends) {
                 return Ok(());
             }
-            tcp.read.extend(tcp.unread.drain(..room));
+            tcp.read.extend(&tcp.unread[..room]);
+            tcp.unread.drain(..room);
             tcp.read_end |= ends;
             self.continue_reading(slot, 0)?;
             self.end_if_both_did(slot, CloseType::Remote)?;
@@ -179,7 +181,7 @@ impl Proxy {
             self.schedule(slot, TcpReply::default().connect());
             return Ok(());
         }
-        let bytes = std::mem::take(&mut tcp.read);
+        let bytes = std::mem::take(&mut tcp.read).into_bytes();
         let end = tcp.read_end && tcp.upstream.end == End::Open;
         if !bytes.is_empty() {
             let reply = (self.tcp_upstream)(Arrival::Data(&bytes));
@@ -223,7 +225,7 @@ impl Proxy {
         match tcp.incoming.pop_front() {
             Some(Step::Connect) => self.upstream_connects(slot),
             Some(Step::Send { bytes, end }) if !tcp.upstream_end_read => {
-                tcp.write.extend(bytes);
+                tcp.write.extend(&bytes);
                 tcp.upstream_end_read = end;
                 self.write(slot, end)?;
                 self.end_if_both_did(slot, CloseType::Local)
@@ -264,7 +266,7 @@ impl Proxy {
             }
         }
         let tcp = self.tcp(slot);
-        let bytes = std::mem::take(&mut tcp.write);
+        let bytes = std::mem::take(&mut tcp.write).into_bytes();
         let note = format!(
             "downstream receives {} bytes{}",
             bytes.len(),

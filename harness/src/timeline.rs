@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::abi::{LogLevel, Status};
+use crate::decimal::Decimal;
 use crate::lints::Lint;
 
 /// What a timeline keeps: a guest that floods the log must not take all memory.
@@ -66,6 +67,28 @@ impl Timeline {
         } else {
             self.events.push(event);
         }
+    }
+
+    /// Makes room for what happens in a stream that hardly anything happens to.
+    pub(crate) fn expect_little(&mut self) {
+        // One more, and the allocator has to search.
+        self.events.reserve(11);
+    }
+
+    /// Notes what ends with a status code, or with a question mark for none.
+    pub(crate) fn note_code(&mut self, text: &'static str, code: Option<u32>) {
+        let mut note = String::with_capacity(text.len() + 3);
+        note.push_str(text);
+        match code {
+            Some(code) => note.extend(
+                Decimal::of(code.into())
+                    .as_bytes()
+                    .iter()
+                    .map(|digit| char::from(*digit)),
+            ),
+            None => note.push('?'),
+        }
+        self.note(note);
     }
 
     pub(crate) fn note(&mut self, text: impl Into<Cow<'static, str>>) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wasmtime::{Store, TypedFunc};
 
 pub(crate) use self::callbacks::{Allocator, Arguments, Callbacks, Find, Results, Three, Two};
-pub(crate) use self::failure::{Failure, Trapped};
+pub(crate) use self::failure::Failure;
 pub(crate) use self::state::{Home, LastBuffer, Place, Root, RootEnd, Tick, VmState};
 use crate::abi::Direction;
 use crate::capabilities::Capabilities;
@@ -82,7 +82,9 @@ impl Vm {
             phase: Phase::Link,
             ..entry
         };
-        let instance = vm.lend(world, link, |store| linked.instantiate(store));
+        let instance = lend(&mut vm.store, &mut vm.failed, world, link, |store| {
+            linked.instantiate(store)
+        });
         let started = instance.map(|(instance, imported)| {
             vm.callbacks = Callbacks::of(&instance, &mut vm.store, module.abi(), &capabilities);
             let memory = callbacks::memory(&instance, &mut vm.store).or(imported);
@@ -147,16 +149,23 @@ impl Vm {
             .map_or(state.first_plugin, |context| context.plugin)
     }
 
-    /// Calls an export of the guest and records it.
+    /// Calls an export of the guest, if there is one, and records it.
     pub(crate) fn call<P: Arguments, R: Results>(
         &mut self,
         world: &mut Box<World>,
         entry: Entry,
         name: &'static str,
-        function: &TypedFunc<P, R>,
+        find: Find<TypedFunc<P, R>>,
         arguments: P,
-    ) -> Result<R, Failure> {
+    ) -> Option<Result<R, Failure>> {
         let plugin = world.plugins[self.plugin_of(entry.context)].name.clone();
+        let Self {
+            store,
+            callbacks,
+            failed,
+            ..
+        } = self;
+        let function = find(callbacks).as_ref()?;
         let event = Event::Callback {
             plugin,
             name,
@@ -166,8 +175,10 @@ impl Vm {
         if let Some(slot) = entry.slot {
             world.streams[slot].exchange.cost.crossings += 1;
         }
-        self.store.data_mut().export = name;
-        let result = self.lend(world, entry, |store| function.call(store, arguments));
+        store.data_mut().export = name;
+        let result = lend(store, failed, world, entry, |store| {
+            function.call(store, arguments)
+        });
         match &result {
             Ok(result) => {
                 if let Some(result) = result.shown() {
@@ -176,53 +187,51 @@ impl Vm {
                         .push(Event::Returned { name, result });
                 }
             }
-            Err(_) => self.failed = true,
+            Err(_) => *failed = true,
         }
-        result
+        Some(result)
     }
+}
 
-    /// Lends the world to the store and runs guest code with a full tank.
-    fn lend<T>(
-        &mut self,
-        world: &mut Box<World>,
-        entry: Entry,
-        run: impl FnOnce(&mut Store<VmState>) -> wasmtime::Result<T>,
-    ) -> Result<T, Failure> {
-        let state = self.store.data_mut();
-        std::mem::swap(&mut state.world, world);
-        state.phase = entry.phase;
-        let own = state.effective == state.current;
-        state.current = entry.context;
-        if own || !state.world.mutated(Rule::EffectiveContextStays) {
-            state.effective = entry.context;
-        }
-        state.slot = entry.slot;
-        state.in_allocator = false;
-        state.host_calls = 0;
-        state.copied = 0;
-        state.work = Work::A_CALLBACK;
-        state.callback += 1;
-        self.store
-            .set_epoch_deadline(Ticker::ticks(entry.limits.deadline));
-        let result = self
-            .store
-            .set_fuel(entry.limits.fuel)
-            .and_then(|()| run(&mut self.store));
-        let burnt = entry.limits.fuel - self.store.get_fuel().unwrap_or(0);
-        let state = self.store.data_mut();
-        std::mem::swap(&mut state.world, world);
-        if let Some(slot) = entry.slot {
-            let cost = &mut world.streams[slot].exchange.cost;
-            cost.fuel += burnt;
-            cost.host_calls += u64::from(state.host_calls);
-            cost.bytes_copied += state.copied as u64;
-        }
-        let trapped = self.store.data_mut().allocator_trap.take();
-        match (result, trapped) {
-            (Ok(_), Some(reason)) => Err(Failure::Allocator(reason)),
-            (result, _) => result.map_err(|error| Failure::from(&error)),
-        }
+/// Lends the world to the store and runs guest code with a full tank. What it returns counts even
+/// where the VM has failed inside of a host call.
+fn lend<T>(
+    store: &mut Store<VmState>,
+    failed: &mut bool,
+    world: &mut Box<World>,
+    entry: Entry,
+    run: impl FnOnce(&mut Store<VmState>) -> wasmtime::Result<T>,
+) -> Result<T, Failure> {
+    let state = store.data_mut();
+    std::mem::swap(&mut state.world, world);
+    state.failed_inside = *failed;
+    state.phase = entry.phase;
+    let own = state.effective == state.current;
+    state.current = entry.context;
+    if own || !state.world.mutated(Rule::EffectiveContextStays) {
+        state.effective = entry.context;
     }
+    state.slot = entry.slot;
+    state.in_allocator = false;
+    state.host_calls = 0;
+    state.copied = 0;
+    state.work = Work::A_CALLBACK;
+    state.callback += 1;
+    store.set_epoch_deadline(Ticker::ticks(entry.limits.deadline));
+    let result = store
+        .set_fuel(entry.limits.fuel)
+        .and_then(|()| run(&mut *store));
+    let burnt = entry.limits.fuel - store.get_fuel().unwrap_or(0);
+    let state = store.data_mut();
+    std::mem::swap(&mut state.world, world);
+    if let Some(slot) = entry.slot {
+        let cost = &mut world.streams[slot].exchange.cost;
+        cost.fuel += burnt;
+        cost.host_calls += u64::from(state.host_calls);
+        cost.bytes_copied += state.copied as u64;
+    }
+    *failed |= state.failed_inside;
+    result.map_err(|error| Failure::from(&error))
 }
 
 /// What is told of a plugin.

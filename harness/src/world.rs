@@ -118,6 +118,7 @@ impl World {
     pub(crate) fn open(&mut self, mut stream: Stream) -> usize {
         self.opened += 1;
         stream.exchange.id = StreamId(self.opened);
+        stream.exchange.timeline.expect_little();
         match self.free.pop() {
             Some(slot) => {
                 self.streams[slot] = stream;

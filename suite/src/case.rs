@@ -1,15 +1,18 @@
 mod cluster;
+mod entries;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use cluster::{Cluster, ClusterKind, Grpc, GrpcPart, GrpcStatus};
+pub(crate) use entries::{Entries, Service};
 
 /// One play: filters, requests, and what the upstream answers.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub(crate) filters: Vec<Filter>,
+    pub(crate) entries: Entries,
     pub(crate) steps: Vec<Step>,
     pub(crate) answer: Reply,
     pub(crate) clusters: BTreeMap<String, Cluster>,
@@ -20,6 +23,8 @@ pub struct Case {
     pub(crate) gauges: Vec<String>,
     /// Counters to be told even if they do not grow, likewise.
     pub(crate) counters: Vec<String>,
+    /// Whether the log is looked at from the start of the plugins on, rather than from the first step.
+    pub(crate) log_from_start: bool,
 }
 
 /// One thing that happens in a play.
@@ -130,6 +135,7 @@ impl Case {
     pub fn new(filter: Filter) -> Self {
         Self {
             filters: vec![filter],
+            entries: Entries::default(),
             steps: Vec::new(),
             answer: Reply::new(200),
             clusters: BTreeMap::new(),
@@ -138,7 +144,18 @@ impl Case {
             protocols: Protocols::default(),
             gauges: Vec::new(),
             counters: Vec::new(),
+            log_from_start: false,
         }
+    }
+
+    /// All plugins, wherever they stand.
+    pub(crate) fn plugins(&self) -> impl Iterator<Item = &Filter> {
+        self.filters.iter().chain(self.entries.plugins())
+    }
+
+    /// The same, in the same order.
+    pub(crate) fn plugins_mut(&mut self) -> impl Iterator<Item = &mut Filter> {
+        self.filters.iter_mut().chain(self.entries.plugins_mut())
     }
 
     /// Adds a filter after those that are there.

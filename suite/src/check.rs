@@ -389,13 +389,16 @@ fn message_yaml(message: &Message, entries: &mut Vec<(String, Yaml)>) {
     }
 }
 
-/// Lines of the log as a file expects them.
+/// Lines of the log as a file expects them; whose they are is said where several plugins log.
 pub(crate) fn log_yaml(lines: &[Line]) -> Yaml {
+    let several = lines.iter().any(|line| line.plugin != lines[0].plugin);
     let line = |line: &Line| {
-        Yaml::Map(vec![
-            ("level".to_owned(), Yaml::text(line.level.as_str())),
-            ("message".to_owned(), Yaml::text(line.message.as_str())),
-        ])
+        let mut entries = vec![("level".to_owned(), Yaml::text(line.level.as_str()))];
+        if several {
+            entries.push(("plugin".to_owned(), Yaml::text(line.plugin.as_str())));
+        }
+        entries.push(("message".to_owned(), Yaml::text(line.message.as_str())));
+        Yaml::Map(entries)
     };
     Yaml::List(lines.iter().map(line).collect())
 }

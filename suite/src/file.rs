@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
-pub(crate) use case::{CaseFile, StepFile};
+pub(crate) use case::{CaseFile, LogFromFile, StepFile};
 pub(crate) use cluster::{ClusterFile, GrpcFile, GrpcPartFile};
 pub(crate) use expect::{
     AccessExpect, CaseExpect, HarnessExpect, HeaderExpect, Level, LineExpect, OutcomeExpect,
@@ -43,6 +43,17 @@ pub(crate) struct SuiteFile {
     /// The chain: a request passes the plugins in this order, a response in the other.
     #[serde(default)]
     pub(crate) plugins: Vec<PluginFile>,
+    /// Plugins that log each request on their root context, after the filters.
+    #[serde(default)]
+    pub(crate) access_loggers: Vec<PluginFile>,
+    /// Plugins that run for themselves, without requests.
+    #[serde(default)]
+    pub(crate) services: Vec<PluginFile>,
+    /// Plugins that are told of all statistics.
+    #[serde(default)]
+    pub(crate) stats_sinks: Vec<PluginFile>,
+    /// How often these are told; every 5 s unless set.
+    pub(crate) stats_flush_interval: Option<Span>,
     /// How many worker threads Envoy has; 1 unless set. On the harness all requests go to the first.
     pub(crate) workers: Option<NonZeroU32>,
     /// What client and upstream speak.

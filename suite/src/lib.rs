@@ -57,7 +57,7 @@ pub use crate::check::Difference;
 pub use crate::mutated::{Rehearsal, Shown};
 pub use crate::on_envoy::{EnvoyError, on_envoy};
 pub use crate::on_harness::{HarnessError, on_harness};
-pub use crate::report::{CaseReport, FailedSuite, Player, Report, Verdict};
+pub use crate::report::{CaseReport, End, FailedSuite, Player, Report, Verdict};
 pub use crate::run::Progress;
 pub use crate::seen::{Access, Ended, Line, Message, Seen, Stream};
 pub use crate::suite::{Suite, SuiteError, Target};

@@ -2,6 +2,7 @@
 
 mod client;
 mod doubles;
+mod entries;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -25,9 +26,9 @@ use client::Client;
 use doubles::Doubles;
 
 /// How long a request may come no further until it counts as held.
-const HELD_AFTER: Duration = Duration::from_millis(500);
+pub(crate) const HELD_AFTER: Duration = Duration::from_millis(500);
 /// The same at the end of the case, when nothing else can release it.
-const HELD_IN_THE_END: Duration = Duration::from_millis(1_500);
+pub(crate) const HELD_IN_THE_END: Duration = Duration::from_millis(1_500);
 /// How long Envoy usually takes to write its logs.
 const LOG_FLUSH: Duration = Duration::from_millis(150);
 /// How often they are looked at.
@@ -133,6 +134,9 @@ impl Stage {
             bootstrap.upstream_codec = attache_envoy::Codec::Http2;
         }
         bootstrap.clusters = clusters.configured(first)?;
+        if let Some(case) = first {
+            entries::configure(&mut bootstrap, case);
+        }
         let config = bootstrap.write(&folder.join("envoy.yaml"))?;
         let options = StartOptions {
             concurrency: cases.first().map_or(1, |case| case.workers),
@@ -196,7 +200,11 @@ impl Stage {
         *lock(&self.current) = number;
         let _ = self.upstream.take();
         self.clusters.forget();
-        let lines_before = self.envoy.log_lines()?.len();
+        let lines_before = if case.log_from_start {
+            0
+        } else {
+            self.envoy.log_lines()?.len()
+        };
         let counters_before = self.counters()?;
 
         let mut play = Play {
@@ -305,7 +313,7 @@ impl Stage {
 
 /// What is waited for.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Until {
+pub(crate) enum Until {
     /// The last request has ended, or is with an upstream that thinks about it.
     PassedOn,
     /// All requests have ended.
@@ -438,6 +446,8 @@ fn listener(cases: &[Case], number: usize, folder: &Path) -> Listener {
     let _ = std::fs::remove_file(&log);
     listener.access_log = Some(log);
     let scope = scope(cases, number);
+    let loggers = &case.entries.access_loggers;
+    listener.access_loggers = loggers.iter().map(|each| plugin(each, &scope)).collect();
     listener.filters = case
         .filters
         .iter()

@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use attache_harness::mutation::Mutator;
 use attache_harness::{
-    CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostError, LogLevel,
-    Outcome, Plugin, Response, StreamId, UpstreamRequest,
+    CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder, HostError,
+    LogLevel, Outcome, Plugin, Response, StreamId, UpstreamRequest,
 };
 
 use crate::case::{
     Body, Case, Cluster, Fault, Filter, MARK, Policy, Protocol, Reply, Request, Step,
 };
+use crate::on_envoy::{HELD_AFTER, HELD_IN_THE_END, Until};
 use crate::seen::{Access, Ended, Line, Message, Seen, Stream, grown};
+
+/// How finely time passes while something is waited for.
+const STEP: Duration = Duration::from_millis(5);
 
 /// Why a case could not be played on the harness.
 #[derive(Debug, thiserror::Error)]
@@ -44,15 +48,17 @@ pub(crate) struct Played {
     pub(crate) seen: Seen,
     /// One for each request.
     pub(crate) insights: Vec<Insight>,
-    /// Whether plugins do something on their own after a while.
-    pub(crate) ticked: bool,
 }
 
 /// Plays a case, with an insight into each of its streams; for tests of tests on a harness that departs
 /// from Envoy.
 pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played, HarnessError> {
     let mut host = start(case, mutator)?;
-    let started = host.log().len();
+    let started = if case.log_from_start {
+        0
+    } else {
+        host.log().len()
+    };
     let called = host.calls().len();
     let before = counters(&host);
     let mut streams = Vec::new();
@@ -65,6 +71,7 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
                     sent = sent.http2();
                 }
                 streams.push(host.open(sent)?);
+                settle(&mut host, case, &streams, HELD_AFTER, Until::PassedOn)?;
             }
             Step::Wait(time) => host.advance(*time)?,
             Step::Disconnect(number) => {
@@ -75,10 +82,8 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
             }
         }
     }
-    let patience = case.patience();
-    if !patience.is_zero() {
-        host.advance(patience)?;
-    }
+    let limit = HELD_IN_THE_END.saturating_add(case.patience());
+    settle(&mut host, case, &streams, limit, Until::Ended)?;
     let mut seen = Seen::default();
     let mut insights = Vec::new();
     for (number, id) in streams.into_iter().enumerate() {
@@ -103,14 +108,38 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
             seen.gauges.insert(name.clone(), value);
         }
     }
-    let callbacks = host.timeline().callbacks();
-    Ok(Played {
-        seen,
-        insights,
-        ticked: callbacks
-            .iter()
-            .any(|callback| callback.ends_with(":proxy_on_tick")),
-    })
+    Ok(Played { seen, insights })
+}
+
+/// Lets time pass until requests have come as far as they can: as on Envoy, where it passes by itself.
+fn settle(
+    host: &mut Host,
+    case: &Case,
+    streams: &[StreamId],
+    limit: Duration,
+    until: Until,
+) -> Result<(), HostError> {
+    let mut left = limit;
+    loop {
+        let has_ended = |id: &StreamId| {
+            let outcome = host.exchange(*id).map(Exchange::outcome);
+            !matches!(outcome, Ok(Outcome::Paused { .. } | Outcome::Running))
+        };
+        let done = match until {
+            Until::Ended => streams.iter().all(has_ended),
+            Until::PassedOn => streams.last().is_none_or(|id| {
+                let thinks = !case.answer_to(streams.len() - 1).after.is_zero();
+                let received = |exchange: &Exchange| exchange.try_upstream_request().is_some();
+                has_ended(id) || (thinks && host.exchange(*id).is_ok_and(received))
+            }),
+        };
+        if done || left.is_zero() {
+            return Ok(());
+        }
+        let step = left.min(STEP);
+        host.advance(step)?;
+        left -= step;
+    }
 }
 
 fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> {
@@ -127,6 +156,7 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
     for filter in &case.filters {
         builder = builder.plugin(plugin(filter));
     }
+    builder = entries(builder, case);
     for (name, answer) in &case.clusters {
         builder = builder.cluster(name, cluster::answer(answer));
     }
@@ -166,6 +196,31 @@ fn calls(case: &Case, made: &[CallOut]) -> BTreeMap<String, Vec<Message>> {
         .collect()
 }
 
+fn entries(mut builder: HostBuilder, case: &Case) -> HostBuilder {
+    let entries = &case.entries;
+    for logger in &entries.access_loggers {
+        builder = builder.access_logger(plugin(logger));
+    }
+    if case.filters.is_empty() && entries.access_loggers.is_empty() {
+        builder = builder.http_chain("empty", []);
+    }
+    for service in &entries.services {
+        let plugin = plugin(&service.plugin);
+        builder = if service.singleton {
+            builder.singleton_service(plugin)
+        } else {
+            builder.service(plugin)
+        };
+    }
+    for sink in &entries.stats_sinks {
+        builder = builder.stats_sink(plugin(sink));
+    }
+    match entries.stats_flush_interval {
+        Some(interval) => builder.stats_flush_interval(interval),
+        None => builder,
+    }
+}
+
 fn counters(host: &Host) -> std::collections::BTreeMap<String, u64> {
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     host.counters()
@@ -193,7 +248,7 @@ fn stream(host: &Host, id: StreamId, abandoned: bool) -> Result<(Stream, Insight
             .map(|call| call.name.to_owned())
             .collect(),
         callbacks: exchange.timeline().callbacks(),
-        fuel: exchange.fuel(),
+        fuel: exchange.cost().fuel,
         timeline: exchange.to_string(),
     };
     Ok((stream, insight))

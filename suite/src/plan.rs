@@ -2,19 +2,21 @@
 
 mod cluster;
 mod message;
+mod plugin;
 mod visible;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::case::{Case, Filter, Policy, Protocol, Protocols, Reply, Step};
+use crate::case::{Case, Protocol, Protocols, Reply, Step};
 use crate::file::{
-    CaseExpect, CaseFile, FaultFile, PluginFile, PolicyFile, ProtocolFile, ProtocolsFile,
-    ReplyFile, StepFile, StreamExpect, SuiteFile, configuration,
+    CaseExpect, CaseFile, FaultFile, LogFromFile, ProtocolFile, ProtocolsFile, ReplyFile, StepFile,
+    StreamExpect, SuiteFile,
 };
 use crate::yaml::{Fault, nearest};
 use cluster::clusters;
 use message::{reply, request};
+use plugin::Plugins;
 
 /// So many workers may Envoy have: each has its own VM of every plugin.
 const MOST_WORKERS: u32 = 64;
@@ -81,7 +83,7 @@ impl Plan {
 
     fn new(file: &SuiteFile, index: usize, folder: &Path) -> Result<Self, Fault> {
         let case = &file.cases[index];
-        let (filters, sources) = chain(file, case, folder)?;
+        let plugins = Plugins::of(file, case, folder)?;
         let protocols = protocols(file, case);
         let (steps, streams) = steps(case, protocols.upstream)?;
         let answer = case.upstream.as_ref().or(file.upstream.as_ref());
@@ -92,9 +94,7 @@ impl Plan {
         answers.extend(clusters(&case.clusters)?);
         let expect = case.expect.clone().unwrap_or_default();
         alone(&expect)?;
-        let names_of_plugins: Vec<&str> =
-            filters.iter().map(|filter| filter.name.as_str()).collect();
-        visible::check(case, &names_of_plugins)?;
+        visible::check(case, &plugins.names())?;
         let protocols = Protocols {
             downstream: protocol(protocols.downstream),
             upstream: protocol(protocols.upstream),
@@ -105,7 +105,8 @@ impl Plan {
             covers: case.covers.clone(),
             index,
             case: Case {
-                filters,
+                filters: plugins.filters,
+                entries: plugins.entries,
                 steps,
                 answer: answer
                     .map_or_else(|| Ok(Reply::new(200)), reply)
@@ -116,8 +117,9 @@ impl Plan {
                 workers: file.workers.map_or(1, std::num::NonZeroU32::get),
                 gauges: names(expect.gauges.as_ref()),
                 counters: names(expect.counters.as_ref()),
+                log_from_start: case.log_from == LogFromFile::Start,
             },
-            sources,
+            sources: plugins.sources,
             expect,
             streams,
         })
@@ -133,9 +135,7 @@ fn sound(file: &SuiteFile, folder: &Path) -> Result<(), Fault> {
         let reason = format!("expected at most {MOST_WORKERS} workers");
         return Err(Fault::new(reason).under("workers"));
     }
-    for (index, plugin) in file.plugins.iter().enumerate() {
-        filter(plugin, folder).map_err(|fault| fault.within(index).under("plugins"))?;
-    }
+    plugin::sound(file, folder)?;
     if let Some(upstream) = &file.upstream {
         reply(upstream).map_err(|fault| fault.under("upstream"))?;
     }
@@ -201,108 +201,6 @@ fn alone(expect: &CaseExpect) -> Result<(), Fault> {
         .under("expect")),
         None => Ok(()),
     }
-}
-
-fn chain(
-    file: &SuiteFile,
-    case: &CaseFile,
-    folder: &Path,
-) -> Result<(Vec<Filter>, Vec<Source>), Fault> {
-    let plugins = case.plugins.as_ref().unwrap_or(&file.plugins);
-    if plugins.is_empty() {
-        return Err(Fault::new(
-            "expected `plugins`, here or for the whole suite, with at least one plugin",
-        ));
-    }
-    let mut filters = Vec::new();
-    let mut sources = Vec::new();
-    for (index, plugin) in plugins.iter().enumerate() {
-        let (filter, source) =
-            filter(plugin, folder).map_err(|fault| fault.within(index).under("plugins"))?;
-        filters.push(filter);
-        sources.push(source);
-    }
-    if let Some(value) = &case.configuration {
-        let [filter] = filters.as_mut_slice() else {
-            return Err(Fault::new(
-                "with several plugins nobody knows which is meant; write the case's `plugins`",
-            )
-            .under("configuration"));
-        };
-        filter.configuration = Some(configuration(value));
-    }
-    Ok((filters, sources))
-}
-
-fn filter(plugin: &PluginFile, folder: &Path) -> Result<(Filter, Source), Fault> {
-    let (source, own_name) = match (&plugin.package, &plugin.module) {
-        (Some(package), None) => (Source::Package(package.clone()), package.clone()),
-        (None, Some(module)) => {
-            let stem = module.file_stem().unwrap_or_default();
-            let path = folder.join(module);
-            if !path.is_file() {
-                let reason = format!(
-                    "there is no file `{}`; build it first, or write its path relative to the \
-                     suite's folder",
-                    path.display()
-                );
-                return Err(Fault::new(reason).under("module"));
-            }
-            (Source::File(path), stem.to_string_lossy().into_owned())
-        }
-        _ => {
-            return Err(Fault::new(
-                "expected either `package`, which is built, or `module`, a `.wasm` file",
-            ));
-        }
-    };
-    let name = plugin.name.clone().unwrap_or(own_name);
-    let own = |value: &Option<String>| value.clone().unwrap_or_else(|| name.clone());
-    let filter = Filter {
-        root_id: own(&plugin.root_id),
-        vm_id: own(&plugin.vm_id),
-        module: PathBuf::new(),
-        configuration: plugin.configuration.as_ref().map(configuration),
-        vm_configuration: plugin.vm_configuration.as_ref().map(configuration),
-        environment: plugin.environment.clone(),
-        policy: match plugin.failure_policy {
-            PolicyFile::Closed => Policy::Closed,
-            PolicyFile::Open => Policy::Open,
-            PolicyFile::Reload => Policy::Reload,
-        },
-        allow_on_headers_stop_iteration: plugin.allow_on_headers_stop_iteration,
-        allowed_capabilities: capabilities(plugin)
-            .map_err(|fault| fault.under("allowed_capabilities"))?,
-        name,
-    };
-    Ok((filter, source))
-}
-
-/// Names are compared as they are, so that what is no name of Envoy's would allow nothing.
-fn capabilities(plugin: &PluginFile) -> Result<BTreeSet<String>, Fault> {
-    let Some(names) = &plugin.allowed_capabilities else {
-        return Ok(BTreeSet::new());
-    };
-    if names.is_empty() {
-        return Err(Fault::new(
-            "expected at least one name; to Envoy an empty list means everything",
-        ));
-    }
-    let mut allowed = BTreeSet::new();
-    for (index, name) in names.iter().enumerate() {
-        let of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        if name.is_empty() || !name.bytes().all(of_name) {
-            let reason = format!(
-                "expected the name of a host call, a callback or a WASI function, such as \
-                 `proxy_log` or `fd_write`, found `{name}`"
-            );
-            return Err(Fault::new(reason).within(index));
-        }
-        if !allowed.insert(name.clone()) {
-            return Err(Fault::new(format!("`{name}` is given twice")).within(index));
-        }
-    }
-    Ok(allowed)
 }
 
 fn steps(

@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::check::Difference;
-use crate::seen::Seen;
+use crate::seen::{Line, Seen};
 
 /// What came of a suite.
 ///
@@ -29,6 +29,30 @@ pub struct CaseReport {
     pub verdicts: Vec<(Player, Verdict)>,
     pub(crate) on_harness: Option<Seen>,
     pub(crate) on_envoy: Option<Seen>,
+    pub(crate) end: Option<End>,
+}
+
+/// How the harness broke off a case.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum End {
+    /// The chain does not start.
+    Refused,
+    /// Envoy would crash.
+    Crash,
+    /// Envoy would go on, at its operator's cost: see `stopped` in the suites' README.
+    Stopped,
+}
+
+impl End {
+    /// The key that expects it.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Crash => "crash",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// Who finds something.
@@ -106,7 +130,31 @@ impl CaseReport {
             verdicts: Vec::new(),
             on_harness: None,
             on_envoy: None,
+            end: None,
         }
+    }
+
+    /// How the harness broke off, if it did.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// How each request ended, in the words that `outcome` expects: on the harness, or where that did
+    /// not play, on Envoy.
+    #[must_use]
+    pub fn outcomes(&self) -> Vec<&'static str> {
+        let seen = self.on_harness.as_ref().or(self.on_envoy.as_ref());
+        let streams = seen.iter().flat_map(|seen| &seen.streams);
+        streams.map(|stream| stream.downstream.word()).collect()
+    }
+
+    /// What filters logged from the first request on: on the harness, or where that did not play, on
+    /// Envoy.
+    #[must_use]
+    pub fn log(&self) -> Option<&[Line]> {
+        let seen = self.on_harness.as_ref().or(self.on_envoy.as_ref())?;
+        Some(&seen.log)
     }
 
     /// Whether nothing is wrong on any host.

@@ -14,7 +14,7 @@ use crate::compare::compare;
 use crate::file::Matcher;
 use crate::on_harness::{self, HarnessError, Insight, Played};
 use crate::plan::Plan;
-use crate::report::{CaseReport, Player, Verdict};
+use crate::report::{CaseReport, End, Player, Verdict};
 use crate::seen::Seen;
 use crate::suite::Target;
 use envoys::Envoys;
@@ -46,12 +46,11 @@ pub(crate) fn run(
         .iter()
         .map(|plan| CaseReport::new(&plan.name))
         .collect();
-    let mut ticked = Vec::new();
     if matches!(target, Target::Harness | Target::Both { .. }) {
         for (plan, case) in plans.iter().zip(&mut cases) {
-            let (verdict, played) = harness(plan, None);
+            let (verdict, played, end) = harness(plan, None);
+            case.end = end;
             case.verdicts.push((Player::Harness, verdict));
-            ticked.push(played.as_ref().is_some_and(|played| played.ticked));
             case.on_harness = played.map(|played| played.seen);
         }
     }
@@ -66,7 +65,6 @@ pub(crate) fn run(
     {
         let envoys = Envoys {
             plans,
-            ticked: &ticked,
             installation,
             folder,
         };
@@ -87,13 +85,16 @@ pub(crate) fn run(
     cases
 }
 
-pub(crate) fn harness(plan: &Plan, mutator: Option<Arc<Mutator>>) -> (Verdict, Option<Played>) {
+pub(crate) fn harness(
+    plan: &Plan,
+    mutator: Option<Arc<Mutator>>,
+) -> (Verdict, Option<Played>, Option<End>) {
     match on_harness::play(&plan.case, mutator) {
         Ok(played) => {
             let verdict = judge(plan, &played.seen, Some(&played.insights));
-            (verdict, Some(played))
+            (verdict, Some(played), None)
         }
-        Err(HarnessError(error)) => (judge_error(plan, &error), None),
+        Err(HarnessError(error)) => (judge_error(plan, &error), None, end_of(&error)),
     }
 }
 
@@ -134,10 +135,11 @@ fn timelines(insights: &[Insight]) -> String {
 
 fn judge_error(plan: &Plan, error: &HostError) -> Verdict {
     let text = format!("{error:?}");
-    let refused = matches!(error, HostError::Start { .. } | HostError::Load { .. });
     match (plan.expect.ends().next(), end_of(error)) {
-        (Some(("refused", expected)), _) if refused => as_refused(expected, lines_of(&text), &text),
-        (Some((key, expected)), Some(end)) if key == end => {
+        (Some(("refused", expected)), Some(End::Refused)) => {
+            as_refused(expected, lines_of(&text), &text)
+        }
+        (Some((key, expected)), Some(end)) if key == end.key() => {
             let first = text.lines().next().unwrap_or_default();
             if expected.accepts(first.as_bytes()) {
                 Verdict::Passed
@@ -149,15 +151,16 @@ fn judge_error(plan: &Plan, error: &HostError) -> Verdict {
     }
 }
 
-/// The key under which a case expects that the harness breaks off like this.
-fn end_of(error: &HostError) -> Option<&'static str> {
+/// How the harness broke off.
+fn end_of(error: &HostError) -> Option<End> {
     match error {
-        HostError::EnvoyWouldCrash { .. } => Some("crash"),
+        HostError::Start { .. } | HostError::Load { .. } => Some(End::Refused),
+        HostError::EnvoyWouldCrash { .. } => Some(End::Crash),
         HostError::BodyLength { .. }
         | HostError::Misuse { .. }
         | HostError::OutOfFuel { .. }
         | HostError::OutOfTime { .. }
-        | HostError::HostCallLimit { .. } => Some("stopped"),
+        | HostError::HostCallLimit { .. } => Some(End::Stopped),
         _ => None,
     }
 }

@@ -98,6 +98,18 @@ pub(crate) const VOLATILE: [&str; 4] = [
     MARK,
 ];
 
+impl Ended {
+    /// The word of a suite for it.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::Reset => "reset",
+            Self::Held => "held",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
 impl Message {
     pub(crate) fn request(
         method: Vec<u8>,
@@ -187,7 +199,7 @@ impl Line {
     /// The line that a host logged as `prefix` and `message`, if a filter of the case did, whose
     /// vm_id has `scope` before it on that host.
     pub(crate) fn of(case: &Case, scope: &str, level: String, text: &str) -> Option<Self> {
-        case.filters.iter().find_map(|filter| {
+        case.plugins().find_map(|filter| {
             [filter.name.as_str(), ""].into_iter().find_map(|name| {
                 let vm_id = format!("{scope}{}", filter.vm_id);
                 let message = text.strip_prefix(&prefix(name, &filter.root_id, &vm_id))?;

@@ -265,7 +265,7 @@ impl Suite {
     ) -> Result<Vec<Plan>, SuiteError> {
         let mut plans = self.plans.clone();
         for plan in &mut plans {
-            for (filter, source) in plan.case.filters.iter_mut().zip(&plan.sources) {
+            for (filter, source) in plan.case.plugins_mut().zip(&plan.sources) {
                 filter.module = match source {
                     Source::File(path) => path.clone(),
                     Source::Package(package) => self.module(package, built, progress)?,

@@ -1,10 +1,12 @@
+mod entries;
+
 use std::net::SocketAddr;
 
 use super::{
-    Bootstrap, Codec, Endpoint, FilterSource, Listener, RequestId, ServerHeader, Trailers,
+    Bootstrap, Codec, Endpoint, FilterSource, Listener, Proxy, RequestId, ServerHeader, Trailers,
 };
 use crate::access_log;
-use crate::plugin::{NotUtf8, utf8};
+use crate::plugin::{EntryPoint, NotUtf8, utf8};
 use crate::yaml::{Yaml, quoted};
 
 const TYPE: &str = "\"@type\": type.googleapis.com/";
@@ -22,13 +24,13 @@ pub(super) fn render(bootstrap: &Bootstrap) -> Result<String, NotUtf8> {
     yaml.line("# Statistics, the log level and the running configuration are here.");
     yaml.within("admin:", |yaml| address(yaml, bootstrap.admin));
     yaml.line("");
-    let mut done = Ok(());
+    let mut done = entries::render(&mut yaml, bootstrap);
     yaml.within("static_resources:", |yaml| {
         yaml.within("listeners:", |yaml| {
-            done = bootstrap
-                .listeners
-                .iter()
-                .try_for_each(|each| listener(yaml, each));
+            let listeners = &mut bootstrap.listeners.iter();
+            if done.is_ok() {
+                done = listeners.try_for_each(|each| listener(yaml, each));
+            }
         });
         let kept = bootstrap
             .listeners
@@ -71,6 +73,10 @@ fn listener(yaml: &mut Yaml, listener: &Listener) -> Result<(), NotUtf8> {
         }
         yaml.within("filter_chains:", |yaml| {
             yaml.within("- filters:", |yaml| {
+                if let Proxy::Tcp { cluster } = &listener.proxy {
+                    done = entries::tcp(yaml, listener, cluster);
+                    return;
+                }
                 yaml.within(
                     "- name: envoy.filters.network.http_connection_manager",
                     |yaml| {
@@ -100,12 +106,17 @@ fn connection_manager(yaml: &mut Yaml, listener: &Listener) -> Result<(), NotUtf
     if listener.trailers == Trailers::Kept {
         yaml.line("http_protocol_options: { enable_trailers: true }");
     }
-    if let Some(path) = &listener.access_log {
-        let path = utf8(path)?;
+    let path = listener.access_log.as_deref().map(utf8).transpose()?;
+    let mut done = Ok(());
+    if path.is_some() || !listener.access_loggers.is_empty() {
         yaml.within("access_log:", |yaml| {
-            access_log::write(yaml, &listener.name, path)
+            if let Some(path) = path {
+                access_log::write(yaml, &listener.name, path);
+            }
+            done = entries::loggers(yaml, listener);
         });
     }
+    done?;
     yaml.within("route_config:", |yaml| {
         yaml.within("virtual_hosts:", |yaml| {
             yaml.within("- name: all", |yaml| {
@@ -140,7 +151,7 @@ fn filter(yaml: &mut Yaml, filter: &FilterSource) -> Result<(), NotUtf8> {
     match filter {
         FilterSource::Static(plugin) => {
             yaml.within(&format!("- name: {}", quoted(&plugin.name)), |yaml| {
-                done = plugin.write(yaml)
+                done = plugin.write(yaml, EntryPoint::HttpFilter)
             });
         }
         FilterSource::Discovered(discovered) => {
@@ -196,6 +207,7 @@ fn cluster(yaml: &mut Yaml, name: &str, upstream: &Endpoint, options: Option<&st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bootstrap::Service;
     use crate::plugin::Plugin;
 
     #[test]
@@ -216,8 +228,22 @@ mod tests {
             FilterSource::Static(plugin),
             FilterSource::Discovered(discovered),
         ];
+        filtered.access_loggers = vec![Plugin::new("logger", "/m/a.wasm")];
+        let mut bytes = Listener::new("bytes");
+        bytes.proxy = Proxy::Tcp {
+            cluster: "upstream".to_owned(),
+        };
+        bytes.filters = vec![FilterSource::Static(Plugin::new("bytes", "/m/a.wasm"))];
+        bytes.access_loggers = vec![Plugin::new("logger", "/m/a.wasm")];
         let upstream = "example.org:80".parse().unwrap();
-        let yaml = render(&Bootstrap::new(upstream, vec![plain, filtered])).unwrap();
+        let mut bootstrap = Bootstrap::new(upstream, vec![plain, filtered, bytes]);
+        bootstrap.services = vec![
+            Service::Singleton(Plugin::new("one", "/m/a.wasm")),
+            Service::Threads(Plugin::new("each", "/m/a.wasm")),
+        ];
+        bootstrap.stats_sinks = vec![Plugin::new("sink", "/m/a.wasm")];
+        bootstrap.stats_flush_interval = Some(std::time::Duration::from_millis(1_500));
+        let yaml = render(&bootstrap).unwrap();
 
         let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bootstrap.yaml");
         if std::env::var_os("BLESS").is_some() {

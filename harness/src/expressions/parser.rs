@@ -5,6 +5,7 @@ use super::lexer::{Token, tokens};
 use super::macros;
 use super::syntax::{Operator, Term};
 use super::value::Value;
+use crate::protobuf::PACKAGES;
 
 /// Why a text is no expression.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -433,20 +434,4 @@ const RESERVED: [&str; 17] = [
     "var",
     "void",
     "while",
-];
-
-/// Where the types of messages are that Envoy may know.
-const PACKAGES: [&str; 12] = [
-    "cel",
-    "envoy",
-    "flyteidl",
-    "google",
-    "grpc",
-    "io",
-    "opencensus",
-    "opentelemetry",
-    "pb",
-    "udpa",
-    "validate",
-    "xds",
 ];

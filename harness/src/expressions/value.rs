@@ -46,6 +46,7 @@ impl<'a> Value<'a> {
             Property::Bool(value) | Property::Json(&Json::Bool(value)) => Self::Bool(value),
             Property::Int(number) => Self::Int(number),
             Property::Uint(number) => Self::Uint(number),
+            Property::Double(number) => Self::Double(number),
             Property::Duration(time) => Self::Duration(time.into()),
             Property::Time(time) => Self::Time(time.into()),
             Property::Text(text) => Self::text(text),
@@ -232,6 +233,7 @@ pub(super) fn present<'a>(
     name: &[u8],
 ) -> Result<Option<Value<'a>>, Fault> {
     match found {
+        Ok(Property::Broken) => Err(Fault::Error),
         Ok(property) => Ok(Some(Value::of(property))),
         Err(Miss::Status(_)) => Ok(None),
         Err(Miss::Unknown) => Err(Fault::unknown(format!("`{}`", name.escape_ascii()))),

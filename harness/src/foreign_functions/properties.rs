@@ -27,6 +27,7 @@ pub(super) fn declare(call: &mut Call<'_>, argument: &[u8]) -> Returned {
     let prototype = Prototype {
         readonly: readonly && !call.mutated(Rule::ReadOnlyPropertiesAreWritten),
         kind,
+        schema: bytes_of(&fields, 4).to_vec(),
     };
     let name = text_of(&fields, 1)?.as_bytes().to_vec();
     let state = call.state();

@@ -54,10 +54,8 @@ impl Call<'_> {
         map: fn(&mut CallState) -> &mut Option<Headers>,
     ) -> Answer {
         let state = self.state();
-        if !state.world.plugins[state.first_plugin]
-            .capabilities
-            .allow(name)
-        {
+        let plugin = &state.world.plugins[state.first_plugin];
+        if state.failed_inside || !plugin.capabilities.allow(name) {
             return Ok(());
         }
         let Some(export) = self.caller.get_export(name).and_then(|it| it.into_func()) else {
@@ -83,7 +81,10 @@ impl Call<'_> {
         let slot = state.slot;
         state.world.timeline(slot).push(event);
         state.count_crossing();
-        function.call(self.caller.as_context_mut(), (root, token, count))?;
+        let result = function.call(self.caller.as_context_mut(), (root, token, count));
+        if let Err(error) = result {
+            self.outlive(name, error)?;
+        }
         let state = self.state();
         if let Some(root) = state.roots.get_mut(&root) {
             *map(&mut root.call) = None;

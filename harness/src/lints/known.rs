@@ -50,7 +50,7 @@ lints! {
     /// The VM failed while the plugin started, in a way that Envoy does not notice.
     FailedAtStart "failed-at-start"
         "Envoy starts all the same, and every stream meets a failed VM",
-        "let nothing trap in `proxy_on_context_create`, nor in the allocator",
+        "let nothing trap in `proxy_on_context_create`, in the allocator, nor in `envoy_on_resolve_dns`",
         "proxy-wasm/proxy-wasm-cpp-host src/wasm.cc, WasmBase::start";
     /// A plugin that the canary took did not start in a thread.
     ThreadStartFailure "thread-start-failure"

@@ -61,7 +61,7 @@ fn is_describable(ty: &ExternType) -> bool {
 }
 
 /// Envoy makes one memory and one table for a module that imports them; it does not survive a second
-/// one. A memory that threads share can be read in unsafe code only.
+/// one, and V8 does not take the one for a memory that threads share.
 fn supplied(module: &Module) -> Result<(), LoadError> {
     let (mut memories, mut tables) = (0, 0);
     for import in module.imports() {
@@ -77,14 +77,9 @@ fn supplied(module: &Module) -> Result<(), LoadError> {
             instead: "import one of each at the most, or let the module define them",
         });
     }
-    let imported = module.imports().map(|import| import.ty());
-    let exported = module.exports().map(|export| export.ty());
     let shared = |ty: ExternType| matches!(ty, ExternType::Memory(ty) if ty.is_shared());
-    if imported.chain(exported).any(shared) {
-        return Err(LoadError::NotPlayed {
-            what: "shares its memory between threads",
-            instead: "build it without threads: Envoy calls a VM from one thread only",
-        });
+    if module.imports().any(|import| shared(import.ty())) {
+        return Err(LoadError::SharedMemoryImport);
     }
     Ok(())
 }

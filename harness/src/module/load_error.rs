@@ -77,6 +77,12 @@ pub enum LoadError {
         /// What it is.
         kind: &'static str,
     },
+    /// A memory that threads share is imported; Envoy supplies none.
+    #[error(
+        "the module imports a memory that threads share, which Envoy does not supply (Envoy: `Failed to \
+         create new Wasm instance`); build it without threads: Envoy calls a VM from one thread only"
+    )]
+    SharedMemoryImport,
     /// Nobody can hand data to the module.
     #[error(
         "neither `malloc` nor `proxy_on_memory_allocate` is exported (Envoy: `Wasm module is missing \

@@ -21,6 +21,37 @@ pub(super) fn are_readable(bytes: &[u8]) -> bool {
     true
 }
 
+/// Whether a valid module defines a memory that threads share; wasmtime tells the types of imports and
+/// exports only.
+pub(super) fn share_memory(bytes: &[u8]) -> bool {
+    const HEADER: usize = 8;
+    const MEMORIES: u8 = 5;
+    let mut reader = Reader(bytes.get(HEADER..).unwrap_or_default());
+    while let Some((id, content)) = reader.section() {
+        if id == MEMORIES {
+            return any_is_shared(Reader(content)).unwrap_or(false);
+        }
+    }
+    false
+}
+
+/// A memory is its flags, how many pages it has at first, and at the most if the flags say so.
+fn any_is_shared(mut memories: Reader<'_>) -> Option<bool> {
+    const MAXIMUM: u32 = 1;
+    const SHARED: u32 = 2;
+    for _ in 0..memories.number()? {
+        let flags = memories.number()?;
+        if flags & SHARED != 0 {
+            return Some(true);
+        }
+        memories.skip_number()?;
+        if flags & MAXIMUM != 0 {
+            memories.skip_number()?;
+        }
+    }
+    Some(false)
+}
+
 /// The function names of a name section; what else it holds is skipped.
 fn names_are_readable(mut names: Reader<'_>) -> bool {
     const FUNCTIONS: u8 = 1;
@@ -60,6 +91,13 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
+    /// Steps over a number in LEB128 of any size.
+    fn skip_number(&mut self) -> Option<()> {
+        let last = self.0.iter().position(|byte| byte & 0x80 == 0)?;
+        self.0 = &self.0[last + 1..];
+        Some(())
+    }
+
     /// An unsigned number in LEB128.
     fn number(&mut self) -> Option<u32> {
         let mut number = 0;
@@ -94,6 +132,26 @@ mod tests {
             assert_eq!(are_readable(&[HEADER, rest].concat()), readable, "{rest:?}");
         }
         assert!(!are_readable(&HEADER[..6]));
+    }
+
+    #[test]
+    fn a_shared_memory_is_found_behind_others() {
+        for (memories, shared) in [
+            ("(memory 1)", false),
+            (
+                "(memory 300 70000) (memory i64 5000000000) (memory i64 1 2)",
+                false,
+            ),
+            ("(memory 1 1 shared)", true),
+            (
+                "(memory 300) (memory i64 1 5000000000) (memory 1 2 shared)",
+                true,
+            ),
+            ("", false),
+        ] {
+            let module = wat::parse_str(format!("(module (func) {memories})")).expect("a module");
+            assert_eq!(share_memory(&module), shared, "{memories}");
+        }
     }
 
     #[test]

@@ -23,14 +23,17 @@ pub(crate) enum Value<'a> {
     Bool(bool),
     Int(i64),
     Uint(u64),
+    Double(f64),
     /// In nanoseconds.
     Duration(i64),
     /// In nanoseconds since 1970.
     Time(i64),
     Text(Cow<'a, [u8]>),
     Bytes(Cow<'a, [u8]>),
-    /// The bytes of an object that has a schema.
-    Serialized(&'a [u8]),
+    /// `google.protobuf.Empty`.
+    Nothing,
+    /// Bytes that are not of their type.
+    Broken,
     /// `google.protobuf.Value`.
     Json(&'a Json),
     /// `google.protobuf.Struct`.
@@ -145,10 +148,13 @@ impl<'a> Value<'a> {
     /// The bytes that a guest gets.
     pub(crate) fn serialize(&self) -> Result<Cow<'a, [u8]>, Miss> {
         Ok(match self {
-            Self::Null | Self::Json(Json::Null) | Self::Unlisted(_) => return Err(UNWRITABLE),
+            Self::Null | Self::Json(Json::Null) | Self::Unlisted(_) | Self::Broken => {
+                return Err(UNWRITABLE);
+            }
             Self::Text(bytes) | Self::Bytes(bytes) => bytes.clone(),
             Self::Json(Json::String(text)) => Cow::Borrowed(text.as_bytes()),
-            Self::Serialized(bytes) => Cow::Borrowed(*bytes),
+            Self::Nothing => Cow::Borrowed(&[]),
+            Self::Double(number) => Cow::Owned(number.to_le_bytes().to_vec()),
             Self::Bool(value) | Self::Json(Json::Bool(value)) => Cow::Owned(vec![u8::from(*value)]),
             Self::Int(number) | Self::Duration(number) | Self::Time(number) => {
                 Cow::Owned(number.to_le_bytes().to_vec())
@@ -197,6 +203,7 @@ impl Value<'_> {
             Self::Metadata(_) => "envoy.config.core.v3.Metadata",
             Self::Locality(_) => "envoy.config.core.v3.Locality",
             Self::Node(_) => "envoy.config.core.v3.Node",
+            Self::Nothing => "google.protobuf.Empty",
             Self::BuildVersion => "envoy.config.core.v3.BuildVersion",
             Self::SemanticVersion => "envoy.type.v3.SemanticVersion",
             _ => return None,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clusters::{Decides, UPSTREAM};
 use crate::codec::Codec;
+use crate::decimal::Decimal;
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::Headers;
 use crate::mutation::Rule;
@@ -117,22 +118,24 @@ pub(crate) fn route_timeout(headers: &mut Headers, of_route: Duration) -> Durati
     if !timeout.is_zero() {
         headers.replace(
             b"x-envoy-expected-rq-timeout-ms",
-            timeout.as_millis().to_string().as_bytes(),
+            milliseconds(timeout).as_bytes(),
         );
     }
     timeout
 }
 
+pub(super) fn milliseconds(time: Duration) -> Decimal {
+    let whole = time.as_secs().saturating_mul(1000);
+    Decimal::of(whole.saturating_add(time.subsec_millis().into()))
+}
+
 /// The headers as the codec writes them.
 pub(crate) fn on_the_wire(headers: &Headers, end: bool, codec: Codec) -> Headers {
-    let mut sent = Headers::default();
-    for (name, value) in headers.iter() {
-        if !name.starts_with(b":")
+    let mut sent = headers.clone();
+    sent.retain(|name| {
+        !name.starts_with(b":")
             || matches!(name, b":authority" | b":path" | b":method" | b":scheme")
-        {
-            sent.add(name, value);
-        }
-    }
+    });
     if codec == Codec::Http1 && !sent.contains_key("content-length") {
         if !end {
             // The codec writes its own line, also beside one that a filter added.
@@ -157,11 +160,10 @@ fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
         let reply = Reply::own(404, "", "route_not_found");
         return Some((reply, ResponseFlags::NO_ROUTE_FOUND));
     }
-    let why = if !headers.contains_key(":method") {
-        "missing required header: :method".to_owned()
+    let why = if headers.contains_key(":method") {
+        unsendable(headers)?
     } else {
-        let (name, _) = headers.iter().find(|(name, _)| !is_header_name(name))?;
-        format!("invalid header name: {}", String::from_utf8_lossy(name))
+        "missing required header: :method".to_owned()
     };
     let details = format!(
         "filter_removed_required_request_headers{{{}}}",
@@ -171,11 +173,44 @@ fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
     Some((reply, ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR))
 }
 
+/// Why the codec does not send a request, which is known once there is a connection.
+pub(crate) fn unsendable(headers: &Headers) -> Option<String> {
+    headers.iter().find_map(|(name, value)| {
+        let shown = String::from_utf8_lossy(name);
+        if !is_header_name(name) {
+            Some(format!("invalid header name: {shown}"))
+        } else if !is_header_value(value) {
+            Some(format!("invalid header value for: {shown}"))
+        } else {
+            None
+        }
+    })
+}
+
 /// A token ([RFC 9110, 5.6.2]), after the colon of a pseudo header; Envoy lets the empty name pass.
 ///
 /// [RFC 9110, 5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
-pub(crate) fn is_header_name(name: &[u8]) -> bool {
+fn is_header_name(name: &[u8]) -> bool {
+    const TOKEN: [bool; 256] = {
+        let bytes = b"!#$%&'*+-.^_`|~0123456789\
+            ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut token = [false; 256];
+        let mut at = 0;
+        while at < bytes.len() {
+            token[bytes[at] as usize] = true;
+            at += 1;
+        }
+        token
+    };
     let name = name.strip_prefix(b":").unwrap_or(name);
-    name.iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    name.iter().all(|byte| TOKEN[usize::from(*byte)])
+}
+
+/// No control character but a tab ([RFC 9110, 5.5]).
+///
+/// [RFC 9110, 5.5]: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+fn is_header_value(value: &[u8]) -> bool {
+    value
+        .iter()
+        .all(|byte| *byte == b'\t' || !byte.is_ascii_control())
 }

@@ -184,8 +184,8 @@ impl Proxy {
         };
         let passes = match called {
             Called::Missing => true,
-            Called::Returned(result) => result == 0,
-            Called::Trapped(_) => {
+            Called::Returned(result) if !self.vms[vm].failed => result == 0,
+            Called::Returned(_) | Called::Trapped(_) => {
                 let open = self.plugins[plugin].policy == FailurePolicy::DeprecatedFailOpen;
                 if !open {
                     self.close_connection(slot, CloseType::Local, Outcome::Reset)?;

@@ -12,8 +12,6 @@ pub(crate) enum Failure {
     Trap(Trapped),
     OutOfFuel,
     OutOfTime,
-    /// The callback returned, and the allocator had trapped in it: as V8 said it, and logged it.
-    Allocator(Trapped),
     /// This process has as many VMs as it can have; no fault of the guest's.
     NoRoom(String),
 }

@@ -1,13 +1,13 @@
 //! What the host knows of a VM: its contexts, its roots and the call that is being made.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::{Memory, ResourceLimiter};
 
-use super::{Allocator, Deferred, Phase, Three, Trapped};
-use crate::abi::{AbiVersion, BufferType};
+use super::{Allocator, Deferred, Phase, Three};
+use crate::abi::{AbiVersion, BufferType, Direction};
 use crate::agenda::Moment;
 use crate::calls::{CallState, Calls};
 use crate::engine::{MEMORY_LIMIT, TABLE_LIMIT};
@@ -46,8 +46,8 @@ pub(crate) struct VmState {
     pub(crate) first_plugin: usize,
     /// The base that it is a copy of.
     pub(crate) base: usize,
-    pub(crate) contexts: HashMap<u32, Context>,
-    pub(crate) roots: HashMap<u32, Root>,
+    pub(crate) contexts: BTreeMap<u32, Context>,
+    pub(crate) roots: BTreeMap<u32, Root>,
     last_context: u32,
     pub(crate) phase: Phase,
     /// The export that was called.
@@ -57,8 +57,9 @@ pub(crate) struct VmState {
     pub(crate) effective: u32,
     pub(crate) slot: Option<usize>,
     pub(crate) in_allocator: bool,
-    /// How the allocator trapped in this callback: the guest goes on, and the VM has failed.
-    pub(crate) allocator_trap: Option<Trapped>,
+    /// Whether the VM has failed, and the guest goes on all the same: the allocator, or a callback,
+    /// trapped inside of a host call.
+    pub(crate) failed_inside: bool,
     /// Host calls made in this callback.
     pub(crate) host_calls: u32,
     /// Bytes handed over in them, either way.
@@ -90,8 +91,8 @@ impl VmState {
             abi,
             first_plugin,
             base: home.base,
-            contexts: HashMap::new(),
-            roots: HashMap::new(),
+            contexts: BTreeMap::new(),
+            roots: BTreeMap::new(),
             last_context: 0,
             phase: Phase::Initialize,
             export: "",
@@ -99,7 +100,7 @@ impl VmState {
             effective: 0,
             slot: None,
             in_allocator: false,
-            allocator_trap: None,
+            failed_inside: false,
             host_calls: 0,
             copied: 0,
             work: Work::A_CALLBACK,
@@ -125,7 +126,7 @@ impl VmState {
                 plugin,
                 stream: None,
                 logs: None,
-                declared: HashMap::new(),
+                declared: BTreeMap::new(),
                 last_buffer: LastBuffer::Empty,
             },
         );
@@ -150,7 +151,7 @@ impl VmState {
                 plugin,
                 stream,
                 logs: None,
-                declared: HashMap::new(),
+                declared: BTreeMap::new(),
                 last_buffer: LastBuffer::Empty,
             },
         );
@@ -172,6 +173,17 @@ impl VmState {
     /// made the effective one.
     pub(crate) fn own_phase(&self) -> Option<Phase> {
         (self.effective == self.current).then_some(self.phase)
+    }
+
+    /// Envoy looks at a body for its size before it calls back, and so buffer 8 begins with it.
+    pub(crate) fn show_first(&mut self, context: u32, direction: Direction) {
+        let buffer = match direction {
+            Direction::Request => BufferType::RequestBody,
+            Direction::Response => BufferType::ResponseBody,
+        };
+        if let Some(context) = self.contexts.get_mut(&context) {
+            context.last_buffer = LastBuffer::OfCallback(buffer, self.callback + 1);
+        }
     }
 
     /// The stream that a host call acts on.
@@ -254,7 +266,7 @@ pub(crate) struct Context {
     /// The stream whose access log a root context is writing.
     pub(crate) logs: Option<usize>,
     /// What it said by `declare_property`.
-    pub(crate) declared: HashMap<Vec<u8>, Arc<Prototype>>,
+    pub(crate) declared: BTreeMap<Vec<u8>, Arc<Prototype>>,
     /// What buffer 8 shows.
     pub(crate) last_buffer: LastBuffer,
 }

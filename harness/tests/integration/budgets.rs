@@ -21,7 +21,7 @@ fn reads() -> Guest {
 fn a_stream_over_its_budget_fails_with_each_figure_and_the_timeline() -> Tested {
     let exchange = reads().host().send(Request::get("/"))?;
     assert_eq!(
-        (exchange.crossings(), exchange.bytes_copied()),
+        (exchange.cost().crossings, exchange.cost().bytes_copied),
         (2, 10),
         "the callback and the allocator; `:path`, `/` and `seen`"
     );
@@ -33,7 +33,7 @@ fn a_stream_over_its_budget_fails_with_each_figure_and_the_timeline() -> Tested 
     let message = panic.downcast_ref::<String>().expect("a message");
     let expected = format!(
         "over budget: {} fuel of 1, 2 host calls of 1\n",
-        exchange.fuel()
+        exchange.cost().fuel
     );
     assert!(message.starts_with(&expected), "{message}");
     assert!(message.contains("proxy_log(2, \"seen\")"), "{message}");

@@ -51,9 +51,12 @@ fn fuel_is_the_same_for_the_same_request() -> Tested {
     let mut host = guest.host();
     let first = host.send(Request::get("/"))?;
     let second = guest.host().send(Request::get("/other").header("a", "b"))?;
-    assert!(first.fuel() > 0);
-    assert_eq!(first.fuel(), second.fuel());
-    assert_eq!(guest.host().send(Request::get("/"))?.fuel(), first.fuel());
+    assert!(first.cost().fuel > 0);
+    assert_eq!(first.cost().fuel, second.cost().fuel);
+    assert_eq!(
+        guest.host().send(Request::get("/"))?.cost().fuel,
+        first.cost().fuel
+    );
     Ok(())
 }
 
@@ -62,8 +65,8 @@ fn a_guest_that_exports_nothing_costs_nothing() -> Tested {
     let exchange = guest().host().send(Request::post("/").body("x"))?;
     assert_eq!(
         (
-            exchange.fuel(),
-            exchange.crossings(),
+            exchange.cost().fuel,
+            exchange.cost().crossings,
             exchange.host_calls().len()
         ),
         (0, 0, 0)
@@ -78,7 +81,10 @@ fn crossings_count_callbacks_and_the_allocator() -> Tested {
         "(drop (call $get_header_map_pairs (i32.const 0) ret)) i32.const 0",
     );
     let exchange = guest.host().send(Request::get("/"))?;
-    assert_eq!((exchange.crossings(), exchange.host_calls().len()), (2, 1));
+    assert_eq!(
+        (exchange.cost().crossings, exchange.host_calls().len()),
+        (2, 1)
+    );
     Ok(())
 }
 
@@ -169,7 +175,7 @@ fn ten_thousand_streams_leave_nothing_behind() -> Tested {
     let each = transparent();
     let mut host = chain(&each, &each, &each);
     for _ in 0..10_000 {
-        assert_eq!(host.send(Request::get("/"))?.crossings(), 18);
+        assert_eq!(host.send(Request::get("/"))?.cost().crossings, 18);
     }
     Ok(())
 }

@@ -205,15 +205,19 @@ fn what_v8_cannot_describe_to_envoy_would_crash_it() {
 
 #[test]
 fn a_memory_that_threads_share_is_refused_by_name() {
-    let error = refused(&format!(
-        r#"(memory (export "memory") 1 1 shared) {MARKER} {MALLOC}"#
-    ));
-    assert!(
-        error
-            .to_string()
-            .starts_with("the module shares its memory between threads"),
-        "{error}"
-    );
+    for (memory, says) in [
+        (
+            r#"(memory (export "memory") 1 1 shared)"#,
+            "the module shares its memory between threads",
+        ),
+        (
+            r#"(import "env" "memory" (memory 1 1 shared))"#,
+            "the module imports a memory that threads share",
+        ),
+    ] {
+        let error = refused(&format!("{memory} {MARKER} {MALLOC}"));
+        assert!(error.to_string().starts_with(says), "{error}");
+    }
 }
 
 #[test]

@@ -80,9 +80,9 @@ fn a_gauge_wraps_below_zero_and_unknown_metrics_are_not_found() -> Tested {
         "(call $say (call $define_metric (i32.const 1) s(g) (i32.const 24)))
          (call $say (call $increment_metric (i32.load (i32.const 24)) (i64.const -1)))
          (call $say (call $define_metric (i32.const 3) s(x) (i32.const 24)))
-         (call $say (call $increment_metric (i32.const 99) (i64.const 1)))
-         (call $say (call $record_metric (i32.const 99) (i64.const 1)))
-         (call $say (call $get_metric (i32.const 99) (i32.const 32))) i32.const 0",
+         (call $say (call $increment_metric (i32.const 100) (i64.const 1)))
+         (call $say (call $record_metric (i32.const 100) (i64.const 1)))
+         (call $say (call $get_metric (i32.const 100) (i32.const 32))) i32.const 0",
     );
     let mut host = guest.host();
     assert_eq!(

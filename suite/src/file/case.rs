@@ -24,6 +24,17 @@ pub(crate) struct CaseFile {
     pub(crate) configuration: Option<serde_json::Value>,
     /// The chain, instead of the suite's.
     pub(crate) plugins: Option<Vec<PluginFile>>,
+    /// Plugins that log each request on their root context, instead of the suite's.
+    pub(crate) access_loggers: Option<Vec<PluginFile>>,
+    /// Plugins that run for themselves, instead of the suite's.
+    pub(crate) services: Option<Vec<PluginFile>>,
+    /// Plugins that are told of all statistics, instead of the suite's.
+    pub(crate) stats_sinks: Option<Vec<PluginFile>>,
+    /// How often these are told, instead of the suite's.
+    pub(crate) stats_flush_interval: Option<Span>,
+    /// From where on the log is looked at; `first_step` unless set.
+    #[serde(default)]
+    pub(crate) log_from: LogFromFile,
     /// What client and upstream speak, instead of the suite's.
     pub(crate) protocols: Option<ProtocolsFile>,
     /// The buffer limit, instead of the suite's.
@@ -62,4 +73,16 @@ pub(crate) struct StepFile {
     pub(crate) wait: Option<Span>,
     /// The client of the request of this name goes away.
     pub(crate) disconnect: Option<String>,
+}
+
+/// From where on the log is looked at.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFromFile {
+    /// From the start of the plugins.
+    Start,
+    /// From the first step.
+    #[default]
+    FirstStep,
 }

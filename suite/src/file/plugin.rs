@@ -37,6 +37,8 @@ pub(crate) struct PluginFile {
     /// The host calls, callbacks and WASI functions that the VM may use, such as `proxy_log`,
     /// `proxy_on_request_headers` and `fd_write`; all unless set.
     pub(crate) allowed_capabilities: Option<Vec<String>>,
+    /// Whether a service runs in the main thread only, and not in the workers.
+    pub(crate) singleton: Option<bool>,
 }
 
 /// What becomes of streams once the VM has failed.

@@ -10,11 +10,10 @@ use attache_envoy::{Ended as Exit, Installation, StartError};
 use super::{Progress, as_refused, chain, judge};
 use crate::case::{Case, Fault, Filter, Policy, Reply};
 use crate::compare::compare;
-use crate::file::OutcomeExpect;
 use crate::on_envoy::{EnvoyError, Stage};
-use crate::plan::{Plan, PlannedStream};
+use crate::plan::Plan;
 use crate::report::{CaseReport, Player, Verdict};
-use crate::seen::{Ended, Line, Seen};
+use crate::seen::{Line, Seen};
 
 /// So many plugins share an Envoy at the most: each takes three VMs.
 const MOST_PLUGINS: usize = 48;
@@ -27,8 +26,6 @@ const QUIET_LANES: usize = 2;
 /// Plays on Envoy what can be.
 pub(super) struct Envoys<'a> {
     pub(super) plans: &'a [Plan],
-    /// Which of them ticked on the harness, where it played.
-    pub(super) ticked: &'a [bool],
     pub(super) installation: &'a Installation,
     pub(super) folder: &'a Path,
 }
@@ -76,13 +73,13 @@ impl Envoys<'_> {
                 report
                     .verdicts
                     .push((Player::Envoy, Verdict::Skipped(reason)));
-            } else if wants_its_own(plan) || self.lingers(number, report) || fails(report) {
+            } else if wants_its_own(plan) || fails(report) {
                 alone.push(vec![number]);
             } else {
                 let fits = |group: &&mut Vec<usize>| {
                     let cases = || group.iter().map(|member| &self.plans[*member].case);
-                    let plugins: usize = cases().map(|case| case.filters.len()).sum();
-                    plugins + plan.case.filters.len() <= MOST_PLUGINS
+                    let plugins: usize = cases().map(|case| case.plugins().count()).sum();
+                    plugins + plan.case.plugins().count() <= MOST_PLUGINS
                         && cases()
                             .next()
                             .is_some_and(|first| Stage::fit(first, &plan.case))
@@ -136,7 +133,7 @@ impl Envoys<'_> {
 
     /// Plays cases on one Envoy. A group that comes to a bad end leaves cases that are to be played
     /// again, each alone; so does a case that is not as it should be, which may be the doing of those
-    /// before, or of a busy machine.
+    /// before, that still tick or wait for an answer, or of a busy machine.
     fn group(
         &self,
         group: &[usize],
@@ -187,16 +184,6 @@ impl Envoys<'_> {
         // That Envoy ends is seen to in any case.
         let _ = stage.stop();
         outcomes
-    }
-
-    /// Whether a case goes on when the next has begun, as far as the harness could tell.
-    fn lingers(&self, number: usize, report: &CaseReport) -> bool {
-        let unended = |seen: &Seen| {
-            let mut streams = seen.streams.iter();
-            streams.any(|stream| matches!(stream.downstream, Ended::Held | Ended::Abandoned))
-        };
-        self.ticked.get(number).copied().unwrap_or_default()
-            || report.on_harness.as_ref().is_some_and(unended)
     }
 }
 
@@ -252,22 +239,16 @@ fn agrees(report: &CaseReport, seen: &Seen) -> bool {
 }
 
 /// An upstream that nobody listens at is so for all, metrics are those of the process, back-off
-/// begins with its start, and a refusal ends it. Streams that are held, and clusters that think, may
-/// do so when the next case has begun.
+/// begins with its start, services are nobody's, and a refusal or a crash ends it.
 fn wants_its_own(plan: &Plan) -> bool {
     let reloads = |filter: &Filter| filter.policy == Policy::Reload;
     let refused = |answer: &Reply| answer.fault == Some(Fault::Refused);
-    let thinks = |answer: &Reply| !answer.after.is_zero();
-    let unended = |stream: &PlannedStream| {
-        stream.abandoned || stream.expect.outcome == Some(OutcomeExpect::Held)
-    };
     plan.expect.ends().next().is_some()
         || plan.case.answers().any(refused)
         || plan.expect.gauges.is_some()
         || plan.expect.counters.is_some()
-        || plan.case.filters.iter().any(reloads)
-        || plan.case.cluster_answers().any(thinks)
-        || plan.streams.iter().any(unended)
+        || plan.case.entries.are_of_process()
+        || plan.case.plugins().any(reloads)
 }
 
 /// Whether the harness did not come to the end of it.
@@ -318,14 +299,15 @@ mod tests {
     use crate::suite::Suite;
 
     #[test]
-    fn a_case_that_may_go_on_after_its_end_has_an_envoy_of_its_own() {
+    fn a_case_that_others_would_notice_has_an_envoy_of_its_own() {
         for (case, alone) in [
             ("request: {}", false),
             ("request: {}, upstream: {after: 1s}", false),
-            ("request: {}, clusters: {a: {after: 1s}}", true),
-            ("request: {}, expect: {outcome: held}", true),
+            ("request: {}, clusters: {a: {after: 1s}}", false),
+            ("request: {}, expect: {outcome: held}", false),
+            ("request: {}, upstream: {fault: refused}", true),
             ("request: {}, expect: {counters: {a: 1}}", true),
-            ("steps: [{request: {}, name: a}, {disconnect: a}]", true),
+            ("request: {}, expect: {crash: a}", true),
         ] {
             let text = format!(
                 "version: \"1\"\nplugins: [{{package: a}}]\ncases: [{{name: a, {case}}}]\n"

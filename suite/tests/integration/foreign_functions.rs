@@ -153,6 +153,20 @@ fn declared_properties_are_kept_as_in_envoy() {
             declare("odd", 0, 9, "", 9),
             foreign("declare_property", ""),
             foreign("declare_property", *b"\x0a\x09"),
+            // Groups, which are skipped: whole, with another's end, without an end, within each other.
+            foreign("declare_property", *b"\x33\x08\x01\x34\x0a\x05group"),
+            foreign("declare_property", *b"\x33\x08\x01\x3c\x0a\x05other"),
+            foreign("declare_property", *b"\x33\x08\x01\x0a\x03end"),
+            foreign("declare_property", *b"\x34\x0a\x05start"),
+            foreign(
+                "declare_property",
+                [vec![0x33; 99], vec![0x34; 99], b"\x0a\x04deep".to_vec()].concat(),
+            ),
+            foreign("declare_property", [[0x33; 102], [0x34; 102]].concat()),
+            // A field of another kind is another field; a tag has 32 bits.
+            foreign("declare_property", *b"\x12\x01\x01\x0a\x04kind"),
+            foreign("declare_property", *b"\x82\x80\x80\x80\x80\x01\x00"),
+            foreign("declare_property", *b"\x0a\x05twice\x0a\x06second"),
             set("once", "1"),
             set("once", "2"),
             get("once"),

@@ -3,7 +3,7 @@
 use std::process::{Command, ExitStatus};
 
 use attache_envoy::{Bootstrap, Endpoint, FilterSource, Listener};
-use attache_harness::{Host, Module, Plugin};
+use attache_harness::{Host, LoadError, Module, Plugin};
 
 use crate::both::{envoy, folder};
 
@@ -118,6 +118,12 @@ fn what_the_harness_quotes_is_what_envoy_logs() {
             "too much memory",
             bytes(&format!(
                 r#"{MARKER} {ROOM} (memory (export "memory") 16385)"#
+            )),
+        ),
+        (
+            "shared import",
+            bytes(&format!(
+                r#"(import "env" "memory" (memory 1 2 shared)) {MARKER} {ROOM}"#
             )),
         ),
         (
@@ -317,5 +323,21 @@ fn the_harness_takes_the_proposals_that_v8_takes() {
         let (status, log) = validate(name, &module);
         let taken = Module::load(&module);
         assert_eq!(taken.is_ok(), status.success(), "{name}: {taken:?}\n{log}");
+    }
+}
+
+/// The host could read an exported one in unsafe code only, and a wait on any never ends.
+#[test]
+#[ignore = "needs Envoy"]
+fn a_memory_that_threads_share_starts_in_envoy_only() {
+    let exported = r#"(memory (export "memory") 1 2 shared)"#;
+    for (name, module) in [
+        ("exported", bytes(&format!("{MARKER} {ROOM} {exported}"))),
+        ("inner", whole("(memory 1 2 shared)")),
+    ] {
+        let error = Module::load(&module).expect_err(name);
+        assert!(matches!(error, LoadError::NotPlayed { .. }), "{error}");
+        let (status, log) = validate(name, &module);
+        assert!(status.success(), "{name}: {log}");
     }
 }

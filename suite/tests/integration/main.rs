@@ -17,6 +17,8 @@ mod files;
 mod foreign_functions;
 mod istio;
 mod loading;
+mod messages;
+mod nested_traps;
 mod probe;
 mod properties;
 mod reader;

@@ -23,3 +23,7 @@ mod capabilities {
 mod grpc {
     attache_suite::suite!("tests/suites/grpc.suite.yaml");
 }
+
+mod entry_points {
+    attache_suite::suite!("tests/suites/entry-points.suite.yaml");
+}

@@ -53,12 +53,12 @@ fn a_stream_is_three_callbacks() -> Result<(), HostError> {
 fn ten_thousand_streams_leave_nothing_behind() -> Result<(), HostError> {
     let mut host = Host::with(plugin!("auth-scrub"))?;
     let request = || Request::get("/?token=x").header("authorization", "Bearer x");
-    let first = host.send(request())?.fuel();
+    let first = host.send(request())?.cost().fuel;
     for _ in 0..10_000 {
         host.send(request())?;
     }
     // A leak would make the allocator's search longer and longer.
-    let last = host.send(request())?.fuel();
+    let last = host.send(request())?.cost().fuel;
     assert!(last <= first + first / 10, "{first} grew to {last}");
     Ok(())
 }
@@ -71,7 +71,7 @@ fn work_grows_with_the_request_and_no_faster() -> Result<(), HostError> {
         for number in 0..count {
             request = request.header(format!("x-{number}"), "v");
         }
-        Ok(host.send(request)?.fuel())
+        Ok(host.send(request)?.cost().fuel)
     };
     let (small, large) = (fuel(20)?, fuel(200)?);
     assert!(

@@ -30,3 +30,38 @@ fn capabilities_are_names_of_host_calls_and_callbacks() {
         assert!(refusal.contains(reason), "{names}: {refusal}");
     }
 }
+
+#[test]
+fn plugins_that_are_no_filters_are_refused_where_they_stand() {
+    for (case, place, reason) in [
+        (
+            "request: {}\naccess_loggers: [{package: p, singleton: true}]",
+            "access_loggers[0].singleton: ",
+            "only a service",
+        ),
+        (
+            "request: {}\nservices: [{package: p, module: m}]",
+            "services[0]: ",
+            "either `package`",
+        ),
+        (
+            "request: {}\nplugins: []",
+            "cases[0]: ",
+            "with at least one plugin",
+        ),
+        (
+            "request: {}\nlog_from: begin",
+            "log_from: ",
+            "`begin` is unknown; expected one of `start`",
+        ),
+        (
+            "request: {}\nstats_flush_interval: 5",
+            "stats_flush_interval: ",
+            "such as `500ms`",
+        ),
+    ] {
+        let refusal = refusal(&suite(case));
+        assert!(refusal.contains(place), "{case}: {refusal}");
+        assert!(refusal.contains(reason), "{case}: {refusal}");
+    }
+}

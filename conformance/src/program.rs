@@ -1,0 +1,3 @@
+//! The larger commands.
+
+pub(crate) mod generate;

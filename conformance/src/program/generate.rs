@@ -1,0 +1,165 @@
+//! `generate`: cases drawn by lot, on both hosts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use attache_conformance::{Cells, Finding, Scenario, play, shrink, suite_text};
+use attache_envoy::{Environment, RunFolder, Selection};
+use attache_suite::Target;
+use serde_json::Value;
+
+/// So many cases are played before what came of them is looked at.
+const BATCH: usize = 250;
+
+/// Draw cases by lot, play them on the harness and on a real Envoy, and make small what differs
+#[derive(Debug, clap::Args)]
+pub(crate) struct Generate {
+    /// How many cases
+    #[arg(long, default_value_t = 200)]
+    seeds: u64,
+
+    /// The first seed: a number, or a commit
+    #[arg(long, value_parser = crate::read_seed, default_value = "0")]
+    from: u64,
+
+    /// The Envoy to use: a binary, or a version such as 1.39
+    #[arg(long, value_name = "PATH|VERSION")]
+    envoy: Option<Selection>,
+
+    /// Where suites of what differs are written
+    #[arg(long, default_value = "target/attache/disagreements")]
+    out: PathBuf,
+
+    /// Do not make small what differs
+    #[arg(long)]
+    raw: bool,
+
+    /// Print the table of host calls and callbacks that were reached
+    #[arg(long)]
+    cells: bool,
+
+    /// Begin no further case after so many seconds
+    #[arg(long)]
+    seconds: Option<u64>,
+}
+
+/// Numbers of what came out.
+#[derive(Default)]
+struct Tally {
+    agreed: u64,
+    crashed: u64,
+    stopped: BTreeMap<String, u64>,
+    disagreed: u64,
+}
+
+impl Generate {
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        let begun = Instant::now();
+        let selection = self.envoy.clone().unwrap_or(Selection::Default);
+        let installation = attache_envoy::find(&selection, &Environment::current(), &mut |_| ())
+            .context("there is no Envoy to compare with")?;
+        let scratch = std::env::temp_dir().join("attache-conformance");
+        let folder = RunFolder::claim(&scratch)
+            .with_context(|| format!("cannot use the folder `{}`", scratch.display()))?;
+        let target = Target::Both {
+            installation,
+            folder: folder.to_path_buf(),
+        };
+        let first = self.from;
+        let mut seeds = (0..self.seeds).map(|number| first.wrapping_add(number));
+        let (mut tally, mut cells) = (Tally::default(), Cells::default());
+        loop {
+            let late = |seconds| begun.elapsed() >= Duration::from_secs(seconds);
+            if self.seconds.is_some_and(late) {
+                break;
+            }
+            let batch: Vec<Scenario> = seeds.by_ref().take(BATCH).map(Scenario::draw).collect();
+            if batch.is_empty() {
+                break;
+            }
+            let cases: Vec<Value> = batch.iter().map(|scenario| scenario.case.clone()).collect();
+            let outcomes = play(&cases, &target)?;
+            for (scenario, outcome) in batch.iter().zip(outcomes) {
+                match outcome {
+                    Finding::Agreed(log) => {
+                        tally.agreed += 1;
+                        cells.add(&log);
+                    }
+                    Finding::Crashed(_) => tally.crashed += 1,
+                    Finding::Stopped(reason) => *tally.stopped.entry(reason).or_default() += 1,
+                    Finding::Disagreed(difference) => {
+                        tally.disagreed += 1;
+                        self.report(scenario, &difference, &target)?;
+                    }
+                    _ => {}
+                }
+            }
+            let played = tally.agreed
+                + tally.crashed
+                + tally.disagreed
+                + tally.stopped.values().sum::<u64>();
+            say(format_args!(
+                "{played} cases in {} s: {} differ",
+                begun.elapsed().as_secs(),
+                tally.disagreed
+            ));
+        }
+        if self.cells {
+            print(&cells);
+        }
+        for (reason, count) in &tally.stopped {
+            say(format_args!("{count} cases were stopped: {reason}"));
+        }
+        print(format_args!(
+            "{} agree, {} crash Envoy as predicted, {} stopped, {} differ; seeds from {first}, {} s",
+            tally.agreed,
+            tally.crashed,
+            tally.stopped.values().sum::<u64>(),
+            tally.disagreed,
+            begun.elapsed().as_secs()
+        ));
+        Ok(match tally.disagreed {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        })
+    }
+
+    /// Writes a suite of what differs, as small as it can be made.
+    fn report(&self, scenario: &Scenario, difference: &str, target: &Target) -> anyhow::Result<()> {
+        let seed = scenario.seed;
+        say(format_args!("seed {seed}: the hosts differ"));
+        let small = if self.raw {
+            scenario.case.clone()
+        } else {
+            shrink(&scenario.case, target, &mut |_| ())?
+        };
+        std::fs::create_dir_all(&self.out)
+            .with_context(|| format!("cannot make the folder `{}`", self.out.display()))?;
+        let path = self.out.join(format!("seed-{seed}.suite.yaml"));
+        let text = suite_text::text_of(&small, "harness and Envoy differ");
+        std::fs::write(&path, text)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        let outcome = play(std::slice::from_ref(&small), target)?;
+        let shown = match outcome.first() {
+            Some(Finding::Disagreed(small)) => small.clone(),
+            _ => format!("(only before it was made small)\n{difference}"),
+        };
+        print(format_args!("{}\n{shown}", path.display()));
+        Ok(())
+    }
+}
+
+/// Says something beside the results.
+#[expect(clippy::print_stderr, reason = "a program speaks")]
+fn say(what: impl std::fmt::Display) {
+    eprintln!("{what}");
+}
+
+/// Prints a part of the results.
+#[expect(clippy::print_stdout, reason = "a program speaks")]
+fn print(what: impl std::fmt::Display) {
+    println!("{what}");
+}
