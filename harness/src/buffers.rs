@@ -85,6 +85,8 @@ pub(crate) fn set_bytes(
         Some(BufferType::ResponseBody) => body(state, Direction::Response),
         Some(BufferType::DownstreamData) => connection_data(state, Direction::Request),
         Some(BufferType::UpstreamData) => connection_data(state, Direction::Response),
+        // The guest's own copy: the host has read the message.
+        Some(BufferType::GrpcMessage) => grpc_message(state),
         _ => None,
     };
     if flipped && body.is_none() {
@@ -100,6 +102,12 @@ pub(crate) fn set_bytes(
         call.lint(LintKind::MovedBodyWritten, what);
     }
     Ok(())
+}
+
+/// The message of a gRPC call, in its callback.
+fn grpc_message(state: &mut VmState) -> Option<&mut Body> {
+    let root = state.context()?.root;
+    state.roots.get_mut(&root)?.call.grpc_message.as_mut()
 }
 
 /// Buffer 8 is the one that the context was shown last.
@@ -287,7 +295,8 @@ fn content(state: &mut VmState, buffer: BufferType) -> Result<Option<&[u8]>, Sta
         BufferType::UpstreamData => connection_data(state, Direction::Response).map(|data| &**data),
         BufferType::GrpcMessage => state
             .call_state()
-            .and_then(|call| call.grpc_message.as_deref()),
+            .and_then(|call| call.grpc_message.as_ref())
+            .map(|message| &**message),
         BufferType::HttpCallBody => {
             let response = state
                 .call_state()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::abi::CallMap;
 use crate::agenda::Event;
+use crate::body::Body;
 use crate::exchange::{StreamId, UpstreamRequest};
 use crate::grpc_calls::{GrpcProgress, frames};
 use crate::headers::Headers;
@@ -13,6 +14,7 @@ use crate::host::Host;
 use crate::http_calls::{HttpEnd, HttpResponse};
 use crate::proxy::{Moved, Proxy};
 use crate::router::Asked;
+use crate::router::unsendable;
 use crate::vm::VmState;
 use crate::world::World;
 
@@ -153,7 +155,7 @@ pub(crate) struct CallState {
     pub(crate) http_response: Option<Box<HttpResponse>>,
     pub(crate) grpc_initial_metadata: Option<Headers>,
     pub(crate) grpc_trailing_metadata: Option<Headers>,
-    pub(crate) grpc_message: Option<Vec<u8>>,
+    pub(crate) grpc_message: Option<Body>,
 }
 
 impl CallState {
@@ -308,7 +310,10 @@ impl Proxy {
                     token,
                     request: call.request.clone(),
                 };
-                self.world.record_call(call.maker, record);
+                // What the codec refuses does not reach the cluster.
+                if unsendable(record.request.headers()).is_none() {
+                    self.world.record_call(call.maker, record);
+                }
             }
             CallEvent::HalfClosed | CallEvent::Cancelled(_) => {}
         }

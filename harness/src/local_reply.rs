@@ -90,6 +90,7 @@ impl Proxy {
         let stream = &mut self.world.streams[slot];
         stream.request.aborted = true;
         stream.response.headers = Some(headers);
+        stream.response_code = Some(reply.status);
         let from = self.behind_own(slot, &reply);
         let ends_later = body.is_empty() && self.world.mutated(Rule::EmptyReplyHasABodyCallback);
         self.headers(

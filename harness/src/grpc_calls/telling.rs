@@ -101,7 +101,7 @@ impl Proxy {
         let size = u32::try_from(message.len())
             .unwrap_or(u32::MAX)
             .saturating_add(off);
-        context.call.grpc_message = Some(message);
+        context.call.grpc_message = Some(message.into());
         state.deferred.push_back(Deferred::ForgetCall(root));
         self.call(
             vm,
