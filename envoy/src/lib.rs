@@ -31,7 +31,7 @@
 //! * [`AccessEntry`]: the access log that the configuration asks for.
 //! * [`http1`] and [`upstream`]: a client and a server that show bytes as they
 //!   are on the wire. With the feature `http2` there is a client for HTTP/2,
-//!   and an upstream that speaks it.
+//!   an upstream that speaks it and gRPC, and [`tcp`].
 //!
 //! What is read from the process environment is read from an [`Environment`]
 //! value, so that tests choose it and run in parallel. The crate needs a Unix:
@@ -55,6 +55,8 @@ mod process;
 mod program;
 mod run_folder;
 mod supervisor;
+#[cfg(feature = "http2")]
+pub mod tcp;
 pub mod upstream;
 mod version;
 mod wheel;
@@ -63,7 +65,7 @@ mod yaml;
 pub use access_log::{AccessEntry, AccessLogError};
 pub use bootstrap::{
     Bootstrap, BootstrapError, Cluster, Codec, Endpoint, EndpointError, FilterSource, Listener,
-    RequestId, ServerHeader, Service, Trailers,
+    Proxy, RequestId, ServerHeader, Service, Trailers,
 };
 pub use cache::{CacheError, cache_folder};
 pub use discovered::{Discovered, ModuleStore, WriteError};

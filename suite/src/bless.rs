@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::check::{Key, log_yaml, outcome_of, request_yaml, response_yaml, shown_path};
+use crate::check::{
+    Key, connection_yaml, log_yaml, outcome_of, request_yaml, response_yaml, shown_path,
+};
 use crate::plan::{Plan, PlannedStream};
 use crate::report::{CaseReport, Player, Report, Verdict};
 use crate::seen::{Ended, Seen, Stream};
@@ -152,6 +154,17 @@ impl Writer<'_> {
                 }
                 let expect = Yaml::Map(stream_yaml(planned, stream));
                 self.insert(step, "expect", &expect);
+            }
+        }
+        for (planned, seen) in plan.connections.iter().zip(&seen.connections) {
+            let step = node.get("steps").and_then(|steps| steps.at(planned.step));
+            let Some(connect) = step.and_then(|step| step.get("connect")) else {
+                continue;
+            };
+            if connect.shared {
+                self.left.push(format!("steps: {SHARED}"));
+            } else if connect.get("expect").is_none() {
+                self.insert(connect, "expect", &connection_yaml(seen));
             }
         }
         if node.get("expect").is_some() {

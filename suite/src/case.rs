@@ -1,5 +1,6 @@
 mod cluster;
 mod entries;
+mod tcp;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 pub(crate) use cluster::{Cluster, ClusterKind, Grpc, GrpcPart, GrpcStatus};
 pub(crate) use entries::{Entries, Service};
+pub(crate) use tcp::{TcpEnds, TcpFault, TcpStep, TcpUpstream};
 
 /// One play: filters, requests, and what the upstream answers.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub struct Case {
     pub(crate) entries: Entries,
     pub(crate) steps: Vec<Step>,
     pub(crate) answer: Reply,
+    /// What the upstream does if the filters are of TCP.
+    pub(crate) tcp: Option<TcpUpstream>,
     pub(crate) clusters: BTreeMap<String, Cluster>,
     pub(crate) buffer_limit: Option<u32>,
     pub(crate) workers: u32,
@@ -34,6 +38,7 @@ pub(crate) enum Step {
     Wait(Duration),
     /// The client of the request of this number goes away.
     Disconnect(usize),
+    Tcp(TcpStep),
 }
 
 /// A filter in the chain. Those of one vm_id, module and VM configuration share a VM.
@@ -138,6 +143,7 @@ impl Case {
             entries: Entries::default(),
             steps: Vec::new(),
             answer: Reply::new(200),
+            tcp: None,
             clusters: BTreeMap::new(),
             buffer_limit: None,
             workers: 1,
@@ -238,7 +244,10 @@ impl Case {
 
     /// Whether nobody listens at the upstream.
     pub(crate) fn is_refused(&self) -> bool {
-        self.answer.fault == Some(Fault::Refused)
+        match &self.tcp {
+            Some(upstream) => upstream.fault == Some(TcpFault::Refused),
+            None => self.answer.fault == Some(Fault::Refused),
+        }
     }
 
     /// The header by which a request is known again at the upstream, where there are several.

@@ -1,7 +1,11 @@
 //! What was expected against what was seen.
 
+mod connection;
+
 use std::collections::BTreeMap;
 use std::fmt;
+
+pub(crate) use connection::connection_yaml;
 
 use crate::file::{
     AccessExpect, CaseExpect, HarnessExpect, HeaderExpect, Headers, LineExpect, Matcher,
@@ -57,6 +61,18 @@ pub(crate) fn check(plan: &Plan, seen: &Seen, insights: Option<&[Insight]>) -> V
                 });
             }),
         }
+    }
+    for (number, (planned, found)) in plan.connections.iter().zip(&seen.connections).enumerate() {
+        let insight = insights.and_then(|insights| insights.get(number));
+        checker.within("steps", |checker| {
+            checker.at(planned.step, |checker| {
+                checker.within("connect", |checker| {
+                    checker.within("expect", |checker| {
+                        checker.connection(&planned.expect, found, insight);
+                    });
+                });
+            });
+        });
     }
     checker.within("expect", |checker| checker.host(&plan.expect, seen));
     checker.differences

@@ -42,6 +42,14 @@ pub(crate) fn compare(harness: &Seen, envoy: &Seen) -> Vec<Difference> {
             format!("{:#?}", theirs.access),
         );
     }
+    let connections = harness.connections.iter().zip(&envoy.connections);
+    for (number, (ours, theirs)) in connections.enumerate() {
+        compare(
+            format!("connection {number}"),
+            format!("{ours:#?}"),
+            format!("{theirs:#?}"),
+        );
+    }
     compare("log".to_owned(), lines(harness), lines(envoy));
     let calls = |seen: &Seen| format!("{:#?}", seen.calls);
     compare("calls".to_owned(), calls(harness), calls(envoy));

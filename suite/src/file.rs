@@ -5,6 +5,7 @@ mod cluster;
 mod expect;
 mod message;
 mod plugin;
+mod tcp;
 mod text;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,9 @@ pub(crate) use expect::{
 };
 pub(crate) use message::{FaultFile, Headers, ProtocolFile, ProtocolsFile, ReplyFile, RequestFile};
 pub(crate) use plugin::{PluginFile, PolicyFile, configuration};
+pub(crate) use tcp::{
+    ConnectFile, ConnectionExpect, EndExpect, PeerExpect, TcpEndsFile, TcpFaultFile, TcpFile,
+};
 pub(crate) use text::{Matcher, Span, Text, Version};
 
 /// A suite of cases: requests through a chain of plugins, and what must be seen. The same file runs
@@ -64,6 +68,8 @@ pub(crate) struct SuiteFile {
     /// What the upstream answers, where a case or a step does not say otherwise; 200 without a body
     /// unless set.
     pub(crate) upstream: Option<ReplyFile>,
+    /// Makes the chain one of TCP filters, and says what the upstream does.
+    pub(crate) tcp: Option<TcpFile>,
     /// Clusters that filters call out to, by name, each with what it answers.
     #[serde(default)]
     pub(crate) clusters: BTreeMap<String, ClusterFile>,

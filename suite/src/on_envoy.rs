@@ -3,6 +3,7 @@
 mod client;
 mod doubles;
 mod entries;
+mod tcp;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use attache_envoy::upstream::{self, Upstream, UpstreamError};
 use attache_envoy::{
     AccessEntry, AccessLogError, AdminError, Bootstrap, BootstrapError, Endpoint, Envoy,
-    FailurePolicy, FilterSource, Installation, Listener, Plugin, StartError, StartOptions,
+    FailurePolicy, FilterSource, Installation, Listener, Plugin, Proxy, StartError, StartOptions,
     Trailers,
 };
 
@@ -37,6 +38,9 @@ const LOG_POLL: Duration = Duration::from_millis(10);
 const EXIT_LIMIT: Duration = Duration::from_secs(3);
 /// How long a line of the access log is waited for.
 const LOG_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long nothing comes until a step of TCP counts as done.
+const TCP_QUIET: Duration = Duration::from_millis(40);
 
 /// What a case may take besides its own times.
 const CLIENT_SLACK: Duration = Duration::from_secs(30);
@@ -92,6 +96,8 @@ pub(crate) struct Stage {
     cases: Vec<Case>,
     envoy: Envoy,
     upstream: Upstream,
+    /// The upstream of cases of TCP.
+    tcp: Option<tcp::Server>,
     /// The doubles that filters call out to.
     clusters: Doubles,
     /// The number of the case that is being played.
@@ -125,8 +131,11 @@ impl Stage {
         let clusters = Doubles::start(&cases, &current)?;
         let listeners = (0..cases.len()).map(|number| listener(&cases, number, &folder));
         let refused = |case: &Case| case.is_refused();
-        let address = match first {
-            Some(case) if refused(case) => nobody()?,
+        let of_tcp = first.is_some_and(|case| case.tcp.is_some());
+        let tcp = of_tcp.then(tcp::Server::start).transpose()?;
+        let address = match (first, &tcp) {
+            (Some(case), _) if refused(case) => nobody()?,
+            (_, Some(server)) => server.address(),
             _ => upstream.address(),
         };
         let mut bootstrap = Bootstrap::new(Endpoint::from(address), listeners.collect());
@@ -147,6 +156,7 @@ impl Stage {
             cases,
             envoy,
             upstream,
+            tcp,
             clusters,
             current,
             folder,
@@ -186,6 +196,7 @@ impl Stage {
     pub(crate) fn fit(one: &Case, other: &Case) -> bool {
         one.workers == other.workers
             && one.protocols.upstream == other.protocols.upstream
+            && one.tcp.is_some() == other.tcp.is_some()
             && Doubles::fit(one, other)
     }
 
@@ -215,6 +226,10 @@ impl Stage {
         };
         let address = self.envoy.listener_address(&listener_name(number))?;
         let limit = longest(case);
+        let mut connections = tcp::Clients::default();
+        if let (Some(server), Some(upstream)) = (&self.tcp, &case.tcp) {
+            server.play(upstream);
+        }
         for step in &case.steps {
             match step {
                 Step::Request(request) => {
@@ -230,18 +245,29 @@ impl Stage {
                     play.clients.push(client);
                     play.settle(HELD_AFTER, Until::PassedOn)?;
                 }
+                Step::Tcp(step) => {
+                    connections.step(address, step)?;
+                    self.settle_tcp(&mut connections)?;
+                }
                 Step::Wait(time) => thread::sleep(*time),
                 Step::Disconnect(number) => play.disconnect(*number)?,
             }
         }
         play.settle(HELD_IN_THE_END + case.patience(), Until::Ended)?;
+        if self.tcp.is_some() {
+            self.settle_tcp(&mut connections)?;
+        }
         let ended = play.clients.iter().filter(|client| client.has_ended());
-        let accesses = self.accesses(number, ended.count())?;
+        let accesses = match case.tcp {
+            Some(_) => Vec::new(),
+            None => self.accesses(number, ended.count())?,
+        };
         let gauges = self.gauges(case)?;
         let mut log = self.settled_log()?;
         let scope = scope(&self.cases, number);
         let seen = Seen {
             streams: play.streams(&accesses),
+            connections: connections.seen(self.tcp.as_ref()),
             log: log
                 .drain(lines_before.min(log.len())..)
                 .filter_map(|line| {
@@ -293,6 +319,21 @@ impl Stage {
                 return Ok(now);
             }
             lines = now;
+        }
+    }
+
+    /// Lets TCP peers and filters do what follows from a step, until nothing more comes.
+    fn settle_tcp(&self, clients: &mut tcp::Clients) -> Result<(), EnvoyError> {
+        let deadline = Instant::now() + LOG_LIMIT;
+        let mut before = None;
+        loop {
+            thread::sleep(TCP_QUIET);
+            let server = self.tcp.as_ref().map_or(0, tcp::Server::weight);
+            let now = Some((clients.look(), server, self.envoy.log_lines()?.len()));
+            if now == before || Instant::now() >= deadline {
+                return Ok(());
+            }
+            before = now;
         }
     }
 
@@ -400,7 +441,7 @@ impl Play<'_> {
 /// How long a case takes at the most, and twice that for a slow machine.
 fn longest(case: &Case) -> Duration {
     let steps = case.steps.iter().map(|step| match step {
-        Step::Request(_) | Step::Disconnect(_) => HELD_AFTER,
+        Step::Request(_) | Step::Disconnect(_) | Step::Tcp(_) => HELD_AFTER,
         Step::Wait(time) => *time,
     });
     let end = HELD_IN_THE_END.saturating_add(case.patience());
@@ -439,7 +480,13 @@ fn scope(cases: &[Case], number: usize) -> String {
 fn listener(cases: &[Case], number: usize, folder: &Path) -> Listener {
     let case = &cases[number];
     let mut listener = Listener::new(listener_name(number));
-    listener.trailers = Trailers::Kept;
+    if case.tcp.is_some() {
+        listener.proxy = Proxy::Tcp {
+            cluster: "upstream".to_owned(),
+        };
+    } else {
+        listener.trailers = Trailers::Kept;
+    }
     listener.buffer_limit = case.buffer_limit;
     let log = access_log(folder, number);
     // Envoy appends to what an earlier run left.

@@ -1,4 +1,5 @@
 mod cluster;
+mod tcp;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,6 +64,7 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
     let before = counters(&host);
     let mut streams = Vec::new();
     let mut abandoned = Vec::new();
+    let mut connections = tcp::Connections::default();
     for step in &case.steps {
         match step {
             Step::Request(request) => {
@@ -73,6 +75,7 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
                 streams.push(host.open(sent)?);
                 settle(&mut host, case, &streams, HELD_AFTER, Until::PassedOn)?;
             }
+            Step::Tcp(step) => connections.step(&mut host, step)?,
             Step::Wait(time) => host.advance(*time)?,
             Step::Disconnect(number) => {
                 if let Some(id) = streams.get(*number) {
@@ -91,6 +94,9 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
         seen.streams.push(stream);
         insights.push(insight);
     }
+    let (seen_of_tcp, of_tcp) = connections.seen(&host)?;
+    seen.connections = seen_of_tcp;
+    insights.extend(of_tcp);
     let lines = host.log().get(started..).unwrap_or_default();
     seen.log = lines
         .iter()
@@ -142,6 +148,9 @@ fn settle(
     }
 }
 
+/// The chain of a case of TCP.
+const TCP: &str = "tcp";
+
 fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> {
     let mut builder = Host::builder().workers(case.workers as usize);
     if let Some(mutator) = mutator {
@@ -153,14 +162,20 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
     if let Some(limit) = case.buffer_limit {
         builder = builder.buffer_limit(limit as usize);
     }
-    for filter in &case.filters {
-        builder = builder.plugin(plugin(filter));
-    }
+    let filters = case.filters.iter().map(plugin);
+    builder = match case.tcp {
+        Some(_) => builder.tcp_chain(TCP, filters),
+        None => filters.fold(builder, HostBuilder::plugin),
+    };
     builder = entries(builder, case);
     for (name, answer) in &case.clusters {
         builder = builder.cluster(name, cluster::answer(answer));
     }
     let mut host = builder.start()?;
+    if let Some(upstream) = &case.tcp {
+        tcp::upstream(&mut host, upstream);
+        return Ok(host);
+    }
     let answers = case.clone();
     if case.is_refused() {
         // Nobody waits for the whole request where nobody listens.
@@ -198,10 +213,12 @@ fn calls(case: &Case, made: &[CallOut]) -> BTreeMap<String, Vec<Message>> {
 
 fn entries(mut builder: HostBuilder, case: &Case) -> HostBuilder {
     let entries = &case.entries;
-    for logger in &entries.access_loggers {
-        builder = builder.access_logger(plugin(logger));
-    }
-    if case.filters.is_empty() && entries.access_loggers.is_empty() {
+    let loggers = entries.access_loggers.iter().map(plugin);
+    builder = match case.tcp {
+        Some(_) => builder.tcp_access_loggers(TCP, loggers),
+        None => loggers.fold(builder, HostBuilder::access_logger),
+    };
+    if case.filters.is_empty() && entries.access_loggers.is_empty() && case.tcp.is_none() {
         builder = builder.http_chain("empty", []);
     }
     for service in &entries.services {
@@ -241,7 +258,11 @@ fn stream(host: &Host, id: StreamId, abandoned: bool) -> Result<(Stream, Insight
         access: access(exchange, &downstream),
         downstream,
     };
-    let insight = Insight {
+    Ok((stream, insight(exchange, exchange.to_string())))
+}
+
+fn insight(exchange: &Exchange, timeline: String) -> Insight {
+    Insight {
         host_calls: exchange
             .host_calls()
             .iter()
@@ -249,9 +270,8 @@ fn stream(host: &Host, id: StreamId, abandoned: bool) -> Result<(Stream, Insight
             .collect(),
         callbacks: exchange.timeline().callbacks(),
         fuel: exchange.cost().fuel,
-        timeline: exchange.to_string(),
-    };
-    Ok((stream, insight))
+        timeline,
+    }
 }
 
 fn access(exchange: &Exchange, ended: &Ended) -> Option<Access> {

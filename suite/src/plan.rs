@@ -3,6 +3,7 @@
 mod cluster;
 mod message;
 mod plugin;
+mod tcp;
 mod visible;
 
 use std::collections::BTreeMap;
@@ -10,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use crate::case::{Case, Protocol, Protocols, Reply, Step};
 use crate::file::{
-    CaseExpect, CaseFile, FaultFile, LogFromFile, ProtocolFile, ProtocolsFile, ReplyFile, StepFile,
-    StreamExpect, SuiteFile,
+    CaseExpect, CaseFile, ConnectionExpect, FaultFile, LogFromFile, ProtocolFile, ProtocolsFile,
+    ReplyFile, StepFile, StreamExpect, SuiteFile,
 };
 use crate::yaml::{Fault, nearest};
 use cluster::clusters;
@@ -34,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) expect: CaseExpect,
     /// One for each request.
     pub(crate) streams: Vec<PlannedStream>,
+    /// One for each TCP connection.
+    pub(crate) connections: Vec<PlannedConnection>,
 }
 
 /// Where a module comes from.
@@ -51,6 +54,14 @@ pub(crate) struct PlannedStream {
     pub(crate) step: Option<usize>,
     /// Whether its client goes away.
     pub(crate) abandoned: bool,
+}
+
+/// What is expected of one TCP connection.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedConnection {
+    pub(crate) expect: ConnectionExpect,
+    /// The step that it begins with.
+    pub(crate) step: usize,
 }
 
 impl Plan {
@@ -85,7 +96,17 @@ impl Plan {
         let case = &file.cases[index];
         let plugins = Plugins::of(file, case, folder)?;
         let protocols = protocols(file, case);
-        let (steps, streams) = steps(case, protocols.upstream)?;
+        let tcp = case.tcp.as_ref().or(file.tcp.as_ref());
+        let mut connections = Vec::new();
+        let (steps, streams) = if tcp.is_some() && !no_steps(case) {
+            let (steps, planned) = tcp::steps(case)?;
+            connections = planned;
+            (steps, Vec::new())
+        } else {
+            steps(case, protocols.upstream)?
+        };
+        let tcp = tcp.map(tcp::upstream).transpose();
+        let tcp = tcp.map_err(|fault| fault.under("tcp"))?;
         let answer = case.upstream.as_ref().or(file.upstream.as_ref());
         if let Some(upstream) = &case.upstream {
             speakable(upstream, protocols.upstream).map_err(|fault| fault.under("upstream"))?;
@@ -111,6 +132,7 @@ impl Plan {
                 answer: answer
                     .map_or_else(|| Ok(Reply::new(200)), reply)
                     .map_err(|fault| fault.under("upstream"))?,
+                tcp,
                 clusters: answers,
                 buffer_limit: limit.map(std::num::NonZeroU32::get),
                 protocols,
@@ -122,8 +144,14 @@ impl Plan {
             sources: plugins.sources,
             expect,
             streams,
+            connections,
         })
     }
+}
+
+/// Whether a case has none because its chain is refused.
+fn no_steps(case: &CaseFile) -> bool {
+    case.request.is_none() && case.steps.is_none()
 }
 
 /// What is wrong with what stands for the whole suite is said once, where it stands.
@@ -136,6 +164,9 @@ fn sound(file: &SuiteFile, folder: &Path) -> Result<(), Fault> {
         return Err(Fault::new(reason).under("workers"));
     }
     plugin::sound(file, folder)?;
+    if let Some(tcp) = &file.tcp {
+        tcp::upstream(tcp).map_err(|fault| fault.under("tcp"))?;
+    }
     if let Some(upstream) = &file.upstream {
         reply(upstream).map_err(|fault| fault.under("upstream"))?;
     }
@@ -253,6 +284,7 @@ fn play(
     let mut names: Vec<(&str, usize)> = Vec::new();
     for (index, step) in written.iter().enumerate() {
         let mut read = || -> Result<Step, Fault> {
+            of_http(step)?;
             let only_with_request = [
                 ("name", step.name.is_some()),
                 ("upstream", step.upstream.is_some()),
@@ -283,8 +315,9 @@ fn play(
                     if let Some(time) = wait {
                         return Ok(Step::Wait(time.0));
                     }
-                    let number = named(disconnect.as_deref().unwrap_or_default(), &names)
-                        .map_err(|fault| fault.under("disconnect"))?;
+                    let number =
+                        named(disconnect.as_deref().unwrap_or_default(), &names, "request")
+                            .map_err(|fault| fault.under("disconnect"))?;
                     streams[number].abandoned = true;
                     Ok(Step::Disconnect(number))
                 }
@@ -299,6 +332,23 @@ fn play(
     Ok((steps, streams))
 }
 
+/// Refuses what is of TCP.
+fn of_http(step: &StepFile) -> Result<(), Fault> {
+    let of_tcp = [
+        ("connect", step.connect.is_some()),
+        ("send", step.send.is_some()),
+        ("to", step.to.is_some()),
+        ("half_close", step.half_close.is_some()),
+    ];
+    match of_tcp.iter().find(|(_, given)| *given) {
+        Some((key, _)) => {
+            let reason = "this is of TCP, which the case or the suite asks for with `tcp`";
+            Err(Fault::new(reason).under(key))
+        }
+        None => Ok(()),
+    }
+}
+
 /// What is answered to one request.
 fn own_answer(file: &ReplyFile, upstream: ProtocolFile) -> Result<Reply, Fault> {
     if file.fault == Some(FaultFile::Refused) {
@@ -310,16 +360,16 @@ fn own_answer(file: &ReplyFile, upstream: ProtocolFile) -> Result<Reply, Fault> 
     reply(file)
 }
 
-fn named(name: &str, known: &[(&str, usize)]) -> Result<usize, Fault> {
+fn named(name: &str, known: &[(&str, usize)], what: &str) -> Result<usize, Fault> {
     if let Some((_, number)) = known.iter().find(|(known, _)| *known == name) {
         return Ok(*number);
     }
     let near = nearest(name, known.iter().map(|(name, _)| *name));
     let hint = near.map_or_else(
-        || "give the `request` of a step before a `name`".to_owned(),
+        || format!("give a {what} of a step before this `name`"),
         |near| format!("did you mean `{near}`?"),
     );
     Err(Fault::new(format!(
-        "no request before is called `{name}`; {hint}"
+        "no {what} before is called `{name}`; {hint}"
     )))
 }

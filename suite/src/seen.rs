@@ -9,6 +9,8 @@ use crate::case::{Case, MARK};
 pub struct Seen {
     /// One for each request, in their order.
     pub streams: Vec<Stream>,
+    /// One for each TCP connection, in their order.
+    pub connections: Vec<Connection>,
     /// What the filters logged, in order, since the first request.
     pub log: Vec<Line>,
     /// How much each counter (`wasmcustom.<name>`) grew since the first request: those that did, and
@@ -45,6 +47,57 @@ pub enum Ended {
     Held,
     /// The client went away.
     Abandoned,
+}
+
+/// What became of one TCP connection.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Connection {
+    /// What the upstream received.
+    pub upstream: Received,
+    /// What the client received.
+    pub downstream: Received,
+}
+
+/// What one peer of a TCP connection received.
+#[derive(Clone, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Received {
+    /// All bytes.
+    pub bytes: Vec<u8>,
+    /// How Envoy ended its side.
+    pub end: PeerEnd,
+}
+
+/// How a peer of a TCP connection sees it end.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum PeerEnd {
+    /// Not so far, or it was never connected.
+    #[default]
+    Open,
+    /// With a FIN.
+    Fin,
+    /// With a RST, be it the peer's own.
+    Reset,
+}
+
+impl Received {
+    /// A number that changes with what is received.
+    pub(crate) fn weight(&self) -> usize {
+        self.bytes.len() + usize::from(self.end != PeerEnd::Open)
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "\"{}\" {:?}",
+            self.bytes.escape_ascii(),
+            self.end
+        )
+    }
 }
 
 /// A line of the access log.

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use serde::Deserialize;
 
 use super::{
-    CaseExpect, ClusterFile, PluginFile, ProtocolsFile, ReplyFile, RequestFile, Span, StreamExpect,
+    CaseExpect, ClusterFile, ConnectFile, PluginFile, ProtocolsFile, ReplyFile, RequestFile, Span,
+    StreamExpect, TcpFile, Text,
 };
 
 /// A case: one request, or a play of several steps, and what must be seen.
@@ -41,6 +42,8 @@ pub(crate) struct CaseFile {
     pub(crate) buffer_limit: Option<NonZeroU32>,
     /// What the upstream answers, instead of the suite's.
     pub(crate) upstream: Option<ReplyFile>,
+    /// Makes the chain one of TCP filters, and says what the upstream does, instead of the suite's.
+    pub(crate) tcp: Option<TcpFile>,
     /// Clusters besides the suite's, or instead of those of the same names.
     #[serde(default)]
     pub(crate) clusters: BTreeMap<String, ClusterFile>,
@@ -56,10 +59,7 @@ pub(crate) struct CaseFile {
 /// far as it can, to its end or to where a filter holds it, before the next step.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a step: `request`, `wait` or `disconnect`"
-)]
+#[serde(deny_unknown_fields, expecting = "a step, such as `request` or `wait`")]
 pub(crate) struct StepFile {
     /// A request begins.
     pub(crate) request: Option<RequestFile>,
@@ -71,8 +71,16 @@ pub(crate) struct StepFile {
     pub(crate) expect: Option<StreamExpect>,
     /// Time passes.
     pub(crate) wait: Option<Span>,
-    /// The client of the request of this name goes away.
+    /// The client of the request of this name goes away; the TCP connection of this name is reset.
     pub(crate) disconnect: Option<String>,
+    /// A client connects, where the chain is of TCP filters.
+    pub(crate) connect: Option<ConnectFile>,
+    /// The client of a TCP connection sends these bytes, in one piece.
+    pub(crate) send: Option<Text>,
+    /// Which connection is meant with `send`; the last one unless set.
+    pub(crate) to: Option<String>,
+    /// The client of the connection of this name ends its side.
+    pub(crate) half_close: Option<String>,
 }
 
 /// From where on the log is looked at.

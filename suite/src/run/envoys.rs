@@ -244,6 +244,7 @@ fn wants_its_own(plan: &Plan) -> bool {
     let reloads = |filter: &Filter| filter.policy == Policy::Reload;
     let refused = |answer: &Reply| answer.fault == Some(Fault::Refused);
     plan.expect.ends().next().is_some()
+        || plan.case.is_refused()
         || plan.case.answers().any(refused)
         || plan.expect.gauges.is_some()
         || plan.expect.counters.is_some()

@@ -27,3 +27,7 @@ mod grpc {
 mod entry_points {
     attache_suite::suite!("tests/suites/entry-points.suite.yaml");
 }
+
+mod tcp {
+    attache_suite::suite!("tests/suites/tcp.suite.yaml");
+}

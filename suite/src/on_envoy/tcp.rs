@@ -1,0 +1,104 @@
+//! TCP connections through Envoy.
+
+mod server;
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use crate::case::TcpStep;
+use crate::seen::{Connection, PeerEnd, Received};
+pub(super) use server::Server;
+
+/// The clients of a play.
+#[derive(Default)]
+pub(super) struct Clients(Vec<Client>);
+
+struct Client {
+    /// Gone once the client has reset it.
+    stream: Option<TcpStream>,
+    received: Received,
+}
+
+impl Clients {
+    pub(super) fn step(&mut self, address: SocketAddr, step: &TcpStep) -> io::Result<()> {
+        match step {
+            TcpStep::Connect => {
+                let stream = TcpStream::connect(address)?;
+                stream.set_nodelay(true)?;
+                stream.set_nonblocking(true)?;
+                self.0.push(Client {
+                    stream: Some(stream),
+                    received: Received::default(),
+                });
+            }
+            TcpStep::Send(number, bytes) => {
+                if let Some(client) = self.0.get_mut(*number) {
+                    client.send(bytes)?;
+                }
+            }
+            TcpStep::HalfClose(number) => {
+                if let Some(client) = self.0.get(*number)
+                    && let Some(stream) = &client.stream
+                {
+                    // The other side may be gone, which the reading tells.
+                    let _ = stream.shutdown(Shutdown::Write);
+                }
+            }
+            TcpStep::Abort(number) => {
+                if let Some(client) = self.0.get_mut(*number) {
+                    client.look();
+                    if let Some(stream) = client.stream.take() {
+                        attache_envoy::tcp::reset(stream)?;
+                        client.received.end = PeerEnd::Reset;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what has arrived; how much there is by now, and how many have ended.
+    pub(super) fn look(&mut self) -> usize {
+        self.0.iter_mut().map(Client::look).sum()
+    }
+
+    /// What they received, beside what the server did of theirs, in the order of the connections.
+    pub(super) fn seen(&mut self, server: Option<&Server>) -> Vec<Connection> {
+        let mut upstreams = server.map(Server::received).unwrap_or_default().into_iter();
+        self.0
+            .iter_mut()
+            .map(|client| Connection {
+                upstream: upstreams.next().unwrap_or_default(),
+                downstream: client.received.clone(),
+            })
+            .collect()
+    }
+}
+
+impl Client {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(stream) = &mut self.stream else {
+            return Ok(());
+        };
+        stream.set_nonblocking(false)?;
+        // As above.
+        let _ = stream.write_all(bytes);
+        stream.set_nonblocking(true)
+    }
+
+    fn look(&mut self) -> usize {
+        if let Some(stream) = &mut self.stream {
+            let mut buffer = [0; 16 * 1024];
+            while self.received.end == PeerEnd::Open {
+                match stream.read(&mut buffer) {
+                    Ok(0) => self.received.end = PeerEnd::Fin,
+                    Ok(count) => self.received.bytes.extend_from_slice(&buffer[..count]),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => self.received.end = PeerEnd::Reset,
+                }
+            }
+        }
+        self.received.weight()
+    }
+}

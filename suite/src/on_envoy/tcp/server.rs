@@ -1,0 +1,137 @@
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::case::{TcpEnds, TcpFault, TcpUpstream};
+use crate::seen::{PeerEnd, Received};
+
+/// The upstream of TCP chains, a thread for each connection.
+pub(in crate::on_envoy) struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// What is done with the next connections.
+    upstream: Mutex<TcpUpstream>,
+    connections: Mutex<Vec<Arc<Mutex<Received>>>>,
+    /// Connections whose side never ends.
+    kept: Mutex<Vec<TcpStream>>,
+    stopped: AtomicBool,
+}
+
+impl Server {
+    pub(in crate::on_envoy) fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let serving = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if serving.stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let received = Arc::new(Mutex::new(Received::default()));
+                lock(&serving.connections).push(Arc::clone(&received));
+                let upstream = lock(&serving.upstream).clone();
+                let serving = Arc::clone(&serving);
+                thread::spawn(move || {
+                    let kept = serve(stream, &upstream, &received);
+                    lock(&serving.kept).extend(kept);
+                });
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    pub(in crate::on_envoy) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Forgets what was received, and does something else from now on.
+    pub(in crate::on_envoy) fn play(&self, upstream: &TcpUpstream) {
+        lock(&self.shared.upstream).clone_from(upstream);
+        lock(&self.shared.connections).clear();
+        lock(&self.shared.kept).clear();
+    }
+
+    /// What was received, in the order in which connections came.
+    pub(super) fn received(&self) -> Vec<Received> {
+        let connections = lock(&self.shared.connections);
+        connections.iter().map(|one| lock(one).clone()).collect()
+    }
+
+    /// How much that is, and how many have ended.
+    pub(in crate::on_envoy) fn weight(&self) -> usize {
+        let connections = lock(&self.shared.connections);
+        let weights = connections.iter().map(|one| lock(one).weight());
+        connections.len() + weights.sum::<usize>()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+        // Wakes the acceptor, which then sees that it is to stop.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A peer that is gone shows where it is read from.
+fn serve(
+    mut stream: TcpStream,
+    upstream: &TcpUpstream,
+    seen: &Mutex<Received>,
+) -> Option<TcpStream> {
+    let _ = stream.set_nodelay(true);
+    let say = |stream: &mut TcpStream, text: &Option<Vec<u8>>, last: bool| {
+        if let Some(text) = text {
+            let _ = stream.write_all(text);
+        }
+        if last {
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+    };
+    let after_greeting = upstream.ends == TcpEnds::AfterGreeting;
+    say(&mut stream, &upstream.greeting, after_greeting);
+    let mut buffer = [0; 16 * 1024];
+    if upstream.fault == Some(TcpFault::Reset) {
+        // A socket that is dropped with bytes unread resets.
+        let count = stream.peek(&mut buffer).unwrap_or(0);
+        let mut seen = lock(seen);
+        seen.bytes.extend_from_slice(&buffer[..count]);
+        seen.end = if count > 0 {
+            PeerEnd::Reset
+        } else {
+            PeerEnd::Fin
+        };
+        return None;
+    }
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => {
+                lock(seen).end = PeerEnd::Fin;
+                break;
+            }
+            Ok(count) => {
+                lock(seen).bytes.extend_from_slice(&buffer[..count]);
+                let after_answer = upstream.ends == TcpEnds::AfterAnswer;
+                say(&mut stream, &upstream.answer, after_answer);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => {
+                lock(seen).end = PeerEnd::Reset;
+                return None;
+            }
+        }
+    }
+    // What is dropped here ends its side.
+    (upstream.ends == TcpEnds::Never).then_some(stream)
+}
