@@ -99,11 +99,30 @@ impl Discovered {
                 place: self.name.clone(),
             });
         }
-        let text = self
-            .resource(plugin, next_generation())
-            .map_err(|error| WriteError::Path {
-                reason: error.to_string(),
-            })?;
+        self.replace_with(self.resource(plugin, next_generation()))
+    }
+
+    /// Replaces the file like [`write`](Self::write), without a generation: plugins whose VMs are the
+    /// same go on sharing them. A plugin that is to differ from the last and does not,
+    /// [`nack_on_code_cache_miss`](Plugin::nack_on_code_cache_miss) tells apart.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`].
+    pub fn write_in_place(&self, plugin: &Plugin) -> Result<PathBuf, WriteError> {
+        if plugin.name != self.name {
+            return Err(WriteError::OtherName {
+                plugin: plugin.name.clone(),
+                place: self.name.clone(),
+            });
+        }
+        self.replace_with(self.exact(plugin, next_generation()))
+    }
+
+    fn replace_with(&self, resource: Result<String, NotUtf8>) -> Result<PathBuf, WriteError> {
+        let text = resource.map_err(|error| WriteError::Path {
+            reason: error.to_string(),
+        })?;
         let path = self.path();
         replace(&path, text.as_bytes())?;
         Ok(path)
@@ -123,9 +142,14 @@ impl Discovered {
         plugin
             .environment
             .insert(GENERATION.to_owned(), generation.to_string());
+        self.exact(&plugin, generation)
+    }
+
+    /// The same, with the plugin as it is.
+    fn exact(&self, plugin: &Plugin, version: u64) -> Result<String, NotUtf8> {
         let mut yaml = Yaml::default();
         let mut done = Ok(());
-        yaml.line(&format!("version_info: \"{generation}\""));
+        yaml.line(&format!("version_info: \"{version}\""));
         yaml.within("resources:", |yaml| {
             yaml.within(
                 "- \"@type\": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",

@@ -57,6 +57,9 @@ pub struct Plugin {
     /// The host calls, callbacks and WASI functions that the VM may use, such as `proxy_log`; all
     /// where it is empty.
     pub allowed_capabilities: BTreeSet<String>,
+    /// Envoy's field of this name, which says nothing about a local file: two configurations that
+    /// differ in nothing else are told apart by it, and their VMs are not.
+    pub nack_on_code_cache_miss: bool,
 }
 
 impl Plugin {
@@ -75,6 +78,7 @@ impl Plugin {
             allow_on_headers_stop_iteration: false,
             environment: BTreeMap::new(),
             allowed_capabilities: BTreeSet::new(),
+            nack_on_code_cache_miss: false,
         }
     }
 
@@ -133,6 +137,9 @@ impl Plugin {
             );
             yaml.field("vm_id", &self.vm_id);
             yaml.line("runtime: envoy.wasm.runtime.v8");
+            if self.nack_on_code_cache_miss {
+                yaml.line("nack_on_code_cache_miss: true");
+            }
             yaml.within("code:", |yaml| {
                 yaml.within("local:", |yaml| yaml.field("filename", module))
             });

@@ -39,6 +39,8 @@ pub(crate) enum Step {
     /// The client of the request of this number goes away.
     Disconnect(usize),
     Tcp(TcpStep),
+    /// A plugin is replaced by one of the same name.
+    Reload(Box<Filter>),
 }
 
 /// A filter in the chain. Those of one vm_id, module and VM configuration share a VM.
@@ -154,14 +156,30 @@ impl Case {
         }
     }
 
-    /// All plugins, wherever they stand.
+    /// Whether a plugin of this name is replaced.
+    pub(crate) fn reloads(&self, name: &str) -> bool {
+        let own = |step: &Step| matches!(step, Step::Reload(filter) if filter.name == name);
+        self.steps.iter().any(own)
+    }
+
+    /// All plugins, wherever they stand, and those that replace them.
     pub(crate) fn plugins(&self) -> impl Iterator<Item = &Filter> {
-        self.filters.iter().chain(self.entries.plugins())
+        let reloaded = self.steps.iter().filter_map(|step| match step {
+            Step::Reload(filter) => Some(&**filter),
+            _ => None,
+        });
+        let entries = self.entries.plugins();
+        self.filters.iter().chain(entries).chain(reloaded)
     }
 
     /// The same, in the same order.
     pub(crate) fn plugins_mut(&mut self) -> impl Iterator<Item = &mut Filter> {
-        self.filters.iter_mut().chain(self.entries.plugins_mut())
+        let reloaded = self.steps.iter_mut().filter_map(|step| match step {
+            Step::Reload(filter) => Some(&mut **filter),
+            _ => None,
+        });
+        let entries = self.entries.plugins_mut();
+        self.filters.iter_mut().chain(entries).chain(reloaded)
     }
 
     /// Adds a filter after those that are there.

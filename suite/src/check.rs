@@ -1,6 +1,7 @@
 //! What was expected against what was seen.
 
 mod connection;
+mod reload;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -70,6 +71,15 @@ pub(crate) fn check(plan: &Plan, seen: &Seen, insights: Option<&[Insight]>) -> V
                     checker.within("expect", |checker| {
                         checker.connection(&planned.expect, found, insight);
                     });
+                });
+            });
+        });
+    }
+    for (planned, found) in plan.reloads.iter().zip(&seen.reloads) {
+        checker.within("steps", |checker| {
+            checker.at(planned.step, |checker| {
+                checker.within("reload", |checker| {
+                    checker.reload(planned.refused.as_ref(), found.as_ref());
                 });
             });
         });

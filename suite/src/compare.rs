@@ -42,6 +42,18 @@ pub(crate) fn compare(harness: &Seen, envoy: &Seen) -> Vec<Difference> {
             format!("{:#?}", theirs.access),
         );
     }
+    let reloads = |seen: &Seen| -> Vec<String> {
+        let word = |refused: bool| if refused { "refused" } else { "accepted" };
+        let reloads = seen.reloads.iter();
+        reloads
+            .map(|refusal| word(refusal.is_some()).to_owned())
+            .collect()
+    };
+    compare(
+        "reloads".to_owned(),
+        reloads(harness).join("\n"),
+        reloads(envoy).join("\n"),
+    );
     let connections = harness.connections.iter().zip(&envoy.connections);
     for (number, (ours, theirs)) in connections.enumerate() {
         compare(

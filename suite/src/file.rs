@@ -5,6 +5,7 @@ mod cluster;
 mod expect;
 mod message;
 mod plugin;
+mod reload;
 mod tcp;
 mod text;
 
@@ -21,6 +22,7 @@ pub(crate) use expect::{
 };
 pub(crate) use message::{FaultFile, Headers, ProtocolFile, ProtocolsFile, ReplyFile, RequestFile};
 pub(crate) use plugin::{PluginFile, PolicyFile, configuration};
+pub(crate) use reload::ReloadFile;
 pub(crate) use tcp::{
     ConnectFile, ConnectionExpect, EndExpect, PeerExpect, TcpEndsFile, TcpFaultFile, TcpFile,
 };

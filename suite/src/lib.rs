@@ -59,6 +59,8 @@ pub use crate::on_envoy::{EnvoyError, on_envoy};
 pub use crate::on_harness::{HarnessError, on_harness};
 pub use crate::report::{CaseReport, End, FailedSuite, Player, Report, Verdict};
 pub use crate::run::Progress;
-pub use crate::seen::{Access, Connection, Ended, Line, Message, PeerEnd, Received, Seen, Stream};
+pub use crate::seen::{
+    Access, Connection, Ended, Line, Message, PeerEnd, Received, Refusal, Seen, Stream,
+};
 pub use crate::suite::{Suite, SuiteError, Target};
 pub use crate::testing::{TestError, on_both_hosts, on_the_harness};

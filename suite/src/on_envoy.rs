@@ -3,6 +3,7 @@
 mod client;
 mod doubles;
 mod entries;
+mod reload;
 mod tcp;
 mod wire;
 
@@ -70,6 +71,12 @@ pub enum EnvoyError {
     /// The same over HTTP/2.
     #[error("the HTTP/2 client of a request has failed")]
     Http2Client(#[from] attache_envoy::http2::Error),
+    /// A plugin's file could not be written.
+    #[error("cannot hand a plugin to Envoy")]
+    Write(#[from] attache_envoy::WriteError),
+    /// Nobody knows what became of a plugin that was replaced.
+    #[error("cannot replace a plugin")]
+    Push(#[from] attache_envoy::PushError),
     /// A connection or a file failed on our side.
     #[error("cannot talk to Envoy")]
     Io(#[from] io::Error),
@@ -85,7 +92,7 @@ pub fn on_envoy(
     installation: &Installation,
     folder: &Path,
 ) -> Result<Seen, EnvoyError> {
-    let stage = Stage::start(&[case], installation, folder)?;
+    let mut stage = Stage::start(&[case], installation, folder)?;
     let seen = stage.play(0)?;
     stage.stop()?;
     Ok(seen)
@@ -146,9 +153,13 @@ impl Stage {
         if let Some(case) = first {
             entries::configure(&mut bootstrap, case);
         }
+        if let Some(case) = first {
+            reload::prepare(case, &folder)?;
+        }
         let config = bootstrap.write(&folder.join("envoy.yaml"))?;
         let options = StartOptions {
             concurrency: cases.first().map_or(1, |case| case.workers),
+            discovered: bootstrap.discovered(),
             ..StartOptions::default()
         };
         let envoy = Envoy::start(installation, &config, &folder, options)?;
@@ -206,7 +217,7 @@ impl Stage {
     }
 
     /// Plays the case of this number.
-    pub(crate) fn play(&self, number: usize) -> Result<Seen, EnvoyError> {
+    pub(crate) fn play(&mut self, number: usize) -> Result<Seen, EnvoyError> {
         let case = &self.cases[number];
         *lock(&self.current) = number;
         let _ = self.upstream.take();
@@ -227,6 +238,8 @@ impl Stage {
         let address = self.envoy.listener_address(&listener_name(number))?;
         let limit = longest(case);
         let mut connections = tcp::Clients::default();
+        let mut reloads = Vec::new();
+        let mut sorted = Vec::new();
         if let (Some(server), Some(upstream)) = (&self.tcp, &case.tcp) {
             server.play(upstream);
         }
@@ -249,6 +262,12 @@ impl Stage {
                     connections.step(address, step)?;
                     self.settle_tcp(&mut connections)?;
                 }
+                Step::Reload(filter) => {
+                    let from = self.envoy.log_lines()?.len();
+                    let place = reload::Place::of(filter, &self.folder);
+                    reloads.push(place.replace(&mut self.envoy, case, filter)?);
+                    sorted.push(from..self.settled_log()?.len());
+                }
                 Step::Wait(time) => thread::sleep(*time),
                 Step::Disconnect(number) => play.disconnect(*number)?,
             }
@@ -263,21 +282,17 @@ impl Stage {
             None => self.accesses(number, ended.count())?,
         };
         let gauges = self.gauges(case)?;
-        let mut log = self.settled_log()?;
+        let log = self.settled_log()?;
         let scope = scope(&self.cases, number);
+        let line = |line: &attache_envoy::LogLine| {
+            let level = line.level.map(|level| level.to_string());
+            Line::of(case, &scope, level.unwrap_or_default(), &line.message)
+        };
         let seen = Seen {
             streams: play.streams(&accesses),
+            reloads,
             connections: connections.seen(self.tcp.as_ref()),
-            log: log
-                .drain(lines_before.min(log.len())..)
-                .filter_map(|line| {
-                    let level = line
-                        .level
-                        .map(|level| level.to_string())
-                        .unwrap_or_default();
-                    Line::of(case, &scope, level, &line.message)
-                })
-                .collect(),
+            log: Line::all(&log, lines_before, &sorted, line),
             calls: self.clusters.take(case),
             counters: grown(self.counters()?, &counters_before, &case.counters),
             gauges,
@@ -442,6 +457,7 @@ impl Play<'_> {
 fn longest(case: &Case) -> Duration {
     let steps = case.steps.iter().map(|step| match step {
         Step::Request(_) | Step::Disconnect(_) | Step::Tcp(_) => HELD_AFTER,
+        Step::Reload(_) => reload::LIMIT,
         Step::Wait(time) => *time,
     });
     let end = HELD_IN_THE_END.saturating_add(case.patience());
@@ -498,7 +514,13 @@ fn listener(cases: &[Case], number: usize, folder: &Path) -> Listener {
     listener.filters = case
         .filters
         .iter()
-        .map(|filter| FilterSource::Static(plugin(filter, &scope)))
+        .map(|filter| {
+            if case.reloads(&filter.name) {
+                FilterSource::Discovered(reload::Place::of(filter, folder).discovered)
+            } else {
+                FilterSource::Static(plugin(filter, &scope))
+            }
+        })
         .collect();
     listener
 }

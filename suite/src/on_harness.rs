@@ -1,4 +1,5 @@
 mod cluster;
+mod reload;
 mod tcp;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use attache_harness::mutation::Mutator;
 use attache_harness::{
     CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder, HostError,
-    LogLevel, Outcome, Plugin, Response, StreamId, UpstreamRequest,
+    LogLevel, LogLine, Outcome, Plugin, Response, StreamId, UpstreamRequest,
 };
 
 use crate::case::{
@@ -65,6 +66,8 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
     let mut streams = Vec::new();
     let mut abandoned = Vec::new();
     let mut connections = tcp::Connections::default();
+    let mut seen = Seen::default();
+    let mut sorted = Vec::new();
     for step in &case.steps {
         match step {
             Step::Request(request) => {
@@ -74,6 +77,11 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
                 }
                 streams.push(host.open(sent)?);
                 settle(&mut host, case, &streams, HELD_AFTER, Until::PassedOn)?;
+            }
+            Step::Reload(filter) => {
+                let from = host.log().len();
+                seen.reloads.push(reload::reload(&mut host, filter)?);
+                sorted.push(from..host.log().len());
             }
             Step::Tcp(step) => connections.step(&mut host, step)?,
             Step::Wait(time) => host.advance(*time)?,
@@ -87,7 +95,6 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
     }
     let limit = HELD_IN_THE_END.saturating_add(case.patience());
     settle(&mut host, case, &streams, limit, Until::Ended)?;
-    let mut seen = Seen::default();
     let mut insights = Vec::new();
     for (number, id) in streams.into_iter().enumerate() {
         let (stream, insight) = stream(&host, id, abandoned.contains(&number))?;
@@ -97,16 +104,13 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
     let (seen_of_tcp, of_tcp) = connections.seen(&host)?;
     seen.connections = seen_of_tcp;
     insights.extend(of_tcp);
-    let lines = host.log().get(started..).unwrap_or_default();
-    seen.log = lines
-        .iter()
+    let line = |line: &LogLine| {
+        let text = format!("{}{}", line.prefix, line.message);
         // Envoy's log is at info.
-        .filter(|line| line.level >= LogLevel::Info)
-        .filter_map(|line| {
-            let text = format!("{}{}", line.prefix, line.message);
-            Line::of(case, "", line.level.to_string(), &text)
-        })
-        .collect();
+        let level = (line.level >= LogLevel::Info).then_some(line.level)?;
+        Line::of(case, "", level.to_string(), &text)
+    };
+    seen.log = Line::all(host.log(), started, &sorted, line);
     seen.counters = grown(counters(&host), &before, &case.counters);
     seen.calls = calls(case, host.calls().get(called..).unwrap_or_default());
     for name in &case.gauges {

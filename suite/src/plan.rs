@@ -3,6 +3,7 @@
 mod cluster;
 mod message;
 mod plugin;
+mod reload;
 mod tcp;
 mod visible;
 
@@ -11,13 +12,14 @@ use std::path::{Path, PathBuf};
 
 use crate::case::{Case, Protocol, Protocols, Reply, Step};
 use crate::file::{
-    CaseExpect, CaseFile, ConnectionExpect, FaultFile, LogFromFile, ProtocolFile, ProtocolsFile,
-    ReplyFile, StepFile, StreamExpect, SuiteFile,
+    CaseExpect, CaseFile, ConnectionExpect, FaultFile, LogFromFile, Matcher, ProtocolFile,
+    ProtocolsFile, ReplyFile, StepFile, StreamExpect, SuiteFile,
 };
 use crate::yaml::{Fault, nearest};
 use cluster::clusters;
 use message::{reply, request};
 use plugin::Plugins;
+use reload::Reloads;
 
 /// So many workers may Envoy have: each has its own VM of every plugin.
 const MOST_WORKERS: u32 = 64;
@@ -37,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) streams: Vec<PlannedStream>,
     /// One for each TCP connection.
     pub(crate) connections: Vec<PlannedConnection>,
+    /// One for each time that a plugin is replaced.
+    pub(crate) reloads: Vec<PlannedReload>,
 }
 
 /// Where a module comes from.
@@ -54,6 +58,15 @@ pub(crate) struct PlannedStream {
     pub(crate) step: Option<usize>,
     /// Whether its client goes away.
     pub(crate) abandoned: bool,
+}
+
+/// What is expected when a plugin is replaced.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedReload {
+    /// What a line is like that says why it is refused; none if it is not to be.
+    pub(crate) refused: Option<Matcher>,
+    /// The step that it is.
+    pub(crate) step: usize,
 }
 
 /// What is expected of one TCP connection.
@@ -94,7 +107,8 @@ impl Plan {
 
     fn new(file: &SuiteFile, index: usize, folder: &Path) -> Result<Self, Fault> {
         let case = &file.cases[index];
-        let plugins = Plugins::of(file, case, folder)?;
+        let mut plugins = Plugins::of(file, case, folder)?;
+        let mut reloads = Reloads::new(&plugins, folder);
         let protocols = protocols(file, case);
         let tcp = case.tcp.as_ref().or(file.tcp.as_ref());
         let mut connections = Vec::new();
@@ -103,8 +117,9 @@ impl Plan {
             connections = planned;
             (steps, Vec::new())
         } else {
-            steps(case, protocols.upstream)?
+            steps(case, protocols.upstream, &mut reloads)?
         };
+        plugins.sources.append(&mut reloads.sources);
         let tcp = tcp.map(tcp::upstream).transpose();
         let tcp = tcp.map_err(|fault| fault.under("tcp"))?;
         let answer = case.upstream.as_ref().or(file.upstream.as_ref());
@@ -145,6 +160,7 @@ impl Plan {
             expect,
             streams,
             connections,
+            reloads: reloads.planned,
         })
     }
 }
@@ -237,6 +253,7 @@ fn alone(expect: &CaseExpect) -> Result<(), Fault> {
 fn steps(
     case: &CaseFile,
     upstream: ProtocolFile,
+    reloads: &mut Reloads<'_>,
 ) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> {
     let request = match (&case.request, &case.steps) {
         (Some(request), None) => request,
@@ -245,7 +262,7 @@ fn steps(
                 let reason = "this is about one request; write it under the `expect` of its step";
                 return Err(Fault::new(reason).under(key).under("expect"));
             }
-            return play(steps, upstream).map_err(|fault| fault.under("steps"));
+            return play(steps, upstream, reloads).map_err(|fault| fault.under("steps"));
         }
         (None, None) => {
             // A chain that is refused needs no request.
@@ -278,6 +295,7 @@ fn steps(
 fn play(
     written: &[StepFile],
     upstream: ProtocolFile,
+    reloads: &mut Reloads<'_>,
 ) -> Result<(Vec<Step>, Vec<PlannedStream>), Fault> {
     let mut steps = Vec::new();
     let mut streams: Vec<PlannedStream> = Vec::new();
@@ -290,8 +308,15 @@ fn play(
                 ("upstream", step.upstream.is_some()),
                 ("expect", step.expect.is_some()),
             ];
-            match (&step.request, &step.wait, &step.disconnect) {
-                (Some(asked), None, None) => {
+            if let Some(key) = only_with_request
+                .iter()
+                .find_map(|(key, given)| given.then_some(*key))
+                && step.request.is_none()
+            {
+                return Err(Fault::new("this belongs to a `request`").under(key));
+            }
+            match (&step.request, &step.wait, &step.disconnect, &step.reload) {
+                (Some(asked), None, None, None) => {
                     if let Some(name) = &step.name {
                         names.push((name, streams.len()));
                     }
@@ -308,21 +333,18 @@ fn play(
                     let request = request(asked, answer).map_err(|fault| fault.under("request"))?;
                     Ok(Step::Request(Box::new(request)))
                 }
-                (None, wait, disconnect) if wait.is_some() != disconnect.is_some() => {
-                    if let Some((key, _)) = only_with_request.iter().find(|(_, given)| *given) {
-                        return Err(Fault::new("this belongs to a `request`").under(key));
-                    }
-                    if let Some(time) = wait {
-                        return Ok(Step::Wait(time.0));
-                    }
-                    let number =
-                        named(disconnect.as_deref().unwrap_or_default(), &names, "request")
-                            .map_err(|fault| fault.under("disconnect"))?;
+                (None, Some(time), None, None) => Ok(Step::Wait(time.0)),
+                (None, None, Some(name), None) => {
+                    let number = named(name, &names, "request")
+                        .map_err(|fault| fault.under("disconnect"))?;
                     streams[number].abandoned = true;
                     Ok(Step::Disconnect(number))
                 }
+                (None, None, None, Some(reload)) => reloads
+                    .step(index, reload)
+                    .map_err(|fault| fault.under("reload")),
                 _ => Err(Fault::new(
-                    "expected exactly one of `request`, `wait` and `disconnect`",
+                    "expected exactly one of `request`, `wait`, `disconnect` and `reload`",
                 )),
             }
         };

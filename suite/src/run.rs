@@ -166,7 +166,7 @@ fn end_of(error: &HostError) -> Option<End> {
 }
 
 /// The lines of a message, and each also without the level before it.
-fn lines_of(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn lines_of(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).flat_map(|line| {
         let bare = line.split_once("] ").map(|(_, bare)| bare);
         [Some(line), bare].into_iter().flatten()

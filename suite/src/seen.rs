@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use crate::case::{Case, MARK};
 
@@ -11,6 +12,8 @@ pub struct Seen {
     pub streams: Vec<Stream>,
     /// One for each TCP connection, in their order.
     pub connections: Vec<Connection>,
+    /// One for each time that a plugin was replaced: why it was refused, or nothing.
+    pub reloads: Vec<Option<Refusal>>,
     /// What the filters logged, in order, since the first request.
     pub log: Vec<Line>,
     /// How much each counter (`wasmcustom.<name>`) grew since the first request: those that did, and
@@ -48,6 +51,23 @@ pub enum Ended {
     /// The client went away.
     Abandoned,
 }
+
+/// That a plugin was refused, with lines that say why. Hosts have their own, so that two refusals are
+/// equal.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The lines.
+    pub lines: Vec<String>,
+}
+
+impl PartialEq for Refusal {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Refusal {}
 
 /// What became of one TCP connection.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -249,6 +269,37 @@ impl fmt::Debug for Message {
 }
 
 impl Line {
+    /// The lines of filters from `start` on. Those of a range come from several threads in no certain
+    /// order, and so are sorted.
+    pub(crate) fn all<T>(
+        lines: &[T],
+        start: usize,
+        sorted: &[Range<usize>],
+        line: impl Fn(&T) -> Option<Self>,
+    ) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        let mut from = None;
+        for (number, read) in lines.iter().enumerate().skip(start) {
+            let within = sorted.iter().position(|range| range.contains(&number));
+            let Some(line) = line(read) else { continue };
+            let text = line.to_string();
+            let place = match (within, from) {
+                (Some(range), Some((same, first))) if range == same => {
+                    let later = |other: &Self| other.to_string() > text;
+                    let others = all.get(first..).unwrap_or_default();
+                    others.iter().position(later).map(|place| first + place)
+                }
+                (Some(range), _) => {
+                    from = Some((range, all.len()));
+                    None
+                }
+                (None, _) => None,
+            };
+            all.insert(place.unwrap_or(all.len()), line);
+        }
+        all
+    }
+
     /// The line that a host logged as `prefix` and `message`, if a filter of the case did, whose
     /// vm_id has `scope` before it on that host.
     pub(crate) fn of(case: &Case, scope: &str, level: String, text: &str) -> Option<Self> {

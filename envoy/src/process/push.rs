@@ -1,11 +1,12 @@
 use std::io;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::admin::AdminError;
 use super::failure::explains_plugin;
 use super::{Ended, Envoy, LogLine};
-use crate::discovered::WriteError;
+use crate::discovered::{Discovered, WriteError};
 use crate::plugin::Plugin;
 
 /// What Envoy did with a plugin that was pushed.
@@ -93,6 +94,25 @@ impl Envoy {
     ///
     /// [`PushError`], if it is not known what became of it.
     pub fn push(&mut self, plugin: &Plugin, limit: Duration) -> Result<Push, PushError> {
+        self.push_by(plugin, limit, Discovered::write)
+    }
+
+    /// Replaces a discovered plugin like [`push`](Self::push), and lets it share VMs as
+    /// [`Discovered::write_in_place`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub fn push_in_place(&mut self, plugin: &Plugin, limit: Duration) -> Result<Push, PushError> {
+        self.push_by(plugin, limit, Discovered::write_in_place)
+    }
+
+    fn push_by(
+        &mut self,
+        plugin: &Plugin,
+        limit: Duration,
+        write: fn(&Discovered, &Plugin) -> Result<PathBuf, WriteError>,
+    ) -> Result<Push, PushError> {
         let name = || plugin.name.clone();
         let watch = |source| PushError::Watch {
             plugin: name(),
@@ -115,7 +135,7 @@ impl Envoy {
         let place = place.clone();
         let mut log = self.follow_log().map_err(watch)?;
         let before = self.admin.discovery(&place).map_err(admin)?;
-        place.write(plugin).map_err(|source| PushError::Write {
+        write(&place, plugin).map_err(|source| PushError::Write {
             plugin: name(),
             source,
         })?;

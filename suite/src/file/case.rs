@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use serde::Deserialize;
 
 use super::{
-    CaseExpect, ClusterFile, ConnectFile, PluginFile, ProtocolsFile, ReplyFile, RequestFile, Span,
-    StreamExpect, TcpFile, Text,
+    CaseExpect, ClusterFile, ConnectFile, PluginFile, ProtocolsFile, ReloadFile, ReplyFile,
+    RequestFile, Span, StreamExpect, TcpFile, Text,
 };
 
 /// A case: one request, or a play of several steps, and what must be seen.
@@ -73,6 +73,8 @@ pub(crate) struct StepFile {
     pub(crate) wait: Option<Span>,
     /// The client of the request of this name goes away; the TCP connection of this name is reset.
     pub(crate) disconnect: Option<String>,
+    /// A plugin is replaced while streams are under way.
+    pub(crate) reload: Option<ReloadFile>,
     /// A client connects, where the chain is of TCP filters.
     pub(crate) connect: Option<ConnectFile>,
     /// The client of a TCP connection sends these bytes, in one piece.

@@ -108,27 +108,7 @@ fn plugin(file: &PluginFile, key: &str, folder: &Path) -> Result<(Filter, Source
 }
 
 fn filter(plugin: &PluginFile, folder: &Path) -> Result<(Filter, Source), Fault> {
-    let (source, own_name) = match (&plugin.package, &plugin.module) {
-        (Some(package), None) => (Source::Package(package.clone()), package.clone()),
-        (None, Some(module)) => {
-            let stem = module.file_stem().unwrap_or_default();
-            let path = folder.join(module);
-            if !path.is_file() {
-                let reason = format!(
-                    "there is no file `{}`; build it first, or write its path relative to the \
-                     suite's folder",
-                    path.display()
-                );
-                return Err(Fault::new(reason).under("module"));
-            }
-            (Source::File(path), stem.to_string_lossy().into_owned())
-        }
-        _ => {
-            return Err(Fault::new(
-                "expected either `package`, which is built, or `module`, a `.wasm` file",
-            ));
-        }
-    };
+    let (source, own_name) = source(plugin.package.as_ref(), plugin.module.as_ref(), folder)?;
     let name = plugin.name.clone().unwrap_or(own_name);
     let own = |value: &Option<String>| value.clone().unwrap_or_else(|| name.clone());
     let filter = Filter {
@@ -176,4 +156,31 @@ fn capabilities(plugin: &PluginFile) -> Result<BTreeSet<String>, Fault> {
         }
     }
     Ok(allowed)
+}
+
+/// Where a module comes from, and what it is called.
+pub(super) fn source(
+    package: Option<&String>,
+    module: Option<&PathBuf>,
+    folder: &Path,
+) -> Result<(Source, String), Fault> {
+    match (package, module) {
+        (Some(package), None) => Ok((Source::Package(package.clone()), package.clone())),
+        (None, Some(module)) => {
+            let stem = module.file_stem().unwrap_or_default();
+            let path = folder.join(module);
+            if !path.is_file() {
+                let reason = format!(
+                    "there is no file `{}`; build it first, or write its path relative to the \
+                     suite's folder",
+                    path.display()
+                );
+                return Err(Fault::new(reason).under("module"));
+            }
+            Ok((Source::File(path), stem.to_string_lossy().into_owned()))
+        }
+        _ => Err(Fault::new(
+            "expected either `package`, which is built, or `module`, a `.wasm` file",
+        )),
+    }
 }

@@ -81,11 +81,13 @@ impl Play {
             ("request", file.request.is_some()),
             ("name", file.name.is_some()),
             ("upstream", file.upstream.is_some()),
+            ("reload", file.reload.is_some()),
             ("expect", file.expect.is_some()),
         ];
         if let Some((key, _)) = of_http.iter().find(|(_, given)| *given) {
             let reason = match *key {
                 "name" | "expect" => "this stands within `connect`",
+                "reload" => "only HTTP filters are replaced",
                 _ => OF_HTTP,
             };
             return Err(Fault::new(reason).under(key));

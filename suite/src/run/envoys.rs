@@ -149,7 +149,7 @@ impl Envoys<'_> {
         let _ = news.send(News::Starting(cases.len()));
         let first = group.first().copied().unwrap_or_default();
         let folder = self.folder.join(format!("envoy-{first}"));
-        let stage = match Stage::start(&cases, self.installation, &folder) {
+        let mut stage = match Stage::start(&cases, self.installation, &folder) {
             Ok(stage) => stage,
             Err(error) if group.len() == 1 => {
                 let verdict = not_started(&self.plans[first], &error);
@@ -217,7 +217,7 @@ fn left(group: &[usize], error: &EnvoyError) -> Vec<Outcome> {
 }
 
 /// Plays a case that is to end Envoy.
-fn crash(stage: Stage) -> Verdict {
+fn crash(mut stage: Stage) -> Verdict {
     let error = stage.play(0).err();
     match stage.exit() {
         Ok(Some(Exit::Signal(_))) => Verdict::Passed,
@@ -239,7 +239,8 @@ fn agrees(report: &CaseReport, seen: &Seen) -> bool {
 }
 
 /// An upstream that nobody listens at is so for all, metrics are those of the process, back-off
-/// begins with its start, services are nobody's, and a refusal or a crash ends it.
+/// begins with its start, services are nobody's, a plugin that is replaced is known by its name, and a
+/// refusal or a crash ends it.
 fn wants_its_own(plan: &Plan) -> bool {
     let reloads = |filter: &Filter| filter.policy == Policy::Reload;
     let refused = |answer: &Reply| answer.fault == Some(Fault::Refused);
@@ -248,6 +249,7 @@ fn wants_its_own(plan: &Plan) -> bool {
         || plan.case.answers().any(refused)
         || plan.expect.gauges.is_some()
         || plan.expect.counters.is_some()
+        || !plan.reloads.is_empty()
         || plan.case.entries.are_of_process()
         || plan.case.plugins().any(reloads)
 }

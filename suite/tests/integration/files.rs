@@ -3,6 +3,7 @@
 mod clusters;
 mod plugins;
 mod program;
+mod reload;
 mod tcp;
 
 use std::path::Path;
@@ -538,7 +539,7 @@ fn the_examples_of_the_documentation_hold() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 6);
+    assert_eq!(examples.len(), 7);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     for example in examples {
         let suite = Suite::from_text(&path, example).unwrap();

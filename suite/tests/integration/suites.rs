@@ -31,3 +31,7 @@ mod entry_points {
 mod tcp {
     attache_suite::suite!("tests/suites/tcp.suite.yaml");
 }
+
+mod reload {
+    attache_suite::suite!("tests/suites/reload.suite.yaml");
+}
