@@ -22,6 +22,12 @@ impl Module {
     /// Compiles and checks a module. A module that this process, or by wasmtime's cache this user,
     /// compiled before is not compiled again.
     ///
+    /// That cache is trusted as cargo's target folder is. An entry that is cut off, or is none, is
+    /// compiled again. A flipped bit in one that can still be unpacked goes unnoticed: wasmtime keeps no
+    /// checksum, and takes compiled code from elsewhere, which could have one, in unsafe code only.
+    /// Where a disk does such things, delete the folder: `wasmtime` in the user's cache folder, which is
+    /// `~/.cache` on Linux.
+    ///
     /// # Errors
     ///
     /// A [`LoadError`] where Envoy would refuse the module, or where it asks for more than this

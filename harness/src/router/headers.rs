@@ -176,14 +176,15 @@ fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
 /// Why the codec does not send a request, which is known once there is a connection.
 pub(crate) fn unsendable(headers: &Headers) -> Option<String> {
     headers.iter().find_map(|(name, value)| {
-        let shown = String::from_utf8_lossy(name);
-        if !is_header_name(name) {
-            Some(format!("invalid header name: {shown}"))
+        let what = if !is_header_name(name) {
+            "name"
         } else if !is_header_value(value) {
-            Some(format!("invalid header value for: {shown}"))
+            "value for"
         } else {
-            None
-        }
+            return None;
+        };
+        let name = String::from_utf8_lossy(name);
+        Some(format!("invalid header {what}: {name}"))
     })
 }
 
