@@ -107,9 +107,20 @@ impl Proxy {
         if self.world.streams[slot].flow(direction).aborted {
             self.discard(slot, direction);
         }
+        let (mut first, mut notifications) = (true, 0);
         while !self.world.streams[slot].finished
             && self.world.streams[slot].flow(direction).can_read(limit)
         {
+            // Pieces come one by one, so that what is posted comes between them; a body of a declared
+            // length comes with its end, and the first piece with the headers.
+            let apart = !std::mem::take(&mut first)
+                && !self.world.streams[slot].flow(direction).length_declared
+                && !(self.world.shared_queues.wait()
+                    && self.world.mutated(Rule::QueuesAreToldLast));
+            if apart && self.notify_queue()? {
+                self.count_notification(&mut notifications)?;
+                continue;
+            }
             let stream = &mut self.world.streams[slot];
             let flow = stream.flow(direction);
             let Some(piece) = flow.unread.pop_front() else {

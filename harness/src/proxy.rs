@@ -241,10 +241,10 @@ impl Proxy {
             if self.run_due()? {
                 continue;
             }
-            if self.world.shared_queues.wait()
-                && self.world.mutated(Rule::QueuesAreToldFirst)
-                && self.notify_queue()?
-            {
+            // Envoy posts a notification to its own thread: it comes before anything new from a peer.
+            let late =
+                self.world.shared_queues.wait() && self.world.mutated(Rule::QueuesAreToldLast);
+            if !late && self.notify_queue()? {
                 self.count_notification(&mut notifications)?;
                 continue;
             }

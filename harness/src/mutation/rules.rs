@@ -346,7 +346,7 @@ rules! {
     QueuesAreStacks "the last message is taken first";
     QueuesAreNotTold "nobody is told of a message";
     QueuesAreToldOnce "of several messages one is told of";
-    QueuesAreToldFirst "messages are told of before peers are heard";
+    QueuesAreToldLast "messages are told of when all peers were heard";
     DrainedQueuesAreNotTold "nobody is told of a message that was taken";
     FirstRegistrantIsTold "who registered a queue first is told";
     NoVmIdIsNobodys "an empty VM id is not the guest's own";
