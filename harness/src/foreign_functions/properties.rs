@@ -96,6 +96,9 @@ impl Factory {
             | b"envoy.network.network_namespace"
             | b"envoy.tcp_proxy.cluster"
             | b"envoy.upstream.dynamic_host" => |value| Some(Object::Text(value.to_vec())),
+            b"envoy.ai.model.request" => {
+                |value| (!value.is_empty()).then(|| Object::Text(value.to_vec()))
+            }
             b"envoy.network.application_protocols" => |_| Some(Object::Opaque),
             b"envoy.network.transport_socket.original_dst_address"
             | b"envoy.filters.listener.original_dst.local_ip"
@@ -114,8 +117,13 @@ impl Factory {
             }
             b"envoy.tcp_proxy.disable_tunneling" => |value| Some(text(value == b"true")),
             b"envoy.bool" => |value| boolean(value).map(text),
+            // What these make has effects beyond its value, or takes values that are not known here.
+            b"envoy.ai.llm_protocol.request"
+            | b"envoy.network.transport_socket.http_11_proxy.info"
+            | b"envoy.router.debug_config" => return Self::Unknown,
             b"envoy.udp_proxy.cluster" => return Self::None,
-            name if name.starts_with(b"envoy.") => return Self::Unknown,
+            // All longer names that the binary has in it were tried.
+            name if name.starts_with(b"envoy.") && name.len() < 24 => return Self::Unknown,
             _ => return Self::None,
         })
     }

@@ -204,6 +204,9 @@ fn objects_of_the_filter_state_are_those_of_envoy() {
         "envoy.string",
         "envoy.hashable_string",
         "envoy.bool",
+        "envoy.ai.model.request",
+        "envoy.filters.http.wasm.something",
+        "envoy.stateful_session.address",
         "wasm.key",
         "nothing",
     ];
