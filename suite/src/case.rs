@@ -27,6 +27,8 @@ pub struct Case {
     pub(crate) gauges: Vec<String>,
     /// Counters to be told even if they do not grow, likewise.
     pub(crate) counters: Vec<String>,
+    /// Histograms of which the number of values is told, likewise.
+    pub(crate) histograms: Vec<String>,
     /// Whether the log is looked at from the start of the plugins on, rather than from the first step.
     pub(crate) log_from_start: bool,
 }
@@ -152,6 +154,7 @@ impl Case {
             protocols: Protocols::default(),
             gauges: Vec::new(),
             counters: Vec::new(),
+            histograms: Vec::new(),
             log_from_start: false,
         }
     }

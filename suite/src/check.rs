@@ -316,6 +316,8 @@ impl Checker {
         }
         self.metrics("counters", expect.counters.as_ref(), &seen.counters);
         self.metrics("gauges", expect.gauges.as_ref(), &seen.gauges);
+        let histograms = expect.histograms.as_ref();
+        self.metrics("histograms", histograms, &seen.histograms);
     }
 
     fn metrics(

@@ -67,6 +67,12 @@ pub(crate) fn compare(harness: &Seen, envoy: &Seen) -> Vec<Difference> {
     compare("calls".to_owned(), calls(harness), calls(envoy));
     let counters = |seen: &Seen| format!("{:#?}", seen.counters);
     compare("counters".to_owned(), counters(harness), counters(envoy));
+    let histograms = |seen: &Seen| format!("{:#?}", seen.histograms);
+    compare(
+        "histograms".to_owned(),
+        histograms(harness),
+        histograms(envoy),
+    );
     let gauges = |seen: &Seen| format!("{:#?}", seen.gauges);
     compare("gauges".to_owned(), gauges(harness), gauges(envoy));
     differences

@@ -3,6 +3,7 @@
 mod client;
 mod doubles;
 mod entries;
+mod histograms;
 mod reload;
 mod tcp;
 mod wire;
@@ -228,6 +229,7 @@ impl Stage {
             self.envoy.log_lines()?.len()
         };
         let counters_before = self.counters()?;
+        let histograms_before = histograms::counts(&self.envoy, case)?;
 
         let mut play = Play {
             case,
@@ -295,6 +297,7 @@ impl Stage {
             log: Line::all(&log, lines_before, &sorted, line),
             calls: self.clusters.take(case),
             counters: grown(self.counters()?, &counters_before, &case.counters),
+            histograms: histograms::grown(&self.envoy, case, &histograms_before)?,
             gauges,
         };
         // Whoever is still held must not be seen in the next case.

@@ -63,6 +63,7 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
     };
     let called = host.calls().len();
     let before = counters(&host);
+    let of_histograms = histograms(&host, case);
     let mut streams = Vec::new();
     let mut abandoned = Vec::new();
     let mut connections = tcp::Connections::default();
@@ -113,6 +114,10 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
     seen.log = Line::all(host.log(), started, &sorted, line);
     seen.counters = grown(counters(&host), &before, &case.counters);
     seen.calls = calls(case, host.calls().get(called..).unwrap_or_default());
+    for (name, after) in histograms(&host, case) {
+        let before = of_histograms.get(&name).copied().unwrap_or_default();
+        seen.histograms.insert(name, after.saturating_sub(before));
+    }
     for name in &case.gauges {
         if let Some(value) = host.gauge(name) {
             seen.gauges.insert(name.clone(), value);
@@ -240,6 +245,12 @@ fn entries(mut builder: HostBuilder, case: &Case) -> HostBuilder {
         Some(interval) => builder.stats_flush_interval(interval),
         None => builder,
     }
+}
+
+/// How many values the histograms have taken that a case asks for.
+fn histograms(host: &Host, case: &Case) -> BTreeMap<String, u64> {
+    let count = |name: &String| Some((name.clone(), host.histogram(name)?.len() as u64));
+    case.histograms.iter().filter_map(count).collect()
 }
 
 fn counters(host: &Host) -> std::collections::BTreeMap<String, u64> {

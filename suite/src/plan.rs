@@ -154,6 +154,7 @@ impl Plan {
                 workers: file.workers.map_or(1, std::num::NonZeroU32::get),
                 gauges: names(expect.gauges.as_ref()),
                 counters: names(expect.counters.as_ref()),
+                histograms: names(expect.histograms.as_ref()),
                 log_from_start: case.log_from == LogFromFile::Start,
             },
             sources: plugins.sources,
@@ -225,7 +226,8 @@ fn protocol(file: ProtocolFile) -> Protocol {
 fn alone(expect: &CaseExpect) -> Result<(), Fault> {
     let other = expect.stream_key().or_else(|| {
         let log = expect.log.is_some() || expect.log_has.is_some() || expect.log_lacks.is_some();
-        let metrics = expect.counters.is_some() || expect.gauges.is_some();
+        let metrics =
+            expect.counters.is_some() || expect.gauges.is_some() || expect.histograms.is_some();
         if log {
             Some("log")
         } else {

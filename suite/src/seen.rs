@@ -22,6 +22,8 @@ pub struct Seen {
     /// What each cluster received since the first request, gRPC aside: in the order of the bytes, since
     /// calls that are made together overtake one another.
     pub calls: BTreeMap<String, Vec<Message>>,
+    /// How many values each histogram took that the case asks for, if it exists.
+    pub histograms: BTreeMap<String, u64>,
     /// The gauges that the case asks for, in the end.
     pub gauges: BTreeMap<String, u64>,
 }

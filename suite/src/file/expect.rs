@@ -35,6 +35,8 @@ pub(crate) struct CaseExpect {
     pub(crate) counters: Option<BTreeMap<String, u64>>,
     /// What gauges (`wasmcustom.<name>`) are in the end.
     pub(crate) gauges: Option<BTreeMap<String, u64>>,
+    /// How many values histograms (`wasmcustom.<name>`) take from the first request on.
+    pub(crate) histograms: Option<BTreeMap<String, u64>>,
     /// The chain does not start, and one line of the log is like this. Nothing else is expected then.
     pub(crate) refused: Option<Matcher>,
     /// Envoy crashes; the harness says so, in words like these.

@@ -2,6 +2,7 @@
 
 use attache_envoy::{Bootstrap, Service};
 
+use super::histograms::FLUSH;
 use super::plugin;
 use crate::case::Case;
 
@@ -23,4 +24,7 @@ pub(super) fn configure(bootstrap: &mut Bootstrap, case: &Case) {
         .map(|sink| plugin(sink, ""))
         .collect();
     bootstrap.stats_flush_interval = entries.stats_flush_interval;
+    if !case.histograms.is_empty() && entries.stats_sinks.is_empty() {
+        bootstrap.stats_flush_interval = Some(FLUSH);
+    }
 }

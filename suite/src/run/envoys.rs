@@ -249,6 +249,7 @@ fn wants_its_own(plan: &Plan) -> bool {
         || plan.case.answers().any(refused)
         || plan.expect.gauges.is_some()
         || plan.expect.counters.is_some()
+        || plan.expect.histograms.is_some()
         || !plan.reloads.is_empty()
         || plan.case.entries.are_of_process()
         || plan.case.plugins().any(reloads)
