@@ -113,11 +113,10 @@ impl Proxy {
         {
             // Pieces come one by one, so that what is posted comes between them; a body of a declared
             // length comes with its end, and the first piece with the headers.
-            let apart = !std::mem::take(&mut first)
-                && !self.world.streams[slot].flow(direction).length_declared
-                && !(self.world.shared_queues.wait()
-                    && self.world.mutated(Rule::QueuesAreToldLast));
-            if apart && self.notify_queue()? {
+            let together = std::mem::take(&mut first)
+                || self.world.streams[slot].flow(direction).length_declared
+                || (self.world.shared_queues.wait() && self.world.mutated(Rule::QueuesAreToldLast));
+            if !together && self.notify_queue()? {
                 self.count_notification(&mut notifications)?;
                 continue;
             }
