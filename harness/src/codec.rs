@@ -1,5 +1,7 @@
 //! What the protocol of a peer changes about a message.
 
+pub(crate) mod target;
+
 use crate::exchange::Message;
 use crate::headers::{Headers, Kind};
 
@@ -53,7 +55,11 @@ pub(crate) fn strip_keep_alive(headers: &mut Headers) {
 /// The headers of a request as the codec and the connection manager hand them to the filters.
 pub(crate) fn arrived(protocol: Codec, mut headers: Headers) -> Headers {
     match protocol {
-        Codec::Http1 => strip_nominated(&mut headers),
+        Codec::Http1 => {
+            headers.trim();
+            target::absolute(&mut headers);
+            strip_nominated(&mut headers);
+        }
         Codec::Http2 => headers = as_frame(&headers),
     }
     HOP_BY_HOP.iter().for_each(|name| headers.remove(name));
@@ -67,6 +73,12 @@ pub(crate) fn arrived(protocol: Codec, mut headers: Headers) -> Headers {
         } else {
             headers.remove(b"te");
         }
+    }
+    if headers
+        .get("referer")
+        .is_some_and(|referer| !target::is_referer(referer))
+    {
+        headers.remove(b"referer");
     }
     headers
 }

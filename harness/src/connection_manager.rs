@@ -7,11 +7,12 @@ use crate::abi::Direction;
 use crate::agenda::Event;
 use crate::arrival::{self, Piece};
 use crate::calls::Pending;
-use crate::codec::{self, Codec};
+use crate::codec::{self, Codec, target};
 use crate::decimal;
 use crate::error::HostError;
 use crate::exchange::{DownstreamResponse, Exchange, Message, Outcome};
 use crate::filter_chain::Data;
+use crate::headers::Headers;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::request::Request;
@@ -48,6 +49,10 @@ impl Proxy {
     pub(crate) fn accept(&self, request: Request) -> Stream {
         let reading = !request.ends_with_headers();
         let mut headers = codec::arrived(request.codec, request.headers);
+        let mut trailers = request.trailers;
+        if request.codec == Codec::Http1 {
+            trailers.iter_mut().for_each(Headers::trim);
+        }
         if headers
             .iter()
             .any(|(name, _)| name.starts_with(b"x-envoy-"))
@@ -81,7 +86,7 @@ impl Proxy {
             request: Flow {
                 headers: Some(headers),
                 unread: arrival::arriving(request.pieces, self.world.clock.now()),
-                unread_trailers: request.trailers,
+                unread_trailers: trailers,
                 reading,
                 length_declared,
                 end_with_data: match request.codec {
@@ -99,6 +104,28 @@ impl Proxy {
             grpc,
             ..Stream::default()
         }
+    }
+
+    /// Answers a request whose target is none, before any filter sees it.
+    pub(crate) fn refuse_target(&mut self, slot: usize) -> Result<bool, HostError> {
+        let stream = &mut self.world.streams[slot];
+        let headers = stream.request.headers.as_ref();
+        let http1 = stream.codec == Codec::Http1;
+        let Some(refused) = headers.and_then(|headers| target::refused(headers, http1)) else {
+            return Ok(false);
+        };
+        if refused.protocol_error {
+            stream
+                .exchange
+                .flags
+                .set(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
+        }
+        stream.request.observed_end |= !refused.closes;
+        stream.request.aborted = true;
+        stream.exchange.details = Some(refused.details.to_owned());
+        let reply = Reply::own(refused.status, refused.body, refused.details);
+        self.reply_directly(slot, &reply)?;
+        Ok(true)
     }
 
     /// Reads what a peer has sent, until a filter or a watermark stops it.

@@ -200,6 +200,22 @@ impl Headers {
         }
     }
 
+    /// Takes blanks around values away.
+    pub(crate) fn trim(&mut self) {
+        for at in 0..self.entries.len() {
+            let entry = self.entries[at];
+            let value = self.value_of(entry);
+            let trimmed = trim_blanks(value);
+            if trimmed.len() < value.len() {
+                let (name, value) = (
+                    self.bytes[entry.name..entry.value].to_vec(),
+                    trimmed.to_vec(),
+                );
+                self.entries[at] = self.store(&name, &value);
+            }
+        }
+    }
+
     pub(crate) fn remove(&mut self, name: &[u8]) {
         let name = self.name(name);
         if self.lengths & length_bit(name) == 0 {
@@ -329,6 +345,19 @@ impl fmt::Debug for Headers {
             )
             .finish()
     }
+}
+
+/// A value without the blanks that are no part of it ([RFC 9110, 5.5]).
+///
+/// [RFC 9110, 5.5]: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+fn trim_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 #[cfg(test)]

@@ -277,6 +277,10 @@ impl Host {
         let end = request.ends_with_headers();
         let stream = self.proxy.accept(request);
         let slot = self.proxy.open(worker + 1, chain, stream)?;
+        if self.proxy.refuse_target(slot)? {
+            self.settle()?;
+            return Ok(slot);
+        }
         self.proxy.headers(slot, Direction::Request, None, end)?;
         // What the client has sent is there before any upstream can answer.
         self.proxy.read_on(slot, Direction::Request)?;

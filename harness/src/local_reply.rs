@@ -123,7 +123,7 @@ impl Proxy {
         maker.filter(|_| self.world.mutated(Rule::ReplyPassesOwnFilter))
     }
 
-    fn reply_directly(&mut self, slot: usize, reply: &Reply) -> Moved {
+    pub(crate) fn reply_directly(&mut self, slot: usize, reply: &Reply) -> Moved {
         let (headers, body) = self.compose(slot, reply);
         let stream = &mut self.world.streams[slot];
         stream.response.headers = Some(headers);

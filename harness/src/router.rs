@@ -151,7 +151,11 @@ impl Proxy {
                 return self.upstream_failed(slot, failure);
             }
         }
-        let mut headers = response.headers;
+        let (mut headers, mut trailers) = (response.headers, response.trailers);
+        if self.upstream_codec == Codec::Http1 {
+            headers.trim();
+            trailers.iter_mut().for_each(Headers::trim);
+        }
         let status = status(&headers);
         let timeline = &mut stream.exchange.timeline;
         timeline.note_code("the upstream answers ", status);
@@ -169,7 +173,7 @@ impl Proxy {
         stream.response_code = status;
         let bodiless =
             stream.head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
-        let end = bodiless || (response.pieces.is_empty() && response.trailers.is_none());
+        let end = bodiless || (response.pieces.is_empty() && trailers.is_none());
         let http1 = self.upstream_codec == Codec::Http1;
         codec::strip_keep_alive(&mut headers);
         // Filters see the framing of a response, other than that of a request.
@@ -197,7 +201,7 @@ impl Proxy {
         flow.headers = Some(headers);
         flow.reading = !end;
         flow.unread = arrival::arriving(response.pieces, now);
-        flow.unread_trailers = response.trailers;
+        flow.unread_trailers = trailers;
         self.headers(slot, Direction::Response, None, end)?;
         self.read_on(slot, Direction::Response)
     }

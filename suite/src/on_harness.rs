@@ -1,4 +1,5 @@
 mod cluster;
+mod peer;
 mod reload;
 mod tcp;
 
@@ -13,7 +14,7 @@ use attache_harness::{
 };
 
 use crate::case::{
-    Body, Case, Cluster, Fault, Filter, MARK, Policy, Protocol, Reply, Request, Step,
+    Body, Case, Cluster, Fault, Filter, MARK, Policy, Protocol, Protocols, Reply, Request, Step,
 };
 use crate::on_envoy::{HELD_AFTER, HELD_IN_THE_END, Until};
 use crate::seen::{Access, Ended, Line, Message, Seen, Stream, grown};
@@ -72,10 +73,8 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
     for step in &case.steps {
         match step {
             Step::Request(request) => {
-                let mut sent = sent(request, case.mark(streams.len()));
-                if case.protocols.downstream == Protocol::Http2 {
-                    sent = sent.http2();
-                }
+                let mark = case.mark(streams.len());
+                let sent = sent(request, mark, case.protocols.downstream);
                 streams.push(host.open(sent)?);
                 settle(&mut host, case, &streams, HELD_AFTER, Until::PassedOn)?;
             }
@@ -98,7 +97,7 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
     settle(&mut host, case, &streams, limit, Until::Ended)?;
     let mut insights = Vec::new();
     for (number, id) in streams.into_iter().enumerate() {
-        let (stream, insight) = stream(&host, id, abandoned.contains(&number))?;
+        let (stream, insight) = stream(&host, id, abandoned.contains(&number), case.protocols)?;
         seen.streams.push(stream);
         insights.push(insight);
     }
@@ -196,7 +195,8 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
         let number = std::str::from_utf8(mark)
             .ok()
             .and_then(|number| number.parse().ok());
-        response(answers.answer_to(number.unwrap_or(0)))
+        let answer = answers.answer_to(number.unwrap_or(0));
+        response(answer, answers.protocols.upstream)
     });
     Ok(host)
 }
@@ -207,7 +207,7 @@ fn calls(case: &Case, made: &[CallOut]) -> BTreeMap<String, Vec<Message>> {
     for call in made {
         let known = case.clusters.get(call.cluster());
         if known.is_some_and(Cluster::records) {
-            let received = received(call.request());
+            let received = received(call.request(), Protocol::Http1);
             calls
                 .entry(call.cluster().to_owned())
                 .or_default()
@@ -260,16 +260,25 @@ fn counters(host: &Host) -> std::collections::BTreeMap<String, u64> {
         .collect()
 }
 
-fn stream(host: &Host, id: StreamId, abandoned: bool) -> Result<(Stream, Insight), HostError> {
+fn stream(
+    host: &Host,
+    id: StreamId,
+    abandoned: bool,
+    protocols: Protocols,
+) -> Result<(Stream, Insight), HostError> {
     let exchange = host.exchange(id)?;
     let downstream = match (exchange.outcome(), exchange.try_response()) {
         _ if abandoned => Ended::Abandoned,
-        (Outcome::Completed, Some(response)) => Ended::Answered(answered(response)),
+        (Outcome::Completed, Some(response)) => {
+            Ended::Answered(answered(response, protocols.downstream))
+        }
         (Outcome::Paused { .. } | Outcome::Running, _) => Ended::Held,
         _ => Ended::Reset,
     };
     let stream = Stream {
-        upstream: exchange.try_upstream_request().map(received),
+        upstream: exchange
+            .try_upstream_request()
+            .map(|request| received(request, protocols.upstream)),
         access: access(exchange, &downstream),
         downstream,
     };
@@ -328,9 +337,13 @@ fn plugin(filter: &Filter) -> Plugin {
     plugin
 }
 
-fn sent(request: &Request, mark: Option<(Vec<u8>, Vec<u8>)>) -> attache_harness::Request {
+fn sent(
+    request: &Request,
+    mark: Option<(Vec<u8>, Vec<u8>)>,
+    protocol: Protocol,
+) -> attache_harness::Request {
     let mut sent = attache_harness::Request::new(&request.method, &request.target);
-    for (name, value) in &request.headers {
+    for (name, value) in peer::lines(request.headers.clone(), protocol) {
         sent = sent.header(name, value);
     }
     let (pieces, chunked) = request.body.pieces(!request.trailers.is_empty());
@@ -345,13 +358,16 @@ fn sent(request: &Request, mark: Option<(Vec<u8>, Vec<u8>)>) -> attache_harness:
             sent = sent.chunk(piece);
         }
     }
-    for (name, value) in &request.trailers {
+    for (name, value) in peer::lines(request.trailers.clone(), protocol) {
         sent = sent.trailer(name, value);
+    }
+    if protocol == Protocol::Http2 {
+        sent = sent.http2();
     }
     sent
 }
 
-fn response(answer: &Reply) -> Response {
+fn response(answer: &Reply, protocol: Protocol) -> Response {
     let mut response = match answer.fault {
         None | Some(Fault::Cut) => Response::new(answer.status),
         Some(Fault::Refused) => return Response::refused(),
@@ -360,18 +376,19 @@ fn response(answer: &Reply) -> Response {
         Some(Fault::Malformed) => return Response::malformed().after(answer.after),
         Some(Fault::Never) => return Response::never(),
     };
-    for (name, value) in &answer.headers {
+    for (name, value) in peer::lines(answer.headers.clone(), protocol) {
         response = response.header(name, value);
     }
     let (pieces, chunked) = answer.body.pieces(!answer.trailers.is_empty());
+    let bodiless = matches!(answer.status, 204 | 304) && pieces.is_empty();
     if chunked {
         for piece in pieces {
             response = response.chunk(piece);
         }
-    } else {
+    } else if !bodiless {
         response = response.body(pieces.concat());
     }
-    for (name, value) in &answer.trailers {
+    for (name, value) in peer::lines(answer.trailers.clone(), protocol) {
         response = response.trailer(name, value);
     }
     if answer.fault == Some(Fault::Cut) {
@@ -383,20 +400,22 @@ fn response(answer: &Reply) -> Response {
     response
 }
 
-fn received(request: &UpstreamRequest) -> Message {
+fn received(request: &UpstreamRequest, protocol: Protocol) -> Message {
     let (headers, trailers) = lines(request, b":authority");
     Message::request(
         request.method().to_vec(),
         request.path().to_vec(),
-        headers,
+        peer::lines(headers, protocol),
         request.body(),
-        trailers,
+        peer::lines(trailers, protocol),
     )
 }
 
-fn answered(response: &DownstreamResponse) -> Message {
+fn answered(response: &DownstreamResponse, protocol: Protocol) -> Message {
     let (headers, trailers) = lines(response, b"");
     let status = response.status().to_string();
+    let headers = peer::lines(headers, protocol);
+    let trailers = peer::lines(trailers, protocol);
     Message::response(status, headers, response.body(), trailers)
 }
 

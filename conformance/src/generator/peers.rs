@@ -55,7 +55,7 @@ pub(super) fn steps(draw: &mut Draw, protocols: &Value, plugins: &Value) -> Valu
     let mut steps = Vec::new();
     for number in 0..requests {
         let mut step = json!({
-            "request": request(draw),
+            "request": request(draw, http2("downstream")),
             "name": format!("r{number}"),
             "upstream": answer(draw, if http2("upstream") { "http2" } else { "http1" }, true),
         });
@@ -77,7 +77,7 @@ pub(super) fn steps(draw: &mut Draw, protocols: &Value, plugins: &Value) -> Valu
     json!(steps)
 }
 
-fn request(draw: &mut Draw) -> Value {
+fn request(draw: &mut Draw, http2: bool) -> Value {
     let method = draw.weighted(&[
         (4, "GET"),
         (5, "POST"),
@@ -85,7 +85,15 @@ fn request(draw: &mut Draw) -> Value {
         (1, "PUT"),
         (1, "OPTIONS"),
     ]);
-    let path = draw.one_of(&["/", "/x?y=1", "/a/b%20c?q=1&r", "/x#f", "//d"]);
+    // A client of HTTP/2 sends no fragment.
+    let odd = if http2 { "/?" } else { "/x#f" };
+    let path = draw.weighted(&[
+        (4, "/"),
+        (4, "/x?y=1"),
+        (4, "/a/b%20c?q=1&r"),
+        (4, "//d"),
+        (1, odd),
+    ]);
     let mut headers = headers(draw);
     // Envoy would draw one by lot.
     headers.push(json!({ "x-request-id": "fixed" }));

@@ -101,9 +101,15 @@ async fn answer(
     if !request.complete {
         return;
     }
+    let head = request.method == b"HEAD";
     // A handler may wait, and panics on its own thread.
     let reply = tokio::task::spawn_blocking(move || handler(&request)).await;
-    let Ok(reply) = reply else { return };
+    let Ok(mut reply) = reply else { return };
+    if head {
+        reply.body.clear();
+        reply.pieces.clear();
+        reply.trailers.clear();
+    }
     match reply.fault {
         None | Some(Fault::Cut) => send(&mut respond, reply),
         Some(Fault::Closed | Fault::Malformed) => respond.send_reset(h2::Reason::INTERNAL_ERROR),

@@ -3,11 +3,11 @@
 use attache_harness::{Answer, GrpcEvent, GrpcReply, Response};
 
 use super::response;
-use crate::case::{Cluster, Fault, Grpc, GrpcPart};
+use crate::case::{Cluster, Fault, Grpc, GrpcPart, Protocol};
 
 pub(super) fn answer(cluster: &Cluster) -> Answer {
     let Some(grpc) = &cluster.grpc else {
-        return response(&cluster.answer).into();
+        return response(&cluster.answer, Protocol::Http1).into();
     };
     let after = cluster.answer.after;
     match cluster.answer.fault {

@@ -35,3 +35,7 @@ mod tcp {
 mod reload {
     attache_suite::suite!("tests/suites/reload.suite.yaml");
 }
+
+mod arrivals {
+    attache_suite::suite!("tests/suites/arrivals.suite.yaml");
+}
