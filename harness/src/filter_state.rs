@@ -41,7 +41,7 @@ impl Cel {
     fn new(bytes: Vec<u8>, declared: Arc<Prototype>) -> Self {
         let message = match declared.kind {
             Kind::Protobuf => Some(Message::read(&declared.schema, &bytes)),
-            Kind::FlatBuffers => Some(Message::Unknown),
+            Kind::FlatBuffers => Some(Message::of_schema(&declared.schema)),
             Kind::Bytes | Kind::String => None,
         };
         Self {

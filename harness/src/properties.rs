@@ -13,7 +13,7 @@ use self::value::{ABSENT, Found};
 pub(crate) use self::value::{Miss, Value};
 use crate::abi::{MapType, Status};
 use crate::attributes::Metadata;
-use crate::call::{Answer, Call};
+use crate::call::{Answer, Call, Stop};
 use crate::downstream::Downstream;
 use crate::error::HostError;
 use crate::filter_state::{FilterState, Kind, Message, Object};
@@ -47,6 +47,10 @@ pub(crate) fn get(
                 call.lint(LintKind::HeaderPropertyOutsideItsPhase, what);
             }
             Err(status.into())
+        }
+        Err(Miss::Schema) => {
+            let what = format!("proxy_get_property(\"{}\")", readable(&path));
+            Err(crash_over_schema(call, what))
         }
         Err(Miss::Unknown) => Err(call.give_up(|timeline| HostError::NotAnswered {
             what: format!("property `{}`", readable(&path)),
@@ -83,6 +87,18 @@ fn serialized(world: &World, value: &Value<'_>) -> Result<Vec<u8>, Miss> {
             .to_vec(),
         Value::Headers(Some(headers)) if !headers.is_empty() => bytes[..bytes.len() - 1].to_vec(),
         _ => Vec::new(),
+    })
+}
+
+/// Ends the test where Envoy's process ends.
+pub(crate) fn crash_over_schema(call: &mut Call<'_>, what: String) -> Stop {
+    call.give_up(|timeline| HostError::EnvoyWouldCrash {
+        call: what,
+        why: "looks into a property that `declare_property` gave the type FlatBuffers and no schema; \
+              Envoy follows the schema's offsets unchecked (`cel_state.cc`); declare it with a binary \
+              schema (`flatc --schema --binary`), or as bytes"
+            .to_owned(),
+        timeline,
     })
 }
 
@@ -303,6 +319,7 @@ fn value_of_message(message: &Message) -> Found<'_> {
         Message::Empty => Value::Nothing,
         Message::Broken => Value::Broken,
         Message::Unknown => return Err(Miss::Unknown),
+        Message::Deadly => return Err(Miss::Schema),
     })
 }
 

@@ -160,8 +160,7 @@ impl<'a> Evaluation<'a> {
                 Ok(Value::Bool(value)) if value == decisive => return Ok(Value::Bool(decisive)),
                 Ok(Value::Bool(_)) => {}
                 Ok(_) => fault = Some(graver(fault, Fault::Error)),
-                Err(Fault::Abort) => return Err(Fault::Abort),
-                Err(Fault::TooMuch) => return Err(Fault::TooMuch),
+                Err(last) if last.is_last() => return Err(last),
                 Err(next) => fault = Some(graver(fault, next)),
             }
         }
@@ -207,8 +206,7 @@ impl<'a> Evaluation<'a> {
             let turn = self.turn(each, element);
             self.scope.pop();
             match (each.kind, turn) {
-                (_, Err(Fault::Abort)) => return Err(Fault::Abort),
-                (_, Err(Fault::TooMuch)) => return Err(Fault::TooMuch),
+                (_, Err(last)) if last.is_last() => return Err(last),
                 (EachKind::All | EachKind::Exists, Ok(Some(Value::Bool(value)))) => {
                     if value == decisive {
                         return Ok(Value::Bool(decisive));

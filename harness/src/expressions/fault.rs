@@ -11,6 +11,8 @@ pub(crate) enum Fault {
     Unwritable,
     /// Envoy has a value here that this harness does not know.
     Unknown(String),
+    /// Envoy crashes over a property's schema.
+    Schema,
     /// There is more to do than a test should wait for.
     TooMuch,
 }
@@ -20,11 +22,16 @@ impl Fault {
         Self::Unknown(what.into())
     }
 
+    /// Whether it ends the evaluation.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self, Self::Abort | Self::Schema | Self::TooMuch)
+    }
+
     /// How it ranks among the faults of terms that are all needed: an error is the answer, whatever
     /// an unknown value may be.
     fn rank(&self) -> u8 {
         match self {
-            Self::TooMuch => 0,
+            Self::TooMuch | Self::Schema => 0,
             Self::Abort => 1,
             Self::Error | Self::Unwritable => 2,
             Self::Unknown(_) => 3,

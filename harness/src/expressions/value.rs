@@ -211,6 +211,7 @@ impl<'a> Value<'a> {
             }
             Self::Host(property) => match property.serialize() {
                 Ok(bytes) => bytes,
+                Err(Miss::Schema) => return Err(Fault::Schema),
                 Err(Miss::Unknown) => return Err(Fault::unknown("a value of Envoy's own")),
                 Err(Miss::Status(Status::SerializationFailure)) => return Err(Fault::Unwritable),
                 Err(Miss::Status(_)) => return Err(Fault::Error),
@@ -236,6 +237,7 @@ pub(super) fn present<'a>(
         Ok(Property::Broken) => Err(Fault::Error),
         Ok(property) => Ok(Some(Value::of(property))),
         Err(Miss::Status(_)) => Ok(None),
+        Err(Miss::Schema) => Err(Fault::Schema),
         Err(Miss::Unknown) => Err(Fault::unknown(format!("`{}`", name.escape_ascii()))),
     }
 }

@@ -27,6 +27,8 @@ pub(crate) enum Message {
     Broken,
     /// Envoy may know the type.
     Unknown,
+    /// The schema is none, and Envoy follows it.
+    Deadly,
 }
 
 /// Why bytes are not read.
@@ -38,6 +40,14 @@ enum Unread {
 type Reading<T> = Result<T, Unread>;
 
 impl Message {
+    /// What is said by a reflection of FlatBuffers, which has its sign behind the first offset.
+    pub(crate) fn of_schema(schema: &[u8]) -> Self {
+        match schema.get(4..8) {
+            Some(b"BFBS") if schema.len() > 16 => Self::Unknown,
+            _ => Self::Deadly,
+        }
+    }
+
     pub(crate) fn read(url: &[u8], bytes: &[u8]) -> Self {
         let url = str::from_utf8(url).unwrap_or_default();
         let Some((_, name)) = url.rsplit_once('/') else {

@@ -48,6 +48,10 @@ pub(super) fn evaluate(call: &mut Call<'_>, argument: &[u8]) -> Returned {
         Ok(bytes) => Ok(Some(bytes)),
         Err(Fault::Error | Fault::Abort) => Err(Status::InternalFailure.into()),
         Err(Fault::Unwritable) => Err(Status::SerializationFailure.into()),
+        Err(Fault::Schema) => {
+            let what = "expr_evaluate".to_owned();
+            Err(crate::properties::crash_over_schema(call, what))
+        }
         Err(Fault::Unknown(what)) => Err(not_answered(call, &what)),
         Err(Fault::TooMuch) => Err(too_much(call)),
     }

@@ -64,6 +64,8 @@ pub(crate) enum Miss {
     Status(Status),
     /// Envoy has a value here that this harness does not know.
     Unknown,
+    /// Envoy crashes over a schema that is none.
+    Schema,
 }
 
 pub(crate) const ABSENT: Miss = Miss::Status(Status::NotFound);

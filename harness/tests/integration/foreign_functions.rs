@@ -323,3 +323,27 @@ fn what_an_expression_asks_of_envoys_build_or_machine_is_not_answered() {
         assert!(matches!(error, HostError::NotAnswered { .. }), "{error}");
     }
 }
+
+#[test]
+fn a_look_below_a_property_without_its_schema_would_crash_envoy() {
+    // 1: name, 3: type, 4: schema.
+    let declared = foreign("declare_property", "\\0a\\02fb\\18\\02\\22\\07garbage");
+    for path in ["fb\\00x", "filter_state\\00wasm.fb"] {
+        let guest = guest()
+            .on("configure", &format!("{declared} i32.const 1"))
+            .on(
+                "request_headers",
+                &format!(
+                    "(drop (call $set_property s(fb) s(value)))
+                     (call $tell (call $get_property s({path}) ret)) i32.const 0"
+                ),
+            );
+        let error = Host::with(guest.plugin("guest"))
+            .and_then(|mut host| host.send(Request::get("/")))
+            .expect_err("Envoy crashes");
+        assert!(
+            matches!(error, HostError::EnvoyWouldCrash { .. }),
+            "{error}"
+        );
+    }
+}

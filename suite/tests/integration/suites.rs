@@ -39,3 +39,7 @@ mod reload {
 mod arrivals {
     attache_suite::suite!("tests/suites/arrivals.suite.yaml");
 }
+
+mod kept_properties {
+    attache_suite::suite!("tests/suites/kept-properties.suite.yaml");
+}
