@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod behaviour;
 mod cells;
 mod corpus;
 mod generator;
@@ -19,6 +20,7 @@ mod shrink;
 pub mod suite_text;
 
 pub use crate::batch::{Finding, play};
+pub use crate::behaviour::{Statement, statements, with_links};
 pub use crate::cells::Cells;
 pub use crate::corpus::{corpus, repository};
 pub use crate::generator::Scenario;

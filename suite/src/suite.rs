@@ -190,6 +190,13 @@ impl Suite {
             .map(|plan| (plan.name.as_str(), plan.covers.as_slice()))
     }
 
+    /// The names of the cases that expect neither a log nor a bad end.
+    pub fn silent(&self) -> impl Iterator<Item = &str> {
+        let says = |plan: &&Plan| plan.expect.log.is_some() || plan.expect.ends().next().is_some();
+        let silent = self.plans.iter().filter(move |plan| !says(plan));
+        silent.map(|plan| plan.name.as_str())
+    }
+
     /// The version of Envoy that the suite is for, if it says so.
     #[must_use]
     pub fn envoy(&self) -> Option<Version> {

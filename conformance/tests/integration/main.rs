@@ -1,4 +1,5 @@
 //! The corpus, on the harness and on a real Envoy.
 
+mod documented;
 mod mutated;
 mod played;
