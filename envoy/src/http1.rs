@@ -113,7 +113,7 @@ pub fn exchange_within(
 ) -> Result<Response, Error> {
     let connect = |source| Error::Connect { address, source };
     let stream = TcpStream::connect_timeout(&address, timeout).map_err(connect)?;
-    converse(stream, &[request], timeout, limits)
+    converse(stream, &[request], timeout, limits, After::Closed)
 }
 
 /// Like [`exchange`], on a connection that is there already, with a request in
@@ -128,7 +128,28 @@ pub fn exchange_on(
     pieces: &[&[u8]],
     timeout: Duration,
 ) -> Result<Response, Error> {
-    converse(stream, pieces, timeout, Limits::default())
+    converse(stream, pieces, timeout, Limits::default(), After::Closed)
+}
+
+/// Like [`exchange_on`], and leaves the connection open for another exchange. What the server sends
+/// beyond its answer is lost.
+///
+/// # Errors
+///
+/// [`Error`].
+pub fn exchange_and_keep(
+    stream: TcpStream,
+    pieces: &[&[u8]],
+    timeout: Duration,
+) -> Result<Response, Error> {
+    converse(stream, pieces, timeout, Limits::default(), After::Kept)
+}
+
+/// What becomes of the connection of an exchange.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum After {
+    Closed,
+    Kept,
 }
 
 fn converse(
@@ -136,6 +157,7 @@ fn converse(
     pieces: &[&[u8]],
     timeout: Duration,
     limits: Limits,
+    after: After,
 ) -> Result<Response, Error> {
     let deadline = Instant::now() + timeout;
     stream.set_nodelay(true).map_err(Error::Broken)?;
@@ -150,7 +172,9 @@ fn converse(
         // as a missing answer, and an answer makes it harmless.
         let sending = scope.spawn(move || send_apart(&mut outgoing, pieces));
         let response = wire.response(method);
-        let _ = closing.shutdown(Shutdown::Both);
+        if after == After::Closed || response.is_err() {
+            let _ = closing.shutdown(Shutdown::Both);
+        }
         match (response, sending.join()) {
             (Err(Error::Closed), Ok(Err(unsent))) => Err(Error::Broken(unsent)),
             (response, _) => response,

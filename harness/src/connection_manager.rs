@@ -75,8 +75,14 @@ impl Proxy {
         let suffixed = content_type.starts_with(b"application/grpc+");
         let grpc = grpc && !(suffixed && self.world.mutated(Rule::GrpcHasOneType));
         let head = headers.get(":method") == Some(b"HEAD");
+        let earlier = request.after.and_then(|id| self.world.find(id));
+        let earlier = earlier.map(|slot| &self.world.streams[slot]);
+        let mut filter_state = request.filter_state;
+        if let Some(earlier) = earlier {
+            filter_state.inherit(&earlier.exchange.filter_state);
+        }
         let exchange = Exchange {
-            filter_state: request.filter_state,
+            filter_state,
             ..Exchange::default()
         };
         let length_declared =
@@ -96,6 +102,7 @@ impl Proxy {
                 ..Flow::default()
             },
             codec: request.codec,
+            connection: earlier.map(Stream::connection),
             dynamic_metadata: request.dynamic_metadata,
             downstream: request.downstream,
             started: self.world.clock.now(),

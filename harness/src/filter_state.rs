@@ -56,6 +56,8 @@ impl Cel {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Prototype {
     pub(crate) readonly: bool,
+    /// Whether the value lives as long as the connection.
+    pub(crate) of_connection: bool,
     pub(crate) kind: Kind,
     pub(crate) schema: Vec<u8>,
 }
@@ -76,6 +78,17 @@ impl FilterState {
     /// The value that a guest keeps under a key.
     pub(crate) fn wasm(&self, key: &[u8]) -> Option<&Object> {
         self.0.get(&[PREFIX, key].concat())
+    }
+
+    /// Takes over what lives as long as the connection from an earlier stream on it.
+    pub(crate) fn inherit(&mut self, earlier: &Self) {
+        for (name, object) in &earlier.0 {
+            if let Object::Cel(cel) = object
+                && cel.declared.of_connection
+            {
+                self.0.insert(name.clone(), object.clone());
+            }
+        }
     }
 
     /// Any object, by its full name.

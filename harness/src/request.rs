@@ -7,6 +7,7 @@ use crate::arrival::{self, Piece};
 use crate::attributes::{Field, Metadata};
 use crate::codec::Codec;
 use crate::downstream::Downstream;
+use crate::exchange::StreamId;
 use crate::filter_state::{FilterState, Object};
 use crate::headers::{Headers, Kind};
 use crate::upstream_failure::UpstreamFailure;
@@ -31,6 +32,8 @@ pub struct Request {
     pub(crate) downstream: Option<Box<Downstream>>,
     pub(crate) dynamic_metadata: Option<Box<Metadata>>,
     pub(crate) filter_state: FilterState,
+    /// A stream whose connection it comes on.
+    pub(crate) after: Option<StreamId>,
 }
 
 impl Request {
@@ -50,6 +53,7 @@ impl Request {
             downstream: None,
             dynamic_metadata: None,
             filter_state: FilterState::default(),
+            after: None,
         }
     }
 
@@ -144,6 +148,15 @@ impl Request {
     #[must_use]
     pub fn http2(mut self) -> Self {
         self.codec = Codec::Http2;
+        self
+    }
+
+    /// Sends the request on the connection of an earlier one, which has ended: filters see the same
+    /// connection, and filter state that lives as long. A stream that the host has forgotten, as
+    /// those of [`Host::send`](crate::Host::send) that ended, leaves nothing behind.
+    #[must_use]
+    pub fn on_connection_of(mut self, earlier: StreamId) -> Self {
+        self.after = Some(earlier);
         self
     }
 

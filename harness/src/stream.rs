@@ -31,6 +31,8 @@ pub(crate) struct Stream {
     /// What it is where it is a TCP connection and no HTTP exchange.
     pub(crate) tcp: Option<Box<TcpStream>>,
     pub(crate) codec: Codec,
+    /// The stream that began its connection; none if that is itself.
+    pub(crate) connection: Option<u64>,
     /// What filters that are not Wasm said of it.
     pub(crate) dynamic_metadata: Option<Box<Metadata>>,
     /// Who sends the request; none if it is whom the host has by default.
@@ -66,6 +68,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// The number of its connection.
+    pub(crate) fn connection(&self) -> u64 {
+        self.connection.unwrap_or(self.exchange.id.0)
+    }
+
     /// Whether it is a stream, and not over.
     pub(crate) fn is_open(&self) -> bool {
         self.exchange.id != StreamId::default() && !self.finished

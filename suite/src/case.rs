@@ -79,6 +79,8 @@ pub struct Request {
     pub(crate) trailers: Vec<HeaderLine>,
     /// What the upstream answers, if not what it answers to the others.
     pub(crate) answer: Option<Reply>,
+    /// The request before it on its client connection.
+    pub(crate) follows: Option<usize>,
     after: Duration,
     abandoned: bool,
 }
@@ -230,6 +232,12 @@ impl Case {
         })
     }
 
+    /// Whether another request is to come on the connection of the one of this number.
+    pub(crate) fn is_followed(&self, number: usize) -> bool {
+        self.requests()
+            .any(|request| request.follows == Some(number))
+    }
+
     /// What the upstream answers to the request of this number.
     pub(crate) fn answer_to(&self, number: usize) -> &Reply {
         let own = self.requests().nth(number);
@@ -328,6 +336,7 @@ impl Request {
             body: Body::None,
             trailers: Vec::new(),
             answer: None,
+            follows: None,
             after: Duration::ZERO,
             abandoned: false,
         }

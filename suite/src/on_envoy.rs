@@ -10,7 +10,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -23,9 +23,9 @@ use attache_envoy::{
     Trailers,
 };
 
-use crate::case::{Case, Filter, MARK, Policy, Protocol, Step};
+use crate::case::{Case, Filter, MARK, Policy, Protocol, Request, Step};
 use crate::seen::{Access, Ended, Line, Seen, Stream, grown};
-use client::Client;
+use client::{After, Client};
 use doubles::Doubles;
 
 /// How long a request may come no further until it counts as held.
@@ -251,7 +251,18 @@ impl Stage {
                     let mark = case.mark(play.clients.len());
                     let client = match case.protocols.downstream {
                         Protocol::Http1 => {
-                            Client::send(address, wire::pieces(request, mark), limit)?
+                            let number = play.clients.len();
+                            let connection = match play.before(request)? {
+                                Some(connection) => connection,
+                                None => TcpStream::connect(address)?,
+                            };
+                            let pieces = wire::pieces(request, mark);
+                            let after = if case.is_followed(number) {
+                                After::Kept
+                            } else {
+                                After::Closed
+                            };
+                            Client::send(connection, pieces, limit, after)?
                         }
                         Protocol::Http2 => {
                             Client::send_http2(address, wire::http2(request, mark), limit)?
@@ -409,6 +420,15 @@ impl Play<'_> {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The connection of the request before, if it is still of use.
+    fn before(&mut self, request: &Request) -> Result<Option<TcpStream>, EnvoyError> {
+        let follows = request.follows;
+        match follows.and_then(|number| self.clients.get_mut(number)) {
+            Some(client) => client.reusable(),
+            None => Ok(None),
         }
     }
 

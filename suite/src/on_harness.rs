@@ -74,7 +74,15 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
         match step {
             Step::Request(request) => {
                 let mark = case.mark(streams.len());
-                let sent = sent(request, mark, case.protocols.downstream);
+                let mut sent = sent(request, mark, case.protocols.downstream);
+                if let Some(id) = request.follows.and_then(|number| streams.get(number))
+                    && stream(&host, *id, false, case.protocols)?
+                        .0
+                        .downstream
+                        .leaves_open()
+                {
+                    sent = sent.on_connection_of(*id);
+                }
                 streams.push(host.open(sent)?);
                 settle(&mut host, case, &streams, HELD_AFTER, Until::PassedOn)?;
             }

@@ -111,6 +111,7 @@ impl Plan {
         let mut reloads = Reloads::new(&plugins, folder);
         let protocols = protocols(file, case);
         let tcp = case.tcp.as_ref().or(file.tcp.as_ref());
+        reusable(case, protocols.downstream)?;
         let mut connections = Vec::new();
         let (steps, streams) = if tcp.is_some() && !no_steps(case) {
             let (steps, planned) = tcp::steps(case)?;
@@ -302,11 +303,13 @@ fn play(
     let mut steps = Vec::new();
     let mut streams: Vec<PlannedStream> = Vec::new();
     let mut names: Vec<(&str, usize)> = Vec::new();
+    let mut connections: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, step) in written.iter().enumerate() {
         let mut read = || -> Result<Step, Fault> {
             of_http(step)?;
             let only_with_request = [
                 ("name", step.name.is_some()),
+                ("connection", step.connection.is_some()),
                 ("upstream", step.upstream.is_some()),
                 ("expect", step.expect.is_some()),
             ];
@@ -332,7 +335,11 @@ fn play(
                         .map(|answer| own_answer(answer, upstream))
                         .transpose();
                     let answer = answer.map_err(|fault| fault.under("upstream"))?;
-                    let request = request(asked, answer).map_err(|fault| fault.under("request"))?;
+                    let mut request =
+                        request(asked, answer).map_err(|fault| fault.under("request"))?;
+                    if let Some(connection) = &step.connection {
+                        request.follows = connections.insert(connection, streams.len() - 1);
+                    }
                     Ok(Step::Request(Box::new(request)))
                 }
                 (None, Some(time), None, None) => Ok(Step::Wait(time.0)),
@@ -354,6 +361,22 @@ fn play(
         steps.push(step);
     }
     Ok((steps, streams))
+}
+
+/// Refuses connections of several requests where these need one each.
+fn reusable(case: &CaseFile, downstream: ProtocolFile) -> Result<(), Fault> {
+    let of_steps = case.steps.iter().flatten().enumerate();
+    let mut shared = of_steps.filter(|(_, step)| step.connection.is_some());
+    match shared.next() {
+        Some((index, _)) if downstream == ProtocolFile::Http2 => {
+            let reason = "over HTTP/2 each request has a connection of its own; drop this";
+            Err(Fault::new(reason)
+                .under("connection")
+                .within(index)
+                .under("steps"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses what is of TCP.

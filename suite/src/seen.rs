@@ -122,6 +122,19 @@ impl fmt::Debug for Received {
     }
 }
 
+impl Ended {
+    /// Whether another request can come on the same connection, over HTTP/1.1.
+    pub(crate) fn leaves_open(&self) -> bool {
+        match self {
+            Self::Answered(message) => {
+                let closes = |value: &[u8]| value.eq_ignore_ascii_case(b"close");
+                !message.values("connection").any(closes)
+            }
+            Self::Reset | Self::Held | Self::Abandoned => false,
+        }
+    }
+}
+
 /// A line of the access log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]

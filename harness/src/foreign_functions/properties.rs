@@ -26,6 +26,7 @@ pub(super) fn declare(call: &mut Call<'_>, argument: &[u8]) -> Returned {
     let readonly = varint_of(&fields, 2) != 0;
     let prototype = Prototype {
         readonly: readonly && !call.mutated(Rule::ReadOnlyPropertiesAreWritten),
+        of_connection: varint_of(&fields, 5) == 2,
         kind,
         schema: bytes_of(&fields, 4).to_vec(),
     };

@@ -66,7 +66,7 @@ impl<'a> From<&'a Stream> for StreamInfo<'a> {
         };
         Self {
             downstream: stream.downstream.as_deref(),
-            connection: exchange.id.0,
+            connection: stream.connection(),
             protocol: tcp.is_none().then(|| stream.codec.name()),
             started: stream.started,
             complete: tcp.map_or(stream.finished, |tcp| tcp.complete),

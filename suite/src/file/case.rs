@@ -65,6 +65,8 @@ pub(crate) struct StepFile {
     pub(crate) request: Option<RequestFile>,
     /// What later steps call the request.
     pub(crate) name: Option<String>,
+    /// The client connection of this request; those of one name come one after the other on one.
+    pub(crate) connection: Option<String>,
     /// What the upstream answers to this request.
     pub(crate) upstream: Option<ReplyFile>,
     /// What must be seen of this request in the end.

@@ -16,19 +16,39 @@ pub(super) struct Client {
     ended: Option<Ended>,
 }
 
+/// What becomes of a connection once a request on it is answered.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum After {
+    Closed,
+    Kept,
+}
+
 impl Client {
+    /// The connection, if another request can come on it.
+    pub(super) fn reusable(&mut self) -> Result<Option<TcpStream>, EnvoyError> {
+        self.look()?;
+        match &self.ended {
+            Some(ended) if ended.leaves_open() => Ok(Some(self.connection.try_clone()?)),
+            _ => Ok(None),
+        }
+    }
+
     /// Begins to send; the pieces go out one by one. The client waits so long in all.
     pub(super) fn send(
-        address: SocketAddr,
+        connection: TcpStream,
         pieces: Vec<Vec<u8>>,
         limit: Duration,
+        after: After,
     ) -> io::Result<Self> {
-        let connection = TcpStream::connect(address)?;
         let stream = connection.try_clone()?;
         let (sender, answer) = mpsc::channel();
         thread::spawn(move || {
             let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
-            let answer = http1::exchange_on(stream, &pieces, limit);
+            let answer = if after == After::Kept {
+                http1::exchange_and_keep(stream, &pieces, limit)
+            } else {
+                http1::exchange_on(stream, &pieces, limit)
+            };
             // Nobody listens once the case is over.
             let _ = sender.send(ended(answer));
         });

@@ -80,6 +80,7 @@ impl Play {
         let of_http = [
             ("request", file.request.is_some()),
             ("name", file.name.is_some()),
+            ("connection", file.connection.is_some()),
             ("upstream", file.upstream.is_some()),
             ("reload", file.reload.is_some()),
             ("expect", file.expect.is_some()),

@@ -1,6 +1,7 @@
 //! Suite files: what is refused, what `--bless` writes, and what the program says.
 
 mod clusters;
+mod connections;
 mod plugins;
 mod program;
 mod reload;

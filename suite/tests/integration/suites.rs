@@ -43,3 +43,7 @@ mod arrivals {
 mod kept_properties {
     attache_suite::suite!("tests/suites/kept-properties.suite.yaml");
 }
+
+mod connections {
+    attache_suite::suite!("tests/suites/connections.suite.yaml");
+}
