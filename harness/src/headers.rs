@@ -152,7 +152,12 @@ impl Headers {
         if let Some(at) = self.position(name)
             && self.is_single(&name.to_ascii_lowercase())
         {
-            let joined = [self.value_of(self.entries[at]), value].join(&b","[..]);
+            // Nothing is appended without a comma, nor to nothing with one.
+            let joined = match (self.value_of(self.entries[at]), value) {
+                (_, b"") => return,
+                (b"", value) => value.to_vec(),
+                (own, value) => [own, value].join(&b","[..]),
+            };
             self.entries[at] = self.store(name, &joined);
             self.compact();
             return;

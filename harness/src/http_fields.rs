@@ -213,8 +213,8 @@ pub(crate) fn size(call: &mut Call<'_>, map: u32, size: u32) -> Answer {
         true => headers.byte_size() + headers.len(),
         false => headers.byte_size(),
     };
-    // Envoy looks for the map that may be written: there is none in `proxy_on_log`, nor of a call, and
-    // trailers that may be made are made.
+    // Envoy looks for the map that may be written: there is none of a call, and trailers that may be
+    // made are made.
     let writable = writable(state, map).map(|headers| size_of(headers));
     let bytes = match (writable, readable(state, map)) {
         (Some(_), _) if flipped => None,
@@ -342,9 +342,6 @@ pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
 fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
     let at = state.place()?;
     let stream = &mut state.world.streams[at.slot];
-    if stream.filters[at.filter].logging {
-        return None;
-    }
     match map {
         MapType::RequestHeaders | MapType::ResponseHeaders => {
             let direction = direction(map);

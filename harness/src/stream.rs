@@ -229,12 +229,6 @@ impl Side {
             self.body = BodyView::None;
         }
     }
-
-    /// Takes everything out of view.
-    pub(crate) fn hide(&mut self) {
-        self.buffering = false;
-        self.forget();
-    }
 }
 
 /// Whether the messages run past a filter.

@@ -95,8 +95,12 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
             Step::Wait(time) => host.advance(*time)?,
             Step::Disconnect(number) => {
                 if let Some(id) = streams.get(*number) {
+                    // Who has an answer stays with it.
+                    let outcome = host.exchange(*id)?.outcome();
+                    if matches!(outcome, Outcome::Paused { .. } | Outcome::Running) {
+                        abandoned.push(*number);
+                    }
                     host.disconnect(*id)?;
-                    abandoned.push(*number);
                 }
             }
         }
@@ -400,7 +404,10 @@ fn response(answer: &Reply, protocol: Protocol) -> Response {
         response = response.trailer(name, value);
     }
     if answer.fault == Some(Fault::Cut) {
-        response = response.cut();
+        response = match protocol {
+            Protocol::Http1 => response.cut(),
+            Protocol::Http2 => response.cut_by_reset(),
+        };
     }
     if answer.after > Duration::ZERO {
         response = response.after(answer.after);

@@ -32,10 +32,12 @@ pub(super) fn clusters(draw: &mut Draw, plugins: &Value) -> Value {
     if draw.chance(30) {
         quick["status"] = json!(draw.one_of(&[204, 302, 404, 503]));
     }
+    // A body that still comes is there by then, as on the harness.
+    quick["after"] = json!("120ms");
     let mut clusters = json!({
         "quick": quick,
-        "slow": { "after": "700ms", "status": 200, "headers": { "x-slow": "1" } },
-        "broken": { "fault": draw.one_of(&["closed", "malformed"]) },
+        "slow": { "after": "1500ms", "status": 200, "headers": { "x-slow": "1" } },
+        "broken": { "after": "120ms", "fault": draw.one_of(&["closed", "malformed"]) },
     });
     if let Some(clusters) = clusters.as_object_mut() {
         clusters.retain(|name, _| names(plugins, name));
@@ -70,9 +72,9 @@ pub(super) fn steps(draw: &mut Draw, protocols: &Value, plugins: &Value) -> Valu
     }
     // Whatever waits for a slow cluster or a tick gets its time.
     if names(plugins, "slow") {
-        steps.push(json!({ "wait": "1100ms" }));
+        steps.push(json!({ "wait": "2200ms" }));
     } else if names(plugins, "set_tick_period_milliseconds") {
-        steps.push(json!({ "wait": "200ms" }));
+        steps.push(json!({ "wait": "600ms" }));
     }
     json!(steps)
 }

@@ -1,6 +1,5 @@
 //! The end of a stream: `proxy_on_log`, `proxy_on_done`, `proxy_on_delete`.
 
-use crate::abi::Direction;
 use crate::error::HostError;
 use crate::lints::LintKind;
 use crate::mutation::Rule;
@@ -70,9 +69,6 @@ impl Proxy {
 
     /// Tells a filter that its stream is over; it is deleted then, whatever it says.
     fn done_with(&mut self, slot: usize, filter: usize) -> Result<bool, HostError> {
-        for direction in [Direction::Request, Direction::Response] {
-            self.world.streams[slot].side(filter, direction).hide();
-        }
         let Some((vm, context)) = self.sound(slot, filter) else {
             return Ok(true);
         };
