@@ -36,10 +36,6 @@ mod reload {
     attache_suite::suite!("tests/suites/reload.suite.yaml");
 }
 
-mod arrivals {
-    attache_suite::suite!("tests/suites/arrivals.suite.yaml");
-}
-
 mod kept_properties {
     attache_suite::suite!("tests/suites/kept-properties.suite.yaml");
 }
