@@ -27,7 +27,7 @@ use crate::vm::Vm;
 /// What is taken out of a request from outside: only filters may set these
 /// (`ConnectionManagerUtility::cleanInternalHeaders`). `x-envoy-original-path` and its like go at the
 /// edge only, where Envoy uses the client's address.
-const INTERNAL: [&[u8]; 14] = [
+const INTERNAL: [&[u8]; 15] = [
     b"x-envoy-retriable-status-codes",
     b"x-envoy-retriable-header-names",
     b"x-envoy-retry-on",
@@ -39,6 +39,7 @@ const INTERNAL: [&[u8]; 14] = [
     b"x-envoy-upstream-rq-timeout-alt-response",
     b"x-envoy-expected-rq-timeout-ms",
     b"x-envoy-force-trace",
+    b"x-envoy-internal",
     b"x-envoy-ip-tags",
     b"x-envoy-original-url",
     b"x-envoy-hedge-on-per-try-timeout",
