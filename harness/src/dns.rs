@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmtime::AsContextMut;
 
 use crate::abi::Status;
-use crate::call::{Answer, Call, Stop};
+use crate::call::{Answer, Call};
 use crate::error::HostError;
 use crate::host::HostBuilder;
 use crate::lints::LintKind;
@@ -158,7 +158,6 @@ fn call_back(call: &mut Call<'_>, root: u32, token: u32, answer: Vec<u8>) -> Ans
         "`envoy_on_resolve_dns` ran before `envoy_resolve_dns` returned",
     );
     let state = call.state();
-    let deferred = state.deferred.len();
     state.show_answer(root, answer);
     let Some(function) = state.resolve_dns.clone().filter(|_| !state.failed_inside) else {
         return Ok(());
@@ -181,21 +180,7 @@ fn call_back(call: &mut Call<'_>, root: u32, token: u32, answer: Vec<u8>) -> Ans
     if let Err(error) = result {
         call.outlive(name, error)?;
     }
-    let state = call.state();
-    if state.deferred.len() > deferred {
-        return Err(later(call));
-    }
-    Ok(())
-}
-
-/// Envoy would do now what the guest asked for in the callback, in the middle of another callback.
-fn later(call: &mut Call<'_>) -> Stop {
-    call.give_up(|timeline| HostError::NotAnswered {
-        what: "a resume, reply or close in `envoy_on_resolve_dns`, while it runs inside of \
-               `envoy_resolve_dns`,"
-            .to_owned(),
-        timeline,
-    })
+    call.settle_inside(name)
 }
 
 impl VmState {

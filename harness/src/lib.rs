@@ -99,6 +99,7 @@ mod metrics;
 mod module;
 #[doc(hidden)]
 pub mod mutation;
+mod nested;
 mod pairs;
 mod plugin;
 mod properties;

@@ -8,29 +8,29 @@ use crate::lints::LintKind;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::stream::Reply;
+use crate::world::World;
 
-impl Proxy {
-    /// Makes a reply, in the way that the state of the response leaves open: through the filters'
-    /// response callbacks, directly, or not at all by cutting the connection.
-    pub(crate) fn send_local_reply(&mut self, slot: usize, reply: Reply) -> Moved {
-        let stream = &mut self.world.streams[slot];
+impl World {
+    /// Notes a reply. One to a stream whose request callback runs is made when that has returned, and
+    /// a second one then never; any other is handed back, to be made at once.
+    pub(crate) fn prepare(&mut self, slot: usize, reply: Reply) -> Option<Reply> {
+        let stream = &mut self.streams[slot];
         if stream.prepared.is_some() {
             let what = format!("a second local reply, {}, is ignored", reply.status);
             stream.exchange.timeline.note(what.clone());
             // Envoy notes the details before it looks whether there is a reply.
-            if !self.world.mutated(Rule::SecondReplyHasNoDetails) {
-                let stream = &mut self.world.streams[slot];
+            if !self.mutated(Rule::SecondReplyHasNoDetails) {
+                let stream = &mut self.streams[slot];
                 stream.exchange.details = Some(reply.details.clone());
             }
-            if self.world.mutated(Rule::SecondReplyWins) {
-                let stream = &mut self.world.streams[slot];
+            if self.mutated(Rule::SecondReplyWins) {
+                let stream = &mut self.streams[slot];
                 stream.prepared = Some(reply.clone());
             }
             if let Some(plugin) = reply.plugin {
-                self.world
-                    .lint(Some(slot), plugin, LintKind::SecondLocalReply, what);
+                self.lint(Some(slot), plugin, LintKind::SecondLocalReply, what);
             }
-            return Ok(());
+            return None;
         }
         if stream.request.in_callback {
             stream.request.aborted = true;
@@ -44,17 +44,32 @@ impl Proxy {
             details: reply.details.clone(),
             plugin: reply
                 .plugin
-                .map(|plugin| self.world.plugins[plugin].name.to_string()),
+                .map(|plugin| self.plugins[plugin].name.to_string()),
         });
+        if stream.response.headers.is_none() && stream.request.in_callback {
+            let note = format!("local reply {} ({})", reply.status, reply.details);
+            stream.exchange.timeline.note(note);
+            stream.response_code = Some(reply.status);
+            stream.prepared = Some(reply);
+            return None;
+        }
+        Some(reply)
+    }
+}
+
+impl Proxy {
+    /// Makes a reply, in the way that the state of the response leaves open: through the filters'
+    /// response callbacks, directly, or not at all by cutting the connection.
+    pub(crate) fn send_local_reply(&mut self, slot: usize, reply: Reply) -> Moved {
+        let Some(reply) = self.world.prepare(slot, reply) else {
+            return Ok(());
+        };
+        let stream = &mut self.world.streams[slot];
         if stream.response.headers.is_none() {
             stream
                 .exchange
                 .timeline
                 .note(format!("local reply {} ({})", reply.status, reply.details));
-            if stream.request.in_callback {
-                stream.prepared = Some(reply);
-                return Ok(());
-            }
             return self.reply_through_chain(slot, reply);
         }
         if stream.headers_sent {

@@ -4,7 +4,6 @@ use wasmtime::AsContextMut;
 
 use crate::call::{Answer, Call};
 use crate::calls::CallState;
-use crate::error::HostError;
 use crate::headers::{Headers, Kind};
 use crate::lints::LintKind;
 use crate::timeline::Event;
@@ -14,14 +13,6 @@ impl Call<'_> {
     /// A stream to a cluster without an endpoint: Envoy calls back with empty initial metadata and
     /// the trailing metadata of its own reply, in the middle of `proxy_grpc_stream`.
     pub(super) fn tell_at_once(&mut self, token: u32) -> Answer {
-        if !self.state().deferred.is_empty() {
-            return Err(self.give_up(|timeline| HostError::NotAnswered {
-                what: "`proxy_grpc_stream` to a cluster without an endpoint, after a reply or a \
-                       resume in the same callback,"
-                    .to_owned(),
-                timeline,
-            }));
-        }
         let what = format!("`proxy_grpc_stream` called back for token {token} before it returned");
         self.lint(LintKind::GrpcStreamReentered, what);
         let mut trailers = Headers::new(Kind::Trailers);
@@ -90,6 +81,6 @@ impl Call<'_> {
             *map(&mut root.call) = None;
         }
         (state.current, state.effective, state.phase) = outer;
-        Ok(())
+        self.settle_inside(name)
     }
 }

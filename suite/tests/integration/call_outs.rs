@@ -2,10 +2,11 @@
 //!
 //! A suite has no words for a server that breaks off, so that these tests bring their own.
 
+mod inside;
 mod server;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ struct Cluster {
     answer: Answer,
 }
 
-fn on_harness(play: Play) -> Told {
+fn host(play: Play) -> (Host, Vec<&'static str>) {
     let plugin = Plugin::from_file(module("probe"))
         .name("probe")
         .root_id("probe")
@@ -53,10 +54,14 @@ fn on_harness(play: Play) -> Told {
     for cluster in play.clusters {
         builder = builder.cluster(cluster.name, cluster.answer);
     }
-    let mut host = builder.start().unwrap();
+    (builder.start().unwrap(), play.paths)
+}
+
+fn on_harness(play: Play) -> Told {
+    let (mut host, paths) = host(play);
     let started = host.log().len();
     let mut requests = Vec::new();
-    for path in play.paths {
+    for path in paths {
         let id = host.open(Request::get(path)).unwrap();
         host.advance_until_idle(Duration::from_secs(5)).unwrap();
         let exchange = host.exchange(id).unwrap();
@@ -78,8 +83,8 @@ fn on_harness(play: Play) -> Told {
     }
 }
 
-fn on_envoy(play: &Play, folder: &str) -> Told {
-    let folder = both::folder(folder);
+/// A real Envoy whose listener `faults` has the probe.
+fn started(play: &Play, folder: &Path) -> Envoy {
     let mut plugin = attache_envoy::Plugin::new("probe", module("probe"));
     plugin.configuration = Some(play.script.to_string());
     let mut listener = Listener::new("faults");
@@ -98,7 +103,12 @@ fn on_envoy(play: &Play, folder: &str) -> Told {
         concurrency: 1,
         ..StartOptions::default()
     };
-    let envoy = Envoy::start(envoy(), &config, &folder, options).unwrap();
+    Envoy::start(envoy(), &config, folder, options).unwrap()
+}
+
+fn on_envoy(play: &Play, folder: &str) -> Told {
+    let folder = both::folder(folder);
+    let envoy = started(play, &folder);
     let lines = |envoy: &Envoy| -> Vec<String> {
         let lines = envoy.log_lines().unwrap();
         let own = lines

@@ -1,0 +1,114 @@
+//! Callbacks that Envoy makes inside of a host call: of a gRPC stream to a cluster without an endpoint,
+//! and of a lookup of an address. What the guest deferred is done when the inner callback returns.
+
+use std::time::Duration;
+
+use attache_envoy::http1::{self, Error};
+use attache_harness::{Answer, Request};
+use serde_json::{Value, json};
+
+use super::{Cluster, Play, compare, host, started};
+use crate::both;
+
+fn stream() -> Value {
+    json!({"call": "grpc_stream", "args": ["gone", "t.S", "Ok", {"pairs": []}]})
+}
+
+fn call() -> Value {
+    json!({"call": "grpc_call", "args": ["gone", "t.S", "Ok", {"pairs": []}, "m", 0]})
+}
+
+fn reply() -> Value {
+    json!({"call": "send_local_response", "args": [418, "", "tea", {"pairs": []}, -1]})
+}
+
+fn play(mut script: Value) -> Play {
+    script["trace"] = true.into();
+    script["grpc_close"] = json!([{"call": "get_status"}]);
+    Play {
+        script,
+        paths: vec!["/ok", "/trailers"],
+        clusters: vec![Cluster {
+            name: "gone",
+            address: None,
+            http2: true,
+            answer: Answer::no_healthy_endpoint(),
+        }],
+    }
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_reply_before_a_stream_goes_out_behind_the_callback() {
+    compare("call_outs-reply-and-stream", || {
+        play(json!({"request_headers": [reply(), stream(), {"show": "behind"}]}))
+    });
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_reply_inside_of_a_stream_goes_out_behind_the_callback() {
+    compare("call_outs-reply-inside-stream", || {
+        let effective = json!({"call": "set_effective_context", "args": ["$stream"]});
+        play(json!({
+            "request_headers": [{"set": "stream", "to": "$context"}, stream(), {"show": "behind"}],
+            "grpc_receive_initial_metadata": [effective, reply()],
+        }))
+    });
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_request_that_is_resumed_before_a_stream_goes_on() {
+    let resume = json!({"call": "continue_stream", "args": [0]});
+    compare("call_outs-resume-and-stream", || {
+        play(json!({"request_headers": [resume, stream(), {"show": "behind"}, {"return": 1}]}))
+    });
+}
+
+/// Behind a failure that the guest is to be told of, the inner callback is the last that its worker
+/// makes.
+#[test]
+#[ignore = "needs Envoy"]
+fn a_callback_inside_of_a_host_call_behind_a_failed_call_hangs_the_worker() {
+    let lookup = json!({"call": "resolve_dns", "args": ["127.0.0.1"]});
+    for (name, failed, inner, callback) in [
+        (
+            "two-streams",
+            stream(),
+            stream(),
+            "grpc_receive_initial_metadata(1, 10, 0)",
+        ),
+        (
+            "call-and-stream",
+            call(),
+            stream(),
+            "grpc_receive_initial_metadata(1, 6, 0)",
+        ),
+        ("call-and-lookup", call(), lookup, "resolve_dns(1, 2, 20)"),
+    ] {
+        let script = json!({"request_headers": [failed, inner, {"show": "behind"}]});
+        let (mut harness, _) = host(play(script.clone()));
+        let error = harness.open(Request::get("/ok")).expect_err(name);
+        let message = both::chain(&error);
+        assert!(
+            message.contains("Envoy's worker would hang"),
+            "{name}: {message}"
+        );
+
+        let folder = both::folder(&format!("call_outs-{name}"));
+        let envoy = started(&play(script), &folder);
+        let address = envoy.listener_address("faults").unwrap();
+        let request = b"GET /ok HTTP/1.1\r\nhost: example.com\r\n\r\n";
+        let answer = http1::exchange(address, request, Duration::from_secs(2));
+        let error = answer.expect_err(name);
+        assert!(matches!(error, Error::TimedOut { .. }), "{name}: {error}");
+        let lines = envoy.log_lines().unwrap();
+        let last = lines.last().map(|line| line.message.as_str());
+        assert!(
+            last.is_some_and(|line| line.ends_with(callback)),
+            "{last:?}"
+        );
+        envoy.stop().unwrap();
+    }
+}
