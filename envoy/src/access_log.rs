@@ -21,7 +21,7 @@ const FIELDS: [(&str, &str); 10] = [
     ),
     ("bytes_received", "%BYTES_RECEIVED%"),
     ("bytes_sent", "%BYTES_SENT%"),
-    ("case_request", "%REQ(X-CASE-REQUEST)%"),
+    ("client_port", "%DOWNSTREAM_REMOTE_PORT%"),
 ];
 
 /// What Envoy says about one request, a line of the access log that
@@ -54,8 +54,8 @@ pub struct AccessEntry {
     pub bytes_received: u64,
     /// Bytes of the response's body.
     pub bytes_sent: u64,
-    /// The request header `x-case-request`, by which a test knows its own again.
-    pub case_request: Option<String>,
+    /// The port of the client's end of the connection, by which a client knows its own again.
+    pub client_port: Option<u16>,
 }
 
 /// Why an access log could not be read.
@@ -134,7 +134,7 @@ impl AccessEntry {
             to_upstream: micros("to_upstream_us"),
             bytes_received: number("bytes_received").unwrap_or_default(),
             bytes_sent: number("bytes_sent").unwrap_or_default(),
-            case_request: text("case_request"),
+            client_port: number("client_port").and_then(|port| port.try_into().ok()),
         }
     }
 }
@@ -165,10 +165,11 @@ mod tests {
     #[test]
     fn a_line_is_read_with_its_absent_values() {
         let line = r#"{"listener":"plain","method":"GET","path":"/x","status":503,"flags":"UF","details":"-",
-                       "duration_us":1142,"to_upstream_us":null,"bytes_received":0,"bytes_sent":98}"#;
+                       "duration_us":1142,"to_upstream_us":null,"bytes_received":0,"bytes_sent":98,"client_port":4711}"#;
         let entry = AccessEntry::from_json(&serde_json::from_str(line).unwrap());
         assert_eq!((entry.status, entry.bytes_sent), (503, 98));
         assert_eq!(entry.duration, Some(Duration::from_micros(1142)));
         assert_eq!((entry.details, entry.to_upstream), (None, None));
+        assert_eq!(entry.client_port, Some(4711));
     }
 }

@@ -99,9 +99,16 @@ impl Message {
 #[derive(Clone, Debug)]
 pub struct UpstreamRequest {
     pub(crate) message: Message,
+    pub(crate) complete: bool,
 }
 
 impl UpstreamRequest {
+    /// Whether its end has arrived.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
     /// `:method`.
     #[must_use]
     pub fn method(&self) -> &[u8] {

@@ -92,7 +92,10 @@ pub(crate) fn http_call(
     }
     let mut message = Message::new(on_the_wire(&headers, body.is_empty(), Codec::Http1));
     message.push(body);
-    let request = UpstreamRequest { message };
+    let request = UpstreamRequest {
+        message,
+        complete: true,
+    };
     state.place_call(number, (CallKind::Http, cluster), request, timeout);
     if !trailers.is_empty() {
         let what = "`proxy_http_call` was given trailers";

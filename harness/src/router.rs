@@ -81,6 +81,9 @@ impl Proxy {
                 timeline: stream.exchange.timeline.clone(),
             });
         }
+        if let Some(request) = &mut stream.exchange.upstream {
+            request.complete = true;
+        }
         if stream.asked_at.replace(now).is_none() {
             stream
                 .exchange

@@ -235,6 +235,7 @@ impl Stage {
             case,
             upstream: &self.upstream,
             arrived: Vec::new(),
+            begun: Vec::new(),
             clients: Vec::new(),
         };
         let address = self.envoy.listener_address(&listener_name(number))?;
@@ -248,6 +249,7 @@ impl Stage {
         for step in &case.steps {
             match step {
                 Step::Request(request) => {
+                    play.begin();
                     let mark = case.mark(play.clients.len());
                     let client = match case.protocols.downstream {
                         Protocol::Http1 => {
@@ -395,6 +397,8 @@ struct Play<'a> {
     case: &'a Case,
     upstream: &'a Upstream,
     arrived: Vec<upstream::Request>,
+    /// How many had arrived when each request began.
+    begun: Vec<usize>,
     clients: Vec<Client>,
 }
 
@@ -442,11 +446,23 @@ impl Play<'_> {
         Ok(())
     }
 
+    fn begin(&mut self) {
+        self.arrived.extend(self.upstream.take());
+        self.begun.push(self.arrived.len());
+    }
+
+    /// The request of this number as the upstream received it, to its end or to where it was cut. One whose mark a filter took
+    /// away is known by when it came.
     fn received(&self, number: usize) -> Option<&upstream::Request> {
         let marked = self.case.mark(number).is_some();
-        let own =
-            |request: &&upstream::Request| !marked || wire::number_of(request) == Some(number);
-        self.arrived.iter().find(own)
+        let begun = self.begun.get(number).copied().unwrap_or_default();
+        let ended = self.begun.get(number + 1).copied();
+        let window = self.arrived.get(begun..ended.unwrap_or(self.arrived.len()));
+        let own = |request: &&upstream::Request| wire::number_of(request) == Some(number);
+        let unmarked = |request: &&upstream::Request| !marked || wire::number_of(request).is_none();
+        let mut in_window = window.into_iter().flatten();
+        let received = self.arrived.iter().find(own);
+        received.or_else(|| in_window.find(unmarked))
     }
 
     fn streams(&mut self, accesses: &[AccessEntry]) -> Vec<Stream> {
@@ -463,12 +479,14 @@ impl Play<'_> {
         if *ended == Ended::Held {
             return None;
         }
-        let mark = self.case.mark(number).map(|(_, value)| value);
-        let own = |entry: &&AccessEntry| match &mark {
-            None => true,
-            Some(mark) => entry.case_request.as_deref().map(str::as_bytes) == Some(mark),
-        };
-        accesses.iter().find(own).map(|entry| Access {
+        let port = self.clients.get(number)?.port();
+        // Requests of one connection end one after the other.
+        let clients = self.clients.iter().take(number);
+        let before = clients.filter(|client| client.port() == port).count();
+        let mut own = accesses
+            .iter()
+            .filter(|entry| entry.client_port == Some(port));
+        own.nth(before).map(|entry| Access {
             status: entry.status.into(),
             details: entry.details.clone(),
             flags: entry.flags.clone().unwrap_or_else(|| "-".to_owned()),

@@ -137,6 +137,13 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
     Ok(Played { seen, insights })
 }
 
+fn is_under_way(exchange: &Exchange) -> bool {
+    matches!(
+        exchange.outcome(),
+        Outcome::Paused { .. } | Outcome::Running
+    )
+}
+
 /// Lets time pass until requests have come as far as they can: as on Envoy, where it passes by itself.
 fn settle(
     host: &mut Host,
@@ -290,6 +297,8 @@ fn stream(
     let stream = Stream {
         upstream: exchange
             .try_upstream_request()
+            // A server tells of a request when it has ended, one way or the other.
+            .filter(|request| request.is_complete() || !is_under_way(exchange))
             .map(|request| received(request, protocols.upstream)),
         access: access(exchange, &downstream),
         downstream,

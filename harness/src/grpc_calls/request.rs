@@ -42,7 +42,13 @@ pub(crate) fn open(opening: &Opening<'_>) -> (UpstreamRequest, Duration) {
     headers.set(b"x-envoy-internal", b"true");
     let timeout = route_timeout(&mut headers, opening.timeout.unwrap_or_default());
     let message = Message::new(on_the_wire(&headers, false, Codec::Http2));
-    (UpstreamRequest { message }, timeout)
+    (
+        UpstreamRequest {
+            message,
+            complete: true,
+        },
+        timeout,
+    )
 }
 
 /// At most eight digits, and a unit.

@@ -72,6 +72,7 @@ impl Proxy {
         let stream = &mut self.world.streams[slot];
         stream.exchange.upstream = Some(UpstreamRequest {
             message: Message::new(sent),
+            complete: false,
         });
         if end {
             self.ask(slot)

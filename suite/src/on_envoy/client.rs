@@ -12,6 +12,7 @@ use crate::seen::Ended;
 /// One connection with one request on it.
 pub(super) struct Client {
     connection: TcpStream,
+    port: u16,
     answer: Receiver<Result<Ended, EnvoyError>>,
     ended: Option<Ended>,
 }
@@ -53,6 +54,7 @@ impl Client {
             let _ = sender.send(ended(answer));
         });
         Ok(Self {
+            port: connection.local_addr()?.port(),
             connection,
             answer,
             ended: None,
@@ -74,10 +76,16 @@ impl Client {
             let _ = sender.send(ended_http2(answer));
         });
         Ok(Self {
+            port: connection.local_addr()?.port(),
             connection,
             answer,
             ended: None,
         })
+    }
+
+    /// The port of our end of its connection; 0 if that is gone.
+    pub(super) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Takes what has arrived, without waiting.

@@ -167,7 +167,15 @@ fn header(draw: &mut Draw) -> Value {
 }
 
 fn change(draw: &mut Draw) -> Vec<Value> {
-    let (map, key) = (map(draw), draw.one_of(&KEYS));
+    let (map, mut key) = (map(draw), draw.one_of(&KEYS));
+    // Doubles do not read trailers with the names of pseudo headers, nor an empty name.
+    if matches!(map, 1 | 3) && (key.starts_with(':') || key.is_empty()) {
+        key = "x-new";
+    }
+    // A server of HTTP/2 resets a request with a status.
+    if map == 0 && key == ":status" {
+        key = ":path";
+    }
     let mut steps = match draw.between(0, 4) {
         0 | 1 => vec![one(
             "add_header_map_value",
@@ -207,6 +215,16 @@ fn pairs(draw: &mut Draw) -> Vec<Value> {
             ]}),
         ],
         2 | 3 => vec![json!({ "call": "get_header_map_pairs", "args": [map], "hide": hide })],
+        // Doubles do not read trailers with the names of pseudo headers.
+        _ if map == 1 || map == 3 => {
+            let list = draw.one_of(&[
+                json!({ "pairs": [["x-a", "1"], ["X-A", "2"], ["x-e", ""]] }),
+                json!({ "pairs": [] }),
+                json!("garbage"),
+                json!(null),
+            ]);
+            vec![one("set_header_map_pairs", json!([map, list]))]
+        }
         _ => {
             let list = draw.one_of(&[
                 json!({ "pairs": [[":method", "GET"], [":path", "/set"], [":authority", "h"], ["x-forwarded-proto", "http"], ["x-a", "1"]] }),
