@@ -34,6 +34,12 @@ impl Version {
         }
     }
 
+    /// The release line as its two numbers: 1 and 40 of `1.40.0`.
+    #[must_use]
+    pub const fn line(self) -> (u16, u16) {
+        (self.major, self.minor)
+    }
+
     /// Whether both belong to one release line, such as 1.40.
     #[must_use]
     pub const fn is_same_line(self, other: Self) -> bool {

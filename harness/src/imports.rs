@@ -6,6 +6,7 @@ use wasmtime::{Caller, Engine, Linker};
 
 use crate::abi::AbiVersion;
 use crate::call::Call;
+use crate::envoy_version::{EnvoyVersion, MORE_OF_WASI, VersionDifference};
 use crate::vm::VmState;
 use crate::{
     buffers, configuration, contexts, dns, environment, foreign_functions, grpc_calls, http_calls,
@@ -126,11 +127,18 @@ pub(crate) fn linker(engine: &Engine, abi: AbiVersion) -> wasmtime::Result<Linke
 /// Envoy offers one WASI set under two names.
 const WASI_MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
-/// Finds what Envoy offers under this name to a module of this version.
-pub(crate) fn lookup(abi: AbiVersion, module: &str, name: &str) -> Option<&'static Signature> {
+/// Finds what an Envoy offers under this name to a module of this version of the ABI.
+pub(crate) fn lookup(
+    abi: AbiVersion,
+    envoy: EnvoyVersion,
+    module: &str,
+    name: &str,
+) -> Option<&'static Signature> {
     let find = |table: &'static [Signature]| table.iter().find(|known| known.name == name);
     if WASI_MODULES.contains(&module) {
-        return find(wasi::FUNCTIONS);
+        let missing =
+            envoy.is_before(VersionDifference::MoreOfWasi) && MORE_OF_WASI.contains(&name);
+        return if missing { None } else { find(wasi::FUNCTIONS) };
     }
     let known =
         (module == "env").then(|| find(HOST_CALLS).or_else(|| find(environment::FUNCTIONS)))??;
@@ -147,6 +155,7 @@ mod tests {
     /// of names only, and of WASI only what a guest for wasm32-unknown-unknown can have a use for.
     #[test]
     fn the_list_of_attache_module_agrees() {
+        let newest = EnvoyVersion::default();
         for (abi, theirs) in [
             (AbiVersion::V0_1_0, Abi::V0_1_0),
             (AbiVersion::V0_2_0, Abi::V0_2_0),
@@ -154,12 +163,15 @@ mod tests {
         ] {
             let names = HOST_CALLS.iter().chain(environment::FUNCTIONS);
             for name in names.map(|signature| signature.name) {
-                let known = lookup(abi, "env", name).is_some();
+                let known = lookup(abi, newest, "env", name).is_some();
                 assert_eq!(is_host_call(theirs, "env", name), known, "{abi} {name}");
             }
             for name in wasi::FUNCTIONS.iter().map(|signature| signature.name) {
                 if is_host_call(theirs, "wasi_snapshot_preview1", name) {
-                    assert!(lookup(abi, "wasi_unstable", name).is_some(), "{name}");
+                    assert!(
+                        lookup(abi, newest, "wasi_unstable", name).is_some(),
+                        "{name}"
+                    );
                 }
             }
         }

@@ -70,6 +70,7 @@ mod downstream;
 mod engine;
 mod entries;
 mod environment;
+mod envoy_version;
 mod error;
 mod exchange;
 mod expressions;
@@ -134,6 +135,7 @@ pub use crate::clusters::Answer;
 pub use crate::codec::Codec;
 pub use crate::connection::{Arrival, Connection, End, Peer, TcpReply};
 pub use crate::downstream::{Downstream, Tls};
+pub use crate::envoy_version::{EnvoyVersion, VersionDifference};
 pub use crate::error::{HostError, SourceError, StartError};
 pub use crate::exchange::{
     DownstreamResponse, Exchange, LocalReply, Message, Outcome, StreamId, UpstreamRequest,

@@ -21,7 +21,8 @@ impl Proxy {
             source,
         })?;
         let capabilities = Capabilities::only(plugin.allowed_capabilities);
-        let module = Module::load_with(&code, &capabilities).map_err(|source| HostError::Load {
+        let module = Module::load_with(&code, &capabilities, self.world.version);
+        let module = module.map_err(|source| HostError::Load {
             plugin: plugin.name.clone(),
             source,
         })?;

@@ -9,6 +9,7 @@ use std::fmt;
 use crate::abi::AbiVersion;
 use crate::capabilities::Capabilities;
 use crate::engine::{Linked, Shared};
+use crate::envoy_version::EnvoyVersion;
 
 pub use self::load_error::LoadError;
 
@@ -33,12 +34,16 @@ impl Module {
     /// A [`LoadError`] where Envoy would refuse the module, or where it asks for more than this
     /// harness can play.
     pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
-        Self::load_with(bytes, &Capabilities::default())
+        Self::load_with(bytes, &Capabilities::default(), EnvoyVersion::default())
     }
 
-    /// Loads a module for a plugin that has no more than these capabilities: the type of a callback
-    /// that it may not have does not matter.
-    pub(crate) fn load_with(bytes: &[u8], capabilities: &Capabilities) -> Result<Self, LoadError> {
+    /// Loads a module in an Envoy, for a plugin that has no more than these capabilities: the type of
+    /// a callback that it may not have does not matter.
+    pub(crate) fn load_with(
+        bytes: &[u8],
+        capabilities: &Capabilities,
+        envoy: EnvoyVersion,
+    ) -> Result<Self, LoadError> {
         if bytes.is_empty() {
             return Err(LoadError::Empty);
         }
@@ -55,6 +60,9 @@ impl Module {
             Some(linked) => linked,
             None => link(shared, bytes)?,
         };
+        if envoy != EnvoyVersion::default() {
+            check::imports(linked.module(), linked.abi, envoy)?;
+        }
         check::exports(linked.module(), linked.abi, capabilities)?;
         Ok(Self { linked })
     }
@@ -91,7 +99,8 @@ fn link(shared: &Shared, bytes: &[u8]) -> Result<Linked, LoadError> {
         LoadError::Invalid { reason }
     };
     let module = shared.compile(bytes).map_err(invalid)?;
-    let abi = check::imports(&module)?;
+    let abi = check::kinds(&module)?;
+    check::imports(&module, abi, EnvoyVersion::default())?;
     if sections::share_memory(bytes) {
         // The host could read it in unsafe code only, and no limit ends a wait on it.
         return Err(LoadError::NotPlayed {

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::clusters::Clusters;
 use crate::dns::Dns;
 use crate::downstream::Downstream;
+use crate::envoy_version::EnvoyVersion;
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
 use crate::lints::Lints;
@@ -77,6 +78,8 @@ pub(crate) struct World {
     pub(crate) memory_limit: Option<usize>,
     /// Why the run has to end, set by a host call.
     pub(crate) fatal: Option<HostError>,
+    /// The Envoy that is played.
+    pub(crate) version: EnvoyVersion,
     /// How this host departs from Envoy; None but in tests of tests.
     pub(crate) mutator: Option<Arc<Mutator>>,
 }

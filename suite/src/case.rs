@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use attache_harness::EnvoyVersion;
+
 pub(crate) use cluster::{Cluster, ClusterKind, Grpc, GrpcPart, GrpcStatus};
 pub(crate) use entries::{Entries, Service};
 pub(crate) use tcp::{TcpEnds, TcpFault, TcpStep, TcpUpstream};
@@ -31,6 +33,8 @@ pub struct Case {
     pub(crate) histograms: Vec<String>,
     /// Whether the log is looked at from the start of the plugins on, rather than from the first step.
     pub(crate) log_from_start: bool,
+    /// The Envoy that the harness plays.
+    pub(crate) envoy: EnvoyVersion,
 }
 
 /// One thing that happens in a play.
@@ -158,6 +162,7 @@ impl Case {
             counters: Vec::new(),
             histograms: Vec::new(),
             log_from_start: false,
+            envoy: EnvoyVersion::default(),
         }
     }
 

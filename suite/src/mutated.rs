@@ -9,7 +9,7 @@ use crate::plan::Plan;
 use crate::report::Verdict;
 use crate::run;
 use crate::seen::Seen;
-use crate::suite::{Suite, SuiteError};
+use crate::suite::{Suite, SuiteError, Target};
 
 /// A suite that is read and built, to be played many times.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Rehearsal {
     pub fn of(suites: &[Suite]) -> Result<Vec<Self>, SuiteError> {
         let mut built = BTreeMap::new();
         let mut of = |suite: &Suite| {
-            let plans = suite.built(&mut built, &mut |_| ())?;
+            let plans = suite.built(&Target::Harness, &mut built, &mut |_| ())?;
             Ok(Self { plans })
         };
         suites.iter().map(&mut of).collect()

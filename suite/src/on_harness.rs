@@ -179,7 +179,9 @@ fn settle(
 const TCP: &str = "tcp";
 
 fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> {
-    let mut builder = Host::builder().workers(case.workers as usize);
+    let mut builder = Host::builder()
+        .envoy_version(case.envoy)
+        .workers(case.workers as usize);
     if let Some(mutator) = mutator {
         builder = builder.mutate(mutator);
     }

@@ -10,11 +10,14 @@ mod visible;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use attache_harness::EnvoyVersion;
+
 use crate::case::{Case, Protocol, Protocols, Reply, Step};
 use crate::file::{
     CaseExpect, CaseFile, ConnectionExpect, FaultFile, LogFromFile, Matcher, ProtocolFile,
     ProtocolsFile, ReplyFile, StepFile, StreamExpect, SuiteFile,
 };
+use crate::report::End;
 use crate::yaml::{Fault, nearest};
 use cluster::clusters;
 use message::{reply, request};
@@ -35,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) case: Case,
     pub(crate) sources: Vec<Source>,
     pub(crate) expect: CaseExpect,
+    /// Whether it does not matter what else is expected but how the case ends.
+    pub(crate) only_its_end: bool,
     /// One for each request.
     pub(crate) streams: Vec<PlannedStream>,
     /// One for each TCP connection.
@@ -157,13 +162,24 @@ impl Plan {
                 counters: names(expect.counters.as_ref()),
                 histograms: names(expect.histograms.as_ref()),
                 log_from_start: case.log_from == LogFromFile::Start,
+                envoy: EnvoyVersion::default(),
             },
             sources: plugins.sources,
             expect,
+            only_its_end: false,
             streams,
             connections,
             reloads: reloads.planned,
         })
+    }
+
+    /// Expects that the case ends like this, and nothing else.
+    pub(crate) fn expect_only(&mut self, end: Option<End>) {
+        let any = |of: End| (end == Some(of)).then(|| Matcher::Contains(Vec::new()));
+        self.expect.refused = any(End::Refused);
+        self.expect.crash = any(End::Crash);
+        self.expect.stopped = any(End::Stopped);
+        self.only_its_end = true;
     }
 }
 

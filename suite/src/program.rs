@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use attache_envoy::{Environment, Installation, Selection};
+use attache_envoy::{Environment, Installation, Selection, Version};
 use attache_suite::{Progress, Report, Suite, Target};
 use clap::Parser;
 
@@ -94,6 +94,11 @@ fn suite(
         return Ok(Tally::default());
     }
     let target = target(&suite, arguments, screen, scratch)?;
+    let suite = match (&target, &arguments.envoy) {
+        (Target::Harness, Some(Selection::Version(version))) => suite.for_envoy(*version)?,
+        (Target::Harness, Some(_)) => suite.for_envoy(envoy(None, arguments, screen)?.version)?,
+        _ => suite,
+    };
     let report = suite.run(&target, &mut |progress| tell(screen, progress))?;
     if arguments.json {
         for line in report.json_lines() {
@@ -181,7 +186,7 @@ fn target(
     if arguments.on == On::Harness {
         return Ok(Target::Harness);
     }
-    let installation = envoy(suite, arguments, screen)?;
+    let installation = envoy(suite.envoy(), arguments, screen)?;
     let folder = scratch.folder(suite.path());
     Ok(match arguments.on {
         On::Envoy => Target::Envoy {
@@ -195,8 +200,13 @@ fn target(
     })
 }
 
-fn envoy(suite: &Suite, arguments: &Arguments, screen: &Screen) -> anyhow::Result<Installation> {
-    let selection = match (&arguments.envoy, suite.envoy()) {
+/// Finds the Envoy that the command line names, or this one.
+fn envoy(
+    meant: Option<Version>,
+    arguments: &Arguments,
+    screen: &Screen,
+) -> anyhow::Result<Installation> {
+    let selection = match (&arguments.envoy, meant) {
         (Some(selection), _) => selection.clone(),
         (None, Some(version)) => Selection::Version(version),
         (None, None) => Selection::Default,

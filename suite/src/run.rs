@@ -110,6 +110,9 @@ fn judge(plan: &Plan, seen: &Seen, insights: Option<&[Insight]>) -> Verdict {
             "expected `{key}` with {expected}, but nothing of the kind was seen"
         ));
     }
+    if plan.only_its_end {
+        return Verdict::Passed;
+    }
     let differences = check(plan, seen, insights);
     if differences.is_empty() {
         return Verdict::Passed;

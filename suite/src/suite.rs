@@ -1,3 +1,5 @@
+mod version;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +12,6 @@ use crate::plan::{Plan, Source};
 use crate::report::{CaseReport, Report};
 use crate::run::{self, Progress};
 use crate::yaml::{Fault, Node, Place, from_node, parse};
-
-/// The Envoy that the harness plays.
-const ON_HARNESS: Version = Version::new(1, 40, 0);
 
 /// A suite file: plugins, cases, and what must be seen.
 ///
@@ -95,6 +94,12 @@ pub enum SuiteError {
         /// Why.
         source: Box<BuildError>,
     },
+    /// The suite is meant for an Envoy that the harness does not play.
+    #[error("{reason}")]
+    NotPlayed {
+        /// Which it plays, and which was meant.
+        reason: String,
+    },
 }
 
 /// As a test prints it that returns a `Result`.
@@ -150,13 +155,10 @@ impl Suite {
         let read = || {
             let node = parse(&text)?;
             let file: SuiteFile = from_node(&node)?;
-            let envoy = file
-                .envoy
-                .as_ref()
-                .map(|version| version.as_str().parse())
+            let envoy = file.envoy.as_ref().map(|text| meant(text.as_str()));
+            let envoy = envoy
                 .transpose()
-                .map_err(|error: VersionError| Fault::new(error.to_string()).under("envoy"))
-                .map_err(|fault| fault.located(&node))?;
+                .map_err(|reason| Fault::new(reason).under("envoy").located(&node))?;
             let plans = Plan::all(&file, &folder).map_err(|fault| fault.located(&node))?;
             Ok((node, envoy, plans))
         };
@@ -233,7 +235,7 @@ impl Suite {
         target: &Target,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, SuiteError> {
-        let plans = self.built(&mut BTreeMap::new(), progress)?;
+        let plans = self.built(target, &mut BTreeMap::new(), progress)?;
         Ok(self.report(run::run(&plans, target, progress), target))
     }
 
@@ -250,14 +252,23 @@ impl Suite {
         let mut modules = BTreeMap::new();
         let mut plans = Vec::new();
         for suite in suites {
-            plans.extend(suite.built(&mut modules, progress)?);
+            plans.extend(suite.built(target, &mut modules, progress)?);
         }
-        let mut cases = run::run(&plans, target, progress).into_iter();
+        Ok(Self::reports(
+            suites,
+            target,
+            run::run(&plans, target, progress),
+        ))
+    }
+
+    /// Gives each suite the cases that are its own.
+    fn reports(suites: &[Self], target: &Target, cases: Vec<CaseReport>) -> Vec<Report> {
+        let mut cases = cases.into_iter();
         let report = |suite: &Self| {
             let own = cases.by_ref().take(suite.plans.len());
             suite.report(own.collect(), target)
         };
-        Ok(suites.iter().map(report).collect())
+        suites.iter().map(report).collect()
     }
 
     fn report(&self, cases: Vec<CaseReport>, target: &Target) -> Report {
@@ -271,11 +282,13 @@ impl Suite {
     /// The plans with their modules, of which those in `built` are built already.
     pub(crate) fn built(
         &self,
+        target: &Target,
         built: &mut BTreeMap<Built, PathBuf>,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Plan>, SuiteError> {
         let mut plans = self.plans.clone();
         for plan in &mut plans {
+            plan.case.envoy = self.played(target);
             for (filter, source) in plan.case.plugins_mut().zip(&plan.sources) {
                 filter.module = match source {
                     Source::File(path) => path.clone(),
@@ -284,25 +297,6 @@ impl Suite {
             }
         }
         Ok(plans)
-    }
-
-    /// That the harness plays another Envoy than the one that is meant.
-    fn note(&self, target: &Target) -> Option<String> {
-        let of_other_line = |version: &Version| !version.is_same_line(ON_HARNESS);
-        match target {
-            Target::Harness => self.envoy.filter(of_other_line).map(|version| {
-                format!("the suite is for Envoy {version}, but the harness plays {ON_HARNESS}")
-            }),
-            Target::Both { installation, .. } => Some(installation.version)
-                .filter(of_other_line)
-                .map(|version| {
-                    format!(
-                        "the harness plays Envoy {ON_HARNESS}: what Envoy {version} does otherwise \
-                         may be no fault of the harness"
-                    )
-                }),
-            Target::Envoy { .. } => None,
-        }
     }
 
     fn module(
@@ -360,6 +354,14 @@ impl Node {
         }
         place
     }
+}
+
+/// The Envoy that a suite is for.
+fn meant(text: &str) -> Result<Version, String> {
+    let version = text
+        .parse()
+        .map_err(|error: VersionError| error.to_string())?;
+    version::playable(version).map(|_| version)
 }
 
 fn invalid(path: PathBuf, text: &str, fault: &Fault) -> SuiteError {

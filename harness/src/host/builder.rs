@@ -14,6 +14,7 @@ use crate::connection::{Arrival, TcpReply};
 use crate::dns::Dns;
 use crate::engine::Shared;
 use crate::entries::Entries;
+use crate::envoy_version::EnvoyVersion;
 use crate::error::HostError;
 use crate::limits::Limits;
 use crate::lints::{LintKind, Lints};
@@ -58,6 +59,7 @@ pub struct HostBuilder {
     pub(crate) idle_timeout: Duration,
     pub(super) attributes: Attributes,
     pub(crate) dns: Dns,
+    version: EnvoyVersion,
     mutator: Option<Arc<Mutator>>,
 }
 
@@ -82,12 +84,20 @@ impl Default for HostBuilder {
             idle_timeout: IDLE_TIMEOUT,
             attributes: Attributes::default(),
             dns: Dns::default(),
+            version: EnvoyVersion::default(),
             mutator: None,
         }
     }
 }
 
 impl HostBuilder {
+    /// Sets the Envoy that the host plays; 1.40 unless set. What the older ones do otherwise is
+    /// listed in [`VersionDifference`](crate::VersionDifference).
+    pub fn envoy_version(mut self, version: EnvoyVersion) -> Self {
+        self.version = version;
+        self
+    }
+
     /// Sets how many workers there are, as `--concurrency`; 1 unless set.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
@@ -224,6 +234,7 @@ impl HostBuilder {
             environment: self.environment,
         };
         proxy.world.budget = self.budget;
+        proxy.world.version = self.version;
         proxy.world.mutator = self.mutator;
         proxy.world.memory_limit = self.memory_limit;
         proxy.world.lints = self.lints;

@@ -5,19 +5,19 @@ use wasmtime::{ExternType, HeapType, Module, ValType};
 use super::LoadError;
 use crate::abi::AbiVersion;
 use crate::capabilities::Capabilities;
+use crate::envoy_version::EnvoyVersion;
 use crate::imports::{describe, describe_i32, lookup};
 
-/// Finds the version of the ABI that a module asks for, and checks whether Envoy has what it imports.
-pub(super) fn imports(module: &Module) -> Result<AbiVersion, LoadError> {
-    let abi = abi(module)?;
+/// Finds the version of the ABI that a module asks for, and checks whether Envoy can hold the module.
+pub(super) fn kinds(module: &Module) -> Result<AbiVersion, LoadError> {
+    let abi = marker(module)?;
     describable(module)?;
     supplied(module)?;
-    check_imports(module, abi)?;
     Ok(abi)
 }
 
 /// The first function export that is a marker decides.
-fn abi(module: &Module) -> Result<AbiVersion, LoadError> {
+fn marker(module: &Module) -> Result<AbiVersion, LoadError> {
     module
         .exports()
         .filter(|export| matches!(export.ty(), ExternType::Func(_)))
@@ -84,7 +84,12 @@ fn supplied(module: &Module) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn check_imports(module: &Module, abi: AbiVersion) -> Result<(), LoadError> {
+/// Checks whether an Envoy has what a module imports.
+pub(super) fn imports(
+    module: &Module,
+    abi: AbiVersion,
+    envoy: EnvoyVersion,
+) -> Result<(), LoadError> {
     for import in module.imports() {
         let (module, name) = (import.module().to_owned(), import.name().to_owned());
         let ty = match import.ty() {
@@ -99,7 +104,7 @@ fn check_imports(module: &Module, abi: AbiVersion) -> Result<(), LoadError> {
                 return Err(LoadError::ImportKind { module, name, kind });
             }
         };
-        let Some(signature) = lookup(abi, &module, &name) else {
+        let Some(signature) = lookup(abi, envoy, &module, &name) else {
             return Err(LoadError::UnknownImport { module, name });
         };
         if !signature.accepts(&ty) {

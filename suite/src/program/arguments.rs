@@ -23,6 +23,7 @@ Examples:
   attache test                                every *.suite.yaml in this folder and below
   attache test filters/auth-scrub             those of one filter
   attache test s.suite.yaml --filter refused  cases with that word in their names
+  attache test --envoy 1.38                   as Envoy 1.38 plays them
   attache test --on both --envoy 1.39         compared with a real Envoy
   attache test s.suite.yaml --bless           write down what was seen, for review as a diff
   attache test --json | jq 'select(.verdict != \"passed\")'
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = On::Harness)]
     pub(crate) on: On,
 
-    /// The Envoy to use: a binary, or a version such as 1.39
+    /// The Envoy to use: a binary, or a version such as 1.39; on the harness, the one to play
     #[arg(long, value_name = "PATH|VERSION")]
     pub(crate) envoy: Option<Selection>,
 

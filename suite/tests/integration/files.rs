@@ -6,6 +6,7 @@ mod plugins;
 mod program;
 mod reload;
 mod tcp;
+mod versions;
 
 use std::path::Path;
 
@@ -295,28 +296,6 @@ fn versions_stand_in_quotes() {
     let quoted = text.replace("version: \"1\"", "version: \"1\"\nenvoy: \"1.40\"");
     let suite = Suite::from_text("s", quoted).unwrap();
     assert_eq!(suite.envoy(), Some(attache_envoy::Version::new(1, 40, 0)));
-}
-
-#[test]
-fn a_suite_for_another_envoy_than_the_harness_plays_says_so() {
-    let text = suite("request: {}");
-    for (envoy, note) in [
-        ("1.40", None),
-        (
-            "1.38.2",
-            Some("note: the suite is for Envoy 1.38.2, but the harness plays 1.40.0"),
-        ),
-    ] {
-        let envoy = format!("version: \"1\"\nenvoy: \"{envoy}\"");
-        let text = text.replace("version: \"1\"", &envoy);
-        let suite = Suite::from_text("s.suite.yaml", text).unwrap();
-        let report = suite.run_on(&Target::Harness).unwrap();
-        assert!(report.passed(), "{report}");
-        match note {
-            Some(note) => assert!(report.to_string().contains(note), "{report}"),
-            None => assert_eq!(report.note, None),
-        }
-    }
 }
 
 #[test]

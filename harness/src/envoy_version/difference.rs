@@ -1,0 +1,119 @@
+use super::EnvoyVersion;
+
+/// Builds the differences from their names, the line that each came with, what is so since then, what
+/// was so before, and the case of `conformance/suites/versions.suite.yaml` that shows it.
+macro_rules! differences {
+    ($($name:ident in $since:ident: $now:literal, before: $before:literal, shown: $case:literal;)*) => {
+        /// What an Envoy does otherwise than the lines before it, of what a filter or a peer can see.
+        ///
+        /// Each was seen on the binaries of the line named and of the one before, and is shown by a
+        /// case that is played on all of them.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        #[non_exhaustive]
+        pub enum VersionDifference {
+            $(#[doc = $now] $name,)*
+        }
+
+        impl VersionDifference {
+            /// All of them, in the order of the lines that they came with.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The first line that does it.
+            #[must_use]
+            pub fn since(self) -> EnvoyVersion {
+                match self {
+                    $(Self::$name => EnvoyVersion::$since,)*
+                }
+            }
+
+            /// What is so since then.
+            #[must_use]
+            pub fn now(self) -> &'static str {
+                match self {
+                    $(Self::$name => $now,)*
+                }
+            }
+
+            /// What was so before.
+            #[must_use]
+            pub fn before(self) -> &'static str {
+                match self {
+                    $(Self::$name => $before,)*
+                }
+            }
+
+            /// The name of the case that shows it.
+            #[must_use]
+            pub fn case(self) -> &'static str {
+                match self {
+                    $(Self::$name => $case,)*
+                }
+            }
+        }
+    };
+}
+
+differences! {
+    MoreOfWasi in V1_39:
+        "The functions of WASI are all there but for those of threads.",
+        before: "27 are missing, such as `clock_res_get` and `fd_filestat_get`: a module that imports one does not load.",
+        shown: "a module that imports all of WASI";
+}
+
+/// The functions of WASI that came with [`VersionDifference::MoreOfWasi`].
+pub(crate) const MORE_OF_WASI: [&str; 27] = [
+    "clock_res_get",
+    "fd_advise",
+    "fd_allocate",
+    "fd_datasync",
+    "fd_fdstat_set_rights",
+    "fd_filestat_get",
+    "fd_filestat_set_size",
+    "fd_filestat_set_times",
+    "fd_pread",
+    "fd_pwrite",
+    "fd_readdir",
+    "fd_renumber",
+    "fd_sync",
+    "fd_tell",
+    "path_create_directory",
+    "path_filestat_get",
+    "path_filestat_set_times",
+    "path_link",
+    "path_readlink",
+    "path_remove_directory",
+    "path_rename",
+    "path_symlink",
+    "path_unlink_file",
+    "sock_accept",
+    "sock_recv",
+    "sock_send",
+    "sock_shutdown",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::AbiVersion;
+    use crate::imports::lookup;
+
+    #[test]
+    fn differences_stand_in_the_order_of_versions() {
+        let since = |difference: &VersionDifference| difference.since();
+        assert!(VersionDifference::ALL.is_sorted_by_key(since));
+        assert!(
+            VersionDifference::ALL
+                .iter()
+                .all(|one| one.since() > EnvoyVersion::V1_36)
+        );
+    }
+
+    #[test]
+    fn what_came_later_is_there_now() {
+        for name in MORE_OF_WASI {
+            let found = |version| lookup(AbiVersion::V0_2_1, version, "wasi_unstable", name);
+            assert!(found(EnvoyVersion::V1_39).is_some(), "{name}");
+            assert!(found(EnvoyVersion::V1_38).is_none(), "{name}");
+        }
+    }
+}
