@@ -4,6 +4,7 @@ use attache_suite::{End, Suite, SuiteError, Target, Verdict};
 use serde_json::{Value, json};
 
 use crate::suite_text::suite_of;
+use crate::versions::suite_for;
 
 /// What came of a case on both hosts.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ pub fn play(cases: &[Value], target: &Target) -> Result<Vec<Finding>, SuiteError
         case
     };
     let mut cases: Vec<Value> = cases.iter().enumerate().map(named).collect();
-    let predicted = suite_of(&cases)?.run_on(&Target::Harness)?.cases;
+    let predicted = suite_on(&cases, target)?.run_on(&Target::Harness)?.cases;
     for (case, predicted) in cases.iter_mut().zip(&predicted) {
         let anything = json!({ "contains": "" });
         match predicted.end() {
@@ -49,7 +50,7 @@ pub fn play(cases: &[Value], target: &Target) -> Result<Vec<Finding>, SuiteError
             _ => expect_outcomes(case, &predicted.outcomes()),
         }
     }
-    let report = suite_of(&cases)?.run_on(target)?;
+    let report = suite_on(&cases, target)?.run_on(target)?;
     let outcomes = report
         .cases
         .iter()
@@ -78,6 +79,17 @@ pub fn play(cases: &[Value], target: &Target) -> Result<Vec<Finding>, SuiteError
             }
         });
     Ok(outcomes.collect())
+}
+
+/// The suite of cases for the Envoy of a target.
+fn suite_on(cases: &[Value], target: &Target) -> Result<Suite, SuiteError> {
+    let suite = suite_of(cases)?;
+    match target {
+        Target::Envoy { installation, .. } | Target::Both { installation, .. } => {
+            suite_for(installation.version, suite)
+        }
+        _ => Ok(suite),
+    }
 }
 
 /// A suite expects answers unless told otherwise.

@@ -5,6 +5,8 @@
 //! seen alike. Besides, [`Scenario`] draws cases by lot, which [`play`] plays on both hosts; where they
 //! disagree, [`shrink`] makes the case small.
 //!
+//! [`suites_for`] and [`versions_text`] are the same for older Envoys.
+//!
 //! The corpus is tested itself: [`Stage`] plays it on harnesses that are wrong in one place, and some case
 //! has to notice.
 
@@ -18,6 +20,7 @@ mod generator;
 mod mutations;
 mod shrink;
 pub mod suite_text;
+mod versions;
 
 pub use crate::batch::{Finding, play};
 pub use crate::behaviour::{Statement, statements, with_links};
@@ -28,3 +31,4 @@ pub use crate::mutations::{
     Outcome, Stage, StageError, Thoroughness, known_survivors, sample, seed_of,
 };
 pub use crate::shrink::shrink;
+pub use crate::versions::{Played, entry, suites_for, versions_document, versions_text};

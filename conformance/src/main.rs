@@ -14,6 +14,7 @@ use attache_conformance::{Outcome, Stage, Thoroughness, known_survivors, sample,
 use attache_harness::mutation::Mutation;
 use clap::{Args, Parser, Subcommand};
 use program::generate::Generate;
+use program::versions::Versions;
 
 /// Measures that the harness answers as Envoy does.
 #[derive(Debug, Parser)]
@@ -28,6 +29,7 @@ enum Command {
     /// Plays the corpus on harnesses that are wrong in one place each, and says which cases notice.
     Mutations(Mutations),
     Generate(Generate),
+    Versions(Versions),
 }
 
 #[derive(Args, Debug)]
@@ -57,6 +59,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Mutations(mutations) => mutations.run(),
         Command::Generate(generate) => generate.run(),
+        Command::Versions(versions) => versions.run(),
     }
 }
 

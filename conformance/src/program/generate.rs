@@ -11,6 +11,8 @@ use attache_envoy::{Environment, RunFolder, Selection};
 use attache_suite::Target;
 use serde_json::Value;
 
+use super::{print, say};
+
 /// So many cases are played before what came of them is looked at.
 const BATCH: usize = 250;
 
@@ -150,16 +152,4 @@ impl Generate {
         print(format_args!("{}\n{shown}", path.display()));
         Ok(())
     }
-}
-
-/// Says something beside the results.
-#[expect(clippy::print_stderr, reason = "a program speaks")]
-fn say(what: impl std::fmt::Display) {
-    eprintln!("{what}");
-}
-
-/// Prints a part of the results.
-#[expect(clippy::print_stdout, reason = "a program speaks")]
-fn print(what: impl std::fmt::Display) {
-    println!("{what}");
 }

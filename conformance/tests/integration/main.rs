@@ -3,3 +3,4 @@
 mod documented;
 mod mutated;
 mod played;
+mod versions;

@@ -1,0 +1,35 @@
+//! What differs between versions of Envoy: the table and its cases.
+
+use std::sync::Arc;
+
+use attache_conformance::corpus;
+use attache_harness::mutation::Mutator;
+use attache_harness::{EnvoyVersion, VersionDifference};
+use attache_suite::{Rehearsal, Suite};
+
+/// The case is another one on the last line before the change.
+#[test]
+fn a_case_shows_every_difference() {
+    let files = corpus().unwrap();
+    let file = files
+        .iter()
+        .find(|file| file.ends_with("versions.suite.yaml"));
+    let suite = Suite::load(file.unwrap()).unwrap();
+    let on = |line: EnvoyVersion| {
+        let version = line.to_string().parse().unwrap();
+        suite.clone().for_envoy(version).unwrap()
+    };
+    let suites = EnvoyVersion::ALL.map(on);
+    let plays = Rehearsal::of(&suites).unwrap();
+    let play = |line: usize, case: usize| plays[line].play(case, Arc::new(Mutator::watching()));
+    for difference in VersionDifference::ALL {
+        let case = suite.cases().position(|name| name == difference.case());
+        let case = case.unwrap_or_else(|| panic!("there is no case `{}`", difference.case()));
+        let since = EnvoyVersion::ALL
+            .iter()
+            .position(|line| *line == difference.since());
+        let since = since.unwrap();
+        assert_ne!(play(since, case), play(since - 1, case), "{difference:?}");
+    }
+    assert_eq!(suite.cases().len(), VersionDifference::ALL.len());
+}
