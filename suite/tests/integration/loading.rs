@@ -22,7 +22,7 @@ fn whole(fields: &str) -> Vec<u8> {
 }
 
 /// Lets Envoy read a configuration with the module and start its plugins, as it does in validation.
-fn validate(name: &str, module: &[u8]) -> (ExitStatus, String) {
+pub(crate) fn validate(name: &str, module: &[u8]) -> (ExitStatus, String) {
     let folder = folder(&format!("loading/{}", name.replace(' ', "-")));
     let path = folder.join("module.wasm");
     std::fs::write(&path, module).unwrap();
