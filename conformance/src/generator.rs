@@ -38,7 +38,7 @@ impl Scenario {
             "clusters": clusters,
         });
         if draw.chance(6) {
-            case["buffer_limit"] = json!(draw.between(200, 2_000));
+            case["buffer_limit"] = json!(draw.between(1_500, 3_000));
         }
         Self { seed, case }
     }

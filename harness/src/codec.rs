@@ -116,15 +116,29 @@ fn as_frame(headers: &Headers) -> Headers {
         }
     }
     for (name, value) in headers.iter() {
-        if !name.starts_with(b":") && name != b"cookie" {
-            frame.add(name, value);
+        if !name.starts_with(b":") {
+            frame.add_line(name, value);
         }
     }
-    let cookies: Vec<&[u8]> = headers.get_all("cookie").collect();
-    if !cookies.is_empty() {
-        frame.add(b"cookie", &cookies.join(&b"; "[..]));
-    }
+    join_cookies(&mut frame);
     frame
+}
+
+/// Puts the cookies of a message over HTTP/2 together, in a line behind everything else. Nothing is
+/// parted from what comes behind it.
+pub(crate) fn join_cookies(headers: &mut Headers) {
+    let mut cookies: Option<Vec<u8>> = None;
+    for value in headers.get_all("cookie") {
+        let joined = cookies.get_or_insert_default();
+        if !joined.is_empty() {
+            joined.extend(b"; ");
+        }
+        joined.extend(value);
+    }
+    if let Some(cookies) = cookies {
+        headers.remove(b"cookie");
+        headers.add_line(b"cookie", &cookies);
+    }
 }
 
 #[cfg(test)]

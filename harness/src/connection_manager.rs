@@ -325,13 +325,13 @@ impl Proxy {
         let code = status(headers);
         stream.response_code = code;
         let mut sent = headers.clone();
-        if http1 && !sent.contains_key("content-length") && !stream.head {
+        if http1 && !sent.contains_key("content-length") {
             let bodiless = code.is_some_and(|code| has_no_body(code.try_into().unwrap_or(0)));
-            match end {
+            // A response to HEAD says how its body would come.
+            match end && !stream.head {
                 true if !bodiless && sized => sent.add(b"content-length", b"0"),
-                true => {}
-                false if coded => sent.add(b"transfer-encoding", b"chunked"),
-                false => {}
+                false if !bodiless && coded => sent.add(b"transfer-encoding", b"chunked"),
+                _ => {}
             }
         }
         let timeline = &mut stream.exchange.timeline;

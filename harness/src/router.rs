@@ -155,9 +155,12 @@ impl Proxy {
             }
         }
         let (mut headers, mut trailers) = (response.headers, response.trailers);
-        if self.upstream_codec == Codec::Http1 {
-            headers.trim();
-            trailers.iter_mut().for_each(Headers::trim);
+        match self.upstream_codec {
+            Codec::Http1 => {
+                headers.trim();
+                trailers.iter_mut().for_each(Headers::trim);
+            }
+            Codec::Http2 => codec::join_cookies(&mut headers),
         }
         let status = status(&headers);
         let timeline = &mut stream.exchange.timeline;
@@ -176,13 +179,15 @@ impl Proxy {
         stream.response_code = status;
         let bodiless =
             stream.head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
-        let end = bodiless || (response.pieces.is_empty() && trailers.is_none());
+        let empty = response.pieces.is_empty() && trailers.is_none();
+        let end = bodiless || empty;
         let http1 = self.upstream_codec == Codec::Http1;
         codec::strip_keep_alive(&mut headers);
         // Filters see the framing of a response, other than that of a request.
+        let chunked = !end || (stream.head && !empty);
         if http1
             && framed
-            && !end
+            && chunked
             && !headers.contains_key("content-length")
             && !headers.contains_key("transfer-encoding")
         {

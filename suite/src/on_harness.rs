@@ -442,7 +442,14 @@ fn answered(response: &DownstreamResponse, protocol: Protocol) -> Message {
     let status = response.status().to_string();
     let headers = peer::lines(headers, protocol);
     let trailers = peer::lines(trailers, protocol);
-    Message::response(status, headers, response.body(), trailers)
+    // A client of HTTP/1.1 expects no body there, whatever comes.
+    let bodiless = protocol == Protocol::Http1 && matches!(response.status(), 101 | 204 | 304);
+    let body = if bodiless {
+        Vec::new()
+    } else {
+        response.body()
+    };
+    Message::response(status, headers, body, trailers)
 }
 
 type Lines = Vec<(Vec<u8>, Vec<u8>)>;

@@ -157,7 +157,9 @@ fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
     let no_scheme = headers
         .get("x-forwarded-proto")
         .is_none_or(<[u8]>::is_empty);
-    if !headers.contains_key(":path") || no_scheme {
+    // The route's prefix is a slash.
+    let path = headers.get(":path").unwrap_or_default();
+    if !path.starts_with(b"/") || no_scheme {
         let reply = Reply::own(404, "", "route_not_found");
         return Some((reply, ResponseFlags::NO_ROUTE_FOUND));
     }
