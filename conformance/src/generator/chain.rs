@@ -1,13 +1,17 @@
 //! The plugins of a case.
 
+use std::cell::Cell;
+
 use serde_json::{Value, json};
 
 use super::draw::Draw;
-use super::script;
+use super::script::{self, Drawn};
 
 pub(super) fn plugins(draw: &mut Draw, seed: u64) -> Value {
     let count = draw.weighted(&[(4, 1), (3, 2), (2, 3)]);
     let shared_vm = draw.chance(25);
+    let slow = Cell::new(true);
+    let drawn = Drawn { seed, slow: &slow };
     let plugins = (0..count).map(|number| {
         let package = draw.weighted(&[(10, "probe"), (1, "probe-0-2-0"), (1, "probe-0-1-0")]);
         let name = ["first", "second", "third"][number];
@@ -15,7 +19,7 @@ pub(super) fn plugins(draw: &mut Draw, seed: u64) -> Value {
             "package": package,
             "name": name,
             "vm_id": if shared_vm { "shared" } else { name },
-            "configuration": script::script(draw, package, seed),
+            "configuration": script::script(draw, package, &drawn),
         });
         if draw.chance(30) {
             plugin["allow_on_headers_stop_iteration"] = json!(true);

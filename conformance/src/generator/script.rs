@@ -2,6 +2,8 @@
 
 mod calls;
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value, json};
 
 use super::draw::Draw;
@@ -23,6 +25,13 @@ const STREAM: [(&str, u32); 9] = [
 /// Callbacks of a root. A start happens in several VMs, so that little is drawn for it.
 const ROOT: [(&str, u32); 3] = [("context_create", 6), ("vm_start", 6), ("configure", 12)];
 
+/// What all scripts of a case share.
+pub(super) struct Drawn<'a> {
+    pub(super) seed: u64,
+    /// Whether the cluster that thinks may still be asked.
+    pub(super) slow: &'a Cell<bool>,
+}
+
 /// How a callback ends.
 #[derive(Clone, Copy, Default)]
 enum End {
@@ -39,14 +48,14 @@ enum End {
     Trap,
 }
 
-pub(super) fn script(draw: &mut Draw, package: &str, seed: u64) -> Value {
+pub(super) fn script(draw: &mut Draw, package: &str, at: &Drawn<'_>) -> Value {
     let old = package == "probe-0-1-0";
     let mut script = Map::new();
     script.insert("trace".to_owned(), json!(true));
     let mut waits = Waits::default();
     for (callback, percent) in ROOT.into_iter().chain(STREAM) {
         if draw.chance(percent) {
-            let steps = steps(draw, callback, package, seed, &mut waits);
+            let steps = steps(draw, callback, package, at, &mut waits);
             script.insert(callback.to_owned(), json!(steps));
         }
     }
@@ -60,11 +69,11 @@ pub(super) fn script(draw: &mut Draw, package: &str, seed: u64) -> Value {
     };
     if waits.tick {
         let mut steps = vec![json!({ "call": "set_tick_period_milliseconds", "args": [0] })];
-        steps.extend(waits.end(draw, "tick", package, seed, &resume));
+        steps.extend(waits.end(draw, "tick", package, at, &resume));
         script.insert("tick".to_owned(), json!(steps));
     }
     if waits.answer {
-        let steps = waits.end(draw, "http_call_response", package, seed, &resume);
+        let steps = waits.end(draw, "http_call_response", package, at, &resume);
         script.insert("http_call_response".to_owned(), json!(steps));
     }
     Value::Object(script)
@@ -84,10 +93,10 @@ impl Waits {
         draw: &mut Draw,
         callback: &str,
         package: &str,
-        seed: u64,
+        at: &Drawn<'_>,
         resume: &dyn Fn(u32) -> Value,
     ) -> Vec<Value> {
-        let mut steps = calls_in(draw, callback, package, seed, 2);
+        let mut steps = calls_in(draw, callback, package, at, 2);
         let request = match draw.between(0, 11) {
             0 => json!([
                 { "call": "set_effective_context", "args": ["$stream"] },
@@ -115,11 +124,11 @@ fn steps(
     draw: &mut Draw,
     callback: &str,
     package: &str,
-    seed: u64,
+    at: &Drawn<'_>,
     waits: &mut Waits,
 ) -> Vec<Value> {
     let most = if is_start(callback) { 2 } else { 4 };
-    let mut steps = calls_in(draw, callback, package, seed, most);
+    let mut steps = calls_in(draw, callback, package, at, most);
     if is_start(callback) {
         return steps;
     }
@@ -145,12 +154,19 @@ fn condition(draw: &mut Draw) -> Value {
     }
 }
 
-fn calls_in(draw: &mut Draw, callback: &str, package: &str, seed: u64, most: u32) -> Vec<Value> {
+fn calls_in(
+    draw: &mut Draw,
+    callback: &str,
+    package: &str,
+    at: &Drawn<'_>,
+    most: u32,
+) -> Vec<Value> {
     let count = draw.between(0, most);
     let phase = Phase {
         callback,
         package,
-        seed,
+        seed: at.seed,
+        slow: at.slow,
     };
     (0..count).flat_map(|_| call(draw, &phase)).collect()
 }

@@ -1,21 +1,94 @@
-//! Every suite of the corpus is played.
+//! Every suite of the corpus is played, and what is known to differ still does.
 
-use std::path::Path;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 
-use attache_suite::{on_both_hosts, on_the_harness};
+use attache_envoy::{Environment, RunFolder, Selection};
+use attache_suite::{Report, Suite, Target};
+
+type Tried<T> = Result<T, Box<dyn Error>>;
+
+fn suites(files: &[PathBuf]) -> Tried<Vec<Suite>> {
+    let suites = files.iter().map(Suite::load);
+    Ok(suites.collect::<Result<_, _>>()?)
+}
+
+fn known_differences() -> Tried<Vec<PathBuf>> {
+    let folder = attache_conformance::repository().join("harness/known-differences");
+    let files = folder.read_dir()?;
+    Ok(files
+        .map(|file| Ok(file?.path()))
+        .collect::<std::io::Result<_>>()?)
+}
+
+/// What failed, to be read.
+fn failed(reports: &[Report]) -> String {
+    let failed = reports.iter().flat_map(|report| {
+        let cases = report.cases.iter().filter(|case| !case.passed());
+        cases.map(|case| format!("{}\n{case}", report.path.display()))
+    });
+    failed.collect()
+}
 
 #[test]
-fn the_corpus_holds_on_the_harness() {
-    for file in attache_conformance::corpus().unwrap() {
-        on_the_harness(&file).unwrap();
+fn the_corpus_holds_on_the_harness() -> Tried<()> {
+    let suites = suites(&attache_conformance::corpus()?)?;
+    let reports = Suite::run_all(&suites, &Target::Harness, &mut |_| ())?;
+    let failed = failed(&reports);
+    assert!(failed.is_empty(), "{failed}");
+    Ok(())
+}
+
+/// All suites at once, so that their cases share Envoys.
+#[test]
+#[ignore = "needs Envoy"]
+fn the_corpus_holds_on_both_hosts() -> Tried<()> {
+    let suites = suites(&attache_conformance::corpus()?)?;
+    let reports = on_envoy("corpus", &suites, |installation, folder| Target::Both {
+        installation,
+        folder,
+    })?;
+    let failed = failed(&reports);
+    assert!(failed.is_empty(), "{failed}");
+    Ok(())
+}
+
+#[test]
+fn a_known_difference_is_none_that_is_gone() -> Tried<()> {
+    for suite in suites(&known_differences()?)? {
+        let report = suite.run_on(&Target::Harness)?;
+        let agreed: Vec<&str> = report
+            .cases
+            .iter()
+            .filter(|case| case.passed())
+            .map(|case| case.name.as_str())
+            .collect();
+        assert_eq!(agreed, [""; 0], "move these to the corpus");
     }
+    Ok(())
 }
 
 #[test]
 #[ignore = "needs Envoy"]
-fn the_corpus_holds_on_both_hosts() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    for file in attache_conformance::corpus().unwrap() {
-        on_both_hosts(&file, &folder.join(file.file_name().unwrap())).unwrap();
-    }
+fn a_known_difference_is_seen_on_envoy() -> Tried<()> {
+    let suites = suites(&known_differences()?)?;
+    let reports = on_envoy("known", &suites, |installation, folder| Target::Envoy {
+        installation,
+        folder,
+    })?;
+    let failed = failed(&reports);
+    assert!(failed.is_empty(), "{failed}");
+    Ok(())
+}
+
+fn on_envoy(
+    name: &str,
+    suites: &[Suite],
+    target: impl FnOnce(attache_envoy::Installation, PathBuf) -> Target,
+) -> Tried<Vec<Report>> {
+    let environment = Environment::current();
+    let installation = attache_envoy::find(&Selection::Default, &environment, &mut |_| ())?;
+    let folder = RunFolder::claim(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))?;
+    let target = target(installation, folder.to_path_buf());
+    Ok(Suite::run_all(suites, &target, &mut |_| ())?)
 }

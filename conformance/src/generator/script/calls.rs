@@ -1,5 +1,7 @@
 //! Host calls with arguments that reach all of their answers.
 
+use std::cell::Cell;
+
 use serde_json::{Value, json};
 
 use crate::generator::draw::Draw;
@@ -11,6 +13,8 @@ pub(super) struct Phase<'a> {
     pub(super) package: &'a str,
     /// Part of names that all cases on an Envoy share.
     pub(super) seed: u64,
+    /// Whether the cluster that thinks may still be asked.
+    pub(super) slow: &'a Cell<bool>,
 }
 
 impl Phase<'_> {
@@ -132,7 +136,13 @@ pub(super) fn call(draw: &mut Draw, phase: &Phase<'_>) -> Vec<Value> {
         "queue" if !phase.is_start() => queue(draw),
         "context" if !phase.is_start() => vec![context(draw)],
         "call_out" if !phase.is_start() && !phase.is_answer() => {
-            vec![http_call(draw, &["slow", "nowhere"])]
+            // Two answers that come at a time come in any order.
+            let clusters: &[&str] = if phase.slow.replace(false) {
+                &["slow", "nowhere"]
+            } else {
+                &["nowhere"]
+            };
+            vec![http_call(draw, clusters)]
         }
         "grpc" if !phase.is_start() => vec![grpc(draw)],
         "foreign" => vec![foreign(draw, phase)],
@@ -176,15 +186,14 @@ fn change(draw: &mut Draw) -> Vec<Value> {
     if map == 0 && key == ":status" {
         key = ":path";
     }
+    // A peer that knows no such method resets the stream.
+    let value = match key {
+        ":method" => "PATCH",
+        _ => draw.one_of(&WORDS),
+    };
     let mut steps = match draw.between(0, 4) {
-        0 | 1 => vec![one(
-            "add_header_map_value",
-            json!([map, key, draw.one_of(&WORDS)]),
-        )],
-        2 | 3 => vec![one(
-            "replace_header_map_value",
-            json!([map, key, draw.one_of(&WORDS)]),
-        )],
+        0 | 1 => vec![one("add_header_map_value", json!([map, key, value]))],
+        2 | 3 => vec![one("replace_header_map_value", json!([map, key, value]))],
         _ => vec![one("remove_header_map_value", json!([map, key]))],
     };
     if draw.chance(40) {
