@@ -32,7 +32,7 @@ fn validate(name: &str, change: impl Fn(String) -> String) -> (ExitStatus, Strin
 /// Puts a line of YAML before the only line with these words.
 fn before(words: &str, line: &str) -> impl Fn(String) -> String {
     move |yaml| {
-        let at = yaml.find(words).expect(words);
+        let at = yaml.find(words).unwrap();
         let start = yaml[..at].rfind('\n').map_or(0, |end| end + 1);
         let indent = &yaml[start..at];
         let blank: String = indent.chars().map(|_| ' ').collect();

@@ -192,7 +192,7 @@ fn logged(name: &str, fields: &str) -> [Vec<String>; 2] {
         {fields})"#
     );
     let module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let host = Host::with(Plugin::from_bytes("guest", module.clone())).expect(name);
+    let host = Host::with(Plugin::from_bytes("guest", module.clone())).unwrap();
     let lines = host.log().iter().map(|line| line.message.clone());
     let here = lines.collect();
     let (status, log) = validate(name, &module);
@@ -211,7 +211,7 @@ fn initialize_start_and_main_are_called_as_in_envoy() {
     let initialize = r#"(func (export "_initialize") (call $say (i32.const 0) (i32.const 11)))"#;
     let start = r#"(func (export "_start") (call $say (i32.const 12) (i32.const 6)))"#;
     let main = r#"(func (export "main") (param i32 i32) (result i32)
-        (call $say (i32.const 19) (i32.const 4)) (i32.add (local.get 0) (local.get 1)))"#;
+        (call $say (i32.add (i32.const 19) (local.get 0)) (i32.add (i32.const 4) (local.get 1))) i32.const 0)"#;
     let void = r#"(func (export "__main_void") (result i32)
         (call $say (i32.const 24) (i32.const 11)) i32.const 0)"#;
     for (name, fields, before) in [
@@ -236,6 +236,82 @@ fn initialize_start_and_main_are_called_as_in_envoy() {
         for (place, log) in ["harness", "Envoy"].iter().zip(logged(name, &fields)) {
             let at = log.iter().position(|line| line == "vm_start").unwrap();
             assert_eq!(log[at - before.len()..at], before, "{name}: {place}");
+        }
+    }
+}
+
+/// Whether the harness takes a module, which Envoy has to say as well.
+fn taken(name: &str, fields: &str) -> bool {
+    let text = format!(r#"(module {fields} (memory (export "memory") 1))"#);
+    let module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let taken = Host::with(Plugin::from_bytes("guest", module.clone())).is_ok();
+    let (status, log) = validate(name, &module);
+    assert_eq!(status.code() == Some(0), taken, "{name}: {log}");
+    taken
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn the_first_marker_decides_in_envoy_too() {
+    let malloc = r#"(func (export "malloc") (param i32) (result i32) i32.const 0)"#;
+    let marker = |version: &str| format!(r#"(func (export "proxy_abi_version_{version}"))"#);
+    // One import for each version, which the others do not have.
+    let imports = [
+        (
+            "0_1_0",
+            r#"(import "env" "proxy_clear_route_cache" (func (result i32)))"#,
+        ),
+        (
+            "0_2_1",
+            r#"(import "env" "proxy_get_log_level" (func (param i32) (result i32)))"#,
+        ),
+    ];
+    for (first, second) in [
+        ("0_1_0", "0_2_1"),
+        ("0_2_1", "0_1_0"),
+        ("0_1_0", "0_2_0"),
+        ("0_2_1", "0_2_0"),
+        ("0_2_0", "0_1_0"),
+        ("0_2_0", "0_2_1"),
+    ] {
+        for (version, import) in imports {
+            let fields = format!("{import} {} {} {malloc}", marker(first), marker(second));
+            let name = format!("{first}-{second}-{version}");
+            assert_eq!(taken(&name, &fields), version == first, "{name}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn malloc_is_asked_before_the_other_allocator() {
+    let property = r#"(import "env" "proxy_get_property" (func $get (param i32 i32 i32 i32) (result i32)))
+        (func (export "proxy_abi_version_0_2_1")) (data (i32.const 100) "plugin_name")
+        (func (export "proxy_on_configure") (param i32 i32) (result i32)
+          (i32.eqz (call $get (i32.const 100) (i32.const 11) (i32.const 64) (i32.const 68))))"#;
+    let allocator = |name: &str, answer: &str| {
+        format!(r#"(func (export "{name}") (param i32) (result i32) {answer})"#)
+    };
+    let (good, bad) = ("i32.const 4096", "i32.const 0");
+    for (malloc, other, is_taken) in [
+        (Some(good), bad, true),
+        (Some(bad), good, false),
+        (None, good, true),
+    ] {
+        for reversed in [false, true] {
+            let other = allocator("proxy_on_memory_allocate", other);
+            let malloc = malloc.map_or_else(String::new, |answer| allocator("malloc", answer));
+            let name = format!("allocators-{is_taken}-{reversed}");
+            let both = if reversed {
+                other + &malloc
+            } else {
+                malloc + &other
+            };
+            assert_eq!(
+                taken(&name, &format!("{property} {both}")),
+                is_taken,
+                "{both}"
+            );
         }
     }
 }
