@@ -2,6 +2,7 @@
 
 pub(crate) mod target;
 
+use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::exchange::Message;
 use crate::headers::{Headers, Kind};
 
@@ -42,9 +43,13 @@ const HOP_BY_HOP: [&[u8]; 5] = [
     b"transfer-encoding",
 ];
 
-/// Takes out of a response what is between two hops only.
-pub(crate) fn strip_response(headers: &mut Headers) {
-    HOP_BY_HOP.iter().for_each(|name| headers.remove(name));
+/// Takes out of a response what is between two hops only, but for `keep-alive`: the upstream's is gone
+/// then, and one that a filter added goes out.
+pub(crate) fn strip_response(headers: &mut Headers, envoy: EnvoyVersion) {
+    let stays = !envoy.is_before(VersionDifference::KeepAliveIsOfTheUpstream);
+    let of_response = |name: &&&[u8]| !(stays && **name == b"keep-alive");
+    let names = HOP_BY_HOP.iter().filter(of_response);
+    names.for_each(|name| headers.remove(name));
 }
 
 /// Takes out of an upstream's response what its connection alone was told; `connection` itself stays.
@@ -138,6 +143,25 @@ pub(crate) fn join_cookies(headers: &mut Headers) {
     if let Some(cookies) = cookies {
         headers.remove(b"cookie");
         headers.add_line(b"cookie", &cookies);
+    }
+}
+
+/// Puts cookies together in the place of the first, as Envoys did that wrote them over HTTP/2.
+pub(crate) fn gather_cookies(headers: &mut Headers) {
+    let cookies: Vec<&[u8]> = headers.get_all("cookie").collect();
+    if cookies.len() < 2 {
+        return;
+    }
+    let mut gathered = Some(cookies.join(&b"; "[..]));
+    let owned = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
+    let lines: Vec<(Vec<u8>, Vec<u8>)> = headers.iter().map(owned).collect();
+    headers.retain(|_| false);
+    for (name, value) in lines {
+        if name != b"cookie" {
+            headers.add_line(&name, &value);
+        } else if let Some(cookies) = gathered.take() {
+            headers.add_line(&name, &cookies);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::arrival::{self, Piece};
 use crate::calls::Pending;
 use crate::codec::{self, Codec, target};
 use crate::decimal;
+use crate::envoy_version::VersionDifference;
 use crate::error::HostError;
 use crate::exchange::{DownstreamResponse, Exchange, Message, Outcome};
 use crate::filter_chain::Data;
@@ -288,6 +289,7 @@ impl Proxy {
     /// The codec writes the headers of whatever response it is.
     pub(crate) fn write_headers(&mut self, slot: usize, end: bool) -> Moved {
         let date = self.world.clock.http_date();
+        let envoy = self.world.version;
         let hops_stay = self.world.mutated(Rule::ResponseKeepsHopByHopHeaders);
         let dated = !self.world.mutated(Rule::ResponseHasNoDate);
         let served = !self.world.mutated(Rule::ResponseHasNoServer);
@@ -307,7 +309,7 @@ impl Proxy {
             return Ok(());
         };
         if !hops_stay {
-            codec::strip_response(headers);
+            codec::strip_response(headers, envoy);
         }
         if dated && !headers.contains_key("date") {
             headers.add(b"date", &date);
@@ -325,6 +327,9 @@ impl Proxy {
         let code = status(headers);
         stream.response_code = code;
         let mut sent = headers.clone();
+        if !http1 && envoy.is_before(VersionDifference::CookiesStayApart) {
+            codec::gather_cookies(&mut sent);
+        }
         if http1 && !sent.contains_key("content-length") {
             let bodiless = code.is_some_and(|code| has_no_body(code.try_into().unwrap_or(0)));
             // A response to HEAD says how its body would come.

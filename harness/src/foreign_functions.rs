@@ -9,6 +9,7 @@ mod signatures;
 
 use crate::abi::Status;
 use crate::call::{Answer, Call, Stop};
+use crate::envoy_version::VersionDifference;
 use crate::mutation::Rule;
 use crate::protobuf;
 
@@ -37,6 +38,9 @@ pub(crate) fn call(
         b"set_envoy_filter_state" => properties::set_filter_state(call, &argument),
         b"clear_route_cache" => properties::clear_route_cache(call),
         b"verify_signature" => signatures::verify(call, &argument),
+        b"sign" if call.world().is_before(VersionDifference::MoreOfSignatures) => {
+            return Err(Status::NotFound.into());
+        }
         b"sign" => signatures::sign(call, &argument),
         b"expr_create" => expressions::create(call, &argument),
         b"expr_evaluate" => expressions::evaluate(call, &argument),

@@ -58,6 +58,7 @@ pub(crate) fn call(
         service: &service,
         method: &method,
         metadata: [&target.metadata, &metadata],
+        envoy: call.world().version,
         timeout: Some(Duration::from_millis(timeout.into())),
     };
     let (mut request, timeout) = request::open(&opening);
@@ -98,6 +99,7 @@ pub(crate) fn stream(
         service: &service,
         method: &method,
         metadata: [&target.metadata, &metadata],
+        envoy: call.world().version,
         timeout: None,
     };
     let (request, timeout) = request::open(&opening);

@@ -12,6 +12,7 @@ use crate::call::{Answer, Call};
 use crate::calls::CallKind;
 use crate::clusters::Decides;
 use crate::codec::{Codec, strip_keep_alive};
+use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::{Headers, Kind};
 use crate::lints::LintKind;
@@ -90,7 +91,12 @@ pub(crate) fn http_call(
         // It fails while it is sent, and nobody is told later.
         return Err(Status::InternalFailure.into());
     }
-    let mut message = Message::new(on_the_wire(&headers, body.is_empty(), Codec::Http1));
+    let mut message = Message::new(on_the_wire(
+        &headers,
+        body.is_empty(),
+        Codec::Http1,
+        state.world.version,
+    ));
     message.push(body);
     let request = UpstreamRequest {
         message,
@@ -183,7 +189,7 @@ impl Proxy {
         }
         let response = self.world.clusters.answer(call.cluster, &call.request);
         let head = call.request.method() == b"HEAD";
-        let ending = ending(response, call.timeout, head);
+        let ending = ending(response, call.timeout, head, self.world.version);
         let cluster = self.world.clusters.name(call.cluster);
         let id = call.id;
         let ending = ending.map(|(after, end, note)| (after, self.world.end_otherwise(end), note));
@@ -255,6 +261,7 @@ fn ending(
     response: Response,
     timeout: Duration,
     head: bool,
+    envoy: EnvoyVersion,
 ) -> Option<(Duration, HttpEnd, String)> {
     let timeout = (!timeout.is_zero()).then_some(timeout);
     let overdue = |time: Duration| timeout.filter(|timeout| *timeout < time);
@@ -270,13 +277,15 @@ fn ending(
         return Some(timed_out(timeout));
     }
     if let Some(Fault::Failed(failure)) = response.fault {
-        let end = replied(failure.status(), &failure.body());
+        let end = replied(failure.status(), &failure.body(envoy));
         let note = format!("fails ({}) for", failure.details_before());
         return Some((time, end, note));
     }
     let lost = |time, why| Some((time, HttpEnd::Lost, format!("{why} of the response to")));
     let mut headers = response.headers;
-    strip_keep_alive(&mut headers);
+    if !envoy.is_before(VersionDifference::KeepAliveIsOfTheUpstream) {
+        strip_keep_alive(&mut headers);
+    }
     let code = status(&headers).unwrap_or(0);
     let bodiless = head || has_no_body(code.try_into().unwrap_or(0));
     let end = bodiless || (response.pieces.is_empty() && response.trailers.is_none());
@@ -328,7 +337,12 @@ mod tests {
     use super::*;
 
     fn ended(response: Response, timeout: u64) -> String {
-        match ending(response, Duration::from_millis(timeout), false) {
+        match ending(
+            response,
+            Duration::from_millis(timeout),
+            false,
+            EnvoyVersion::default(),
+        ) {
             None => "never".to_owned(),
             Some((time, HttpEnd::Lost, _)) => format!("{} lost", time.as_millis()),
             Some((time, HttpEnd::Answered(response), _)) => {

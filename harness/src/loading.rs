@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::bases::Base;
 use crate::capabilities::Capabilities;
 use crate::entries::Threads;
+use crate::envoy_version::VersionDifference;
 use crate::error::HostError;
 use crate::module::Module;
 use crate::plugin::{FailurePolicy, Plugin};
@@ -70,12 +71,13 @@ impl Proxy {
     /// settings of how code is fetched, and the list of capabilities.
     fn base_of(&mut self, info: &PluginInfo, code: Vec<u8>) -> usize {
         let plugins = &self.world.plugins;
+        let one_for_all = self.world.is_before(VersionDifference::VariablesPartVms);
         let same = |base: &Base| {
             let first = &plugins[base.plugin];
             base.holders > 0
                 && base.vm_id == info.vm_id
                 && first.vm_configuration == info.vm_configuration
-                && first.variables == info.variables
+                && (one_for_all || first.variables == info.variables)
                 && first.capabilities == info.capabilities
                 && base.code == code
         };

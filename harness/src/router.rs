@@ -10,6 +10,7 @@ use crate::arrival;
 use crate::calls::{CallEvent, CallId};
 use crate::clusters::UPSTREAM;
 use crate::codec::{self, Codec};
+use crate::envoy_version::VersionDifference;
 use crate::error::HostError;
 use crate::exchange::Message;
 use crate::headers::Headers;
@@ -169,6 +170,9 @@ impl Proxy {
             let stream = &mut self.world.streams[slot];
             stream.exchange.details = Some("via_upstream".to_owned());
         }
+        let keeps_alive = self
+            .world
+            .is_before(VersionDifference::KeepAliveIsOfTheUpstream);
         let framed = !self.world.mutated(Rule::FiltersSeeNoChunking);
         let timed = !self.world.mutated(Rule::FiltersSeeNoServiceTime);
         let ends_early = self.world.mutated(match self.upstream_codec {
@@ -182,7 +186,9 @@ impl Proxy {
         let empty = response.pieces.is_empty() && trailers.is_none();
         let end = bodiless || empty;
         let http1 = self.upstream_codec == Codec::Http1;
-        codec::strip_keep_alive(&mut headers);
+        if !keeps_alive {
+            codec::strip_keep_alive(&mut headers);
+        }
         // Filters see the framing of a response, other than that of a request.
         let chunked = !end || (stream.head && !empty);
         if http1
@@ -235,7 +241,7 @@ impl Proxy {
         }
         let mut reply = Reply::own(
             failure.status().into(),
-            &failure.body(),
+            &failure.body(self.world.version),
             failure.details_before(),
         );
         let (status, body) = (

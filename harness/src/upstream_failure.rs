@@ -1,5 +1,6 @@
 //! How Envoy loses an upstream, and what it makes of it.
 
+use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::response_flags::ResponseFlags;
 
 /// Why the upstream of a stream or of a call-out is lost.
@@ -41,9 +42,16 @@ impl UpstreamFailure {
     }
 
     /// The body of that reply.
-    pub(crate) fn body(self) -> String {
+    pub(crate) fn body(self, envoy: EnvoyVersion) -> String {
+        let hidden = !envoy.is_before(VersionDifference::RepliesHideTheTransport);
+        let transport = match self {
+            Self::Refused if !hidden => {
+                ", transport failure reason: delayed connect error: Connection refused"
+            }
+            _ => "",
+        };
         format!(
-            "upstream connect error or disconnect/reset before headers. reset reason: {}",
+            "upstream connect error or disconnect/reset before headers. reset reason: {}{transport}",
             self.reason()
         )
     }

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::clusters::Clusters;
 use crate::dns::Dns;
 use crate::downstream::Downstream;
-use crate::envoy_version::EnvoyVersion;
+use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
 use crate::lints::Lints;
@@ -101,6 +101,11 @@ impl World {
     pub(crate) fn mutated(&self, rule: Rule) -> bool {
         let mutator = self.mutator.as_ref();
         mutator.is_some_and(|mutator| mutator.breaks(rule))
+    }
+
+    /// Whether the Envoy that is played is older than a change.
+    pub(crate) fn is_before(&self, difference: VersionDifference) -> bool {
+        self.version.is_before(difference)
     }
 
     /// The filter that is the `step`th of a stream in this direction.

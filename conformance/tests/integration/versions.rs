@@ -1,11 +1,26 @@
-//! What differs between versions of Envoy: the table and its cases.
+//! What differs between versions of Envoy: the table, its cases and the document.
 
+use std::fs;
 use std::sync::Arc;
 
-use attache_conformance::corpus;
+use attache_conformance::{corpus, entry, versions_document};
+use attache_envoy::Version;
 use attache_harness::mutation::Mutator;
 use attache_harness::{EnvoyVersion, VersionDifference};
 use attache_suite::{Rehearsal, Suite};
+
+#[test]
+fn the_document_tells_of_every_difference() {
+    let text = fs::read_to_string(versions_document()).unwrap();
+    for difference in VersionDifference::ALL {
+        assert!(text.contains(&entry(*difference)), "{difference:?}");
+    }
+    let listed = text.lines().filter(|line| line.contains(" Before: "));
+    assert_eq!(listed.count(), VersionDifference::ALL.len());
+    for version in Version::KNOWN {
+        assert!(text.contains(&format!("| {version} | ")), "{version}");
+    }
+}
 
 /// The case is another one on the last line before the change.
 #[test]
@@ -31,5 +46,6 @@ fn a_case_shows_every_difference() {
         let since = since.unwrap();
         assert_ne!(play(since, case), play(since - 1, case), "{difference:?}");
     }
-    assert_eq!(suite.cases().len(), VersionDifference::ALL.len());
+    let shown = |name: &str| VersionDifference::ALL.iter().any(|one| one.case() == name);
+    assert!(suite.cases().all(shown));
 }

@@ -54,10 +54,50 @@ macro_rules! differences {
 }
 
 differences! {
+    MoreOfSignatures in V1_37:
+        "There is a foreign function `sign`; `verify_signature` reads keys in PEM, too, and is answered 2 without a key.",
+        before: "No `sign`; `verify_signature` knows keys in DER only and answers 0, with a text that says what is wrong.",
+        shown: "signatures without a key";
+    ForeignFunctionsFollowTheEffectiveContext in V1_37:
+        "`set_envoy_filter_state` writes to the stream that is the effective context.",
+        before: "It writes to the stream whose callback runs, and is answered 1 where there is none.",
+        shown: "filter state of the effective context";
+    CookiesStayApart in V1_37:
+        "Lines of `cookie` stay apart where Envoy writes them over HTTP/2.",
+        before: "They are put together by `; `, in the place of the first.",
+        shown: "cookies over HTTP/2";
+    NetworkNamespaces in V1_37:
+        "`set_envoy_filter_state` makes `envoy.network.network_namespace`.",
+        before: "It is not found.",
+        shown: "objects of filter state that came later";
+    HashableStrings in V1_38:
+        "`set_envoy_filter_state` makes `envoy.hashable_string`.",
+        before: "It is not found.",
+        shown: "objects of filter state that came later";
+    RepliesHideTheTransport in V1_38:
+        "The reply for an upstream that cannot be connected to ends in `reset reason: remote connection failure`, of call-outs too.",
+        before: "It goes on with `, transport failure reason: delayed connect error: Connection refused`.",
+        shown: "the reply for an upstream where nobody listens";
+    KeepAliveIsOfTheUpstream in V1_38:
+        "`keep-alive` is taken out of a response before the filters see it, of a call-out's too; one that a filter adds goes out.",
+        before: "Filters see the upstream's, and whoever set it, it is taken out behind them.",
+        shown: "keep-alive of a response";
+    PollingWorks in V1_39:
+        "`poll_oneoff` answers 0.",
+        before: "It answers 52.",
+        shown: "polling";
+    VariablesPartVms in V1_39:
+        "Plugins with other environment variables have VMs of their own.",
+        before: "They share a VM, with the variables of the plugin that started it.",
+        shown: "plugins with other variables";
     MoreOfWasi in V1_39:
         "The functions of WASI are all there but for those of threads.",
         before: "27 are missing, such as `clock_res_get` and `fd_filestat_get`: a module that imports one does not load.",
         shown: "a module that imports all of WASI";
+    ModelsAndBooleans in V1_40:
+        "`set_envoy_filter_state` makes `envoy.bool` and `envoy.ai.model.request`.",
+        before: "They are not found.",
+        shown: "objects of filter state that came later";
 }
 
 /// The functions of WASI that came with [`VersionDifference::MoreOfWasi`].

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Returned, fields, text_of};
 use crate::abi::Status;
 use crate::call::Call;
+use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::error::HostError;
 use crate::filter_state::{Kind, Object, Prototype};
 use crate::http_streams;
@@ -53,7 +54,7 @@ pub(super) fn declare(call: &mut Call<'_>, argument: &[u8]) -> Returned {
 pub(super) fn set_filter_state(call: &mut Call<'_>, argument: &[u8]) -> Returned {
     let fields = fields(argument)?;
     let (path, value) = (text_of(&fields, 1)?, bytes_of(&fields, 2));
-    let object = match Factory::of(path.as_bytes()) {
+    let object = match Factory::of(path.as_bytes(), call.world().version) {
         Factory::Makes(make) => make(value).ok_or(Status::BadArgument)?,
         Factory::None => return Err(Status::NotFound.into()),
         Factory::Unknown => {
@@ -64,7 +65,14 @@ pub(super) fn set_filter_state(call: &mut Call<'_>, argument: &[u8]) -> Returned
         }
     };
     let state = call.state();
-    let place = state.place().ok_or(Status::NotFound)?;
+    let effective = state.effective;
+    let follows = VersionDifference::ForeignFunctionsFollowTheEffectiveContext;
+    if state.world.is_before(follows) {
+        state.effective = state.current;
+    }
+    let place = state.place();
+    state.effective = effective;
+    let place = place.ok_or(Status::NotFound)?;
     let exchange = &mut state.world.streams[place.slot].exchange;
     exchange.filter_state.set(path, object);
     Ok(None)
@@ -87,8 +95,17 @@ enum Factory {
 }
 
 impl Factory {
-    /// The factories that were found in Envoy 1.40.
-    fn of(path: &[u8]) -> Self {
+    /// The factories that were found in Envoy.
+    fn of(path: &[u8], envoy: EnvoyVersion) -> Self {
+        let came = match path {
+            b"envoy.network.network_namespace" => Some(VersionDifference::NetworkNamespaces),
+            b"envoy.hashable_string" => Some(VersionDifference::HashableStrings),
+            b"envoy.bool" | b"envoy.ai.model.request" => Some(VersionDifference::ModelsAndBooleans),
+            _ => None,
+        };
+        if came.is_some_and(|came| envoy.is_before(came)) {
+            return Self::None;
+        }
         Self::Makes(match path {
             b"envoy.string"
             | b"envoy.hashable_string"

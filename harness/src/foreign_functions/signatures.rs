@@ -17,6 +17,7 @@ use sha1::Sha1;
 use super::{Returned, fields, text_of};
 use crate::abi::Status;
 use crate::call::Call;
+use crate::envoy_version::VersionDifference;
 use crate::error::HostError;
 use crate::protobuf::{Writer, bytes_of};
 
@@ -30,7 +31,11 @@ const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 pub(super) fn verify(call: &mut Call<'_>, argument: &[u8]) -> Returned {
     let fields = fields(argument)?;
     let (hash, pem) = (text_of(&fields, 1)?, text_of(&fields, 5)?);
-    let der = one_key(bytes_of(&fields, 2), pem, |label| label == "PUBLIC KEY")?;
+    let der = if call.world().is_before(VersionDifference::MoreOfSignatures) {
+        Some((String::new(), bytes_of(&fields, 2).to_vec()))
+    } else {
+        one_key(bytes_of(&fields, 2), pem, |label| label == "PUBLIC KEY")?
+    };
     let key = der.map_or(Key::Broken, |(_, der)| Public::of(&der));
     let outcome = match (Hash::of(hash), key) {
         (None, _) => Err(format!("{hash} is not supported.")),

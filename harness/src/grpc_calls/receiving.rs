@@ -208,6 +208,7 @@ impl Proxy {
             Step::Data(bytes, end) => self.take_data(vm, token, id, bytes, end),
             Step::Trailers(trailers) => self.take_trailers(vm, token, id, trailers, "via_upstream"),
             Step::Fail(failure) => {
+                let envoy = self.world.version;
                 let Some(call) = self.vms[vm].state().call_mut(token, id) else {
                     return Ok(());
                 };
@@ -215,7 +216,7 @@ impl Proxy {
                     let details = failure.details_after();
                     return self.stream_error(vm, token, id, INTERNAL, &details);
                 }
-                let (body, details) = (failure.body(), failure.details_before());
+                let (body, details) = (failure.body(envoy), failure.details_before());
                 self.replied(vm, token, id, failure.status(), &body, &details)
             }
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base64::base64;
 use crate::codec::Codec;
+use crate::envoy_version::EnvoyVersion;
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::{Headers, Kind};
 use crate::pairs::Pair;
@@ -17,6 +18,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) metadata: [&'a [Pair]; 2],
     /// None for a stream, which cannot have one.
     pub(crate) timeout: Option<Duration>,
+    /// Who writes it.
+    pub(crate) envoy: EnvoyVersion,
 }
 
 /// The request without a message, and the timeout that holds.
@@ -41,7 +44,7 @@ pub(crate) fn open(opening: &Opening<'_>) -> (UpstreamRequest, Duration) {
     }
     headers.set(b"x-envoy-internal", b"true");
     let timeout = route_timeout(&mut headers, opening.timeout.unwrap_or_default());
-    let message = Message::new(on_the_wire(&headers, false, Codec::Http2));
+    let message = Message::new(on_the_wire(&headers, false, Codec::Http2, opening.envoy));
     (
         UpstreamRequest {
             message,

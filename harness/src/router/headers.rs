@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::clusters::{Decides, UPSTREAM};
-use crate::codec::Codec;
+use crate::codec::{Codec, gather_cookies};
 use crate::decimal::Decimal;
+use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::Headers;
 use crate::mutation::Rule;
@@ -65,7 +66,7 @@ impl Proxy {
             .exchange
             .timeline
             .note("the request's headers reach the upstream");
-        let mut sent = on_the_wire(headers, end, self.upstream_codec);
+        let mut sent = on_the_wire(headers, end, self.upstream_codec, self.world.version);
         if self.world.mutator.is_some() {
             self.send_otherwise(slot, &mut sent);
         }
@@ -131,12 +132,20 @@ pub(super) fn milliseconds(time: Duration) -> Decimal {
 }
 
 /// The headers as the codec writes them.
-pub(crate) fn on_the_wire(headers: &Headers, end: bool, codec: Codec) -> Headers {
+pub(crate) fn on_the_wire(
+    headers: &Headers,
+    end: bool,
+    codec: Codec,
+    envoy: EnvoyVersion,
+) -> Headers {
     let mut sent = headers.clone();
     sent.retain(|name| {
         !name.starts_with(b":")
             || matches!(name, b":authority" | b":path" | b":method" | b":scheme")
     });
+    if codec == Codec::Http2 && envoy.is_before(VersionDifference::CookiesStayApart) {
+        gather_cookies(&mut sent);
+    }
     if codec == Codec::Http1 && !sent.contains_key("content-length") {
         if !end {
             // The codec writes its own line, also beside one that a filter added.

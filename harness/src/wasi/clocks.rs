@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Errno;
 use crate::call::{Answer, Call};
 use crate::clock::START;
+use crate::envoy_version::VersionDifference;
 use crate::mutation::Rule;
 
 /// The clocks that Envoy has.
@@ -58,6 +59,9 @@ pub(super) fn poll(
     _count: u32,
     happened: u32,
 ) -> Answer {
+    if call.world().is_before(VersionDifference::PollingWorks) {
+        return Err(Errno::NoSystemCall.into());
+    }
     let events = u32::from(call.mutated(Rule::PollTellsOfAnEvent));
     call.write_u32(happened, events)
 }
