@@ -34,6 +34,7 @@ pub(crate) fn send_local_response(
     let headers = call.pairs(headers, headers_size)?;
     call.number(grpc.cast_signed());
     let state = call.state();
+    state.stops = true;
     let Some(place) = state.place().filter(|place| is_http(state, *place)) else {
         return nothing(call);
     };

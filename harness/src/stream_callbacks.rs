@@ -22,6 +22,9 @@ enum Verdict {
     Closed,
 }
 
+/// Stops everything in a headers callback, drops the piece in a body callback, holds trailers.
+const STOPPED: u32 = 4;
+
 impl Proxy {
     pub(crate) fn headers_callback(
         &mut self,
@@ -314,11 +317,13 @@ impl Proxy {
             return self.fail(slot, filter);
         }
         self.world.streams[slot].side(filter, direction).in_callback = true;
+        self.vms[vm].state().stops = false;
         let verdict = match call(self, vm, context)? {
             Called::Missing => Verdict::Result(0),
             Called::Returned(result) if !self.vms[vm].failed => Verdict::Result(result),
             Called::Returned(_) | Called::Trapped(_) => self.fail(slot, filter)?,
         };
+        let stops = std::mem::take(&mut self.vms[vm].state().stops);
         self.run_deferred(vm)?;
         let stream = &mut self.world.streams[slot];
         stream.side(filter, direction).in_callback = false;
@@ -327,6 +332,11 @@ impl Proxy {
         // Envoy forces a stop behind a local reply, whatever the callback returned.
         Ok(match verdict {
             Verdict::Result(_) if aborted => Verdict::Closed,
+            Verdict::Result(_)
+                if stops && !self.world.mutated(Rule::ReplyDoesNotStopTheCallback) =>
+            {
+                Verdict::Result(STOPPED)
+            }
             verdict => verdict,
         })
     }

@@ -74,7 +74,7 @@ pub(super) fn steps(draw: &mut Draw, protocols: &Value, plugins: &Value) -> Valu
     if names(plugins, "slow") {
         steps.push(json!({ "wait": "2200ms" }));
     } else if names(plugins, "set_tick_period_milliseconds") {
-        steps.push(json!({ "wait": "600ms" }));
+        steps.push(json!({ "wait": "1000ms" }));
     }
     json!(steps)
 }

@@ -217,7 +217,7 @@ fn ending(draw: &mut Draw, callback: &str, package: &str, waits: &mut Waits) -> 
         End::Return(value) => vec![json!({ "return": value })],
         End::UntilTick => {
             waits.tick = true;
-            hold(json!({ "call": "set_tick_period_milliseconds", "args": [150] }))
+            hold(json!({ "call": "set_tick_period_milliseconds", "args": [300] }))
         }
         End::UntilAnswer => {
             waits.answer = true;

@@ -70,6 +70,9 @@ pub(crate) struct VmState {
     pub(crate) callback: u64,
     /// What waits for the callback to return.
     pub(crate) deferred: VecDeque<Deferred>,
+    /// Whether the callback asked for a local reply, be it for nobody: Envoy stops the stream that the
+    /// callback is about, whichever is replied to (`stopNextIteration` in proxy-wasm-cpp-host).
+    pub(crate) stops: bool,
     pub(crate) metric_ids: Ids,
     /// The last token of a lookup, and the lookups that are not answered.
     pub(crate) dns_token: u32,
@@ -106,6 +109,7 @@ impl VmState {
             work: Work::A_CALLBACK,
             callback: 0,
             deferred: VecDeque::new(),
+            stops: false,
             metric_ids: Ids::default(),
             // The first lookup has the token 2.
             dns_token: 1,

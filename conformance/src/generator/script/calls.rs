@@ -189,6 +189,7 @@ fn change(draw: &mut Draw) -> Vec<Value> {
     // A peer that knows no such method resets the stream.
     let value = match key {
         ":method" => "PATCH",
+        "content-length" => "5",
         _ => draw.one_of(&WORDS),
     };
     let mut steps = match draw.between(0, 4) {
