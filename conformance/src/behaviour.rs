@@ -1,3 +1,5 @@
+//! The statements of `docs/envoy-behaviour.md`, and the links of their last column.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 

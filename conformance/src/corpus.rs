@@ -1,3 +1,5 @@
+//! Where the corpus is.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

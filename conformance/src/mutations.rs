@@ -1,3 +1,5 @@
+//! The corpus on harnesses that are wrong in one place.
+
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt;
