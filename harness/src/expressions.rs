@@ -29,6 +29,9 @@ pub(crate) use self::syntax::Term;
 /// Bytes of text that the expressions of a root may have.
 const MOST_TEXT: usize = 16 << 20;
 
+/// Bytes that the smallest expression counts for: a kept one takes about as many.
+const LEAST_TEXT: usize = 64;
+
 /// The expressions of a root context, by token.
 #[derive(Debug, Default)]
 pub(crate) struct Expressions {
@@ -41,6 +44,7 @@ impl Expressions {
     /// Keeps an expression; none if there are too many. Envoy counts tokens from 0, and tries those
     /// that are taken no second time.
     pub(crate) fn add(&mut self, term: Term, size: usize) -> Option<u32> {
+        let size = size.max(LEAST_TEXT);
         self.text = self
             .text
             .checked_add(size)

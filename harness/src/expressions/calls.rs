@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::conversions;
 use super::evaluate::Evaluation;
-use super::fault::Fault;
+use super::fault::{Fault, Work};
 use super::functions::Function;
 use super::patterns;
 use super::time;
@@ -16,8 +16,13 @@ pub(super) fn call<'a>(
     evaluation: &mut Evaluation<'a>,
 ) -> Result<Value<'a>, Fault> {
     let work = &mut evaluation.work;
+    for argument in arguments {
+        if let Value::String(bytes) | Value::Bytes(bytes) = argument {
+            work.charge_bytes(bytes.len())?;
+        }
+    }
     match (function, arguments) {
-        (Function::Size, [of]) => size(of).map(Value::Int),
+        (Function::Size, [of]) => size(of, work).map(Value::Int),
         (Function::Matches, [Value::String(text), Value::String(pattern)]) => {
             patterns::matches(text, pattern, evaluation).map(Value::Bool)
         }
@@ -26,7 +31,7 @@ pub(super) fn call<'a>(
                 Function::StartsWith => text.starts_with(part),
                 Function::EndsWith => text.ends_with(part),
                 Function::Contains => {
-                    work.charge(text.len() * part.len().min(64) / 64)?;
+                    work.charge_bytes(text.len().saturating_mul(part.len()) / 64)?;
                     part.is_empty() || text.windows(part.len()).any(|at| at == &**part)
                 }
                 _ => return Err(Fault::Error),
@@ -52,7 +57,7 @@ pub(super) fn call<'a>(
 }
 
 /// Code points, bytes, elements or entries.
-fn size(of: &Value<'_>) -> Result<i64, Fault> {
+fn size(of: &Value<'_>, work: &mut Work) -> Result<i64, Fault> {
     let size = match of {
         // Envoy counts what begins a code point, and each byte that is none.
         Value::String(text) => text
@@ -60,9 +65,9 @@ fn size(of: &Value<'_>) -> Result<i64, Fault> {
             .map(|chunk| chunk.valid().chars().count() + chunk.invalid().len())
             .sum(),
         Value::Bytes(bytes) => bytes.len(),
-        of => match of.elements() {
+        of => match of.elements(work)? {
             Some(elements) => elements.len(),
-            None => of.keys().ok_or(Fault::Error)?.len(),
+            None => of.keys(work)?.ok_or(Fault::Error)?.len(),
         },
     };
     i64::try_from(size).map_err(|_| Fault::Error)

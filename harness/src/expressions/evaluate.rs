@@ -112,7 +112,7 @@ impl<'a> Evaluation<'a> {
         }
         let state = self.state.ok_or(Fault::Error)?;
         let found = properties::variable(state, name.as_bytes());
-        present(found, name.as_bytes())?.ok_or(Fault::Error)
+        present(found, name.as_bytes(), &mut self.work)?.ok_or(Fault::Error)
     }
 
     fn select(&mut self, of: &'a Term, field: &str) -> Evaluated<'a> {
@@ -123,7 +123,7 @@ impl<'a> Evaluation<'a> {
         match &of {
             Value::Host(property) if property.message().is_some() => {
                 let found = property.clone().field(field.as_bytes());
-                present(found, field.as_bytes())?.ok_or(Fault::Error)
+                present(found, field.as_bytes(), &mut self.work)?.ok_or(Fault::Error)
             }
             _ => self.index(&of, &Value::text(field)),
         }
@@ -134,7 +134,7 @@ impl<'a> Evaluation<'a> {
             Value::Host(property) if property.message().is_some() => {
                 property.has(field.as_bytes()).ok_or(Fault::Error)?
             }
-            of if of.keys().is_none() => return Err(Fault::Error),
+            of if !of.is_map() => return Err(Fault::Error),
             of => of
                 .lookup(&Value::text(field), self.state, &mut self.work)?
                 .is_some(),
@@ -143,7 +143,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn index(&mut self, of: &Value<'a>, index: &Value<'a>) -> Evaluated<'a> {
-        if let Some(elements) = of.elements() {
+        if let Some(elements) = of.elements(&mut self.work)? {
             let index = index.as_whole().and_then(|at| usize::try_from(at).ok());
             let element = index.and_then(|at| elements.get(at).cloned());
             return element.ok_or(Fault::Error);
@@ -190,9 +190,9 @@ impl<'a> Evaluation<'a> {
 
     fn each(&mut self, each: &'a Each) -> Evaluated<'a> {
         let range = self.value(&each.range)?;
-        let elements = match range.elements() {
+        let elements = match range.elements(&mut self.work)? {
             Some(elements) => elements.into_owned(),
-            None => range.keys().ok_or(Fault::Error)?,
+            None => range.keys(&mut self.work)?.ok_or(Fault::Error)?,
         };
         self.work.charge(elements.len())?;
         let decisive = each.kind == EachKind::Exists;

@@ -25,8 +25,8 @@ pub(super) fn binary<'a>(
     evaluation: &mut Evaluation<'a>,
 ) -> Result<Value<'a>, Fault> {
     let (state, work) = (evaluation.state, &mut evaluation.work);
-    let ordered = |wanted: fn(Ordering) -> bool| {
-        let ordering = compare(left, right)?;
+    let mut ordered = |wanted: fn(Ordering) -> bool| {
+        let ordering = compare(left, right, work)?;
         Ok(Value::Bool(ordering.is_some_and(wanted)))
     };
     match operator {
@@ -107,8 +107,8 @@ fn joined<'a>(
             both(left, right).map(Value::Bytes)
         }
         (Operator::Add, left, right) if left.kind() == "list" && right.kind() == "list" => {
-            let left = left.elements().unwrap_or_default();
-            let right = right.elements().unwrap_or_default();
+            let left = left.elements(work)?.unwrap_or_default();
+            let right = right.elements(work)?.unwrap_or_default();
             work.charge(left.len() + right.len())?;
             Ok(Value::List([&*left, &*right].concat().into()))
         }
@@ -147,7 +147,7 @@ fn equal_structures<'a>(
     state: Option<&'a VmState>,
     work: &mut Work,
 ) -> Result<bool, Fault> {
-    if let (Some(left), Some(right)) = (left.elements(), right.elements()) {
+    if let (Some(left), Some(right)) = (left.elements(work)?, right.elements(work)?) {
         if left.len() != right.len() {
             return Ok(false);
         }
@@ -158,8 +158,7 @@ fn equal_structures<'a>(
         }
         return Ok(true);
     }
-    if let (Some(left_keys), Some(right_keys)) = (left.keys(), right.keys()) {
-        work.charge(left_keys.len())?;
+    if let (Some(left_keys), Some(right_keys)) = (left.keys(work)?, right.keys(work)?) {
         if left_keys.len() != right_keys.len() {
             return Ok(false);
         }
@@ -194,10 +193,15 @@ fn numbers(left: &Value<'_>, right: &Value<'_>) -> Option<Option<Ordering>> {
     }
 }
 
-fn compare(left: &Value<'_>, right: &Value<'_>) -> Result<Option<Ordering>, Fault> {
+fn compare(
+    left: &Value<'_>,
+    right: &Value<'_>,
+    work: &mut Work,
+) -> Result<Option<Ordering>, Fault> {
     Ok(match (left, right) {
         (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
         (Value::String(left), Value::String(right)) | (Value::Bytes(left), Value::Bytes(right)) => {
+            work.charge_bytes(left.len().min(right.len()))?;
             Some(left.cmp(right))
         }
         (Value::Duration(left), Value::Duration(right))
@@ -213,7 +217,7 @@ fn contains<'a>(
     state: Option<&'a VmState>,
     work: &mut Work,
 ) -> Result<bool, Fault> {
-    let Some(elements) = within.elements() else {
+    let Some(elements) = within.elements(work)? else {
         return Ok(within.lookup(wanted, state, work)?.is_some());
     };
     for element in elements.iter() {

@@ -216,13 +216,14 @@ impl<'a> Translation<'a> {
         if self.take("?") {
             self.written.push('?');
         }
-        let again = self.rest.starts_with(['*', '+', '?']) || counted(self.rest).is_some();
+        let count = self.rest.strip_prefix('{').and_then(count_in);
+        let again = self.rest.starts_with(['*', '+', '?']) || count.is_some();
         if again { Err(Fault::Error) } else { Ok(()) }
     }
 
     /// A brace: a count if it looks like one, else a letter.
     fn count(&mut self) -> Result<(), Fault> {
-        let Some((least, most, size)) = counted(&format!("{{{}", self.rest)) else {
+        let Some((least, most, size)) = count_in(self.rest) else {
             self.written.push_str("\\{");
             return Ok(());
         };
@@ -234,16 +235,17 @@ impl<'a> Translation<'a> {
         if self.counts > MOST {
             return Err(self.unknown());
         }
-        let sign = format!("{{{}", &self.rest[..size - 1]);
-        self.rest = &self.rest[size - 1..];
+        let sign = format!("{{{}", &self.rest[..size]);
+        self.rest = &self.rest[size..];
         self.repetition(&sign)
     }
 }
 
-/// `{n}`, `{n,}` or `{n,m}` at the beginning of a text: the numbers, and its length.
-fn counted(text: &str) -> Option<(u32, Option<u32>, usize)> {
-    let inside = text.strip_prefix('{')?;
-    let inside = &inside[..inside.find('}')?];
+/// What stands behind the brace of `{n}`, `{n,}` or `{n,m}`: the numbers, and its length with the other
+/// brace.
+fn count_in(text: &str) -> Option<(u32, Option<u32>, usize)> {
+    let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != ',')?;
+    let inside = text[end..].starts_with('}').then_some(&text[..end])?;
     let number = |digits: &str| {
         let all = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
         all.then(|| digits.parse().unwrap_or(u32::MAX))
@@ -253,5 +255,25 @@ fn counted(text: &str) -> Option<(u32, Option<u32>, usize)> {
         Some((least, most)) => (number(least)?, Some(number(most)?)),
         None => (number(inside)?, Some(number(inside)?)),
     };
-    Some((least, most, inside.len() + 2))
+    Some((least, most, end + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brace_that_begins_no_count_is_a_letter() {
+        for (pattern, expected) in [
+            ("a{2,3}", Ok("a{2,3}")),
+            ("a{2,}?b", Ok("a{2,}?b")),
+            ("{{1{1,{,2}", Ok("\\{\\{1\\{1,\\{,2}")),
+            ("a{2}{3}", Err(Fault::Error)),
+            ("a{3,2}", Err(Fault::Error)),
+        ] {
+            assert_eq!(Translation::of(pattern), expected.map(str::to_owned));
+        }
+        let many = "{".repeat(1_000_000);
+        assert_eq!(Translation::of(&many), Ok("\\{".repeat(1_000_000)));
+    }
 }

@@ -39,9 +39,14 @@ impl<'a> Value<'a> {
         Self::String(Arc::from(text.as_ref()))
     }
 
-    /// What an attribute is in expressions.
-    pub(super) fn of(property: Property<'a>) -> Self {
-        match property {
+    /// What an attribute is in expressions. Texts are copied.
+    fn of(property: Property<'a>, work: &mut Work) -> Result<Self, Fault> {
+        work.charge_bytes(match &property {
+            Property::Text(bytes) | Property::Bytes(bytes) => bytes.len(),
+            Property::Json(Json::String(text)) => text.len(),
+            _ => 0,
+        })?;
+        Ok(match property {
             Property::Null | Property::Json(Json::Null) => Self::Null,
             Property::Bool(value) | Property::Json(&Json::Bool(value)) => Self::Bool(value),
             Property::Int(number) => Self::Int(number),
@@ -57,7 +62,7 @@ impl<'a> Value<'a> {
             Property::Json(Json::String(text)) => Self::text(text),
             Property::Json(Json::Object(map)) => Self::Host(Property::Struct(map)),
             other => Self::Host(other),
-        }
+        })
     }
 
     /// The name of its type.
@@ -107,28 +112,41 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The elements of a list.
-    pub(super) fn elements(&self) -> Option<Cow<'_, [Self]>> {
+    /// The elements of a list; those of a list of Envoy's own are copied.
+    pub(super) fn elements(&self, work: &mut Work) -> Result<Option<Cow<'_, [Self]>>, Fault> {
+        let property = match self {
+            Self::List(list) => return Ok(Some(Cow::Borrowed(list))),
+            Self::Host(property) => property,
+            _ => return Ok(None),
+        };
+        let Some(list) = property.list() else {
+            return Ok(None);
+        };
+        let elements = list.into_iter().map(|element| Self::of(element, work));
+        Ok(Some(Cow::Owned(elements.collect::<Result<_, _>>()?)))
+    }
+
+    /// Whether it has keys.
+    pub(super) fn is_map(&self) -> bool {
         match self {
-            Self::List(list) => Some(Cow::Borrowed(list)),
-            Self::Host(property) => {
-                let elements = property.list()?.into_iter().map(Self::of);
-                Some(Cow::Owned(elements.collect()))
-            }
-            _ => None,
+            Self::Map(_) => true,
+            Self::Host(property) => property.is_map(),
+            _ => false,
         }
     }
 
     /// The keys of a map; Envoy's own objects with fields list none.
-    pub(super) fn keys(&self) -> Option<Vec<Self>> {
-        match self {
-            Self::Map(entries) => Some(entries.iter().map(|(key, _)| key.clone()).collect()),
-            Self::Host(property) => {
-                let keys = property.keys()?;
-                Some(keys.into_iter().map(Self::text).collect())
-            }
-            _ => None,
-        }
+    pub(super) fn keys(&self, work: &mut Work) -> Result<Option<Vec<Self>>, Fault> {
+        let keys: Vec<Self> = match self {
+            Self::Map(entries) => entries.iter().map(|(key, _)| key.clone()).collect(),
+            Self::Host(property) => match property.keys() {
+                Some(keys) => keys.into_iter().map(Self::text).collect(),
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        work.charge(keys.len())?;
+        Ok(Some(keys))
     }
 
     /// What a map has under a key; a value that is no map, or a key that no map can have, is an
@@ -150,15 +168,18 @@ impl<'a> Value<'a> {
                 }
                 Ok(None)
             }
-            (Self::Host(property), _) if property.keys().is_none() => Err(Fault::Error),
+            (Self::Host(property), _) if !property.is_map() => Err(Fault::Error),
             (Self::Host(property), Self::String(name)) => {
+                if let Property::Headers(Some(headers)) = property {
+                    work.charge(headers.len())?;
+                }
                 let found = match (property, state) {
                     (Property::Unlisted(map), Some(state)) => {
                         properties::member(state, map.as_bytes(), name)
                     }
                     (property, _) => property.clone().field(name),
                 };
-                present(found, name)
+                present(found, name, work)
             }
             (Self::Host(_), _) => Ok(None),
             _ => Err(Fault::Error),
@@ -232,10 +253,11 @@ fn written(pairs: &[(Written<'_>, Written<'_>)]) -> Vec<u8> {
 pub(super) fn present<'a>(
     found: Result<Property<'a>, Miss>,
     name: &[u8],
+    work: &mut Work,
 ) -> Result<Option<Value<'a>>, Fault> {
     match found {
         Ok(Property::Broken) => Err(Fault::Error),
-        Ok(property) => Ok(Some(Value::of(property))),
+        Ok(property) => Value::of(property, work).map(Some),
         Err(Miss::Status(_)) => Ok(None),
         Err(Miss::Schema) => Err(Fault::Schema),
         Err(Miss::Unknown) => Err(Fault::unknown(format!("`{}`", name.escape_ascii()))),

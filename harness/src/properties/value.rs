@@ -4,7 +4,7 @@
 //! `source/extensions/common/wasm/context.cc`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 
 use serde_json::{Map, Value as Json};
@@ -251,6 +251,20 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether it is a map, and [`Value::keys`] has something.
+    pub(crate) fn is_map(&self) -> bool {
+        matches!(
+            self,
+            Self::Json(Json::Object(_))
+                | Self::Struct(_)
+                | Self::Structs(_)
+                | Self::Headers(_)
+                | Self::Empty
+                | Self::Address(_)
+                | Self::Unlisted(_)
+        )
+    }
+
     /// The names in a map, of which some list none; none for what is no map.
     pub(crate) fn keys(&self) -> Option<Vec<&'a [u8]>> {
         Some(match self {
@@ -258,13 +272,11 @@ impl<'a> Value<'a> {
             Self::Struct(map) => map.keys().map(String::as_bytes).collect(),
             Self::Structs(map) => map.keys().map(String::as_bytes).collect(),
             Self::Headers(headers) => {
-                let mut names = Vec::new();
-                for (name, _) in headers.iter().flat_map(|headers| headers.iter()) {
-                    if !names.contains(&name) {
-                        names.push(name);
-                    }
-                }
-                names
+                let mut known = HashSet::new();
+                let all = headers.iter().flat_map(|headers| headers.iter());
+                all.map(|(name, _)| name)
+                    .filter(|name| known.insert(*name))
+                    .collect()
             }
             Self::Empty | Self::Address(_) | Self::Unlisted(_) => Vec::new(),
             _ => return None,

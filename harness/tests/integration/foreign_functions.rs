@@ -288,12 +288,16 @@ fn evaluation(expression: &str) -> HostError {
 fn an_expression_that_would_take_for_ever_ends_the_test() {
     let list = |size: usize| format!("[{}]", vec!["1"; size].join(","));
     let doubling = |first: &str| format!("[{first}]{}", ".map(a, a + a)".repeat(28));
+    let text = format!("'{}'", "a".repeat(80_000));
     for expression in [
         format!("{}.map(x, {}.size())", list(5000), list(5000)),
         doubling("'text'"),
         doubling("[1]"),
         format!("[[1]]{}", ".map(a, [a, a])".repeat(28)),
         format!("[[1]{}].all(x, x == x)", ".map(a, [a, a])".repeat(26)),
+        format!("[{text}].all(a, {}.all(x, a <= a))", list(5000)),
+        format!("[{text}].all(a, {}.all(x, size(a) > 0))", list(5000)),
+        format!("[{text}].all(a, (a + a).contains(a + 'b'))"),
         format!(
             "[{}].map(x, 'a'.matches('b{{1,9}}' + string(x))).size()",
             (0..9000)
