@@ -130,7 +130,7 @@ fn as_frame(headers: &Headers) -> Headers {
 }
 
 /// Puts the cookies of a message over HTTP/2 together, in a line behind everything else. Nothing is
-/// parted from what comes behind it.
+/// parted from what comes behind it, and cookies without a letter are none.
 pub(crate) fn join_cookies(headers: &mut Headers) {
     let mut cookies: Option<Vec<u8>> = None;
     for value in headers.get_all("cookie") {
@@ -140,8 +140,9 @@ pub(crate) fn join_cookies(headers: &mut Headers) {
         }
         joined.extend(value);
     }
-    if let Some(cookies) = cookies {
-        headers.remove(b"cookie");
+    let Some(cookies) = cookies else { return };
+    headers.remove(b"cookie");
+    if !cookies.is_empty() {
         headers.add_line(b"cookie", &cookies);
     }
 }
