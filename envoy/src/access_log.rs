@@ -27,7 +27,7 @@ const FIELDS: [(&str, &str); 10] = [
 /// What Envoy says about one request, a line of the access log that
 /// [`Listener::access_log`](crate::Listener::access_log) asks for.
 ///
-/// Envoy writes the line when the request is done, and flushes the file 20
+/// Envoy writes the line when the request is done, and flushes the file 50
 /// times a second: after the answer it takes a moment to appear.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
