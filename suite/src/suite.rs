@@ -239,6 +239,20 @@ impl Suite {
         Ok(self.report(run::run(&plans, target, progress), target))
     }
 
+    /// The plans of several suites, one behind the other, with their modules, each built once.
+    fn all_built(
+        suites: &[Self],
+        target: &Target,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Vec<Plan>, SuiteError> {
+        let mut modules = BTreeMap::new();
+        let mut plans = Vec::new();
+        for suite in suites {
+            plans.extend(suite.built(target, &mut modules, progress)?);
+        }
+        Ok(plans)
+    }
+
     /// Plays all cases of several suites, which share Envoys where they can.
     ///
     /// # Errors
@@ -249,11 +263,7 @@ impl Suite {
         target: &Target,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Report>, SuiteError> {
-        let mut modules = BTreeMap::new();
-        let mut plans = Vec::new();
-        for suite in suites {
-            plans.extend(suite.built(target, &mut modules, progress)?);
-        }
+        let plans = Self::all_built(suites, target, progress)?;
         Ok(Self::reports(
             suites,
             target,

@@ -1,7 +1,5 @@
 //! Which Envoy the harness plays for a suite.
 
-use std::collections::BTreeMap;
-
 use attache_envoy::Version;
 use attache_harness::EnvoyVersion;
 
@@ -60,11 +58,7 @@ impl Suite {
         target: &Target,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Report>, SuiteError> {
-        let mut modules = BTreeMap::new();
-        let mut plans = Vec::new();
-        for suite in suites {
-            plans.extend(suite.built(target, &mut modules, progress)?);
-        }
+        let mut plans = Self::all_built(suites, target, progress)?;
         for plan in &mut plans {
             let (.., end) = run::harness(plan, None);
             plan.expect_only(end);
