@@ -347,7 +347,7 @@ fn every_property_of_a_tcp_connection_answers_as_in_envoy() {
     std::thread::spawn(move || {
         let (mut connection, _) = upstream.accept()?;
         connection.read_exact(&mut [0; 4])?;
-        connection.write_all(b"pong")
+        attache_envoy::tcp::send_last(&connection, b"pong")
     });
     let seen = with_envoy(&folder, yaml, |address| {
         let mut connection = TcpStream::connect(address).unwrap();

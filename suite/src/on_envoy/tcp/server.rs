@@ -1,5 +1,5 @@
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -92,12 +92,11 @@ fn serve(
 ) -> Option<TcpStream> {
     let _ = stream.set_nodelay(true);
     let say = |stream: &mut TcpStream, text: &Option<Vec<u8>>, last: bool| {
-        if let Some(text) = text {
-            let _ = stream.write_all(text);
-        }
-        if last {
-            let _ = stream.shutdown(Shutdown::Write);
-        }
+        let text = text.as_deref().unwrap_or_default();
+        let _ = match last {
+            true => attache_envoy::tcp::send_last(stream, text),
+            false => stream.write_all(text),
+        };
     };
     let after_greeting = upstream.ends == TcpEnds::AfterGreeting;
     say(&mut stream, &upstream.greeting, after_greeting);

@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use attache_envoy::tcp::send_last;
 use attache_harness::{Arrival, End, Host, HostError, Peer, StreamId, TcpReply};
 
 /// Long enough for everything that follows from one act of a peer, and for a tick.
@@ -162,12 +163,11 @@ impl Upstream {
                         .unwrap()
                         .bytes
                         .extend_from_slice(&buffer[..count]);
-                    if let Self::Answers(text) | Self::AnswersAndEnds(text) = self {
-                        let _ = stream.write_all(text.as_bytes());
-                    }
-                    if matches!(self, Self::AnswersAndEnds(_)) {
-                        let _ = stream.shutdown(Shutdown::Write);
-                    }
+                    let _ = match self {
+                        Self::Answers(text) => stream.write_all(text.as_bytes()),
+                        Self::AnswersAndEnds(text) => send_last(&stream, text.as_bytes()),
+                        _ => Ok(()),
+                    };
                 }
                 Err(_) => break "reset",
             }
