@@ -79,6 +79,7 @@ mod error;
 mod filter;
 mod headers;
 mod host;
+mod kind;
 mod logging;
 mod next;
 mod pairs;
@@ -121,12 +122,13 @@ pub mod __private {
     #[cfg(target_arch = "wasm32")]
     pub use crate::entry::start;
     pub use crate::phases::{DECLARATION_EXTRA, declaration};
-    pub use crate::registry::{Registration, register};
+    pub use crate::registry::{Registration, phases, register};
     #[cfg(target_arch = "wasm32")]
     pub use proxy_wasm;
 }
 
-/// Makes a module of one or several filters, each under the root id that selects it.
+/// Makes a module of one or several filters, each under the root id that selects it. A filter is
+/// whatever implements one of the traits for filters, such as [`HttpFilter`].
 ///
 /// Envoy's plugin configuration names the root id. An unknown one fails `configure`, with the
 /// known ones in the log; an empty one selects the filter of a module that holds just one.
@@ -144,18 +146,18 @@ macro_rules! filters {
                 #[unsafe(link_section = "attache.filters")]
                 static DECLARATION: [u8; LENGTH] = $crate::__private::declaration(
                     $root_id,
-                    <$filter as $crate::HttpFilter>::PHASES,
+                    $crate::__private::phases::<$filter, _>(),
                 );
                 #[cfg(not(target_arch = "wasm32"))]
                 const _: [u8; LENGTH] = $crate::__private::declaration(
                     $root_id,
-                    <$filter as $crate::HttpFilter>::PHASES,
+                    $crate::__private::phases::<$filter, _>(),
                 );
             };
         )+
         const _: () = {
             const REGISTRY: &[$crate::__private::Registration] =
-                &[$($crate::__private::register::<$filter>($root_id)),+];
+                &[$($crate::__private::register::<$filter, _>($root_id)),+];
             #[cfg(target_arch = "wasm32")]
             $crate::__private::proxy_wasm::main! {{ $crate::__private::start(REGISTRY); }}
             // Off wasm32 the registry only has to type-check.

@@ -1,32 +1,35 @@
 //! The filters of a module, by root id.
 
-use std::rc::Rc;
-
-use crate::config::{self, ConfigError};
-use crate::filter::{AnyFilter, Configured, HttpFilter};
+use crate::config::ConfigError;
+use crate::kind::{Installed, Registered};
+use crate::phases::Phases;
 use crate::plugin::Plugin;
 
-type Configure = fn(&'static str, &[u8], &Plugin) -> Result<Rc<dyn AnyFilter>, ConfigError>;
+type Install = fn(&'static str, &[u8], &Plugin) -> Result<Installed, ConfigError>;
 
 /// One line of [`filters!`](crate::filters).
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Registration {
     root_id: &'static str,
-    configure: Configure,
+    install: Install,
 }
 
-/// Registers a filter under its root id.
+/// Registers a filter under its root id. Its kind is inferred.
 #[doc(hidden)]
 #[must_use]
-pub const fn register<F: HttpFilter>(root_id: &'static str) -> Registration {
+pub const fn register<F: Registered<Kind>, Kind>(root_id: &'static str) -> Registration {
     Registration {
         root_id,
-        configure: |root_id, bytes, plugin| {
-            let filter = F::configure(config::parse(bytes)?, plugin)?;
-            Ok(Rc::new(Configured { filter, root_id }))
-        },
+        install: F::install,
     }
+}
+
+/// What a filter declares. Its kind is inferred.
+#[doc(hidden)]
+#[must_use]
+pub const fn phases<F: Registered<Kind>, Kind>() -> Phases {
+    F::PHASES
 }
 
 impl Registration {
@@ -34,12 +37,8 @@ impl Registration {
         self.root_id
     }
 
-    pub(crate) fn configure(
-        &self,
-        bytes: &[u8],
-        plugin: &Plugin,
-    ) -> Result<Rc<dyn AnyFilter>, ConfigError> {
-        (self.configure)(self.root_id, bytes, plugin)
+    pub(crate) fn install(&self, bytes: &[u8], plugin: &Plugin) -> Result<Installed, ConfigError> {
+        (self.install)(self.root_id, bytes, plugin)
     }
 }
 
@@ -70,7 +69,7 @@ pub(crate) fn select<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, Next, Request, Response};
+    use crate::{Error, HttpFilter, Next, Request, Response};
 
     struct Nothing;
 
@@ -86,8 +85,8 @@ mod tests {
         }
     }
 
-    const ONE: &[Registration] = &[register::<Nothing>("a")];
-    const TWO: &[Registration] = &[register::<Nothing>("a"), register::<Nothing>("b")];
+    const ONE: &[Registration] = &[register::<Nothing, _>("a")];
+    const TWO: &[Registration] = &[register::<Nothing, _>("a"), register::<Nothing, _>("b")];
 
     #[test]
     fn an_empty_root_id_selects_the_only_filter() {

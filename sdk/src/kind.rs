@@ -1,0 +1,79 @@
+//! The kinds of filters, and how [`filters!`](crate::filters) tells them apart.
+//!
+//! Each kind has a trait that filters implement, and a marker. [`Registered`] has one blanket
+//! implementation for each kind, so that the compiler infers the marker from the trait that a type
+//! implements.
+
+use std::rc::Rc;
+
+use crate::config::{self, ConfigError};
+use crate::filter::{Configured, HttpFilter};
+use crate::phases::Phases;
+use crate::plugin::Plugin;
+use crate::stream::Stream;
+
+/// A type that [`filters!`](crate::filters) takes, and its kind.
+///
+/// Sealed: a type becomes one by implementing a trait for filters, such as [`HttpFilter`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a filter",
+    label = "not a filter",
+    note = "a filter implements `HttpFilter`"
+)]
+pub trait Registered<Kind>: sealed::Sealed<Kind> {
+    /// The callbacks that it needs.
+    const PHASES: Phases;
+
+    /// Makes the filter from the bytes of its configuration.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the configuration.
+    fn install(
+        root_id: &'static str,
+        configuration: &[u8],
+        plugin: &Plugin,
+    ) -> Result<Installed, ConfigError>;
+}
+
+mod sealed {
+    pub trait Sealed<Kind> {}
+}
+
+/// A configured filter without its type.
+#[expect(missing_debug_implementations, reason = "nobody outside holds one")]
+pub struct Installed(pub(crate) Rc<dyn AnyPlugin>);
+
+/// A configured filter of any kind, as its root context sees it.
+///
+/// What a kind needs of code is reached through its own implementation only: a module has the code
+/// of the kinds that it registers and of no other.
+pub(crate) trait AnyPlugin {
+    /// A new HTTP stream; `None` where the filter is not for such.
+    fn http_stream(self: Rc<Self>, id: u32) -> Option<Rc<Stream>>;
+}
+
+/// The kind of [`HttpFilter`].
+#[derive(Debug)]
+pub enum Http {}
+
+impl<F: HttpFilter> sealed::Sealed<Http> for F {}
+
+impl<F: HttpFilter> Registered<Http> for F {
+    const PHASES: Phases = F::PHASES;
+
+    fn install(
+        root_id: &'static str,
+        configuration: &[u8],
+        plugin: &Plugin,
+    ) -> Result<Installed, ConfigError> {
+        let filter = F::configure(config::parse(configuration)?, plugin)?;
+        Ok(Installed(Rc::new(Configured { filter, root_id })))
+    }
+}
+
+impl<F: HttpFilter> AnyPlugin for Configured<F> {
+    fn http_stream(self: Rc<Self>, id: u32) -> Option<Rc<Stream>> {
+        Some(Stream::new(id, self))
+    }
+}
