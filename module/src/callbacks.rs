@@ -3,17 +3,23 @@
 /// The bits are those of `attache::Phases`; the contract is the line that the SDK's `filters!`
 /// leaves in the custom section `attache.filters`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Callbacks(u8);
+pub struct Callbacks(u32);
 
 impl Callbacks {
-    const RESPONSE: u8 = 1 << 1;
-    const WAITS: u8 = 1 << 2;
+    const RESPONSE: u32 = 1 << 1;
+    const WAITS: u32 = 1 << 2;
+    const REQUEST_BODY: u32 = 1 << 3;
+    const REQUEST_TRAILERS: u32 = 1 << 4;
+    const RESPONSE_BODY: u32 = 1 << 5;
+    const RESPONSE_TRAILERS: u32 = 1 << 6;
+    const COMPLETE: u32 = 1 << 7;
+    const HOLDS: u32 = 1 << 8;
 
-    const KNOWN: u8 = 0b111;
+    const KNOWN: u32 = 0x1ff;
 
     /// `None` for bits of an SDK that is newer than this crate: what they ask for must not be
     /// dropped.
-    pub(crate) fn new(bits: u8) -> Option<Self> {
+    pub(crate) fn new(bits: u32) -> Option<Self> {
         (bits & !Self::KNOWN == 0).then_some(Self(bits))
     }
 
@@ -21,14 +27,22 @@ impl Callbacks {
         Self(self.0 | other.0)
     }
 
-    fn has(self, bit: u8) -> bool {
-        self.0 & bit != 0
+    /// Whether one of `bits` is there.
+    fn has(self, bits: u32) -> bool {
+        self.0 & bits != 0
     }
 
     /// Whether a filter of the module may hold a stream while it waits.
     #[must_use]
     pub fn waits(self) -> bool {
         self.has(Self::WAITS)
+    }
+
+    /// Whether a filter of the module may hold headers until it knows the body, which needs
+    /// Envoy's `allow_on_headers_stop_iteration`.
+    #[must_use]
+    pub fn holds(self) -> bool {
+        self.has(Self::HOLDS)
     }
 
     /// Whether the host has to find the export `name`. Names that are no callbacks are kept,
@@ -45,6 +59,12 @@ impl Callbacks {
 
     /// The callbacks without which the filters would not do what they declare.
     pub fn required(self) -> impl Iterator<Item = &'static str> {
+        // While the headers are held, so are body and trailers: where the plugin has Envoy's
+        // `allow_on_headers_stop_iteration`, a missing callback counts as Continue and lets the
+        // message through unjudged. A body may also end with its trailers.
+        let holds_response = self.waits() && self.has(Self::RESPONSE);
+        let request_body = self.waits() || self.has(Self::REQUEST_BODY);
+        let response_body = holds_response || self.has(Self::RESPONSE_BODY);
         let table: [(&str, bool); 10] = [
             ("proxy_on_context_create", true),
             ("proxy_on_configure", true),
@@ -55,21 +75,18 @@ impl Callbacks {
                 "proxy_on_response_headers",
                 self.has(Self::RESPONSE | Self::WAITS),
             ),
-            // While the headers are held, so are body and trailers: where the plugin has Envoy's
-            // `allow_on_headers_stop_iteration`, a missing callback counts as Continue and lets the
-            // request through unjudged.
-            ("proxy_on_request_body", self.waits()),
-            ("proxy_on_request_trailers", self.waits()),
+            ("proxy_on_request_body", request_body),
             (
-                "proxy_on_response_body",
-                self.waits() && self.has(Self::RESPONSE),
+                "proxy_on_request_trailers",
+                request_body || self.has(Self::REQUEST_TRAILERS),
             ),
+            ("proxy_on_response_body", response_body),
             (
                 "proxy_on_response_trailers",
-                self.waits() && self.has(Self::RESPONSE),
+                response_body || self.has(Self::RESPONSE_TRAILERS),
             ),
             // After the access log a stream must not be acted on, and another stream may wake it.
-            ("proxy_on_log", self.waits()),
+            ("proxy_on_log", self.has(Self::WAITS | Self::COMPLETE)),
         ];
         table
             .into_iter()
@@ -107,6 +124,23 @@ mod tests {
         }
         assert!(!waits.keeps("proxy_on_response_body"));
         assert!(Callbacks(0b111).keeps("proxy_on_response_trailers"));
+    }
+
+    #[test]
+    fn a_body_keeps_the_trailers_of_its_direction() {
+        let body = Callbacks(1 | Callbacks::RESPONSE_BODY);
+        assert!(body.keeps("proxy_on_response_body"));
+        assert!(body.keeps("proxy_on_response_trailers"));
+        assert!(!body.keeps("proxy_on_request_trailers"));
+        let trailers = Callbacks(1 | Callbacks::REQUEST_TRAILERS);
+        assert!(trailers.keeps("proxy_on_request_trailers"));
+        assert!(!trailers.keeps("proxy_on_request_body"));
+    }
+
+    #[test]
+    fn a_look_at_the_end_keeps_the_access_log() {
+        assert!(Callbacks(1 | Callbacks::COMPLETE).keeps("proxy_on_log"));
+        assert!(!Callbacks(1).keeps("proxy_on_log"));
     }
 
     #[test]

@@ -85,8 +85,8 @@ pub enum ReadError {
     NoAbi,
     /// A declaration that this version cannot read.
     #[error(
-        "the section `attache.filters` has the line `{line}`, expected `<root id> <two hex digits>` \
-         up to 07; if the module is made with a newer SDK, install the `attache` that goes with it"
+        "the section `attache.filters` has the line `{line}`, expected `<root id> <eight hex \
+         digits>` up to 000001ff; if the module is made with a newer SDK, install the `attache` that goes with it"
     )]
     Declaration {
         /// The line, escaped.
@@ -177,8 +177,8 @@ fn read_declarations(section: &[u8]) -> Result<Vec<Declaration>, ReadError> {
 
 fn declaration(line: &[u8]) -> Option<Declaration> {
     let (root_id, digits) = std::str::from_utf8(line).ok()?.rsplit_once(' ')?;
-    let callbacks = Callbacks::new(u8::from_str_radix(digits, 16).ok()?)?;
-    (digits.len() == 2).then(|| Declaration {
+    let callbacks = Callbacks::new(u32::from_str_radix(digits, 16).ok()?)?;
+    (digits.len() == 8).then(|| Declaration {
         root_id: root_id.to_owned(),
         callbacks,
     })
@@ -210,12 +210,12 @@ mod tests {
     }
 
     #[test]
-    fn a_declaration_has_a_root_id_and_two_digits() {
-        let read = read_declarations(b"a-b 05\nc 07\n").unwrap();
+    fn a_declaration_has_a_root_id_and_eight_digits() {
+        let read = read_declarations(b"a-b 00000005\nc 000001ff\n").unwrap();
         assert_eq!(read.len(), 2);
         assert_eq!(read[0].root_id, "a-b");
         assert!(read[0].callbacks.waits());
-        for line in ["a", "a 5", "a 0g", "a 123", "a 08"] {
+        for line in ["a", "a 05", "a 0000000g", "a 000000123", "a 00000200"] {
             assert!(read_declarations(line.as_bytes()).is_err(), "{line}");
         }
     }

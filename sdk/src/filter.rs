@@ -1,3 +1,4 @@
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -5,16 +6,20 @@ use serde::de::DeserializeOwned;
 
 use crate::config::ConfigError;
 use crate::error::Error;
-use crate::next::Next;
+use crate::kind::Http;
+use crate::mode::{Mode, Streaming};
+use crate::next::{Link, Next};
 use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::request::Request;
-use crate::response::Response;
+use crate::response::{Answer, Response};
 
 /// An HTTP filter: configured once a plugin and thread, called once a stream.
 ///
-/// See the [crate's documentation](crate) for an example.
-pub trait HttpFilter: Sized + 'static {
+/// `impl HttpFilter for X` takes messages as they come ([`Streaming`]); `impl HttpFilter<Holding> for
+/// X` may hold headers until it knows the body ([`Holding`](crate::Holding)). See the [crate's
+/// documentation](crate) for an example.
+pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
     /// The plugin configuration. Give it `#[serde(deny_unknown_fields)]`: a misspelt option that
     /// is ignored is a filter that does less than its operator thinks.
     ///
@@ -40,7 +45,11 @@ pub trait HttpFilter: Sized + 'static {
     /// An [`Error`] for a fault of host or configuration, which meets
     /// [`failure_mode`](Self::failure_mode). Whatever a client may send is not an error: answer it
     /// with [`Response::local`].
-    fn call(&self, request: Request, next: Next) -> impl Future<Output = Result<Response, Error>>;
+    fn call(
+        &self,
+        request: Request<M>,
+        next: Next<M>,
+    ) -> impl Future<Output = Result<Response<M>, Error>>;
 
     /// What becomes of a stream whose [`call`](Self::call) failed. Denies unless said otherwise.
     fn failure_mode(&self) -> FailureMode {
@@ -64,25 +73,41 @@ pub enum FailureMode {
 }
 
 /// A filter's future for one stream.
-pub(crate) type Task = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
+pub(crate) type Task = Pin<Box<dyn Future<Output = Result<Answer, Error>>>>;
 
 /// A configured filter without its type.
 pub(crate) trait AnyFilter {
-    fn start(self: Rc<Self>, request: Request, next: Next) -> Task;
+    fn start(self: Rc<Self>, link: &Rc<Link>, ends_with_headers: bool) -> Task;
     fn failure_mode(&self) -> FailureMode;
     fn phases(&self) -> Phases;
     fn root_id(&self) -> &'static str;
 }
 
-/// A filter and the root id it is registered under.
-pub(crate) struct Configured<F> {
+/// A filter of some kind, and the root id it is registered under.
+pub(crate) struct Configured<F, Kind> {
     pub(crate) filter: F,
     pub(crate) root_id: &'static str,
+    kind: PhantomData<Kind>,
 }
 
-impl<F: HttpFilter> AnyFilter for Configured<F> {
-    fn start(self: Rc<Self>, request: Request, next: Next) -> Task {
-        Box::pin(async move { self.filter.call(request, next).await })
+impl<F, Kind> Configured<F, Kind> {
+    pub(crate) fn new(filter: F, root_id: &'static str) -> Self {
+        Self {
+            filter,
+            root_id,
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<F: HttpFilter<M>, M: Mode> AnyFilter for Configured<F, Http<M>> {
+    fn start(self: Rc<Self>, link: &Rc<Link>, ends_with_headers: bool) -> Task {
+        let request = Request::new(link.stream(), ends_with_headers);
+        let next = Next::new(Rc::clone(link));
+        Box::pin(async move {
+            let response = self.filter.call(request, next).await?;
+            Ok(response.into_answer())
+        })
     }
 
     fn failure_mode(&self) -> FailureMode {
@@ -90,7 +115,7 @@ impl<F: HttpFilter> AnyFilter for Configured<F> {
     }
 
     fn phases(&self) -> Phases {
-        F::PHASES
+        Phases::of_http::<F, M>()
     }
 
     fn root_id(&self) -> &'static str {

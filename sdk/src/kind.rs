@@ -4,10 +4,12 @@
 //! implementation for each kind, so that the compiler infers the marker from the trait that a type
 //! implements.
 
+use std::marker::PhantomData;
 use std::rc::Rc;
 
 use crate::config::{self, ConfigError};
 use crate::filter::{Configured, HttpFilter};
+use crate::mode::Mode;
 use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::stream::Stream;
@@ -53,14 +55,14 @@ pub(crate) trait AnyPlugin {
     fn http_stream(self: Rc<Self>, id: u32) -> Option<Rc<Stream>>;
 }
 
-/// The kind of [`HttpFilter`].
+/// The kind of [`HttpFilter`], in each of its modes.
 #[derive(Debug)]
-pub enum Http {}
+pub struct Http<M>(PhantomData<M>);
 
-impl<F: HttpFilter> sealed::Sealed<Http> for F {}
+impl<F: HttpFilter<M>, M: Mode> sealed::Sealed<Http<M>> for F {}
 
-impl<F: HttpFilter> Registered<Http> for F {
-    const PHASES: Phases = F::PHASES;
+impl<F: HttpFilter<M>, M: Mode> Registered<Http<M>> for F {
+    const PHASES: Phases = Phases::of_http::<F, M>();
 
     fn install(
         root_id: &'static str,
@@ -68,11 +70,13 @@ impl<F: HttpFilter> Registered<Http> for F {
         plugin: &Plugin,
     ) -> Result<Installed, ConfigError> {
         let filter = F::configure(config::parse(configuration)?, plugin)?;
-        Ok(Installed(Rc::new(Configured { filter, root_id })))
+        Ok(Installed(Rc::new(Configured::<F, Http<M>>::new(
+            filter, root_id,
+        ))))
     }
 }
 
-impl<F: HttpFilter> AnyPlugin for Configured<F> {
+impl<F: HttpFilter<M>, M: Mode> AnyPlugin for Configured<F, Http<M>> {
     fn http_stream(self: Rc<Self>, id: u32) -> Option<Rc<Stream>> {
         Some(Stream::new(id, self))
     }

@@ -81,6 +81,7 @@ mod headers;
 mod host;
 mod kind;
 mod logging;
+mod mode;
 mod next;
 mod pairs;
 mod phases;
@@ -96,6 +97,7 @@ pub use crate::config::ConfigError;
 pub use crate::error::{Error, ErrorKind};
 pub use crate::filter::{FailureMode, HttpFilter};
 pub use crate::headers::{FieldName, Headers};
+pub use crate::mode::{Holding, Mode, Streaming};
 pub use crate::next::{Next, Run};
 pub use crate::phases::Phases;
 pub use crate::plugin::Plugin;
@@ -109,7 +111,8 @@ pub use serde;
 /// What a filter imports: the types of this crate, header names, and `Deserialize`.
 pub mod prelude {
     pub use crate::{
-        ConfigError, Error, FailureMode, HttpFilter, Next, Phases, Plugin, Request, Response,
+        ConfigError, Error, FailureMode, Holding, HttpFilter, Next, Phases, Plugin, Request,
+        Response, Streaming,
     };
     pub use http::header::*;
     pub use http::{Method, StatusCode};

@@ -1,10 +1,12 @@
 use std::cell::Cell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::error::Error;
+use crate::mode::{Mode, Streaming};
 use crate::phases::Phases;
 use crate::request::Request;
 use crate::response::Response;
@@ -14,7 +16,8 @@ pub(crate) struct Link {
     stream: u32,
     phases: Phases,
     passed: Cell<Option<Way>>,
-    response: Cell<Option<Response>>,
+    /// Whether a response has come that nobody has taken yet.
+    answered: Cell<bool>,
 }
 
 /// How a request was passed on.
@@ -32,7 +35,7 @@ impl Link {
             stream,
             phases,
             passed: Cell::new(None),
-            response: Cell::new(None),
+            answered: Cell::new(false),
         }
     }
 
@@ -41,13 +44,17 @@ impl Link {
         self.passed.get()
     }
 
-    /// Hands the response over to the future that waits for it.
-    pub(crate) fn deliver(&self, response: Response) {
-        self.response.set(Some(response));
+    pub(crate) fn stream(&self) -> u32 {
+        self.stream
+    }
+
+    /// Tells the future that waits for the response of its headers.
+    pub(crate) fn deliver(&self) {
+        self.answered.set(true);
     }
 
     /// Writes the request's changes and marks it as passed on.
-    fn pass(&self, request: Request, way: Way) -> Result<(), Error> {
+    fn pass<M: Mode>(&self, request: Request<M>, way: Way) -> Result<(), Error> {
         if !request.headers().is_of(self.stream) {
             return Err(Error::misuse(
                 "the filter passed another stream's request on",
@@ -71,11 +78,17 @@ impl fmt::Debug for Link {
 /// The rest of the filter chain and the upstream. There is one for each stream, and using it uses
 /// it up.
 #[derive(Debug)]
-pub struct Next(Rc<Link>);
+pub struct Next<M: Mode = Streaming> {
+    link: Rc<Link>,
+    mode: PhantomData<fn() -> M>,
+}
 
-impl Next {
+impl<M: Mode> Next<M> {
     pub(crate) fn new(link: Rc<Link>) -> Self {
-        Self(link)
+        Self {
+            link,
+            mode: PhantomData,
+        }
     }
 
     /// Passes the request on and wakes with the response's headers.
@@ -85,9 +98,9 @@ impl Next {
     /// A future that waits before this, while a response arrives all the same (Envoy answers 413,
     /// a time limit ends, another filter replies), is dropped there: its request part has lost its
     /// purpose.
-    pub fn run(self, request: Request) -> Run {
+    pub fn run(self, request: Request<M>) -> Run<M> {
         Run {
-            link: self.0,
+            link: self.link,
             request: Some(request),
         }
     }
@@ -100,8 +113,8 @@ impl Next {
     /// # Errors
     ///
     /// An [`Error`] when the host refuses the request's changes.
-    pub fn forward(self, request: Request) -> Result<Response, Error> {
-        self.0.pass(request, Way::Forwarded)?;
+    pub fn forward(self, request: Request<M>) -> Result<Response<M>, Error> {
+        self.link.pass(request, Way::Forwarded)?;
         Ok(Response::forwarded())
     }
 }
@@ -114,13 +127,13 @@ impl Next {
 /// [`Phases::RESPONSE`].
 #[derive(Debug)]
 #[must_use = "the request goes on when this is awaited"]
-pub struct Run {
+pub struct Run<M: Mode = Streaming> {
     link: Rc<Link>,
-    request: Option<Request>,
+    request: Option<Request<M>>,
 }
 
-impl Future for Run {
-    type Output = Result<Response, Error>;
+impl<M: Mode> Future for Run<M> {
+    type Output = Result<Response<M>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(request) = self.request.take() {
@@ -136,9 +149,10 @@ impl Future for Run {
             return Poll::Pending;
         }
         // The stream polls the whole future when the response is there, so no waker is kept.
-        match self.link.response.take() {
-            Some(response) => Poll::Ready(Ok(response)),
-            None => Poll::Pending,
+        if self.link.answered.take() {
+            Poll::Ready(Ok(Response::upstream(self.link.stream)))
+        } else {
+            Poll::Pending
         }
     }
 }

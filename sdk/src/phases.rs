@@ -1,5 +1,8 @@
 use std::ops::BitOr;
 
+use crate::filter::HttpFilter;
+use crate::mode::Mode;
+
 /// The callbacks that a filter needs.
 ///
 /// Each callback that a module exports costs a crossing an event, so `attache build` drops those
@@ -7,7 +10,7 @@ use std::ops::BitOr;
 /// and the other is caught at run time: what a filter does without having declared it becomes an
 /// [`Error`](crate::Error), which meets its [`FailureMode`](crate::FailureMode).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Phases(u8);
+pub struct Phases(u32);
 
 impl Phases {
     /// Request headers; every HTTP filter has them.
@@ -18,8 +21,31 @@ impl Phases {
     /// trailers are held, so those callbacks stay exported (with Envoy's
     /// `allow_on_headers_stop_iteration`, a request would otherwise go on unjudged).
     pub const WAITS: Self = Self(1 << 2);
-    /// Everything.
-    pub const ALL: Self = Self(0b111);
+    /// The request's body, and its trailers, behind which a body may end.
+    pub const REQUEST_BODY: Self = Self(1 << 3);
+    /// The request's trailers.
+    pub const REQUEST_TRAILERS: Self = Self(1 << 4);
+    /// The response's body, and its trailers.
+    pub const RESPONSE_BODY: Self = Self(1 << 5);
+    /// The response's trailers.
+    pub const RESPONSE_TRAILERS: Self = Self(1 << 6);
+    /// The end of the stream, when its access log is written.
+    pub const COMPLETE: Self = Self(1 << 7);
+    /// Everything of an HTTP stream.
+    pub const ALL: Self = Self(0xff);
+
+    /// Headers may be held until the body is known; said by the filter's [`Mode`], not by its
+    /// author.
+    const HOLDS: Self = Self(1 << 8);
+
+    /// What an HTTP filter declares, with what its mode adds.
+    pub(crate) const fn of_http<F: HttpFilter<M>, M: Mode>() -> Self {
+        if M::HOLDS {
+            F::PHASES.union(Self::HOLDS).union(Self::WAITS)
+        } else {
+            F::PHASES
+        }
+    }
 
     /// Whether all of `other` is declared.
     #[must_use]
@@ -42,11 +68,11 @@ impl BitOr for Phases {
     }
 }
 
-/// How many bytes [`declaration`] adds to the root id: a blank, two digits, a line feed.
+/// How many bytes [`declaration`] adds to the root id: a blank, eight digits, a line feed.
 #[doc(hidden)]
-pub const DECLARATION_EXTRA: usize = 4;
+pub const DECLARATION_EXTRA: usize = 10;
 
-/// One line of the custom section `attache.filters`: `<root id> <phases as two hex digits>`.
+/// One line of the custom section `attache.filters`: `<root id> <phases as eight hex digits>`.
 ///
 /// # Panics
 ///
@@ -66,9 +92,12 @@ pub const fn declaration<const N: usize>(root_id: &str, phases: Phases) -> [u8; 
         index += 1;
     }
     line[index] = b' ';
-    line[index + 1] = DIGITS[(phases.0 >> 4) as usize];
-    line[index + 2] = DIGITS[(phases.0 & 15) as usize];
-    line[index + 3] = b'\n';
+    let mut digit = 0;
+    while digit < 8 {
+        line[index + 8 - digit] = DIGITS[(phases.0 >> (4 * digit) & 15) as usize];
+        digit += 1;
+    }
+    line[index + 9] = b'\n';
     line
 }
 
@@ -78,8 +107,9 @@ mod tests {
 
     #[test]
     fn a_declaration_is_one_line() {
-        let line: [u8; 11] = declaration("a-scrub", Phases::REQUEST | Phases::WAITS);
-        assert_eq!(&line, b"a-scrub 05\n");
+        let line: [u8; 17] =
+            declaration("a-scrub", Phases::REQUEST | Phases::WAITS | Phases::HOLDS);
+        assert_eq!(&line, b"a-scrub 00000105\n");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 use std::fmt;
+use std::marker::PhantomData;
 
 use crate::error::Error;
 use crate::headers::Headers;
 use crate::host::Map;
+use crate::mode::{Mode, Streaming};
 
 /// A request on its way to the upstream: its headers, and whether a body follows.
 ///
@@ -10,16 +12,18 @@ use crate::host::Map;
 /// and when the filter fails in [`FailureMode::Allow`](crate::FailureMode::Allow), the request is
 /// as the client sent it.
 #[derive(Debug)]
-pub struct Request {
+pub struct Request<M: Mode = Streaming> {
     headers: Headers,
     ends_with_headers: bool,
+    mode: PhantomData<fn() -> M>,
 }
 
-impl Request {
+impl<M: Mode> Request<M> {
     pub(crate) fn new(stream: u32, ends_with_headers: bool) -> Self {
         Self {
             headers: Headers::new(Map::RequestHeaders, stream),
             ends_with_headers,
+            mode: PhantomData,
         }
     }
 
@@ -153,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_path_that_would_break_the_line_is_refused() {
-        let mut request = Request::new(1, true);
+        let mut request: Request = Request::new(1, true);
         for path in [&b""[..], b"/a\r\nx: y", b"/a\0"] {
             assert_eq!(request.set_path(path), Err(InvalidPath));
         }

@@ -1,18 +1,27 @@
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::error::Error;
 use crate::headers::Headers;
 use crate::host::{self, Map, Reply};
+use crate::mode::{Mode, Streaming};
 use crate::pairs;
 
 /// What a filter answers with: the upstream's response, a local reply, or word that the request
 /// went on and its response is not this filter's business.
 #[derive(Debug)]
-pub struct Response {
-    headers: Headers,
-    origin: Origin,
+pub struct Response<M: Mode = Streaming> {
+    answer: Answer,
+    mode: PhantomData<fn() -> M>,
+}
+
+/// A response without its mode: what is done for a stream is the same in both.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) headers: Headers,
+    pub(crate) origin: Origin,
 }
 
 /// Where a response comes from.
@@ -23,7 +32,7 @@ pub(crate) enum Origin {
     Forwarded,
 }
 
-impl Response {
+impl<M: Mode> Response<M> {
     /// Answers in the upstream's place. [`LocalReply`] has more to set; it converts into a
     /// response.
     #[must_use]
@@ -32,16 +41,17 @@ impl Response {
     }
 
     pub(crate) fn upstream(stream: u32) -> Self {
-        Self {
-            headers: Headers::new(Map::ResponseHeaders, stream),
-            origin: Origin::Upstream,
-        }
+        Self::of(Headers::new(Map::ResponseHeaders, stream), Origin::Upstream)
     }
 
     pub(crate) fn forwarded() -> Self {
+        Self::of(Headers::detached(), Origin::Forwarded)
+    }
+
+    fn of(headers: Headers, origin: Origin) -> Self {
         Self {
-            headers: Headers::detached(),
-            origin: Origin::Forwarded,
+            answer: Answer { headers, origin },
+            mode: PhantomData,
         }
     }
 
@@ -49,8 +59,9 @@ impl Response {
     /// 999, or a response from [`Next::forward`](crate::Next::forward).
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
-        match &self.origin {
-            Origin::Upstream => StatusCode::from_bytes(self.headers.pseudo(":status")?).ok(),
+        let Answer { headers, origin } = &self.answer;
+        match origin {
+            Origin::Upstream => StatusCode::from_bytes(headers.pseudo(":status")?).ok(),
             Origin::Local(reply) => Some(reply.status),
             Origin::Forwarded => None,
         }
@@ -60,17 +71,17 @@ impl Response {
     /// [`Next::forward`](crate::Next::forward) has none.
     #[must_use]
     pub fn headers(&self) -> &Headers {
-        &self.headers
+        &self.answer.headers
     }
 
     /// The headers, to change. Changes to a response from
     /// [`Next::forward`](crate::Next::forward) go nowhere.
     pub fn headers_mut(&mut self) -> &mut Headers {
-        &mut self.headers
+        &mut self.answer.headers
     }
 
-    pub(crate) fn into_parts(self) -> (Headers, Origin) {
-        (self.headers, self.origin)
+    pub(crate) fn into_answer(self) -> Answer {
+        self.answer
     }
 }
 
@@ -174,15 +185,12 @@ impl From<Vec<u8>> for Body {
     }
 }
 
-impl From<LocalReply> for Response {
+impl<M: Mode> From<LocalReply> for Response<M> {
     fn from(mut reply: LocalReply) -> Self {
         let mut headers = Headers::detached();
         for (name, value) in reply.headers.drain(..) {
             headers.append(name, value);
         }
-        Self {
-            headers,
-            origin: Origin::Local(reply),
-        }
+        Self::of(headers, Origin::Local(reply))
     }
 }

@@ -11,10 +11,9 @@ use crate::error::Error;
 use crate::filter::{AnyFilter, FailureMode, Task};
 use crate::headers::Headers;
 use crate::host::{self, Direction};
-use crate::next::{Link, Next, Way};
+use crate::next::{Link, Way};
 use crate::phases::Phases;
-use crate::request::Request;
-use crate::response::{LocalReply, Origin, Response};
+use crate::response::{Answer, LocalReply, Origin};
 use crate::tasks;
 
 /// What a callback tells the host.
@@ -102,9 +101,7 @@ impl Stream {
     }
 
     pub(crate) fn request_headers(&self, ends_with_headers: bool) {
-        let request = Request::new(self.id, ends_with_headers);
-        let next = Next::new(Rc::clone(&self.link));
-        let task = Rc::clone(&self.filter).start(request, next);
+        let task = Rc::clone(&self.filter).start(&self.link, ends_with_headers);
         self.task.replace(Some(task));
         self.state.set(State::RequestHeld);
         self.advance();
@@ -113,7 +110,7 @@ impl Stream {
     pub(crate) fn response_headers(&self) {
         match (self.state.get(), self.link.passed()) {
             (State::AwaitingResponse, Some(Way::Run)) => {
-                self.link.deliver(Response::upstream(self.id));
+                self.link.deliver();
                 self.state.set(State::ResponseHeld);
                 self.advance();
             }
@@ -181,7 +178,7 @@ impl Stream {
         match task.as_mut().poll(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(answer) => {
                 drop(task);
-                if let Err(fault) = answer.and_then(|response| self.finish(response)) {
+                if let Err(fault) = answer.and_then(|answer| self.finish(answer)) {
                     self.fail(&fault);
                 }
             }
@@ -206,8 +203,8 @@ impl Stream {
         }
     }
 
-    fn finish(&self, response: Response) -> Result<(), Error> {
-        let (headers, origin) = response.into_parts();
+    fn finish(&self, answer: Answer) -> Result<(), Error> {
+        let Answer { headers, origin } = answer;
         match origin {
             Origin::Local(reply) if !self.is_out_of_reach() => self.reply(&reply, &headers),
             Origin::Local(_) => Err(Error::misuse("the filter replied after `next.forward`")),

@@ -18,7 +18,7 @@ fn a_module_of_another_sdk_keeps_its_exports() {
 #[test]
 fn callbacks_that_no_filter_declares_are_dropped() {
     let sample = Sample {
-        declarations: Some("a 01\n"),
+        declarations: Some("a 00000001\n"),
         ..Sample::default()
     };
     let finished = finish(&sample.encode()).unwrap();
@@ -56,7 +56,7 @@ fn exports_are_taken_away_by_name_and_nothing_else_changes() {
 #[test]
 fn the_filters_of_a_module_share_their_callbacks() {
     let sample = Sample {
-        declarations: Some("a 01\nb 03\n"),
+        declarations: Some("a 00000001\nb 00000003\n"),
         ..Sample::default()
     };
     let finished = finish(&sample.encode()).unwrap();
@@ -67,7 +67,7 @@ fn the_filters_of_a_module_share_their_callbacks() {
 #[test]
 fn functions_that_nothing_reaches_are_emptied_and_no_others() {
     let sample = Sample {
-        declarations: Some("a 01\n"),
+        declarations: Some("a 00000001\n"),
         ..Sample::default()
     };
     let finished = finish(&sample.encode()).unwrap();
@@ -88,7 +88,7 @@ fn functions_that_nothing_reaches_are_emptied_and_no_others() {
 #[test]
 fn finishing_is_reproducible_and_has_nothing_left_to_do() {
     let sample = Sample {
-        declarations: Some("a 05\n"),
+        declarations: Some("a 00000005\n"),
         ..Sample::default()
     };
     let once = finish(&sample.encode()).unwrap();
@@ -99,7 +99,7 @@ fn finishing_is_reproducible_and_has_nothing_left_to_do() {
 #[test]
 fn other_custom_sections_go_and_the_declaration_stays() {
     let sample = Sample {
-        declarations: Some("a 01\n"),
+        declarations: Some("a 00000001\n"),
         ..Sample::default()
     };
     let bytes = finish(&sample.encode()).unwrap().bytes;
@@ -125,7 +125,7 @@ fn a_pruned_callback_that_a_waiting_filter_needs_is_an_error() {
             "proxy_on_delete",
             "proxy_on_log",
         ],
-        declarations: Some("gate 05\n"),
+        declarations: Some("gate 00000005\n"),
         ..Sample::default()
     };
     let error = finish(&sample.encode()).unwrap_err();
@@ -150,7 +150,7 @@ fn imports_that_no_proxy_offers_are_named() {
             ("wasi_snapshot_preview1", "random_get"),
             ("wasi_snapshot_preview1", "path_open"),
         ],
-        declarations: Some("a 01\n"),
+        declarations: Some("a 00000001\n"),
         ..Sample::default()
     };
     let error = finish(&sample.encode()).unwrap_err().to_string();
@@ -191,7 +191,7 @@ fn only_a_module_that_the_sdk_did_not_make_may_import_all_of_envoys_wasi() {
     finish(&raw.encode()).unwrap();
     let filter = Sample {
         imports,
-        declarations: Some("a 01\n"),
+        declarations: Some("a 00000001\n"),
         ..Sample::default()
     };
     let error = finish(&filter.encode()).unwrap_err();
