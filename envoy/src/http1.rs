@@ -14,6 +14,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::link::Pace;
 pub(crate) use framing::Framing;
 pub(crate) use message::values;
 pub use message::{Header, Response};
@@ -117,7 +118,7 @@ pub fn exchange_within(
 }
 
 /// Like [`exchange`], on a connection that is there already, with a request in
-/// pieces that the server receives one by one: 20 ms lie between them. Whoever
+/// pieces that the server receives one by one: each is sent when the one before has been read. Whoever
 /// keeps a clone of the connection can end the exchange by closing it.
 ///
 /// # Errors
@@ -161,7 +162,7 @@ fn converse(
 ) -> Result<Response, Error> {
     let deadline = Instant::now() + timeout;
     stream.set_nodelay(true).map_err(Error::Broken)?;
-    let mut outgoing = stream.try_clone().map_err(Error::Broken)?;
+    let outgoing = stream.try_clone().map_err(Error::Broken)?;
     let closing = stream.try_clone().map_err(Error::Broken)?;
     let start = pieces.first().copied().unwrap_or_default();
     let method = start.split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -170,7 +171,7 @@ fn converse(
         // The answer may come, and the server may stop reading, before all of
         // the request is sent; so it is sent beside. A failure to send shows
         // as a missing answer, and an answer makes it harmless.
-        let sending = scope.spawn(move || send_apart(&mut outgoing, pieces));
+        let sending = scope.spawn(move || send_apart(&outgoing, pieces));
         let response = wire.response(method);
         if after == After::Closed || response.is_err() {
             let _ = closing.shutdown(Shutdown::Both);
@@ -182,14 +183,12 @@ fn converse(
     })
 }
 
-/// How long pieces lie apart, so that a proxy reads each by itself.
-const PAUSE: Duration = Duration::from_millis(20);
-
 /// Writes pieces so that they arrive one by one.
-pub(crate) fn send_apart(outgoing: &mut impl Write, pieces: &[&[u8]]) -> io::Result<()> {
+pub(crate) fn send_apart(mut outgoing: &TcpStream, pieces: &[&[u8]]) -> io::Result<()> {
+    let mut pace = Pace::of(outgoing);
     for (index, piece) in pieces.iter().enumerate() {
         if index > 0 {
-            thread::sleep(PAUSE);
+            pace.pause();
         }
         outgoing.write_all(piece)?;
     }

@@ -12,9 +12,7 @@ use h2::{RecvStream, SendStream, client};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 use crate::http1::{Header, Response};
-
-/// How long pieces lie apart, so that a proxy reads each by itself.
-pub(crate) const PAUSE: Duration = Duration::from_millis(20);
+use crate::link::Pace;
 
 /// A request to be sent. The last piece carries the end of the stream, unless
 /// trailers follow; without pieces and trailers the headers do.
@@ -97,6 +95,7 @@ async fn converse(
     head: http::Request<()>,
     trailers: HeaderMap,
 ) -> Result<Response, Error> {
+    let pace = Pace::of(&stream);
     stream.set_nonblocking(true).map_err(Error::Connection)?;
     let stream = tokio::net::TcpStream::from_std(stream).map_err(Error::Connection)?;
     stream.set_nodelay(true).map_err(Error::Connection)?;
@@ -109,7 +108,7 @@ async fn converse(
     if !end {
         let pieces = request.pieces.clone();
         // The answer may come before all of the request is sent.
-        tokio::spawn(send_body(body, pieces, trailers));
+        tokio::spawn(send_body(body, pieces, trailers, pace));
     }
     let (head, body) = answer.await.map_err(Error::Reset)?.into_parts();
     let mut response = Response {
@@ -135,11 +134,12 @@ pub(crate) async fn send_body(
     mut body: SendStream<Bytes>,
     pieces: Vec<Vec<u8>>,
     trailers: HeaderMap,
+    mut pace: Pace,
 ) {
     let last = pieces.len();
     for (index, piece) in pieces.into_iter().enumerate() {
         if index > 0 {
-            tokio::time::sleep(PAUSE).await;
+            pace.paused().await;
         }
         let end = index + 1 == last && trailers.is_empty();
         if body.send_data(piece.into(), end).is_err() {
@@ -147,7 +147,7 @@ pub(crate) async fn send_body(
         }
     }
     if !trailers.is_empty() {
-        tokio::time::sleep(PAUSE).await;
+        pace.paused().await;
         // As above.
         let _ = body.send_trailers(trailers);
     }

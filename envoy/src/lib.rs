@@ -32,6 +32,7 @@
 //! * [`http1`] and [`upstream`]: a client and a server that show bytes as they
 //!   are on the wire. With the feature `http2` there is a client for HTTP/2,
 //!   an upstream that speaks it and gRPC, and [`tcp`].
+//! * [`Link`]: whether Envoy has read what was sent to it.
 //!
 //! What is read from the process environment is read from an [`Environment`]
 //! value, so that tests choose it and run in parallel. The crate needs a Unix:
@@ -49,6 +50,7 @@ pub mod http1;
 #[cfg(feature = "http2")]
 pub mod http2;
 mod install;
+mod link;
 mod platform;
 mod plugin;
 mod process;
@@ -72,6 +74,7 @@ pub use discovered::{Discovered, ModuleStore, WriteError};
 pub use environment::Environment;
 pub use find::{FindError, Installation, Origin, Selection, find};
 pub use install::{DownloadError, InstallError, Progress, install};
+pub use link::Link;
 pub use platform::{Platform, PlatformError};
 pub use plugin::{FailurePolicy, Plugin};
 pub use process::{

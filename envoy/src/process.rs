@@ -208,7 +208,13 @@ impl Envoy {
     ///
     /// Those of reading the file.
     pub fn log_lines(&self) -> io::Result<Vec<LogLine>> {
-        LogReader::from_start(&self.log).next_lines()
+        self.read_log().next_lines()
+    }
+
+    /// Reads the log from its start.
+    #[must_use]
+    pub fn read_log(&self) -> LogReader {
+        LogReader::from_start(&self.log)
     }
 
     /// Follows the log from here on.

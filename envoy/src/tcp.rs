@@ -1,10 +1,10 @@
 //! Connections without HTTP.
 
 use std::io::{self, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// Ends a connection with a RST, as a client does that aborts. Dropping it would send a FIN.
 ///
@@ -15,6 +15,39 @@ pub fn reset(stream: TcpStream) -> io::Result<()> {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
     drop(stream);
     Ok(())
+}
+
+/// A port of 127.0.0.1 that refuses connections as long as the value lives.
+///
+/// Nobody listens there, and nobody can: a port that was free a moment ago may be another's by now.
+#[derive(Debug)]
+pub struct ClosedPort {
+    address: SocketAddr,
+    _bound: Socket,
+}
+
+impl ClosedPort {
+    /// Takes a port.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the socket from being bound.
+    pub fn take() -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        let any = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
+        socket.bind(&any.into())?;
+        let address = socket.local_addr()?.as_socket().unwrap_or(any);
+        Ok(Self {
+            address,
+            _bound: socket,
+        })
+    }
+
+    /// Where nobody listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
 }
 
 /// Sends bytes and ends this side of the connection.
@@ -35,7 +68,7 @@ pub fn send_last(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::TcpListener;
 
     use super::*;
 
@@ -43,6 +76,15 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let client = TcpStream::connect(listener.local_addr()?)?;
         Ok((client, listener.accept()?.0))
+    }
+
+    #[test]
+    fn a_closed_port_refuses_and_cannot_be_taken() {
+        let port = ClosedPort::take().unwrap();
+        let error = TcpStream::connect(port.address()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let error = TcpListener::bind(port.address()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]

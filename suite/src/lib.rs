@@ -37,6 +37,7 @@ mod case;
 mod check;
 mod compare;
 mod file;
+mod forecast;
 mod mutated;
 mod on_envoy;
 mod on_harness;
@@ -59,6 +60,7 @@ pub use crate::on_envoy::{EnvoyError, on_envoy};
 pub use crate::on_harness::{HarnessError, on_harness};
 pub use crate::report::{CaseReport, End, FailedSuite, Player, Report, Verdict};
 pub use crate::run::Progress;
+pub use crate::run::{BothError, on_both};
 pub use crate::seen::{
     Access, Connection, Ended, Line, Message, PeerEnd, Received, Refusal, Seen, Stream,
 };

@@ -4,18 +4,21 @@ mod client;
 mod doubles;
 mod entries;
 mod histograms;
+mod log;
+mod play;
 mod reload;
 mod tcp;
 mod wire;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use attache_envoy::tcp::ClosedPort;
 use attache_envoy::upstream::{self, Upstream, UpstreamError};
 use attache_envoy::{
     AccessEntry, AccessLogError, AdminError, Bootstrap, BootstrapError, Endpoint, Envoy,
@@ -23,10 +26,14 @@ use attache_envoy::{
     Trailers,
 };
 
-use crate::case::{Case, Filter, MARK, Policy, Protocol, Request, Step};
-use crate::seen::{Access, Ended, Line, Seen, Stream, grown};
+use crate::case::{Case, Filter, MARK, Policy, Protocol, Step};
+use crate::forecast::{Forecast, Milestone};
+use crate::seen::{Line, Seen, grown};
 use client::{After, Client};
 use doubles::Doubles;
+use log::Log;
+use play::Play;
+pub(crate) use play::Until;
 
 /// How long a request may come no further until it counts as held.
 pub(crate) const HELD_AFTER: Duration = Duration::from_millis(500);
@@ -37,9 +44,11 @@ const LOG_FLUSH: Duration = Duration::from_millis(150);
 /// How often they are looked at.
 const LOG_POLL: Duration = Duration::from_millis(10);
 /// How long an Envoy that crashes takes to write down where.
-const EXIT_LIMIT: Duration = Duration::from_secs(3);
+const EXIT_LIMIT: Duration = Duration::from_secs(20);
 /// How long a line of the access log is waited for.
-const LOG_LIMIT: Duration = Duration::from_secs(2);
+const LOG_LIMIT: Duration = Duration::from_secs(5);
+/// How late on a busy machine may be what is foreseen.
+const LATE: Duration = Duration::from_secs(5);
 
 /// How long nothing comes until a step of TCP counts as done.
 const TCP_QUIET: Duration = Duration::from_millis(40);
@@ -63,6 +72,9 @@ pub enum EnvoyError {
     /// There is no upstream.
     #[error("cannot start the upstream")]
     Upstream(#[from] UpstreamError),
+    /// Its statistics cannot be read.
+    #[error("Envoy's statistics are not JSON")]
+    Statistics(#[source] serde_json::Error),
     /// Its access log cannot be read.
     #[error("cannot read Envoy's access log")]
     AccessLog(#[from] AccessLogError),
@@ -93,8 +105,18 @@ pub fn on_envoy(
     installation: &Installation,
     folder: &Path,
 ) -> Result<Seen, EnvoyError> {
+    play_alone(case, None, installation, folder)
+}
+
+/// The same with what the harness has seen of the case.
+pub(crate) fn play_alone(
+    case: &Case,
+    forecast: Option<&Forecast>,
+    installation: &Installation,
+    folder: &Path,
+) -> Result<Seen, EnvoyError> {
     let mut stage = Stage::start(&[case], installation, folder)?;
-    let seen = stage.play(0)?;
+    let seen = stage.play(0, forecast)?;
     stage.stop()?;
     Ok(seen)
 }
@@ -104,6 +126,8 @@ pub(crate) struct Stage {
     cases: Vec<Case>,
     envoy: Envoy,
     upstream: Upstream,
+    /// Where those are that nobody listens at.
+    _closed: ClosedPort,
     /// The upstream of cases of TCP.
     tcp: Option<tcp::Server>,
     /// The doubles that filters call out to.
@@ -141,8 +165,9 @@ impl Stage {
         let refused = |case: &Case| case.is_refused();
         let of_tcp = first.is_some_and(|case| case.tcp.is_some());
         let tcp = of_tcp.then(tcp::Server::start).transpose()?;
+        let closed = ClosedPort::take()?;
         let address = match (first, &tcp) {
-            (Some(case), _) if refused(case) => nobody()?,
+            (Some(case), _) if refused(case) => closed.address(),
             (_, Some(server)) => server.address(),
             _ => upstream.address(),
         };
@@ -150,7 +175,7 @@ impl Stage {
         if http2 {
             bootstrap.upstream_codec = attache_envoy::Codec::Http2;
         }
-        bootstrap.clusters = clusters.configured(first)?;
+        bootstrap.clusters = clusters.configured(first, &closed);
         if let Some(case) = first {
             entries::configure(&mut bootstrap, case);
         }
@@ -168,6 +193,7 @@ impl Stage {
             cases,
             envoy,
             upstream,
+            _closed: closed,
             tcp,
             clusters,
             current,
@@ -217,8 +243,12 @@ impl Stage {
         self.envoy.stop().map(|_| ())
     }
 
-    /// Plays the case of this number.
-    pub(crate) fn play(&mut self, number: usize) -> Result<Seen, EnvoyError> {
+    /// Plays the case of this number. What is foreseen is waited for longer than the rest.
+    pub(crate) fn play(
+        &mut self,
+        number: usize,
+        forecast: Option<&Forecast>,
+    ) -> Result<Seen, EnvoyError> {
         let case = &self.cases[number];
         *lock(&self.current) = number;
         let _ = self.upstream.take();
@@ -231,13 +261,8 @@ impl Stage {
         let counters_before = self.counters()?;
         let histograms_before = histograms::counts(&self.envoy, case)?;
 
-        let mut play = Play {
-            case,
-            upstream: &self.upstream,
-            arrived: Vec::new(),
-            begun: Vec::new(),
-            clients: Vec::new(),
-        };
+        let mut filters_log = Log::of(case, scope(&self.cases, number), &self.envoy)?;
+        let mut play = Play::new(case, &self.upstream);
         let address = self.envoy.listener_address(&listener_name(number))?;
         let limit = longest(case);
         let mut connections = tcp::Clients::default();
@@ -246,7 +271,8 @@ impl Stage {
         if let (Some(server), Some(upstream)) = (&self.tcp, &case.tcp) {
             server.play(upstream);
         }
-        for step in &case.steps {
+        for (place, step) in case.steps.iter().enumerate() {
+            let milestone = forecast.and_then(|forecast| forecast.steps.get(place));
             match step {
                 Step::Request(request) => {
                     play.begin();
@@ -271,7 +297,7 @@ impl Stage {
                         }
                     };
                     play.clients.push(client);
-                    play.settle(HELD_AFTER, Until::PassedOn)?;
+                    play.settle(patience(milestone, HELD_AFTER), Until::PassedOn)?;
                 }
                 Step::Tcp(step) => {
                     connections.step(address, step)?;
@@ -281,13 +307,18 @@ impl Stage {
                     let from = self.envoy.log_lines()?.len();
                     let place = reload::Place::of(filter, &self.folder);
                     reloads.push(place.replace(&mut self.envoy, case, filter)?);
+                    filters_log.catch_up(milestone)?;
                     sorted.push(from..self.settled_log()?.len());
                 }
                 Step::Wait(time) => thread::sleep(*time),
                 Step::Disconnect(number) => play.disconnect(*number)?,
             }
+            filters_log.catch_up(milestone)?;
         }
-        play.settle(HELD_IN_THE_END + case.patience(), Until::Ended)?;
+        let end = forecast.map(|forecast| &forecast.end);
+        let limit = HELD_IN_THE_END + case.patience();
+        play.settle(patience(end, limit), Until::Ended)?;
+        play.await_arrivals(forecast.map_or(0, Forecast::arrivals));
         if self.tcp.is_some() {
             self.settle_tcp(&mut connections)?;
         }
@@ -296,21 +327,18 @@ impl Stage {
             Some(_) => Vec::new(),
             None => self.accesses(number, ended.count())?,
         };
-        let gauges = self.gauges(case)?;
+        filters_log.catch_up(end)?;
         let log = self.settled_log()?;
-        let scope = scope(&self.cases, number);
-        let line = |line: &attache_envoy::LogLine| {
-            let level = line.level.map(|level| level.to_string());
-            Line::of(case, &scope, level.unwrap_or_default(), &line.message)
-        };
+        let gauges = self.gauges(case)?;
+        let foreseen = forecast.map(|forecast| &forecast.seen);
         let seen = Seen {
             streams: play.streams(&accesses),
             reloads,
             connections: connections.seen(self.tcp.as_ref()),
-            log: Line::all(&log, lines_before, &sorted, line),
-            calls: self.clusters.take(case),
+            log: Line::all(&log, lines_before, &sorted, |line| filters_log.line(line)),
+            calls: self.clusters.take(case, foreseen),
             counters: grown(self.counters()?, &counters_before, &case.counters),
-            histograms: histograms::grown(&self.envoy, case, &histograms_before)?,
+            histograms: histograms::grown(&self.envoy, case, &histograms_before, foreseen)?,
             gauges,
         };
         // Whoever is still held must not be seen in the next case.
@@ -383,114 +411,11 @@ impl Stage {
     }
 }
 
-/// What is waited for.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) enum Until {
-    /// The last request has ended, or is with an upstream that thinks about it.
-    PassedOn,
-    /// All requests have ended.
-    Ended,
-}
-
-/// A case under way.
-struct Play<'a> {
-    case: &'a Case,
-    upstream: &'a Upstream,
-    arrived: Vec<upstream::Request>,
-    /// How many had arrived when each request began.
-    begun: Vec<usize>,
-    clients: Vec<Client>,
-}
-
-impl Play<'_> {
-    fn settle(&mut self, limit: Duration, until: Until) -> Result<(), EnvoyError> {
-        let deadline = Instant::now() + limit;
-        loop {
-            self.arrived.extend(self.upstream.take());
-            for client in &mut self.clients {
-                client.look()?;
-            }
-            let number = self.clients.len().saturating_sub(1);
-            let done = match until {
-                Until::Ended => self.clients.iter().all(Client::has_ended),
-                Until::PassedOn => {
-                    let thinks = !self.case.answer_to(number).after.is_zero();
-                    self.clients.last().is_none_or(Client::has_ended)
-                        || (thinks && self.received(number).is_some())
-                }
-            };
-            if done || Instant::now() >= deadline {
-                self.arrived.extend(self.upstream.take());
-                return Ok(());
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// The connection of the request before, if it is still of use.
-    fn before(&mut self, request: &Request) -> Result<Option<TcpStream>, EnvoyError> {
-        let follows = request.follows;
-        match follows.and_then(|number| self.clients.get_mut(number)) {
-            Some(client) => client.reusable(),
-            None => Ok(None),
-        }
-    }
-
-    fn disconnect(&mut self, number: usize) -> Result<(), EnvoyError> {
-        if let Some(client) = self.clients.get_mut(number) {
-            client.look()?;
-            client.close();
-            // Envoy has to notice before anything else happens.
-            thread::sleep(HELD_AFTER / 2);
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self) {
-        self.arrived.extend(self.upstream.take());
-        self.begun.push(self.arrived.len());
-    }
-
-    /// The request of this number as the upstream received it, to its end or to where it was cut. One whose mark a filter took
-    /// away is known by when it came.
-    fn received(&self, number: usize) -> Option<&upstream::Request> {
-        let marked = self.case.mark(number).is_some();
-        let begun = self.begun.get(number).copied().unwrap_or_default();
-        let ended = self.begun.get(number + 1).copied();
-        let window = self.arrived.get(begun..ended.unwrap_or(self.arrived.len()));
-        let own = |request: &&upstream::Request| wire::number_of(request) == Some(number);
-        let unmarked = |request: &&upstream::Request| !marked || wire::number_of(request).is_none();
-        let mut in_window = window.into_iter().flatten();
-        let received = self.arrived.iter().find(own);
-        received.or_else(|| in_window.find(unmarked))
-    }
-
-    fn streams(&mut self, accesses: &[AccessEntry]) -> Vec<Stream> {
-        let ends: Vec<Ended> = self.clients.iter_mut().map(Client::ended).collect();
-        let stream = |(number, downstream): (usize, Ended)| Stream {
-            upstream: self.received(number).map(wire::received),
-            access: self.access(number, &downstream, accesses),
-            downstream,
-        };
-        ends.into_iter().enumerate().map(stream).collect()
-    }
-
-    fn access(&self, number: usize, ended: &Ended, accesses: &[AccessEntry]) -> Option<Access> {
-        if *ended == Ended::Held {
-            return None;
-        }
-        let port = self.clients.get(number)?.port();
-        // Requests of one connection end one after the other.
-        let clients = self.clients.iter().take(number);
-        let before = clients.filter(|client| client.port() == port).count();
-        let mut own = accesses
-            .iter()
-            .filter(|entry| entry.client_port == Some(port));
-        own.nth(before).map(|entry| Access {
-            status: entry.status.into(),
-            details: entry.details.clone(),
-            flags: entry.flags.clone().unwrap_or_else(|| "-".to_owned()),
-        })
+/// How long a request may take to where it is to come.
+fn patience(milestone: Option<&Milestone>, usually: Duration) -> Duration {
+    match milestone {
+        Some(milestone) if milestone.ended => usually.saturating_add(LATE),
+        _ => usually,
     }
 }
 
@@ -506,11 +431,6 @@ fn longest(case: &Case) -> Duration {
         .fold(end, Duration::saturating_add)
         .saturating_add(CLIENT_SLACK)
         .saturating_mul(2)
-}
-
-/// An address where nobody listens.
-fn nobody() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
 fn lock(current: &Mutex<usize>) -> MutexGuard<'_, usize> {

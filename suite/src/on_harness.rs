@@ -16,6 +16,7 @@ use attache_harness::{
 use crate::case::{
     Body, Case, Cluster, Fault, Filter, MARK, Policy, Protocol, Protocols, Reply, Request, Step,
 };
+use crate::forecast::{Forecast, Milestone};
 use crate::on_envoy::{HELD_AFTER, HELD_IN_THE_END, Until};
 use crate::seen::{Access, Ended, Line, Message, Seen, Stream, grown};
 
@@ -51,6 +52,20 @@ pub(crate) struct Played {
     pub(crate) seen: Seen,
     /// One for each request.
     pub(crate) insights: Vec<Insight>,
+    /// How far it had come when each step was over, and in the end.
+    pub(crate) steps: Vec<Milestone>,
+    pub(crate) end: Milestone,
+}
+
+impl Played {
+    /// What Envoy is to be waited for.
+    pub(crate) fn forecast(&self) -> Forecast {
+        Forecast {
+            steps: self.steps.clone(),
+            end: self.end,
+            seen: self.seen.clone(),
+        }
+    }
 }
 
 /// Plays a case, with an insight into each of its streams; for tests of tests on a harness that departs
@@ -70,6 +85,11 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
     let mut connections = tcp::Connections::default();
     let mut seen = Seen::default();
     let mut sorted = Vec::new();
+    let mut steps = Vec::new();
+    let mut counted = Counted {
+        read: started,
+        lines: 0,
+    };
     for step in &case.steps {
         match step {
             Step::Request(request) => {
@@ -104,9 +124,13 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
                 }
             }
         }
+        let ended = has_come_far(&host, case, &streams, Until::PassedOn);
+        steps.push(counted.milestone(&host, case, ended));
     }
     let limit = HELD_IN_THE_END.saturating_add(case.patience());
     settle(&mut host, case, &streams, limit, Until::Ended)?;
+    let ended = has_come_far(&host, case, &streams, Until::Ended);
+    let end = counted.milestone(&host, case, ended);
     let mut insights = Vec::new();
     for (number, id) in streams.into_iter().enumerate() {
         let (stream, insight) = stream(&host, id, abandoned.contains(&number), case.protocols)?;
@@ -116,13 +140,7 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
     let (seen_of_tcp, of_tcp) = connections.seen(&host)?;
     seen.connections = seen_of_tcp;
     insights.extend(of_tcp);
-    let line = |line: &LogLine| {
-        let text = format!("{}{}", line.prefix, line.message);
-        // Envoy's log is at info.
-        let level = (line.level >= LogLevel::Info).then_some(line.level)?;
-        Line::of(case, "", level.to_string(), &text)
-    };
-    seen.log = Line::all(host.log(), started, &sorted, line);
+    seen.log = Line::all(host.log(), started, &sorted, |logged| line(case, logged));
     seen.counters = grown(counters(&host), &before, &case.counters);
     seen.calls = calls(case, host.calls().get(called..).unwrap_or_default());
     for (name, after) in histograms(&host, case) {
@@ -134,7 +152,37 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
             seen.gauges.insert(name.clone(), value);
         }
     }
-    Ok(Played { seen, insights })
+    Ok(Played {
+        seen,
+        insights,
+        steps,
+        end,
+    })
+}
+
+/// A line of a filter, as it stands in Envoy's log, which is at info.
+fn line(case: &Case, line: &LogLine) -> Option<Line> {
+    let text = format!("{}{}", line.prefix, line.message);
+    let level = (line.level >= LogLevel::Info).then_some(line.level)?;
+    Line::of(case, "", level.to_string(), &text)
+}
+
+/// Counts the lines of filters.
+struct Counted {
+    read: usize,
+    lines: usize,
+}
+
+impl Counted {
+    fn milestone(&mut self, host: &Host, case: &Case, ended: bool) -> Milestone {
+        let fresh = host.log().iter().skip(self.read);
+        self.lines += fresh.filter_map(|logged| line(case, logged)).count();
+        self.read = host.log().len();
+        Milestone {
+            lines: self.lines,
+            ended,
+        }
+    }
 }
 
 fn is_under_way(exchange: &Exchange) -> bool {
@@ -154,24 +202,28 @@ fn settle(
 ) -> Result<(), HostError> {
     let mut left = limit;
     loop {
-        let has_ended = |id: &StreamId| {
-            let outcome = host.exchange(*id).map(Exchange::outcome);
-            !matches!(outcome, Ok(Outcome::Paused { .. } | Outcome::Running))
-        };
-        let done = match until {
-            Until::Ended => streams.iter().all(has_ended),
-            Until::PassedOn => streams.last().is_none_or(|id| {
-                let thinks = !case.answer_to(streams.len() - 1).after.is_zero();
-                let received = |exchange: &Exchange| exchange.try_upstream_request().is_some();
-                has_ended(id) || (thinks && host.exchange(*id).is_ok_and(received))
-            }),
-        };
-        if done || left.is_zero() {
+        if has_come_far(host, case, streams, until) || left.is_zero() {
             return Ok(());
         }
         let step = left.min(STEP);
         host.advance(step)?;
         left -= step;
+    }
+}
+
+/// Whether requests have come as far as is waited for.
+fn has_come_far(host: &Host, case: &Case, streams: &[StreamId], until: Until) -> bool {
+    let has_ended = |id: &StreamId| {
+        let outcome = host.exchange(*id).map(Exchange::outcome);
+        !matches!(outcome, Ok(Outcome::Paused { .. } | Outcome::Running))
+    };
+    match until {
+        Until::Ended => streams.iter().all(has_ended),
+        Until::PassedOn => streams.last().is_none_or(|id| {
+            let thinks = !case.answer_to(streams.len() - 1).after.is_zero();
+            let received = |exchange: &Exchange| exchange.try_upstream_request().is_some();
+            has_ended(id) || (thinks && host.exchange(*id).is_ok_and(received))
+        }),
     }
 }
 

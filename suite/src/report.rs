@@ -2,6 +2,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::check::Difference;
+use crate::forecast::Forecast;
 use crate::seen::{Line, Seen};
 
 /// What came of a suite.
@@ -28,6 +29,7 @@ pub struct CaseReport {
     /// What each player found.
     pub verdicts: Vec<(Player, Verdict)>,
     pub(crate) on_harness: Option<Seen>,
+    pub(crate) forecast: Option<Forecast>,
     pub(crate) on_envoy: Option<Seen>,
     pub(crate) end: Option<End>,
 }
@@ -129,6 +131,7 @@ impl CaseReport {
             name: name.to_owned(),
             verdicts: Vec::new(),
             on_harness: None,
+            forecast: None,
             on_envoy: None,
             end: None,
         }

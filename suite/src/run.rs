@@ -3,15 +3,19 @@
 mod envoys;
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 
+use attache_envoy::Installation;
 use attache_harness::HostError;
 use attache_harness::mutation::Mutator;
 use attache_module::Notice;
 
+use crate::case::Case;
 use crate::check::check;
 use crate::compare::compare;
 use crate::file::Matcher;
+use crate::on_envoy::{self, EnvoyError};
 use crate::on_harness::{self, HarnessError, Insight, Played};
 use crate::plan::Plan;
 use crate::report::{CaseReport, End, Player, Verdict};
@@ -37,6 +41,35 @@ pub enum Progress<'a> {
     },
 }
 
+/// Why a case could not be played on both hosts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BothError {
+    /// The harness could not.
+    #[error(transparent)]
+    Harness(#[from] HarnessError),
+    /// A real Envoy could not.
+    #[error(transparent)]
+    Envoy(#[from] EnvoyError),
+}
+
+/// Plays a case on the harness and then on a real Envoy, with its files in `folder`. What the harness saw
+/// is waited for on Envoy, however busy the machine is.
+///
+/// # Errors
+///
+/// [`BothError`].
+pub fn on_both(
+    case: &Case,
+    installation: &Installation,
+    folder: &Path,
+) -> Result<(Seen, Seen), BothError> {
+    let played = on_harness::play(case, None)?;
+    let forecast = played.forecast();
+    let seen = on_envoy::play_alone(case, Some(&forecast), installation, folder)?;
+    Ok((played.seen, seen))
+}
+
 pub(crate) fn run(
     plans: &[Plan],
     target: &Target,
@@ -51,6 +84,7 @@ pub(crate) fn run(
             let (verdict, played, end) = harness(plan, None);
             case.end = end;
             case.verdicts.push((Player::Harness, verdict));
+            case.forecast = played.as_ref().map(Played::forecast);
             case.on_harness = played.map(|played| played.seen);
         }
     }

@@ -3,6 +3,7 @@ use std::net::{Shutdown, TcpStream};
 
 use super::message::{Fault, Reply, Request};
 use crate::http1::{Error, Framing, Limits, Wire, send_apart};
+use crate::link::Pace;
 
 pub(super) type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 
@@ -73,8 +74,10 @@ fn answer_all(
             }
         }
         let parts: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
-        send_apart(&mut &*stream, &parts).map_err(Error::Broken)?;
+        send_apart(stream, &parts).map_err(Error::Broken)?;
         if reply.fault.is_some() {
+            // What was sent and that it ends are two things.
+            Pace::of(stream).pause();
             return Ok(());
         }
         let closes = reply

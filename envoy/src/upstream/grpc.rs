@@ -12,6 +12,7 @@ use super::http2::serve_each;
 use super::message::Request;
 use crate::http1::Header;
 use crate::http2::{header_map, lines};
+use crate::link::Pace;
 
 /// What a gRPC server learns of a call, one after the other.
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +58,10 @@ pub(super) type GrpcHandler = dyn Fn(GrpcEvent<'_>) -> GrpcReply + Send + Sync;
 /// Serves gRPC until the upstream is dropped.
 pub(super) fn accept(listener: TcpListener, shared: &Arc<Shared>, handler: &Arc<GrpcHandler>) {
     let handler = Arc::clone(handler);
-    serve_each(listener, shared, move |request, body, respond, shared| {
+    serve_each(listener, shared, move |request, body, answers, shared| {
         let call = Call {
-            out: Out::Unsent(respond),
+            out: Out::Unsent(answers.respond),
+            pace: answers.pace,
             handler: Arc::clone(&handler),
         };
         call.serve(request, body, shared)
@@ -68,6 +70,7 @@ pub(super) fn accept(listener: TcpListener, shared: &Arc<Shared>, handler: &Arc<
 
 struct Call {
     out: Out,
+    pace: Pace,
     handler: Arc<GrpcHandler>,
 }
 
@@ -159,7 +162,7 @@ impl Call {
             None => return,
             Some(GrpcEnd::Reset) => {
                 // What is not on the wire yet would be dropped with the stream.
-                tokio::time::sleep(crate::http2::PAUSE).await;
+                self.pace.paused().await;
                 stream.send_reset(Reason::INTERNAL_ERROR);
             }
             Some(GrpcEnd::Trailers(trailers) | GrpcEnd::TrailersOnly(trailers)) => {

@@ -10,21 +10,28 @@ use super::Shared;
 use super::connection::Handler;
 use super::message::{Fault, Reply, Request};
 use crate::http1::Header;
-use crate::http2::{PAUSE, header_map, lines, receive_body, send_body};
+use crate::http2::{header_map, lines, receive_body, send_body};
+use crate::link::Pace;
 
 /// Serves HTTP/2 with prior knowledge until the upstream is dropped.
 pub(super) fn accept(listener: TcpListener, shared: &Arc<Shared>, handler: &Arc<Handler>) {
     let handler = Arc::clone(handler);
-    serve_each(listener, shared, move |request, body, respond, shared| {
-        answer(request, body, respond, shared, Arc::clone(&handler))
+    serve_each(listener, shared, move |request, body, answers, shared| {
+        answer(request, body, answers, shared, Arc::clone(&handler))
     });
+}
+
+/// The way of an answer.
+pub(super) struct Answers {
+    pub(super) respond: SendResponse<Bytes>,
+    pub(super) pace: Pace,
 }
 
 /// Answers each request until the upstream is dropped.
 pub(super) fn serve_each<F>(
     listener: TcpListener,
     shared: &Arc<Shared>,
-    answer: impl Fn(Request, RecvStream, SendResponse<Bytes>, Arc<Shared>) -> F + Send + Sync + 'static,
+    answer: impl Fn(Request, RecvStream, Answers, Arc<Shared>) -> F + Send + Sync + 'static,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -47,6 +54,7 @@ pub(super) fn serve_each<F>(
                 return;
             }
             let (shared, answer) = (Arc::clone(shared), Arc::clone(&answer));
+            let pace = Pace::of_tokio(&stream);
             tokio::spawn(async move {
                 let Ok(mut connection) = server::handshake(stream).await else {
                     return;
@@ -54,7 +62,8 @@ pub(super) fn serve_each<F>(
                 while let Some(Ok((request, respond))) = connection.accept().await {
                     let (head, body) = request.into_parts();
                     let request = begun(&head, number);
-                    tokio::spawn(answer(request, body, respond, Arc::clone(&shared)));
+                    let answers = Answers { respond, pace };
+                    tokio::spawn(answer(request, body, answers, Arc::clone(&shared)));
                 }
             });
         }
@@ -89,7 +98,7 @@ fn begun(head: &http::request::Parts, connection: usize) -> Request {
 async fn answer(
     mut request: Request,
     body: RecvStream,
-    mut respond: SendResponse<Bytes>,
+    mut answers: Answers,
     shared: Arc<Shared>,
     handler: Arc<Handler>,
 ) {
@@ -111,28 +120,31 @@ async fn answer(
         reply.trailers.clear();
     }
     match reply.fault {
-        None | Some(Fault::Cut) => send(&mut respond, reply),
-        Some(Fault::Closed | Fault::Malformed) => respond.send_reset(h2::Reason::INTERNAL_ERROR),
+        None | Some(Fault::Cut) => send(answers, reply),
+        Some(Fault::Closed | Fault::Malformed) => {
+            answers.respond.send_reset(h2::Reason::INTERNAL_ERROR);
+        }
         // Until the peer gives the stream up.
         Some(Fault::Never) => {
-            let _ = std::future::poll_fn(|context| respond.poll_reset(context)).await;
+            let _ = std::future::poll_fn(|context| answers.respond.poll_reset(context)).await;
         }
     }
 }
 
 /// Sends a body and resets the stream in the place of its end.
-async fn send_cut(mut body: SendStream<Bytes>, pieces: Vec<Vec<u8>>) {
+async fn send_cut(mut body: SendStream<Bytes>, pieces: Vec<Vec<u8>>, mut pace: Pace) {
     for piece in pieces {
         if body.send_data(piece.into(), false).is_err() {
             return;
         }
-        tokio::time::sleep(PAUSE).await;
+        pace.paused().await;
     }
     body.send_reset(h2::Reason::INTERNAL_ERROR);
 }
 
 /// Sends a reply; one that HTTP/2 cannot carry resets the stream.
-fn send(respond: &mut SendResponse<Bytes>, reply: Reply) {
+fn send(answers: Answers, reply: Reply) {
+    let Answers { mut respond, pace } = answers;
     let headers = header_map(&reply.headers);
     let (Ok(headers), Ok(trailers)) = (headers, header_map(&reply.trailers)) else {
         return respond.send_reset(h2::Reason::INTERNAL_ERROR);
@@ -152,10 +164,10 @@ fn send(respond: &mut SendResponse<Bytes>, reply: Reply) {
     // A peer that is gone needs no answer.
     match respond.send_response(head, end && !cut) {
         Ok(body) if cut => {
-            tokio::spawn(send_cut(body, pieces));
+            tokio::spawn(send_cut(body, pieces, pace));
         }
         Ok(body) if !end => {
-            tokio::spawn(send_body(body, pieces, trailers));
+            tokio::spawn(send_body(body, pieces, trailers, pace));
         }
         _ => {}
     }

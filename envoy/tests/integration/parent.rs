@@ -68,7 +68,7 @@ fn start_and_wait() -> ! {
 }
 
 fn await_none(folder: &str) {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + LIMIT;
     while !processes_of(folder).is_empty() {
         assert!(
             Instant::now() < deadline,

@@ -141,19 +141,23 @@ fn a_discovered_plugin_without_a_file_stops_the_start() {
 #[ignore = "needs Envoy"]
 fn an_envoy_is_not_waited_for_longer_than_told() {
     let stage = Stage::new();
-    let options = StartOptions {
-        ready_within: Duration::from_secs(1),
-        discovered: vec![Discovered::new("absent", stage.folder.join("plugins"))],
-        ..StartOptions::default()
+    let state_after = |seconds: u64| {
+        let options = StartOptions {
+            ready_within: Duration::from_secs(seconds),
+            discovered: vec![Discovered::new("absent", stage.folder.join("plugins"))],
+            ..StartOptions::default()
+        };
+        let bootstrap = stage.bootstrap(vec![Listener::new("a")]);
+        let error = stage.start_with(&bootstrap, options).unwrap_err();
+        let message = error.to_string();
+        let start = format!("Envoy was not ready after {seconds} s: ");
+        assert!(message.starts_with(&start), "{message}");
+        message
     };
-    let bootstrap = stage.bootstrap(vec![Listener::new("a")]);
-    let message = stage
-        .start_with(&bootstrap, options)
-        .unwrap_err()
-        .to_string();
-    let start =
-        "Envoy was not ready after 1 s: plugin `absent` has no configuration yet; it logged";
-    assert!(message.starts_with(start), "{message}");
+    // On a busy machine Envoy takes longer to say what is missing.
+    let missing = "plugin `absent` has no configuration yet; it logged";
+    let mut limits = [1, 5, 25].into_iter();
+    assert!(limits.any(|limit| state_after(limit).contains(missing)));
 }
 
 #[test]

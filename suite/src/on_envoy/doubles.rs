@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use attache_envoy::http1::Header;
+use attache_envoy::tcp::ClosedPort;
 use attache_envoy::upstream::{self, GrpcEnd, GrpcEvent, GrpcReply, Upstream, UpstreamError};
 use attache_envoy::{Cluster as Configured, Codec};
 
-use super::{EnvoyError, lock, nobody, wire};
+use super::{LATE, lock, wire};
 use crate::case::{Case, Cluster, ClusterKind, Fault, Grpc, GrpcPart, HeaderLine};
-use crate::seen::Message;
+use crate::seen::{Message, Seen};
 
 /// The servers of the clusters of several cases, which are played one after the other.
 pub(super) struct Doubles(BTreeMap<String, (ClusterKind, Upstream)>);
@@ -39,32 +40,47 @@ impl Doubles {
     pub(super) fn configured(
         &self,
         first: Option<&Case>,
-    ) -> Result<BTreeMap<String, Configured>, EnvoyError> {
+        closed: &ClosedPort,
+    ) -> BTreeMap<String, Configured> {
         let mut configured = BTreeMap::new();
         for (name, (kind, double)) in &self.0 {
             let answer = first.and_then(|case| case.clusters.get(name));
             let refused =
                 answer.is_some_and(|cluster| cluster.answer.fault == Some(Fault::Refused));
-            let address = if refused { nobody()? } else { double.address() };
+            let address = if refused {
+                closed.address()
+            } else {
+                double.address()
+            };
             let codec = match kind {
                 ClusterKind::Http1 => Codec::Http1,
                 ClusterKind::Http2 | ClusterKind::Grpc => Codec::Http2,
             };
             configured.insert(name.clone(), Configured::new(address, codec));
         }
-        Ok(configured)
+        configured
     }
 
-    /// Takes what the clusters of a case received.
-    pub(super) fn take(&self, case: &Case) -> BTreeMap<String, Vec<Message>> {
+    /// Takes what the clusters of a case received; what is foreseen is waited for.
+    pub(super) fn take(
+        &self,
+        case: &Case,
+        foreseen: Option<&Seen>,
+    ) -> BTreeMap<String, Vec<Message>> {
+        let expected = |name: &String| foreseen.and_then(|seen| seen.calls.get(name));
         let mut calls = BTreeMap::new();
         for (name, _) in case
             .clusters
             .iter()
             .filter(|(_, cluster)| cluster.records())
         {
-            let double = self.0.get(name).map(|(_, double)| double.take());
-            let received: Vec<Message> = double.iter().flatten().map(wire::received).collect();
+            let mut received: Vec<Message> = Vec::new();
+            if let Some((_, double)) = self.0.get(name) {
+                let expected = expected(name).map_or(0, Vec::len);
+                let awaited = double.wait_for(expected, LATE).unwrap_or_default();
+                let all = awaited.into_iter().chain(double.take());
+                received.extend(all.map(|request| wire::received(&request)));
+            }
             if !received.is_empty() {
                 calls.insert(name.clone(), Message::sorted(received));
             }

@@ -163,7 +163,8 @@ impl Envoys<'_> {
         }
         let mut outcomes = Vec::new();
         for (place, number) in group.iter().copied().enumerate() {
-            match stage.play(place) {
+            let forecast = reports[number].forecast.as_ref();
+            match stage.play(place, forecast) {
                 Ok(seen) => {
                     let verdict = judge(&self.plans[number], &seen, None);
                     let agrees = agrees(&reports[number], &seen);
@@ -218,7 +219,7 @@ fn left(group: &[usize], error: &EnvoyError) -> Vec<Outcome> {
 
 /// Plays a case that is to end Envoy.
 fn crash(mut stage: Stage) -> Verdict {
-    let error = stage.play(0).err();
+    let error = stage.play(0, None).err();
     match stage.exit() {
         Ok(Some(Exit::Signal(_))) => Verdict::Passed,
         Ok(Some(exit)) => {

@@ -1,12 +1,15 @@
 //! How a case is played in these tests.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
-use attache_envoy::{Environment, Installation, RunFolder, Selection};
+use attache_envoy::tcp::ClosedPort;
+use attache_envoy::{Environment, Envoy, Installation, RunFolder, Selection};
 use attache_module::Guest;
-use attache_suite::{Case, Seen, on_envoy, on_harness};
+use attache_suite::{Case, Seen, on_both, on_harness};
 
 /// A case with what must be seen, for both hosts.
 pub(crate) type Play = (Case, fn(&Seen));
@@ -45,12 +48,39 @@ pub(crate) fn check_harness((case, check): Play) {
 
 /// Plays on a real Envoy too, and demands the same.
 pub(crate) fn check_both(name: &str, (case, check): Play) {
-    let predicted = on_harness(&case).unwrap_or_else(|error| panic!("{}", chain(&error)));
     let folder = folder(name);
-    let seen =
-        on_envoy(&case, envoy(), &folder).unwrap_or_else(|error| panic!("{}", chain(&error)));
+    let (predicted, seen) =
+        on_both(&case, envoy(), &folder).unwrap_or_else(|error| panic!("{}", chain(&error)));
     check(&seen);
     assert_eq!(predicted, seen, "left: the harness, right: Envoy");
+}
+
+/// Where nobody listens.
+pub(crate) fn nobody() -> SocketAddr {
+    static CLOSED: OnceLock<ClosedPort> = OnceLock::new();
+    CLOSED.get_or_init(|| ClosedPort::take().unwrap()).address()
+}
+
+/// Waits until something is so, however busy the machine is. What never is so shows where it is looked
+/// at.
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_so() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The lines of filters in Envoy's log, once there are so many.
+pub(crate) fn lines_of_filters(envoy: &Envoy, count: usize) -> Vec<String> {
+    let mut reader = envoy.read_log();
+    let mut found: Vec<String> = Vec::new();
+    until(|| {
+        let fresh = reader.next_lines().unwrap().into_iter();
+        let own = fresh.filter_map(|line| Some(line.message.strip_prefix("wasm log ")?.to_owned()));
+        found.extend(own);
+        found.len() >= count
+    });
+    found
 }
 
 pub(crate) fn envoy() -> &'static Installation {

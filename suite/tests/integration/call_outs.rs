@@ -7,7 +7,6 @@ mod server;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
 
 use attache_envoy::upstream::{Reply, Upstream};
@@ -17,8 +16,11 @@ use attache_envoy::{
 use attache_harness::{Answer, GrpcReply, Host, Plugin, Request, Response, UpstreamRequest};
 use serde_json::{Value, json};
 
-use self::server::{BEHAVIOURS, answering, nobody, serve};
-use crate::both::{self, envoy, module};
+use self::server::{BEHAVIOURS, UNANSWERED, answering, serve};
+use crate::both::{self, envoy, module, nobody};
+
+/// How many milliseconds an answer is waited for that never comes, while others come in a tenth of it.
+const LONG: u64 = 1000;
 
 /// What both hosts have to say alike.
 #[derive(Debug, Eq, PartialEq)]
@@ -57,10 +59,19 @@ fn host(play: Play) -> (Host, Vec<&'static str>) {
     (builder.start().unwrap(), play.paths)
 }
 
-fn on_harness(play: Play) -> Told {
+/// What was told, and how many lines there were after each request.
+fn on_harness(play: Play) -> (Told, Vec<usize>) {
     let (mut host, paths) = host(play);
     let started = host.log().len();
+    // Envoy's own lines are not looked at.
+    let lines = |host: &Host| -> Vec<String> {
+        let lines = host.log()[started..].iter();
+        let own = lines.filter(|line| !line.prefix.is_empty());
+        own.map(|line| format!("{}: {}{}", line.level, line.prefix, line.message))
+            .collect()
+    };
     let mut requests = Vec::new();
+    let mut counts = Vec::new();
     for path in paths {
         let id = host.open(Request::get(path)).unwrap();
         host.advance_until_idle(Duration::from_secs(5)).unwrap();
@@ -72,15 +83,10 @@ fn on_harness(play: Play) -> Told {
             exchange.details().unwrap_or_default().to_owned(),
             String::from_utf8_lossy(&response.body()).into_owned(),
         ));
+        counts.push(lines(&host).len());
     }
-    let lines = host.log()[started..].iter();
-    // Envoy's own lines are not looked at.
-    let lines = lines.filter(|line| !line.prefix.is_empty());
-    let log = lines.map(|line| format!("{}: {}{}", line.level, line.prefix, line.message));
-    Told {
-        log: log.collect(),
-        requests,
-    }
+    let log = lines(&host);
+    (Told { log, requests }, counts)
 }
 
 /// A real Envoy whose listener `faults` has the probe.
@@ -106,7 +112,8 @@ fn started(play: &Play, folder: &Path) -> Envoy {
     Envoy::start(envoy(), &config, folder, options).unwrap()
 }
 
-fn on_envoy(play: &Play, folder: &str) -> Told {
+/// Plays each request when so many lines are there of those before.
+fn on_envoy(play: &Play, folder: &str, counts: &[usize]) -> Told {
     let folder = both::folder(folder);
     let envoy = started(play, &folder);
     let lines = |envoy: &Envoy| -> Vec<String> {
@@ -119,7 +126,7 @@ fn on_envoy(play: &Play, folder: &str) -> Told {
     let started = lines(&envoy).len();
     let address = envoy.listener_address("faults").unwrap();
     let mut bodies = Vec::new();
-    for path in &play.paths {
+    for (path, count) in play.paths.iter().zip(counts) {
         let request = format!("GET {path} HTTP/1.1\r\nhost: example.com\r\n\r\n");
         let answer = http1::exchange(address, request.as_bytes(), Duration::from_secs(10));
         bodies.push(match answer {
@@ -127,10 +134,12 @@ fn on_envoy(play: &Play, folder: &str) -> Told {
             Err(http1::Error::Truncated { received }) => received.body,
             Err(error) => panic!("{path}: {error}"),
         });
+        both::until(|| lines(&envoy).len() >= started + count);
     }
-    thread::sleep(Duration::from_millis(300));
     let log = lines(&envoy).split_off(started);
-    let entries = AccessEntry::read_all(&folder.join("access.log")).unwrap();
+    let entries = || AccessEntry::read_all(&folder.join("access.log")).unwrap();
+    both::until(|| entries().len() >= play.paths.len());
+    let entries = entries();
     envoy.stop().unwrap();
     let requests = entries.into_iter().zip(bodies).map(|(entry, body)| {
         (
@@ -175,8 +184,8 @@ fn described(cluster: &Cluster) -> String {
 }
 
 fn compare(folder: &str, play: impl Fn() -> Play) {
-    let predicted = on_harness(play());
-    let seen = on_envoy(&play(), folder);
+    let (predicted, counts) = on_harness(play());
+    let seen = on_envoy(&play(), folder, &counts);
     for (predicted, seen) in predicted.log.iter().zip(&seen.log) {
         assert_eq!(predicted, seen, "left: the harness, right: Envoy");
     }
@@ -185,12 +194,17 @@ fn compare(folder: &str, play: impl Fn() -> Play) {
 
 /// Upstreams that fail, with the route's timeout made short by the filter.
 fn upstream_faults() -> Play {
+    let timeout = json!(
+        {"call": "add_header_map_value", "args": [0, "x-envoy-upstream-rq-timeout-ms", LONG.to_string()]}
+    );
+    let short: Vec<Value> = UNANSWERED
+        .iter()
+        .map(|path| json!({"when": {"path": path}, "then": [timeout]}))
+        .collect();
     Play {
         script: json!({
             "trace": true,
-            "request_headers": [
-                {"call": "add_header_map_value", "args": [0, "x-envoy-upstream-rq-timeout-ms", "400"]},
-            ],
+            "request_headers": short,
             "response_headers": [
                 {"call": "get_header_map_value", "args": [2, ":status"]},
                 {"call": "get_header_map_value", "args": [2, "transfer-encoding"]},
@@ -205,10 +219,15 @@ fn upstream_faults() -> Play {
 /// A call of each path, on the way of a request.
 fn http_calls() -> Play {
     let call = |cluster: &str, path: &str| {
+        let timeout = if UNANSWERED.contains(&path) {
+            LONG
+        } else {
+            10 * LONG
+        };
         json!({"call": "http_call", "args": [
             cluster,
             {"pairs": [[":method", "GET"], [":path", path], [":authority", "authz.example"]]},
-            "", {"pairs": []}, 400,
+            "", {"pairs": []}, timeout,
         ]})
     };
     let mut steps: Vec<Value> = BEHAVIOURS
@@ -329,7 +348,7 @@ fn grpc_calls(server: SocketAddr) -> Play {
     let mut paths = Vec::new();
     for (path, target, method) in &calls {
         let unary =
-            json!({"call": "grpc_call", "args": [target, "t.S", method, none, "ping", 1000]});
+            json!({"call": "grpc_call", "args": [target, "t.S", method, none, "ping", 10_000]});
         steps
             .push(json!({"when": {"path": path}, "then": [{"set": "kind", "to": "unary"}, unary]}));
         paths.push(*path);
@@ -442,6 +461,6 @@ fn grpc_calls_are_answered_alike() {
 fn the_harness_plays_every_fault() {
     for play in [upstream_faults(), http_calls(), grpc_calls(nobody())] {
         let paths = play.paths.len();
-        assert_eq!(on_harness(play).requests.len(), paths);
+        assert_eq!(on_harness(play).0.requests.len(), paths);
     }
 }

@@ -2,7 +2,8 @@
 
 mod answers;
 
-use std::net::{TcpListener, TcpStream};
+use std::io::Read;
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,9 +12,9 @@ use attache_envoy::{Envoy, StartOptions, http1};
 use attache_harness::{Host, Plugin, Request, TcpReply};
 use serde_json::{Value, json};
 
-use crate::both::{chain, envoy, folder};
+use crate::both::{chain, envoy, folder, lines_of_filters, nobody};
 
-/// Longer than a tick of the guests, and than what follows from a request.
+/// Longer than a tick of the guests.
 const TICK: Duration = Duration::from_millis(300);
 
 /// Says what is called, and lets everything pass.
@@ -43,7 +44,8 @@ fn line(text: &str) -> Option<String> {
     Some(line.trim_end_matches('"').to_owned())
 }
 
-fn on_harness(guest: &str) -> Vec<String> {
+/// What is logged, and how many lines of it after a request and before the end.
+fn on_harness(guest: &str) -> (Vec<String>, [usize; 2]) {
     let module = wat::parse_str(guest).unwrap();
     let plugin = |name: &str| {
         Plugin::from_bytes(name, module.clone())
@@ -63,15 +65,20 @@ fn on_harness(guest: &str) -> Vec<String> {
         .http_chain("late", [plugin("z")])
         .start()
         .unwrap_or_else(|error| panic!("{}", chain(&error)));
+    let lines = |host: &Host| -> Vec<String> {
+        let lines = host.log().iter();
+        lines
+            .filter_map(|logged| line(&format!("{}{}", logged.prefix, logged.message)))
+            .collect()
+    };
     host.send(Request::get("/")).unwrap();
+    let answered = lines(&host).len();
     host.tcp_upstream(|_| TcpReply::refuse());
     host.connect().unwrap();
     host.advance(TICK).unwrap();
+    let counts = [answered, lines(&host).len()];
     host.shut_down().unwrap();
-    host.log()
-        .iter()
-        .filter_map(|logged| line(&format!("{}{}", logged.prefix, logged.message)))
-        .collect()
+    (lines(&host), counts)
 }
 
 fn typed(name: &str, kind: &str, fields: Value) -> Value {
@@ -80,7 +87,8 @@ fn typed(name: &str, kind: &str, fields: Value) -> Value {
     json!({"name": name, "typed_config": config})
 }
 
-fn on_envoy(folder: &Path, guest: &str) -> Vec<String> {
+/// What is logged on Envoy, where nothing happens before so many lines are there.
+fn on_envoy(folder: &Path, guest: &str, [answered, served]: [usize; 2]) -> Vec<String> {
     std::fs::create_dir_all(folder).unwrap();
     let module = folder.join("guest.wasm");
     std::fs::write(&module, wat::parse_str(guest).unwrap()).unwrap();
@@ -140,8 +148,6 @@ fn on_envoy(folder: &Path, guest: &str) -> Vec<String> {
     let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
     let listener = |name: &str, filters: Vec<Value>| json!({"name": name, "address": address, "filter_chains": [{"filters": filters}]});
     let upstream = Upstream::echo().unwrap();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    let closed = closed.unwrap().port();
     let cluster = |name: &str, port: u16| {
         let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
         let endpoint = json!({"endpoint": {"address": address}});
@@ -161,7 +167,7 @@ fn on_envoy(folder: &Path, guest: &str) -> Vec<String> {
                 listener("tcp", vec![tcp_filter("c"), tcp_filter("d"), tcp_proxy]),
                 listener("late", http(&["z"], &[])),
             ],
-            "clusters": [cluster("somebody", upstream.address().port()), cluster("nobody", closed)],
+            "clusters": [cluster("somebody", upstream.address().port()), cluster("nobody", nobody().port())],
         },
     });
     let path = folder.join("envoy.json");
@@ -173,10 +179,13 @@ fn on_envoy(folder: &Path, guest: &str) -> Vec<String> {
     let envoy = Envoy::start(envoy(), &path, folder, options)
         .unwrap_or_else(|error| panic!("{}", chain(&error)));
     let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
-    http1::exchange(envoy.listener_address("http").unwrap(), request, TICK * 10).unwrap();
-    std::thread::sleep(TICK);
-    drop(TcpStream::connect(envoy.listener_address("tcp").unwrap()).unwrap());
-    std::thread::sleep(TICK);
+    let limit = Duration::from_secs(30);
+    http1::exchange(envoy.listener_address("http").unwrap(), request, limit).unwrap();
+    lines_of_filters(&envoy, answered);
+    let mut client = TcpStream::connect(envoy.listener_address("tcp").unwrap()).unwrap();
+    // Envoy closes where its upstream refuses, in whatever way.
+    let _ = client.read_to_end(&mut Vec::new());
+    lines_of_filters(&envoy, served);
     let log = envoy.log_path().to_owned();
     envoy.stop().unwrap();
     let text = std::fs::read_to_string(log).unwrap();
@@ -185,7 +194,7 @@ fn on_envoy(folder: &Path, guest: &str) -> Vec<String> {
 
 #[test]
 fn each_entry_point_starts_and_ends_on_the_harness() {
-    let lines = on_harness(GUEST);
+    let (lines, _) = on_harness(GUEST);
     for name in ["a", "b", "z", "c", "d", "l", "m", "n", "each"] {
         let configured = format!("{name} vm-{name}: configure");
         let count = lines.iter().filter(|line| **line == configured).count();
@@ -209,10 +218,8 @@ fn envoy_answers_other_contexts_as_the_harness_does() {
         lines.dedup();
         lines.join("\n")
     };
-    let (harness, envoy) = (
-        sorted(on_harness(&guest)),
-        sorted(on_envoy(&folder, &guest)),
-    );
+    let (harness, counts) = on_harness(&guest);
+    let (harness, envoy) = (sorted(harness), sorted(on_envoy(&folder, &guest, counts)));
     let differences: Vec<String> = harness
         .lines()
         .zip(envoy.lines())
@@ -225,7 +232,7 @@ fn envoy_answers_other_contexts_as_the_harness_does() {
 
 #[test]
 fn other_contexts_are_answered_on_the_harness() {
-    let lines = on_harness(&answers::guest());
+    let (lines, _) = on_harness(&answers::guest());
     for place in ["tick", "stats", "log", "new", "done", "delete"] {
         let start = format!(": {place} ");
         assert!(lines.iter().any(|line| line.contains(&start)), "{place}");
@@ -236,7 +243,8 @@ fn other_contexts_are_answered_on_the_harness() {
 #[ignore = "needs Envoy"]
 fn envoy_starts_logs_and_ends_plugins_in_the_order_of_the_harness() {
     let folder = folder("entry-points");
-    let (harness, envoy) = (on_harness(GUEST), on_envoy(&folder, GUEST));
+    let (harness, counts) = on_harness(GUEST);
+    let envoy = on_envoy(&folder, GUEST, counts);
     assert_eq!(
         harness.join("\n"),
         envoy.join("\n"),

@@ -12,7 +12,10 @@ fn check_both(name: &str, steps: &[Step]) {
     let guest = module(&phases);
     let predicted = on_harness(Host::builder(), &guest, request());
     let folder = folder(name);
-    let seen = on_envoy(&folder, &guest, |upstream| bootstrap(&folder, upstream));
+    let count = predicted.len();
+    let seen = on_envoy(&folder, &guest, count, |upstream| {
+        bootstrap(&folder, upstream)
+    });
     assert_eq!(predicted, seen, "left: the harness, right: Envoy");
     assert!(seen.len() > 3 * steps.len(), "{seen:?}");
 }

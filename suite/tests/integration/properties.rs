@@ -15,7 +15,7 @@ use attache_harness::{
 };
 use serde_json::json;
 
-use crate::both::{chain, envoy, folder};
+use crate::both::{chain, envoy, folder, lines_of_filters, until};
 use crate::reader::{Step, get, module, set};
 
 const PATHS: &[&str] = &[
@@ -263,9 +263,14 @@ fn every_property_answers_in_every_phase_as_in_envoy() {
     let predicted = on_harness(Host::builder().attributes(attributes), &guest(), request);
 
     let folder = folder("properties");
-    let seen = on_envoy(&folder, &guest(), |upstream| bootstrap(&folder, upstream));
+    let count = predicted.len();
+    let seen = on_envoy(&folder, &guest(), count, |upstream| {
+        bootstrap(&folder, upstream)
+    });
     compare(&predicted, &seen);
-    let access_log = std::fs::read_to_string(folder.join("access.log")).unwrap();
+    let access_log = || std::fs::read_to_string(folder.join("access.log")).unwrap();
+    until(|| !access_log().is_empty());
+    let access_log = access_log();
     assert_eq!(
         access_log.trim_end(),
         r#"{"@type":"type.googleapis.com/google.protobuf.BytesValue","value":"Y2hhbmdlZA=="} changed a state"#
@@ -277,7 +282,7 @@ fn every_property_answers_in_every_phase_as_in_envoy() {
 fn what_is_not_configured_answers_as_in_envoy() {
     let predicted = on_harness(Host::builder(), &guest(), request());
     let folder = folder("properties-by-default");
-    let seen = on_envoy(&folder, &guest(), |upstream| {
+    let seen = on_envoy(&folder, &guest(), predicted.len(), |upstream| {
         let mut plugin = Plugin::new("reader", folder.join("guest.wasm"));
         plugin.root_id = "the-root".to_owned();
         let mut listener = Listener::new("ingress");
@@ -349,7 +354,7 @@ fn every_property_of_a_tcp_connection_answers_as_in_envoy() {
         connection.read_exact(&mut [0; 4])?;
         attache_envoy::tcp::send_last(&connection, b"pong")
     });
-    let seen = with_envoy(&folder, yaml, |address| {
+    let seen = with_envoy(&folder, yaml, predicted.len(), |address| {
         let mut connection = TcpStream::connect(address).unwrap();
         connection.write_all(b"ping").unwrap();
         let mut answer = Vec::new();
@@ -395,10 +400,12 @@ pub(crate) fn on_harness(builder: HostBuilder, guest: &[u8], request: Request) -
     lines.map(|line| line.message.clone()).collect()
 }
 
-/// Plays the request on Envoy and gives what the guest logged, without Envoy's prefix.
+/// Plays the request on Envoy and gives what the guest logged, without Envoy's prefix, once that are so
+/// many lines.
 pub(crate) fn on_envoy(
     folder: &Path,
     guest: &[u8],
+    count: usize,
     yaml: impl FnOnce(SocketAddr) -> String,
 ) -> Vec<String> {
     std::fs::write(folder.join("guest.wasm"), guest).unwrap();
@@ -409,14 +416,19 @@ pub(crate) fn on_envoy(
         reply
     })
     .unwrap();
-    with_envoy(folder, yaml(upstream.address()), |address| {
+    with_envoy(folder, yaml(upstream.address()), count, |address| {
         http1::exchange(address, REQUEST, Duration::from_secs(10))
             .unwrap_or_else(|error| panic!("{}", chain(&error)));
     })
 }
 
 /// Lets a client talk to an Envoy of this configuration, and gives what the guest logged.
-fn with_envoy(folder: &Path, yaml: String, client: impl FnOnce(SocketAddr)) -> Vec<String> {
+fn with_envoy(
+    folder: &Path,
+    yaml: String,
+    count: usize,
+    client: impl FnOnce(SocketAddr),
+) -> Vec<String> {
     let config = folder.join("envoy.yaml");
     std::fs::write(&config, yaml).unwrap();
     let options = StartOptions {
@@ -426,15 +438,13 @@ fn with_envoy(folder: &Path, yaml: String, client: impl FnOnce(SocketAddr)) -> V
     let envoy = Envoy::start(envoy(), &config, folder, options)
         .unwrap_or_else(|error| panic!("{}", chain(&error)));
     client(envoy.listener_address("ingress").unwrap());
-    std::thread::sleep(Duration::from_millis(600));
-    let lines = envoy.log_lines().unwrap();
+    let lines = lines_of_filters(&envoy, count);
     envoy.stop().unwrap();
-    let own = lines
-        .iter()
-        .filter_map(|line| line.message.strip_prefix("wasm log "));
-    own.map(|line| line.split_once(": ").map_or(line, |(_, text)| text))
-        .map(str::to_owned)
-        .collect()
+    let text = |line: &String| {
+        let (_, text) = line.split_once(": ").unwrap_or(("", line));
+        text.to_owned()
+    };
+    lines.iter().map(text).collect()
 }
 
 /// Demands the same lines, and lists those that differ.

@@ -24,7 +24,7 @@ struct Case {
 }
 
 /// What was seen: the lines of stream contexts, each after its filter, and what the peers got.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 struct Seen {
     lines: Vec<String>,
     downstream: Received,
@@ -164,7 +164,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "trap-in-a-tick",
-        filters: &[IDLE, &[("tick", "unreachable")]],
+        // The line tells when.
+        filters: &[IDLE, &[("tick", "(call $told (i32.const 7)) unreachable")]],
         acts: HELLO,
         upstream: WORLD,
     },
@@ -174,7 +175,8 @@ fn plugin_name(filter: usize) -> String {
     ["A", "B", "C"][filter].to_owned()
 }
 
-fn on_harness(case: &Case) -> Seen {
+/// What was seen when the connection stood, and after each act.
+fn on_harness(case: &Case) -> Vec<Seen> {
     let plugins = case.filters.iter().enumerate().map(|(at, others)| {
         let name = plugin_name(at);
         let vm_id = format!("{}-{name}", case.name);
@@ -184,17 +186,30 @@ fn on_harness(case: &Case) -> Seen {
         .tcp_chain("tcp", plugins)
         .start()
         .unwrap_or_else(|error| panic!("{}", chain(&error)));
-    let id = play_harness(&mut host, case.acts, case.upstream)
-        .unwrap_or_else(|error| panic!("{}: {}", case.name, chain(&error)));
-    let connection = host.connection(id).unwrap();
-    let lines = host.log().iter().filter_map(|line| {
-        line_of_stream(&format!("{}{}", line.prefix, line.message)).map(|(_, line)| line)
-    });
-    Seen {
-        lines: lines.collect(),
-        downstream: connection.downstream().into(),
-        upstream: connection.upstream().into(),
-    }
+    let mut seen = Vec::new();
+    play_harness(&mut host, case.acts, case.upstream, |host, id| {
+        let connection = host.connection(id).unwrap();
+        let lines = host.log().iter().filter_map(|line| {
+            line_of_stream(&format!("{}{}", line.prefix, line.message)).map(|(_, line)| line)
+        });
+        seen.push(Seen {
+            lines: lines.collect(),
+            downstream: connection.downstream().into(),
+            upstream: connection.upstream().into(),
+        });
+    })
+    .unwrap_or_else(|error| panic!("{}: {}", case.name, chain(&error)));
+    seen
+}
+
+/// The lines of a case in Envoy's log.
+fn lines_of(case: &Case, log: &[attache_envoy::LogLine]) -> Vec<String> {
+    let own = |line: &attache_envoy::LogLine| {
+        let (vm_id, line) = line_of_stream(&line.message)?;
+        let (of, _) = vm_id.rsplit_once('-')?;
+        (of == case.name).then_some(line)
+    };
+    log.iter().filter_map(own).collect()
 }
 
 /// The VM and the line of a stream context: `wasm log A case-A: down 5 0`. Roots have no name.
@@ -255,8 +270,8 @@ fn cluster(name: &str, port: u16) -> Value {
     })
 }
 
-/// Plays every case on one Envoy.
-fn on_envoy(folder: &Path) -> BTreeMap<&'static str, Seen> {
+/// Plays every case on one Envoy, each act when all has happened that the harness saw before.
+fn on_envoy(folder: &Path, predicted: &[Vec<Seen>]) -> BTreeMap<&'static str, Seen> {
     let upstreams: Vec<(u16, Arc<Mutex<Received>>)> =
         CASES.iter().map(|case| case.upstream.listen()).collect();
     let listeners: Vec<Value> = CASES.iter().map(|case| listener(case, folder)).collect();
@@ -278,22 +293,26 @@ fn on_envoy(folder: &Path) -> BTreeMap<&'static str, Seen> {
     let envoy = Envoy::start(envoy(), &path, folder, options)
         .unwrap_or_else(|error| panic!("{}", chain(&error)));
     let mut downstreams = BTreeMap::new();
-    for case in CASES {
+    let mut reader = envoy.read_log();
+    let mut lines = Vec::new();
+    for ((case, predicted), (_, upstream)) in CASES.iter().zip(predicted).zip(&upstreams) {
         let listener = envoy.listener_address(case.name).unwrap();
-        downstreams.insert(case.name, play_client(listener, case.acts));
+        let played = play_client(listener, case.acts, |act, received| {
+            lines.extend(reader.next_lines().unwrap());
+            let predicted = &predicted[act];
+            lines_of(case, &lines).len() >= predicted.lines.len()
+                && *received == predicted.downstream
+                && *upstream.lock().unwrap() == predicted.upstream
+        });
+        downstreams.insert(case.name, played);
     }
-    let lines = envoy.log_lines().unwrap();
+    lines.extend(reader.next_lines().unwrap());
     let seen = CASES
         .iter()
         .zip(upstreams)
         .map(|(case, (_, upstream))| {
-            let own = |line: &attache_envoy::LogLine| {
-                let (vm_id, line) = line_of_stream(&line.message)?;
-                let (of, _) = vm_id.rsplit_once('-')?;
-                (of == case.name).then_some(line)
-            };
             let seen = Seen {
-                lines: lines.iter().filter_map(own).collect(),
+                lines: lines_of(case, &lines),
                 downstream: downstreams[case.name].0.clone(),
                 upstream: upstream.lock().unwrap().clone(),
             };
@@ -308,7 +327,8 @@ fn on_envoy(folder: &Path) -> BTreeMap<&'static str, Seen> {
 fn the_harness_plays_every_case_to_an_end() {
     for case in CASES {
         let seen = on_harness(case);
-        assert!(seen.lines.len() > 2, "{}: {seen:?}", case.name);
+        let last = seen.last().unwrap();
+        assert!(last.lines.len() > 2, "{}: {seen:?}", case.name);
     }
 }
 
@@ -316,10 +336,12 @@ fn the_harness_plays_every_case_to_an_end() {
 #[ignore = "needs Envoy"]
 fn envoy_calls_tcp_filters_as_the_harness_does() {
     let folder = folder("tcp");
-    let mut seen = on_envoy(&folder);
+    let predicted: Vec<Vec<Seen>> = CASES.iter().map(on_harness).collect();
+    let mut seen = on_envoy(&folder, &predicted);
     let mut differences = String::new();
-    for case in CASES {
-        let (harness, envoy) = (on_harness(case), seen.remove(case.name).unwrap());
+    for (case, mut predicted) in CASES.iter().zip(predicted) {
+        let harness = predicted.pop().unwrap();
+        let envoy = seen.remove(case.name).unwrap();
         if harness != envoy {
             let name = case.name;
             differences.push_str(&format!(

@@ -10,7 +10,7 @@ use attache_envoy::{
 };
 use serde_json::{Value, json};
 
-use crate::both::{self, envoy, module};
+use crate::both::{self, envoy, lines_of_filters, module};
 
 /// For these tests only: nobody trusts it.
 const CERTIFICATE: &str = include_str!("tls/certificate.pem");
@@ -162,15 +162,14 @@ fn play(name: &str, client: Client, looks: Looks) -> Vec<String> {
     let outer = started(&config, &outer_folder);
     let address = outer.listener_address("outer").unwrap();
     let request = b"GET /x HTTP/1.1\r\nhost: example.com\r\n\r\n";
-    let response = http1::exchange(address, request, Duration::from_secs(5)).unwrap();
+    let response = http1::exchange(address, request, Duration::from_secs(30)).unwrap();
     assert_eq!(response.status, 200);
-    std::thread::sleep(Duration::from_millis(200));
     let mut told = Vec::new();
-    for envoy in [inner, outer] {
-        let lines = envoy.log_lines().unwrap();
+    for (envoy, count) in [(inner, 10), (outer, 3)] {
+        let lines = lines_of_filters(&envoy, count);
         let answers = lines
             .iter()
-            .filter_map(|line| line.message.split_once("get_property(\""));
+            .filter_map(|line| line.split_once("get_property(\""));
         told.extend(answers.map(|(_, answer)| answer.replace("\")", "").replace("\\x00", ".")));
         envoy.stop().unwrap();
     }

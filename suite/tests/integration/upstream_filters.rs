@@ -1,6 +1,5 @@
 //! The filter among a cluster's filters, behind the router: what Envoy calls there.
 
-use std::thread;
 use std::time::Duration;
 
 use attache_envoy::upstream::Upstream;
@@ -9,7 +8,7 @@ use attache_envoy::{
 };
 use serde_json::{Value, json};
 
-use crate::both::{envoy, folder, module};
+use crate::both::{envoy, folder, module, until};
 
 /// The plugin `behind` as one of the filters of the cluster `upstream`.
 fn filters(script: &Value) -> String {
@@ -76,8 +75,13 @@ fn play(name: &str, behind: Value) -> (u16, Vec<String>) {
     let started = lines(&envoy).len();
     let address = envoy.listener_address("main").unwrap();
     let request = b"GET /x HTTP/1.1\r\nhost: example.com\r\n\r\n";
-    let response = http1::exchange(address, request, Duration::from_secs(5)).unwrap();
-    thread::sleep(Duration::from_millis(200));
+    let response = http1::exchange(address, request, Duration::from_secs(30)).unwrap();
+    // The last of a stream.
+    until(|| {
+        lines(&envoy)
+            .iter()
+            .any(|line| line.starts_with("before") && line.contains(": delete("))
+    });
     let log = lines(&envoy).split_off(started);
     envoy.stop().unwrap();
     let short = |line: String| {

@@ -103,12 +103,10 @@ fn a_callback_inside_of_a_host_call_behind_a_failed_call_hangs_the_worker() {
         let answer = http1::exchange(address, request, Duration::from_secs(2));
         let error = answer.expect_err(name);
         assert!(matches!(error, Error::TimedOut { .. }), "{name}: {error}");
-        let lines = envoy.log_lines().unwrap();
-        let last = lines.last().map(|line| line.message.as_str());
-        assert!(
-            last.is_some_and(|line| line.ends_with(callback)),
-            "{last:?}"
-        );
+        let last = || envoy.log_lines().unwrap().pop().map(|line| line.message);
+        let is_callback = |line: String| line.ends_with(callback);
+        both::until(|| last().is_some_and(is_callback));
+        assert!(last().is_some_and(is_callback), "{:?}", last());
         envoy.stop().unwrap();
     }
 }

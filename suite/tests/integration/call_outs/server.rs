@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use attache_envoy::Link;
 use attache_harness::{Answer, Response, UpstreamRequest};
 
 /// What a server does to the requests of a path, as bytes and as the harness has it.
@@ -23,6 +24,9 @@ pub(super) enum Wire {
 }
 
 use Wire::{Close, Hang, Send, Wait};
+
+/// The paths of those that do not end their answers.
+pub(super) const UNANSWERED: &[&str] = &["/never", "/stall"];
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
@@ -149,7 +153,11 @@ fn answer(mut connection: TcpStream) {
         for wire in behaviour.map_or(&[Close][..], |known| known.wire) {
             match wire {
                 Send(bytes) => connection.write_all(bytes.as_bytes()).unwrap(),
-                Wait(milliseconds) => thread::sleep(Duration::from_millis(*milliseconds)),
+                Wait(milliseconds) => {
+                    // What follows is another piece, however busy Envoy is.
+                    Link::of(&connection).unwrap().clear();
+                    thread::sleep(Duration::from_millis(*milliseconds));
+                }
                 Close => {
                     // Envoy may have gone first.
                     let _ = connection.shutdown(Shutdown::Both);
@@ -171,10 +179,4 @@ pub(super) fn answering() -> Answer {
             .find(|known| known.path.as_bytes() == path);
         behaviour.map_or_else(Response::closed, |known| (known.response)())
     })
-}
-
-/// An address where nobody listens.
-pub(super) fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 use attache_envoy::tcp::send_last;
 use attache_harness::{Arrival, End, Host, HostError, Peer, StreamId, TcpReply};
 
-/// Long enough for everything that follows from one act of a peer, and for a tick.
+use crate::both::{nobody, until};
+
+/// Long enough for a tick.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// What the client does, with a pause after each.
+/// What the client does, one after the other.
 #[derive(Clone, Copy)]
 pub(super) enum Act {
     Send(&'static str),
@@ -55,15 +57,17 @@ impl From<&Peer> for Received {
     }
 }
 
-/// Plays the client on the harness.
+/// Plays the client on the harness, and looks at it after each act.
 pub(super) fn play_harness(
     host: &mut Host,
     acts: &[Act],
     upstream: Upstream,
-) -> Result<StreamId, HostError> {
+    mut look: impl FnMut(&Host, StreamId),
+) -> Result<(), HostError> {
     host.tcp_upstream(move |arrival| upstream.reply(arrival));
     let id = host.connect()?;
     host.advance(PAUSE)?;
+    look(host, id);
     for act in acts {
         match act {
             Act::Send(text) => host.send_data(id, text)?,
@@ -71,27 +75,36 @@ pub(super) fn play_harness(
             Act::Wait => {}
         }
         host.advance(PAUSE)?;
+        look(host, id);
     }
-    Ok(id)
+    Ok(())
 }
 
-/// Plays the client on a socket. It reads what came after every pause, so that nothing is unread
-/// when it leaves. The socket stays open until it is dropped.
-pub(super) fn play_client(address: SocketAddr, acts: &[Act]) -> (Received, TcpStream) {
+/// Plays the client on a socket, and waits after each act until `is_done` says that all has happened
+/// that follows from it. The socket stays open until it is dropped.
+pub(super) fn play_client(
+    address: SocketAddr,
+    acts: &[Act],
+    mut is_done: impl FnMut(usize, &Received) -> bool,
+) -> (Received, TcpStream) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nonblocking(true).unwrap();
     let mut received = Received::default();
-    std::thread::sleep(PAUSE);
-    received.take(&mut stream);
-    for act in acts {
+    let mut settle = |stream: &mut TcpStream, number| {
+        until(|| {
+            received.take(stream);
+            is_done(number, &received)
+        });
+    };
+    settle(&mut stream, 0);
+    for (number, act) in acts.iter().enumerate() {
         // The other side may be gone, which the reading tells.
         match act {
             Act::Send(text) => drop(stream.write_all(text.as_bytes())),
             Act::End => drop(stream.shutdown(Shutdown::Write)),
             Act::Wait => {}
         }
-        std::thread::sleep(PAUSE);
-        received.take(&mut stream);
+        settle(&mut stream, number + 1);
     }
     (received, stream)
 }
@@ -126,12 +139,12 @@ impl Upstream {
 
     /// Listens for one connection, and tells what it received.
     pub(super) fn listen(self) -> (u16, Arc<Mutex<Received>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
         let received = Arc::new(Mutex::new(Received::default()));
         if matches!(self, Self::Refuses) {
-            return (port, received);
+            return (nobody().port(), received);
         }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
         let seen = Arc::clone(&received);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
