@@ -104,7 +104,7 @@ pub(crate) fn build(
     output: &mut dyn Write,
 ) -> io::Result<Run> {
     let mut command = command(directory);
-    command.args(["build", "--profile", "wasm", "--target", TARGET, "--lib"]);
+    command.args(["rustc", "--profile", "wasm", "--target", TARGET, "--lib"]);
     command.args(["--message-format", "json-render-diagnostics"]);
     command.args(["--color", if color { "always" } else { "never" }]);
     for (key, value) in PROFILE {
@@ -115,6 +115,9 @@ pub(crate) fn build(
     if let Some(package) = package {
         command.args(["--package", package]);
     }
+    // For the last step only, so that dependencies are shared with other builds: the linker says who
+    // refers to whom, and finishing drops what nobody needs.
+    command.args(["--", "-C", "link-arg=--emit-relocs"]);
     run(command, output)
 }
 

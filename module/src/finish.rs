@@ -1,10 +1,13 @@
-use wasm_encoder::{CodeSection, ExportKind, ExportSection, RawSection};
-use wasmparser::{BinaryReaderError, ExternalKind, Parser, Payload, TypeRef, Validator};
+use std::error::Error;
+
+use wasm_encoder::{Module, RawSection, SectionId};
+use wasmparser::{BinaryReaderError, Parser, Payload};
 
 use crate::callbacks::Callbacks;
 use crate::facts::{DECLARATIONS, Facts, Import, ReadError};
 use crate::host_calls::{is_host_call, is_wasi_call};
 use crate::reach::reachable;
+use crate::rewrite::rewrite;
 
 /// A module that is ready to ship.
 #[derive(Clone, Debug)]
@@ -48,7 +51,7 @@ pub enum FinishError {
     },
     /// The module cannot be rewritten.
     #[error("cannot rewrite the module")]
-    Rewrite(#[source] BinaryReaderError),
+    Rewrite(#[source] Box<dyn Error + Send + Sync>),
 }
 
 fn foreign_imports(imports: &[Import]) -> String {
@@ -76,10 +79,10 @@ fn foreign_imports(imports: &[Import]) -> String {
 }
 
 /// Makes a linked module ready to ship: checks its imports and its ABI, drops the callbacks that
-/// its filters do not need, empties the functions that nothing reaches then, and drops custom
-/// sections but the SDK's declaration. The same bytes give the same bytes.
+/// its filters do not need, and with them the functions and data that nothing reaches then, and drops
+/// custom sections but the SDK's declaration. The same bytes give the same bytes.
 ///
-/// A module that no filter of the SDK declares anything in keeps its exports.
+/// A module that no filter of the SDK declares anything in keeps all but its custom sections.
 ///
 /// # Errors
 ///
@@ -110,18 +113,19 @@ pub fn finish(bytes: &[u8]) -> Result<Finished, FinishError> {
         return Err(FinishError::MissingCallback { name });
     }
     let keep = |name: &str| callbacks.is_none_or(|callbacks| callbacks.keeps(name));
-    let bytes = rewrite(bytes, keep).map_err(FinishError::Rewrite)?;
-    Validator::new()
-        .validate_all(&bytes)
-        .map_err(FinishError::Rewrite)?;
-    let (kept, dropped) = facts.exports.iter().cloned().partition(|name| keep(name));
+    let bytes = if of_sdk {
+        pruned(bytes, &keep)?
+    } else {
+        without_custom_sections(bytes)?
+    };
     Ok(Finished {
+        facts: Facts::read(&bytes)?,
         bytes,
-        facts: Facts {
-            exports: kept,
-            ..facts
-        },
-        dropped_exports: dropped,
+        dropped_exports: facts
+            .exports
+            .into_iter()
+            .filter(|name| !keep(name))
+            .collect(),
     })
 }
 
@@ -140,79 +144,38 @@ pub fn without_exports(bytes: &[u8], names: &[&str]) -> Result<Vec<u8>, FinishEr
             name: (*name).to_owned(),
         });
     }
-    rewrite(bytes, |name| !names.contains(&name)).map_err(FinishError::Rewrite)
+    pruned(bytes, &|name| !names.contains(&name))
 }
 
-fn rewrite(bytes: &[u8], keep: impl Fn(&str) -> bool) -> Result<Vec<u8>, BinaryReaderError> {
-    /// No locals, `unreachable`, `end`.
-    const EMPTY_BODY: [u8; 3] = [0x00, 0x00, 0x0b];
-
-    let reached = reachable(bytes, &keep)?;
-    let mut module = wasm_encoder::Module::new();
-    let mut code = CodeSection::new();
-    let mut index = 0_u32;
-    let mut bodies = 0_u32;
+/// Without the exports that `keep` refuses, and without what only they reach.
+fn pruned(bytes: &[u8], keep: &dyn Fn(&str) -> bool) -> Result<Vec<u8>, FinishError> {
+    let live = reachable(bytes, keep)?;
+    let mut sections = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload?;
-        match &payload {
-            Payload::ImportSection(section) => {
-                for import in section.clone().into_imports() {
-                    index += u32::from(matches!(
-                        import?.ty,
-                        TypeRef::Func(_) | TypeRef::FuncExact(_)
-                    ));
-                }
-            }
-            Payload::ExportSection(section) => {
-                module.section(&exports(section.clone(), &keep)?);
-                continue;
-            }
-            Payload::CodeSectionStart { count, .. } => {
-                bodies = *count;
-                if bodies == 0 {
-                    module.section(&code);
-                }
-                continue;
-            }
-            Payload::CodeSectionEntry(body) => {
-                let live = reached.contains(&index);
-                code.raw(if live { body.as_bytes() } else { &EMPTY_BODY });
-                index += 1;
-                if code.len() == bodies {
-                    module.section(&code);
-                }
-                continue;
-            }
-            Payload::CustomSection(section) if section.name() != DECLARATIONS => continue,
-            _ => {}
+        if let Payload::CustomSection(section) = payload?
+            && section.name() == DECLARATIONS
+        {
+            sections.push((DECLARATIONS, section.data()));
         }
-        if let Some((id, range)) = payload.as_section() {
-            module.section(&RawSection {
-                id,
-                data: bytes.get(range).unwrap_or_default(),
-            });
+    }
+    rewrite(bytes, &live, keep, &sections).map_err(|error| FinishError::Rewrite(error.into()))
+}
+
+fn without_custom_sections(bytes: &[u8]) -> Result<Vec<u8>, FinishError> {
+    let mut module = Module::new();
+    for payload in Parser::new(0).parse_all(bytes) {
+        if let Some((id, range)) = payload?.as_section()
+            && id != SectionId::Custom as u8
+        {
+            let data = bytes.get(range).unwrap_or_default();
+            module.section(&RawSection { id, data });
         }
     }
     Ok(module.finish())
 }
 
-fn exports(
-    section: wasmparser::ExportSectionReader<'_>,
-    keep: impl Fn(&str) -> bool,
-) -> Result<ExportSection, BinaryReaderError> {
-    let mut kept = ExportSection::new();
-    for export in section {
-        let export = export?;
-        if keep(export.name) {
-            let kind = match export.kind {
-                ExternalKind::Func | ExternalKind::FuncExact => ExportKind::Func,
-                ExternalKind::Table => ExportKind::Table,
-                ExternalKind::Memory => ExportKind::Memory,
-                ExternalKind::Global => ExportKind::Global,
-                ExternalKind::Tag => ExportKind::Tag,
-            };
-            kept.export(export.name, kind, export.index);
-        }
+impl From<BinaryReaderError> for FinishError {
+    fn from(error: BinaryReaderError) -> Self {
+        Self::Rewrite(error.into())
     }
-    Ok(kept)
 }

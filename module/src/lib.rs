@@ -18,6 +18,8 @@ mod finish;
 mod guest;
 mod host_calls;
 mod reach;
+mod references;
+mod rewrite;
 
 pub use crate::callbacks::Callbacks;
 pub use crate::facts::{Abi, Declaration, Facts, Import, ReadError};
