@@ -52,6 +52,8 @@ impl Callbacks {
         match name {
             // Envoy looks neither up; wasm-ld exports them for tools.
             "__data_end" | "__heap_base" => false,
+            // Only building calls it.
+            "attache_describe" => false,
             _ if self.required().any(|required| required == name) => true,
             _ => !name.starts_with("proxy_on_"),
         }

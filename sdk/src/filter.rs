@@ -2,6 +2,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::config::ConfigError;
@@ -24,7 +25,10 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
     /// is ignored is a filter that does less than its operator thinks.
     ///
     /// `#[serde(untagged)]`, `tag` and `flatten` work, but their faults name the enclosing object.
-    type Config: DeserializeOwned;
+    ///
+    /// `attache build` writes its JSON Schema into the module. What the schema cannot know of a field
+    /// that a function checks (`try_from`), `#[schemars(…)]` adds.
+    type Config: DeserializeOwned + JsonSchema;
 
     /// Which callbacks the filter needs.
     const PHASES: Phases = Phases::ALL;
@@ -58,7 +62,7 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
 }
 
 /// What becomes of a stream when its filter fails.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(
     clippy::exhaustive_enums,

@@ -7,7 +7,10 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use schemars::Schema;
+
 use crate::config::{self, ConfigError};
+use crate::describe::schema_of;
 use crate::filter::{Configured, HttpFilter};
 use crate::mode::Mode;
 use crate::phases::Phases;
@@ -25,6 +28,12 @@ use crate::stream::Stream;
 pub trait Registered<Kind>: sealed::Sealed<Kind> {
     /// The callbacks that it needs.
     const PHASES: Phases;
+
+    /// The kind's name in a module's description, such as `http`.
+    const KIND: &'static str;
+
+    /// The JSON Schema of its configuration. Called when the module is built, never in a proxy.
+    fn configuration() -> Schema;
 
     /// Makes the filter from the bytes of its configuration.
     ///
@@ -63,6 +72,11 @@ impl<F: HttpFilter<M>, M: Mode> sealed::Sealed<Http<M>> for F {}
 
 impl<F: HttpFilter<M>, M: Mode> Registered<Http<M>> for F {
     const PHASES: Phases = Phases::of_http::<F, M>();
+    const KIND: &'static str = "http";
+
+    fn configuration() -> Schema {
+        schema_of::<F::Config>()
+    }
 
     fn install(
         root_id: &'static str,

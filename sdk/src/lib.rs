@@ -13,7 +13,7 @@
 //!     name: HeaderValue,
 //! }
 //!
-//! #[derive(Deserialize)]
+//! #[derive(Deserialize, JsonSchema)]
 //! #[serde(deny_unknown_fields)]
 //! struct Config {
 //!     name: String,
@@ -75,6 +75,7 @@
 mod entry;
 
 mod config;
+mod describe;
 mod error;
 mod filter;
 mod headers;
@@ -106,9 +107,10 @@ pub use crate::response::{Body, LocalReply, Response};
 pub use crate::status::{HostError, Status};
 pub use http;
 pub use log;
+pub use schemars;
 pub use serde;
 
-/// What a filter imports: the types of this crate, header names, and `Deserialize`.
+/// What a filter imports: the types of this crate, header names, `Deserialize` and `JsonSchema`.
 pub mod prelude {
     pub use crate::{
         ConfigError, Error, FailureMode, Holding, HttpFilter, Next, Phases, Plugin, Request,
@@ -116,12 +118,17 @@ pub mod prelude {
     };
     pub use http::header::*;
     pub use http::{Method, StatusCode};
+    pub use schemars::JsonSchema;
+    // The derive names its crate; so it is found without a line in the filter's manifest.
+    #[doc(hidden)]
+    pub use schemars;
     pub use serde::Deserialize;
 }
 
 /// What [`filters!`] expands to; not for use by hand.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::describe::{Described, Package, describe, described};
     #[cfg(target_arch = "wasm32")]
     pub use crate::entry::start;
     pub use crate::phases::{DECLARATION_EXTRA, declaration};
@@ -137,7 +144,9 @@ pub mod __private {
 /// known ones in the log; an empty one selects the filter of a module that holds just one.
 ///
 /// The macro also leaves one line a filter in the custom section `attache.filters`, from which
-/// `attache build` learns which callbacks the module needs (see [`Phases`]).
+/// `attache build` learns which callbacks the module needs (see [`Phases`]), and the export
+/// `attache_describe`, which `attache build` calls once for name, version and configuration schemas
+/// and then drops.
 #[macro_export]
 macro_rules! filters {
     ($($root_id:literal => $filter:ty),+ $(,)?) => {
@@ -166,6 +175,24 @@ macro_rules! filters {
             // Off wasm32 the registry only has to type-check.
             #[cfg(not(target_arch = "wasm32"))]
             const _: usize = REGISTRY.len();
+        };
+        // Not part of the registry: what the registry names stays in the module.
+        const _: () = {
+            const PACKAGE: $crate::__private::Package = $crate::__private::Package {
+                name: env!("CARGO_PKG_NAME"),
+                version: env!("CARGO_PKG_VERSION"),
+                description: env!("CARGO_PKG_DESCRIPTION"),
+                license: env!("CARGO_PKG_LICENSE"),
+            };
+            const FILTERS: &[$crate::__private::Described] =
+                &[$($crate::__private::described::<$filter, _>($root_id)),+];
+            #[cfg(target_arch = "wasm32")]
+            #[unsafe(no_mangle)]
+            extern "C" fn attache_describe() -> u64 {
+                $crate::__private::describe(&PACKAGE, FILTERS)
+            }
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: (&str, usize) = (PACKAGE.name, FILTERS.len());
         };
     };
 }

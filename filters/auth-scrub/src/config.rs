@@ -1,7 +1,8 @@
+use attache::schemars::{self, JsonSchema};
 use serde::Deserialize;
 
 /// The plugin configuration, as JSON. The README has the table of all fields.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
@@ -14,7 +15,7 @@ pub struct Config {
 }
 
 /// One rule. All rules apply.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RuleConfig {
@@ -26,7 +27,7 @@ pub struct RuleConfig {
 }
 
 /// What a rule removes from requests.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RequestConfig {
@@ -39,7 +40,7 @@ pub struct RequestConfig {
 }
 
 /// A header to remove.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct HeaderConfig {
@@ -50,7 +51,7 @@ pub struct HeaderConfig {
 }
 
 /// A query parameter to remove.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ParameterConfig {
@@ -61,7 +62,7 @@ pub struct ParameterConfig {
 }
 
 /// What to do with a credential.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Action {
@@ -70,7 +71,7 @@ pub enum Action {
 }
 
 /// Which names count as the same.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct NameMatching {
@@ -93,7 +94,7 @@ impl Default for NameMatching {
 
 /// The name of a header that may be removed, in lower case: a token (RFC 9110, 5.6.2), and not a
 /// header that the message itself needs.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 pub struct Removable(String);
 
@@ -128,7 +129,7 @@ impl TryFrom<String> for Removable {
 }
 
 /// The name of a query parameter; never empty.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 pub struct ParameterName(String);
 
