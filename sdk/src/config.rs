@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use self::value::Value;
+use crate::error::{Chain, Error};
 
 /// Why a plugin configuration was refused: where, as a JSON Pointer (RFC 6901), and what was
 /// expected there.
@@ -55,12 +55,35 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// What the host refused while a plugin was being configured.
+impl From<Error> for ConfigError {
+    fn from(error: Error) -> Self {
+        Self::at("", Chain(&error).to_string())
+    }
+}
+
 /// Reads `bytes` as JSON into `T`. No bytes at all mean the empty object: Envoy has no
 /// configuration to hand over then, and a filter's defaults apply.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
-    let document: Value = serde_json::from_slice(bytes).map_err(|error| value::refusal(&error))?;
+    let document = value::read(bytes)?;
     T::deserialize(deserializer::Document::new(&document)).map_err(ConfigError::from)
+}
+
+/// The JSON Pointer of a place that is told from its innermost key outwards.
+fn pointer(keys: &[String]) -> String {
+    let mut pointer = String::new();
+    for key in keys.iter().rev() {
+        pointer.push('/');
+        for letter in key.chars() {
+            match letter {
+                '~' => pointer.push_str("~0"),
+                '/' => pointer.push_str("~1"),
+                other => pointer.push(other),
+            }
+        }
+    }
+    pointer
 }
 
 #[cfg(test)]

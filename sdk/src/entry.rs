@@ -12,6 +12,7 @@ use self::http::Http;
 use crate::host;
 use crate::kind::Installed;
 use crate::logging;
+use crate::metrics;
 use crate::plugin::{Plugin, property_text};
 use crate::registry::{Registration, select};
 use crate::tasks;
@@ -61,7 +62,10 @@ impl RootContext for Root {
         tasks::callback(self.id, || {
             logging::follow_host_level();
             match self.configure(size) {
-                Ok(()) => true,
+                Ok(()) => {
+                    metrics::configured();
+                    true
+                }
                 Err(refusal) => {
                     error!("{refusal}");
                     false

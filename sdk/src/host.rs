@@ -6,8 +6,14 @@
 
 use crate::status::{HostError, Status};
 
+pub(crate) mod metrics;
+pub(crate) mod shared;
+pub(crate) mod surroundings;
+
 #[cfg(not(target_arch = "wasm32"))]
 mod absent;
+#[cfg(test)]
+pub(crate) mod double;
 #[cfg(target_arch = "wasm32")]
 mod imports;
 
@@ -48,6 +54,15 @@ fn check(call: &'static str, raw: u32) -> Result<(), HostError> {
     }
 }
 
+/// What was asked for; `None` when it is not there.
+fn found<T>(call: &'static str, raw: u32, what: T) -> Result<Option<T>, HostError> {
+    if Status::new(raw) == Status::NOT_FOUND {
+        return Ok(None);
+    }
+    check(call, raw)?;
+    Ok(Some(what))
+}
+
 /// Writes a line to the host's log. There is nobody to tell when even that fails.
 pub(crate) fn log(level: LogLevel, line: &str) {
     let _ = raw::log(level as u32, line.as_bytes());
@@ -70,12 +85,18 @@ pub(crate) fn plugin_configuration(size: usize) -> Result<Vec<u8>, HostError> {
 
 /// A property by its path; `None` when it is not there.
 pub(crate) fn property(path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {
-    let (status, bytes) = raw::property(path.join("\0").as_bytes());
-    if Status::new(status) == Status::NOT_FOUND {
-        return Ok(None);
-    }
-    check("proxy_get_property", status)?;
-    Ok(Some(bytes))
+    property_at(path.join("\0").as_bytes())
+}
+
+/// A property by its path, whose parts are parted by NUL; `None` when it is not there.
+pub(crate) fn property_at(path: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
+    let (status, bytes) = raw::property(path);
+    found("proxy_get_property", status, bytes)
+}
+
+/// Keeps bytes for the effective stream, under a name that is taken letter for letter.
+pub(crate) fn set_property(name: &[u8], value: &[u8]) -> Result<(), HostError> {
+    check("proxy_set_property", raw::set_property(name, value))
 }
 
 /// All pairs of a header map, serialized as [`crate::pairs`] reads it.

@@ -74,26 +74,39 @@
 #[cfg(target_arch = "wasm32")]
 mod entry;
 
+mod cache;
+mod clock;
 mod config;
+mod constants;
 mod describe;
+mod environment;
 mod error;
 mod filter;
+pub mod filter_state;
+pub mod foreign;
 mod headers;
 mod host;
 mod kind;
 mod logging;
+pub mod metrics;
 mod mode;
 mod next;
 mod pairs;
 mod phases;
 mod plugin;
+pub mod properties;
+pub mod queue;
+pub mod random;
 mod registry;
 mod request;
 mod response;
+pub mod shared;
 mod status;
 mod stream;
 mod tasks;
 
+pub use crate::cache::Cache;
+pub use crate::clock::Timestamp;
 pub use crate::config::ConfigError;
 pub use crate::error::{Error, ErrorKind};
 pub use crate::filter::{FailureMode, HttpFilter};

@@ -14,8 +14,14 @@ impl Status {
     pub const NOT_FOUND: Self = Self(1);
     /// An argument is wrong, or the object cannot be used in this phase.
     pub const BAD_ARGUMENT: Self = Self(2);
+    /// A value cannot be made of what is there.
+    pub const SERIALIZATION_FAILURE: Self = Self(3);
     /// A pointer or length lies outside the module's memory, or its allocator failed.
     pub const INVALID_MEMORY_ACCESS: Self = Self(6);
+    /// The queue has no item.
+    pub const EMPTY: Self = Self(7);
+    /// The value was changed by somebody else in the meantime.
+    pub const CAS_MISMATCH: Self = Self(8);
     /// The host failed, or the plugin may not make this call.
     pub const INTERNAL_FAILURE: Self = Self(10);
     /// The host does not have this call; also every answer outside wasm32.

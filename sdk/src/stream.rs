@@ -7,10 +7,11 @@ use std::task::{Context, Poll, Waker};
 use http::StatusCode;
 use log::error;
 
-use crate::error::Error;
+use crate::error::{Chain, Error};
 use crate::filter::{AnyFilter, FailureMode, Task};
 use crate::headers::Headers;
 use crate::host::{self, Direction};
+use crate::metrics;
 use crate::next::{Link, Way};
 use crate::phases::Phases;
 use crate::response::{Answer, LocalReply, Origin};
@@ -247,6 +248,7 @@ impl Stream {
             "filter={name} failure_mode={mode:?} reason={}",
             Chain(fault)
         );
+        metrics::failed();
         let state = self.state.get();
         let allows = mode == FailureMode::Allow && state != State::Over;
         if allows || self.is_out_of_reach() {
@@ -278,20 +280,5 @@ impl Stream {
         let mut task = Some(task);
         // Where the host no longer knows the stream, the future goes all the same, here.
         let _ = tasks::within(self.id, || drop(task.take()));
-    }
-}
-
-/// An error with its causes, on one line.
-struct Chain<'a>(&'a Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}", self.0)?;
-        let mut cause = std::error::Error::source(self.0);
-        while let Some(error) = cause {
-            write!(formatter, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }

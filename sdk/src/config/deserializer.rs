@@ -6,8 +6,8 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::ConfigError;
 use super::value::Value;
+use super::{ConfigError, pointer};
 
 /// A fault on its way up: the innermost frame says why, each outer one adds its key.
 #[derive(Debug)]
@@ -33,12 +33,7 @@ impl Fault {
 
 impl From<Fault> for ConfigError {
     fn from(fault: Fault) -> Self {
-        let mut pointer = String::new();
-        for key in fault.keys.iter().rev() {
-            pointer.push('/');
-            pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-        }
-        Self::at(pointer, fault.reason)
+        Self::at(pointer(&fault.keys), fault.reason)
     }
 }
 
@@ -64,8 +59,8 @@ impl de::Error for Fault {
         Self::new(format!(
             "expected {expected}, found another {}",
             kind(&unexpected)
-                .trim_start_matches("an ")
-                .trim_start_matches("a ")
+                .split_once(' ')
+                .map_or("value", |(_, kind)| kind)
         ))
     }
 

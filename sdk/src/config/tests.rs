@@ -88,8 +88,18 @@ fn a_missing_field_is_named() {
 
 #[test]
 fn a_key_given_twice_is_refused() {
-    let (_, reason) = refusal(r#"{"limit": 1, "limit": 2}"#);
+    let (pointer, reason) = refusal(r#"{"limit": 1, "limit": 2}"#);
     assert!(reason.contains(r#"key "limit" given twice"#), "{reason}");
+    assert_eq!(pointer, "/limit");
+}
+
+#[test]
+fn the_first_key_given_twice_is_named_with_its_place() {
+    let json =
+        r#"{"a": {"x": 1}, "b/c": [0, {"x": {}, "y": 1, "x": 2}, {"z": 0, "z": 0}], "a": 1}"#;
+    let (pointer, reason) = refusal(json);
+    assert_eq!(pointer, "/b~1c/1/x");
+    assert_eq!(reason, r#"key "x" given twice"#);
 }
 
 #[test]

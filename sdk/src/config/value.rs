@@ -1,8 +1,9 @@
+use std::cell::RefCell;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::ConfigError;
+use super::{ConfigError, pointer};
 
 /// A JSON document that keeps what `serde_json::Value` would lose: a key given twice is an error,
 /// not the last value.
@@ -34,22 +35,59 @@ impl Value {
 }
 
 /// What `serde_json` says of bytes that are not JSON; its syntax messages never quote them.
-pub(super) fn refusal(error: &serde_json::Error) -> ConfigError {
-    if error.is_data() {
-        return ConfigError::at("", error.to_string());
-    }
+fn refusal(error: &serde_json::Error) -> ConfigError {
     ConfigError::at("", format!("not JSON: {error}"))
 }
 
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
+/// Reads the whole of `bytes` as JSON.
+pub(super) fn read(bytes: &[u8]) -> Result<Value, ConfigError> {
+    let twice = RefCell::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let document = AnyValue { twice: &twice }
+        .deserialize(&mut deserializer)
+        .and_then(|document| deserializer.end().map(|()| document))
+        .map_err(|error| refusal(&error))?;
+    let keys = twice.into_inner();
+    match keys.first() {
+        None => Ok(document),
+        Some(key) => {
+            let reason = format!("key {key:?} given twice");
+            Err(ConfigError::at(pointer(&keys), reason))
+        }
     }
 }
 
-struct AnyValue;
+/// Any value; what it finds on the way does not go through the parser's own error, which would bring
+/// its text search into every module.
+#[derive(Clone, Copy)]
+struct AnyValue<'a> {
+    /// The first key that was given twice and the keys around it, innermost first.
+    twice: &'a RefCell<Vec<String>>,
+}
 
-impl<'de> Visitor<'de> for AnyValue {
+impl AnyValue<'_> {
+    /// Takes note of the place of a value in which a key was given twice for the first time.
+    fn note(self, known: bool, place: impl FnOnce() -> String) {
+        let mut keys = self.twice.borrow_mut();
+        if !known && !keys.is_empty() {
+            keys.push(place());
+        }
+    }
+
+    fn knows(self) -> bool {
+        !self.twice.borrow().is_empty()
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for AnyValue<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyValue<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,7 +124,10 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(element) = access.next_element()? {
+        let mut known = self.knows();
+        while let Some(element) = access.next_element_seed(self)? {
+            self.note(known, || list.len().to_string());
+            known = self.knows();
             list.push(element);
         }
         Ok(Value::List(list))
@@ -95,10 +136,13 @@ impl<'de> Visitor<'de> for AnyValue {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut object: Vec<(String, Value)> = Vec::new();
         while let Some(key) = access.next_key::<String>()? {
-            if object.iter().any(|(known, _)| *known == key) {
-                return Err(de::Error::custom(format_args!("key {key:?} given twice")));
+            let known = self.knows();
+            let value = access.next_value_seed(self)?;
+            self.note(known, || key.clone());
+            if !self.knows() && object.iter().any(|(other, _)| *other == key) {
+                self.twice.borrow_mut().push(key.clone());
             }
-            object.push((key, access.next_value()?));
+            object.push((key, value));
         }
         Ok(Value::Object(object))
     }

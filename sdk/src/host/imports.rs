@@ -4,6 +4,10 @@
     reason = "imports are foreign functions, and what they hand over is owned through raw pointers"
 )]
 
+pub(super) mod metrics;
+pub(super) mod shared;
+pub(super) mod surroundings;
+
 use std::ptr::{null_mut, slice_from_raw_parts_mut};
 
 use super::Reply;
@@ -24,6 +28,12 @@ unsafe extern "C" {
         path_size: usize,
         data: *mut *mut u8,
         size: *mut usize,
+    ) -> u32;
+    fn proxy_set_property(
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
     ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_add_header_map_value(
@@ -89,6 +99,11 @@ pub(super) fn buffer(kind: u32, start: usize, length: usize) -> (u32, Vec<u8>) {
 pub(super) fn property(path: &[u8]) -> (u32, Vec<u8>) {
     // SAFETY: as in `buffer`; the host reads `path` while the call runs.
     take(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+pub(super) fn set_property(name: &[u8], value: &[u8]) -> u32 {
+    // SAFETY: the host reads both slices while the call runs and keeps no pointer.
+    unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) }
 }
 
 pub(super) fn header_pairs(map: u32) -> (u32, Vec<u8>) {

@@ -88,7 +88,7 @@ fn each_fault_is_named_with_its_place() {
             "/name_matching/query_ignores_case",
             "expected a boolean, found a string",
         ),
-        (r#"{"rules": null, "rules": null}"#, "", "given twice"),
+        (r#"{"rules": null, "rules": null}"#, "/rules", "given twice"),
     ] {
         let refusal = refusal(configuration);
         let place = format!("filter=auth-scrub configuration refused: path={place:?} reason=");

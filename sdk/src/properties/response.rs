@@ -1,0 +1,46 @@
+//! The response, as it came to this filter, or as the client received it, in the access log.
+//!
+//! What comes from its headers and trailers is absent where they cannot be read.
+
+use std::time::Duration;
+
+use super::{Map, Property};
+
+/// The status. Absent until there is a response.
+pub const CODE: Property<i64> = Property::new("response\0code");
+
+/// Why there is this response, such as `via_upstream` (Envoy's list of response code details). In the
+/// access log, and of a local reply at once; absent before.
+pub const CODE_DETAILS: Property<String> = Property::new("response\0code_details");
+
+/// What went wrong, as the bits of Envoy's response flags (`stream_info.h`); 0 when nothing did.
+pub const FLAGS: Property<i64> = Property::new("response\0flags");
+
+/// The gRPC status, from trailers or headers. Without one, Envoy makes one of the status, also where
+/// nobody speaks gRPC.
+pub const GRPC_STATUS: Property<i64> = Property::new("response\0grpc_status");
+
+/// All headers, pseudo headers among them. Where they cannot be read it is an empty map.
+pub const HEADERS: Property<Map> = Property::new("response\0headers");
+
+/// All trailers. Where they cannot be read, as in the access log, it is an empty map.
+pub const TRAILERS: Property<Map> = Property::new("response\0trailers");
+
+/// The bytes of the body so far.
+pub const SIZE: Property<i64> = Property::new("response\0size");
+
+/// The bytes of headers, body and trailers so far.
+pub const TOTAL_SIZE: Property<i64> = Property::new("response\0total_size");
+
+/// The bytes of the headers' names and values.
+pub const HEADERS_BYTES: Property<i64> = Property::new("response\0headers_bytes");
+
+/// From the last byte that was sent to the upstream to the first that came back. Once the response is
+/// there; absent before, and without an upstream.
+pub const BACKEND_LATENCY: Property<Duration> = Property::new("response\0backend_latency");
+
+/// One header, in whatever case; several of one name are joined by a comma. Absent when there is none.
+#[must_use]
+pub fn header(name: &str) -> Property<Vec<u8>> {
+    HEADERS.child(&name.to_ascii_lowercase())
+}
