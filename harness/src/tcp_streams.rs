@@ -32,6 +32,7 @@ pub(crate) struct TcpStream {
     /// What downstream has sent and Envoy not read.
     unread: Vec<u8>,
     unread_end: bool,
+    unread_reset: bool,
     /// What Envoy has read from the upstream and the chain not passed.
     pub(crate) write: Body,
     upstream_end_read: bool,
@@ -125,8 +126,12 @@ impl Proxy {
                 return Ok(());
             }
             let tcp = self.tcp(slot);
+            if tcp.proxy == TcpProxy::Connected && tcp.unread_reset && tcp.unread.is_empty() {
+                return self.downstream_reset_read(slot);
+            }
             let room = limit.saturating_sub(tcp.read.len()).min(tcp.unread.len());
-            let ends = tcp.unread_end && !tcp.read_end && room == tcp.unread.len();
+            let ends =
+                tcp.unread_end && !tcp.unread_reset && !tcp.read_end && room == tcp.unread.len();
             if tcp.proxy != TcpProxy::Connected || (room == 0 && !ends) {
                 return Ok(());
             }
@@ -296,11 +301,24 @@ impl Proxy {
         self.close_connection(slot, close, Outcome::Completed)
     }
 
-    /// Downstream resets the connection.
+    /// Downstream resets the connection. Before the upstream is connected nothing is read from
+    /// downstream, so that Envoy does not notice until then.
     pub(crate) fn downstream_resets(&mut self, slot: usize) -> Moved {
         let tcp = self.tcp(slot);
         tcp.downstream.end = End::Reset;
-        if tcp.proxy == TcpProxy::Connected && tcp.upstream.end == End::Open {
+        tcp.unread_end = true;
+        tcp.unread_reset = true;
+        if tcp.proxy != TcpProxy::Connected {
+            let note = "downstream resets, which is not read yet";
+            self.world.timeline(Some(slot)).note(note);
+            return Ok(());
+        }
+        self.downstream_reset_read(slot)
+    }
+
+    fn downstream_reset_read(&mut self, slot: usize) -> Moved {
+        let tcp = self.tcp(slot);
+        if tcp.upstream.end == End::Open {
             tcp.upstream.end = End::Reset;
         }
         self.close_connection(slot, CloseType::Remote, Outcome::Reset)

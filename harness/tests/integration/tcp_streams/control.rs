@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use attache_harness::{LintKind, Outcome};
+use attache_harness::{End, LintKind, Outcome};
 
 use super::{Tested, calls, hello, host, in_tick, watches};
 use crate::guest::said;
@@ -27,6 +27,25 @@ fn a_new_connection_that_is_held_reads_nothing_until_it_is_continued() -> Tested
          C: down 5 0, up 6 0 | B: up 6 0 | A: up 6 0"
     );
     assert_eq!(*connection.outcome(), Outcome::Running);
+    Ok(())
+}
+
+/// Seen on Envoy 1.40.
+#[test]
+fn a_reset_of_a_connection_that_is_held_is_noticed_when_the_upstream_is_connected() -> Tested {
+    let waits = in_tick(CONTINUE, "new_connection");
+    let mut host = host([&waits, &watches(&[])]);
+    let id = host.connect()?;
+    host.disconnect(id)?;
+    assert_eq!(calls(&host.connection(id)?), "A: create, new");
+    host.advance(Duration::from_millis(100))?;
+    let connection = host.connection(id)?;
+    assert_eq!(
+        calls(&connection),
+        "A: create, new | B: create, new | A: dclose 2, done, log, delete | \
+         B: dclose 2, done, log, delete"
+    );
+    assert_eq!(connection.upstream().end(), End::Reset);
     Ok(())
 }
 
