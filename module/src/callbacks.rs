@@ -55,6 +55,7 @@ impl Callbacks {
             // Only building calls it.
             "attache_describe" => false,
             _ if self.required().any(|required| required == name) => true,
+            _ if self.waits() && AWAITED.contains(&name) => true,
             _ => !name.starts_with("proxy_on_"),
         }
     }
@@ -95,6 +96,17 @@ impl Callbacks {
             .filter_map(|(name, needed)| needed.then_some(name))
     }
 }
+
+/// What a future may wait for besides events of streams. The host calls these only where the module
+/// asked for ticks or called out, so that keeping them costs no crossing.
+const AWAITED: [&str; 6] = [
+    "proxy_on_tick",
+    "proxy_on_http_call_response",
+    "proxy_on_grpc_receive_initial_metadata",
+    "proxy_on_grpc_receive",
+    "proxy_on_grpc_receive_trailing_metadata",
+    "proxy_on_grpc_close",
+];
 
 #[cfg(test)]
 mod tests {
@@ -150,6 +162,14 @@ mod tests {
         for name in ["memory", "malloc", "_initialize", "proxy_abi_version_0_2_1"] {
             assert!(Callbacks(1).keeps(name), "{name}");
         }
-        assert!(!Callbacks(0b111).keeps("proxy_on_tick"));
+        assert!(!Callbacks(0b111).keeps("proxy_on_queue_ready"));
+    }
+
+    #[test]
+    fn only_a_filter_that_waits_hears_of_ticks_and_answers() {
+        for name in AWAITED {
+            assert!(Callbacks(0b101).keeps(name), "{name}");
+            assert!(!Callbacks(0b011).keeps(name), "{name}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Where the dispatcher of `proxy-wasm` meets this crate.
 
+mod answers;
 mod http;
 
 use std::rc::Rc;
@@ -8,6 +9,7 @@ use log::error;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
+use self::answers::answers_to_call_outs;
 use self::http::Http;
 use crate::host;
 use crate::kind::Installed;
@@ -16,6 +18,7 @@ use crate::metrics;
 use crate::plugin::{Plugin, property_text};
 use crate::registry::{Registration, select};
 use crate::tasks;
+use crate::tasks::events;
 
 /// Starts a module: called by [`filters!`](crate::filters) in `_initialize`.
 #[doc(hidden)]
@@ -55,11 +58,20 @@ impl Root {
     }
 }
 
-impl Context for Root {}
+impl Context for Root {
+    answers_to_call_outs!(|root| (root.id, root.id));
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        // `proxy_on_delete`.
+        tasks::deletion(self.id, self.id, || {});
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        tasks::callback(self.id, || {
+        tasks::callback(self.id, self.id, || {
             logging::follow_host_level();
             match self.configure(size) {
                 Ok(()) => {
@@ -74,10 +86,19 @@ impl RootContext for Root {
         })
     }
 
+    fn on_tick(&mut self) {
+        tasks::callback(self.id, self.id, || events::ticked(self.id));
+    }
+
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let installed = self.installed.as_ref();
-        let stream = installed.and_then(|installed| Rc::clone(&installed.0).http_stream(id));
-        Some(Box::new(Http { id, stream }))
+        let stream =
+            installed.and_then(|installed| Rc::clone(&installed.0).http_stream(self.id, id));
+        Some(Box::new(Http {
+            root: self.id,
+            id,
+            stream,
+        }))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -9,6 +9,7 @@ use crate::status::{HostError, Status};
 pub(crate) mod metrics;
 pub(crate) mod shared;
 pub(crate) mod surroundings;
+pub(crate) mod timers;
 
 #[cfg(not(target_arch = "wasm32"))]
 mod absent;

@@ -60,8 +60,8 @@ pub struct Installed(pub(crate) Rc<dyn AnyPlugin>);
 /// What a kind needs of code is reached through its own implementation only: a module has the code
 /// of the kinds that it registers and of no other.
 pub(crate) trait AnyPlugin {
-    /// A new HTTP stream; `None` where the filter is not for such.
-    fn http_stream(self: Rc<Self>, id: u32) -> Option<Rc<Stream>>;
+    /// A new HTTP stream of root context `root`; `None` where the filter is not for such.
+    fn http_stream(self: Rc<Self>, root: u32, id: u32) -> Option<Rc<Stream>>;
 }
 
 /// The kind of [`HttpFilter`], in each of its modes.
@@ -91,7 +91,7 @@ impl<F: HttpFilter<M>, M: Mode> Registered<Http<M>> for F {
 }
 
 impl<F: HttpFilter<M>, M: Mode> AnyPlugin for Configured<F, Http<M>> {
-    fn http_stream(self: Rc<Self>, id: u32) -> Option<Rc<Stream>> {
-        Some(Stream::new(id, self))
+    fn http_stream(self: Rc<Self>, root: u32, id: u32) -> Option<Rc<Stream>> {
+        Some(Stream::new(root, id, self))
     }
 }

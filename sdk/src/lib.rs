@@ -104,6 +104,7 @@ pub mod shared;
 mod status;
 mod stream;
 mod tasks;
+mod time;
 
 pub use crate::cache::Cache;
 pub use crate::clock::Timestamp;
@@ -118,6 +119,7 @@ pub use crate::plugin::Plugin;
 pub use crate::request::{InvalidPath, Path, Request};
 pub use crate::response::{Body, LocalReply, Response};
 pub use crate::status::{HostError, Status};
+pub use crate::time::{Interval, Sleep, TimeoutError, interval, sleep, timeout};
 pub use http;
 pub use log;
 pub use schemars;

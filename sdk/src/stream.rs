@@ -8,14 +8,14 @@ use http::StatusCode;
 use log::error;
 
 use crate::error::{Chain, Error};
-use crate::filter::{AnyFilter, FailureMode, Task};
+use crate::filter::{AnyFilter, FailureMode, Task as FilterFuture};
 use crate::headers::Headers;
 use crate::host::{self, Direction};
 use crate::metrics;
 use crate::next::{Link, Way};
 use crate::phases::Phases;
 use crate::response::{Answer, LocalReply, Origin};
-use crate::tasks;
+use crate::tasks::{self, Key};
 
 /// What a callback tells the host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,11 +26,14 @@ pub(crate) enum Action {
 
 /// One stream of one plugin.
 pub(crate) struct Stream {
+    root: u32,
     id: u32,
     filter: Rc<dyn AnyFilter>,
     link: Rc<Link>,
     state: Cell<State>,
-    task: RefCell<Option<Task>>,
+    task: RefCell<Option<FilterFuture>>,
+    /// Its place among those that may be woken, if it may.
+    key: Option<Key>,
     waker: Waker,
     /// The callback that the host waits in, while it does.
     callback: Cell<Option<Direction>>,
@@ -58,25 +61,25 @@ enum State {
 }
 
 impl Stream {
-    pub(crate) fn new(id: u32, filter: Rc<dyn AnyFilter>) -> Rc<Self> {
+    pub(crate) fn new(root: u32, id: u32, filter: Rc<dyn AnyFilter>) -> Rc<Self> {
         let phases = filter.phases();
         let waits = phases.contains(Phases::WAITS);
+        let key = waits.then(tasks::reserve);
         let stream = Rc::new(Self {
+            root,
             id,
             filter,
             link: Rc::new(Link::new(id, phases)),
             state: Cell::new(State::Fresh),
             task: RefCell::new(None),
-            waker: if waits {
-                tasks::waker(id)
-            } else {
-                Waker::noop().clone()
-            },
+            key,
+            waker: key.map_or_else(|| Waker::noop().clone(), tasks::waker),
             callback: Cell::new(None),
             replied: Cell::new(false),
         });
-        if waits {
-            tasks::register(id, &stream);
+        if let Some(key) = key {
+            let task: Rc<dyn tasks::Task> = Rc::<Self>::clone(&stream);
+            tasks::register(key, task);
         }
         stream
     }
@@ -88,7 +91,7 @@ impl Stream {
     pub(crate) fn callback(&self, direction: Direction, event: impl FnOnce(&Self)) -> Action {
         self.callback.set(Some(direction));
         self.replied.set(false);
-        tasks::callback(self.id, || event(self));
+        tasks::callback(self.root, self.id, || event(self));
         self.callback.set(None);
         let holds = match direction {
             Direction::Request => matches!(self.state.get(), State::RequestHeld | State::Abandoned),
@@ -133,26 +136,10 @@ impl Stream {
     /// The access-log moment, or the end of the context: the future is dropped.
     pub(crate) fn end(&self) {
         self.state.set(State::Over);
-        tasks::forget(self.id);
+        if let Some(key) = self.key {
+            tasks::forget(key);
+        }
         self.end_task();
-    }
-
-    /// A poll because the future was woken in some other callback.
-    pub(crate) fn turn(&self) {
-        if self.state.get() == State::Over {
-            return;
-        }
-        let turn = tasks::within(self.id, || {
-            let held = self.state.get();
-            self.advance();
-            self.resume(held);
-        });
-        if let Err(cause) = turn {
-            error!(
-                "filter={} cannot act on its stream: {cause}",
-                self.filter.root_id()
-            );
-        }
     }
 
     /// Lets the host go on where a callback had paused it and the future no longer holds it.
@@ -280,5 +267,28 @@ impl Stream {
         let mut task = Some(task);
         // Where the host no longer knows the stream, the future goes all the same, here.
         let _ = tasks::within(self.id, || drop(task.take()));
+    }
+}
+
+impl tasks::Task for Stream {
+    fn root(&self) -> u32 {
+        self.root
+    }
+
+    fn turn(&self) {
+        if self.state.get() == State::Over {
+            return;
+        }
+        let turn = tasks::within(self.id, || {
+            let held = self.state.get();
+            self.advance();
+            self.resume(held);
+        });
+        if let Err(cause) = turn {
+            error!(
+                "filter={} cannot act on its stream: {cause}",
+                self.filter.root_id()
+            );
+        }
     }
 }

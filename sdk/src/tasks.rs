@@ -2,16 +2,26 @@
 //!
 //! A module has one thread, so all of this is thread-local.
 
+#![cfg_attr(
+    target_arch = "wasm32",
+    expect(dead_code, reason = "nothing calls out, and nothing lives with a root")
+)]
+
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
+pub(crate) use self::table::Key;
+use self::table::Table;
 use crate::host;
 use crate::status::HostError;
-use crate::stream::Stream;
+
+pub(crate) mod events;
+pub(crate) mod root;
+mod table;
 
 /// How many woken futures get a turn at the end of one callback. The rest wait for the next one:
 /// a future that always wakes itself must not hold a worker of Envoy.
@@ -22,24 +32,67 @@ thread_local! {
     static CALLED: Cell<u32> = const { Cell::new(0) };
     /// The context that host calls act on now.
     static EFFECTIVE: Cell<u32> = const { Cell::new(0) };
-    static WOKEN: RefCell<VecDeque<Arc<StreamWaker>>> = const { RefCell::new(VecDeque::new()) };
-    /// Streams whose future may be woken by others.
-    static WAITING: RefCell<BTreeMap<u32, Rc<Stream>>> = const { RefCell::new(BTreeMap::new()) };
+    /// The root of the context whose future runs now: ticks are a root's.
+    static ROOT: Cell<u32> = const { Cell::new(0) };
+    /// The context that `proxy-wasm` would register a call-out for; 0 when nobody knows.
+    static REGISTRANT: Cell<u32> = const { Cell::new(0) };
+    static WOKEN: RefCell<VecDeque<Arc<TaskWaker>>> = const { RefCell::new(VecDeque::new()) };
+    /// What may be woken from another callback.
+    static WAITING: RefCell<Table> = const { RefCell::new(Table::new()) };
 }
 
-/// Runs a callback of the host for context `id`, then gives the woken futures their turn.
-pub(crate) fn callback<R>(id: u32, body: impl FnOnce() -> R) -> R {
-    CALLED.set(id);
-    EFFECTIVE.set(id);
+/// What has a future that may be woken from another callback.
+pub(crate) trait Task {
+    /// The root that it belongs to.
+    fn root(&self) -> u32;
+
+    /// Polls the future, because it was woken.
+    fn turn(&self);
+}
+
+/// Runs a callback of the host for context `id` of root `root`, which is `id` where the callback is
+/// the root's own, then gives the woken futures their turn.
+pub(crate) fn callback<R>(root: u32, id: u32, body: impl FnOnce() -> R) -> R {
+    enter(root, id, id, id, body)
+}
+
+/// Runs the callback that deletes context `id`: there, `proxy-wasm` still registers call-outs for
+/// whatever context was called last.
+pub(crate) fn deletion<R>(root: u32, id: u32, body: impl FnOnce() -> R) -> R {
+    enter(root, id, id, 0, || {
+        let result = body();
+        events::ended(id);
+        result
+    })
+}
+
+/// Runs a callback that brings the answer to a call-out: the host calls for the root, and
+/// `proxy-wasm` has made effective the context `id` that the call was registered for.
+pub(crate) fn answer<R>(root: u32, id: u32, body: impl FnOnce() -> R) -> R {
+    enter(root, root, id, id, body)
+}
+
+fn enter<R>(
+    root: u32,
+    called: u32,
+    effective: u32,
+    registrant: u32,
+    body: impl FnOnce() -> R,
+) -> R {
+    CALLED.set(called);
+    EFFECTIVE.set(effective);
+    ROOT.set(root);
+    REGISTRANT.set(registrant);
     let result = body();
     for _ in 0..TURNS_A_CALLBACK {
         let Some(woken) = WOKEN.with_borrow_mut(VecDeque::pop_front) else {
             break;
         };
         woken.queued.store(false, Ordering::Relaxed);
-        let stream = WAITING.with_borrow(|waiting| waiting.get(&woken.stream).cloned());
-        if let Some(stream) = stream {
-            stream.turn();
+        let task = WAITING.with_borrow(|waiting| waiting.get(woken.key));
+        if let Some(task) = task {
+            ROOT.set(task.root());
+            task.turn();
         }
     }
     result
@@ -65,32 +118,51 @@ fn act_on(id: u32) -> Result<(), HostError> {
     Ok(())
 }
 
-/// Remembers a stream whose future may be woken from another callback.
-pub(crate) fn register(id: u32, stream: &Rc<Stream>) {
-    WAITING.with_borrow_mut(|waiting| waiting.insert(id, Rc::clone(stream)));
+/// The root of the future that runs now.
+pub(crate) fn current_root() -> u32 {
+    ROOT.get()
 }
 
-/// Forgets it. A later wake of its future does nothing: ids are never used twice in one VM.
-pub(crate) fn forget(id: u32) {
+/// The context that a call-out made now would be answered through; `None` where that context may
+/// end before the future that makes the call. `proxy-wasm` keeps the context of the last callback
+/// with each call, and drops what arrives after that one's end.
+pub(crate) fn registrant() -> Option<u32> {
+    let registrant = REGISTRANT.get();
+    let lasts = registrant == EFFECTIVE.get() || registrant == ROOT.get();
+    (registrant != 0 && lasts).then_some(registrant)
+}
+
+/// Makes room for a task that may be woken from another callback.
+pub(crate) fn reserve() -> Key {
+    WAITING.with_borrow_mut(Table::reserve)
+}
+
+/// Remembers the task that room was made for.
+pub(crate) fn register(key: Key, task: Rc<dyn Task>) {
+    WAITING.with_borrow_mut(|waiting| waiting.put(key, task));
+}
+
+/// Forgets it. A later wake of its future does nothing.
+pub(crate) fn forget(key: Key) {
     // The entry is dropped after the table is released: dropping a future runs the filter's code.
-    let entry = WAITING.with_borrow_mut(|waiting| waiting.remove(&id));
+    let entry = WAITING.with_borrow_mut(|waiting| waiting.free(key));
     drop(entry);
 }
 
-/// A waker for the future of stream `id`.
-pub(crate) fn waker(id: u32) -> Waker {
-    Waker::from(Arc::new(StreamWaker {
-        stream: id,
+/// A waker for the future of a task.
+pub(crate) fn waker(key: Key) -> Waker {
+    Waker::from(Arc::new(TaskWaker {
+        key,
         queued: AtomicBool::new(false),
     }))
 }
 
-struct StreamWaker {
-    stream: u32,
+struct TaskWaker {
+    key: Key,
     queued: AtomicBool,
 }
 
-impl Wake for StreamWaker {
+impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }

@@ -5,12 +5,14 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action as RawAction;
 
+use super::answers::answers_to_call_outs;
 use crate::host::Direction;
 use crate::stream::{Action, Stream};
 use crate::tasks;
 
 /// One HTTP stream; without a filter where the host calls on a root that was never configured.
 pub(super) struct Http {
+    pub(super) root: u32,
     pub(super) id: u32,
     pub(super) stream: Option<Rc<Stream>>,
 }
@@ -36,9 +38,7 @@ impl Http {
 }
 
 impl Context for Http {
-    fn on_done(&mut self) -> bool {
-        true
-    }
+    answers_to_call_outs!(|http| (http.root, http.id));
 }
 
 impl HttpContext for Http {
@@ -69,13 +69,13 @@ impl HttpContext for Http {
     }
 
     fn on_log(&mut self) {
-        tasks::callback(self.id, || self.end());
+        tasks::callback(self.root, self.id, || self.end());
     }
 }
 
 impl Drop for Http {
     fn drop(&mut self) {
         // `proxy_on_delete`; the module may lack `proxy_on_log`.
-        tasks::callback(self.id, || self.end());
+        tasks::deletion(self.root, self.id, || self.end());
     }
 }

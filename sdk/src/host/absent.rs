@@ -4,6 +4,7 @@
 pub(super) mod metrics;
 pub(super) mod shared;
 pub(super) mod surroundings;
+pub(super) mod timers;
 
 use super::Reply;
 #[cfg(not(test))]

@@ -7,6 +7,7 @@
 pub(super) mod metrics;
 pub(super) mod shared;
 pub(super) mod surroundings;
+pub(super) mod timers;
 
 use std::ptr::{null_mut, slice_from_raw_parts_mut};
 

@@ -1,0 +1,261 @@
+//! Waiting for time to pass, over the ticks of the root context.
+//!
+//! A root has one tick. It is set to what the first of its waits still needs, and switched off by a
+//! tick that finds nobody waiting.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::host;
+use crate::status::HostError;
+use crate::tasks;
+use crate::tasks::events::{self, Ear, Event};
+
+pub use self::interval::{Interval, interval};
+pub use self::timeout::{TimeoutError, timeout};
+
+mod interval;
+mod timeout;
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// How much later than asked for a tick may come before it is asked for again, in nanoseconds.
+const PATIENCE: u64 = 1_000 * MILLISECOND;
+
+thread_local! {
+    static TIMERS: RefCell<Timers> = const { RefCell::new(Timers::new()) };
+}
+
+/// Waits for `duration`, to the millisecond. Nothing passes for no time at all.
+///
+/// The wait begins when the future is first polled. It needs
+/// [`Phases::WAITS`](crate::Phases::WAITS), and it ends early where the host's clock is set forward
+/// meanwhile: the host tells the time of day only.
+///
+/// # Errors
+///
+/// A [`HostError`] when the host refuses to tick.
+///
+/// ```
+/// use std::time::Duration;
+/// use attache::{Error, sleep};
+///
+/// async fn soon() -> Result<(), Error> {
+///     sleep(Duration::from_millis(20)).await?;
+///     Ok(())
+/// }
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep(State::Fresh(duration))
+}
+
+/// The future of [`sleep`].
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Sleep(State);
+
+enum State {
+    Fresh(Duration),
+    Waiting(Wait),
+    Over,
+}
+
+/// Where a wait stands in the table of timers.
+#[derive(Clone, Copy)]
+struct Wait {
+    root: u32,
+    /// When it is over, and a number that makes it unique.
+    key: (u64, u64),
+}
+
+impl Future for Sleep {
+    type Output = Result<(), HostError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.0 {
+            State::Fresh(duration) if duration.is_zero() => {}
+            State::Fresh(duration) => {
+                let begun =
+                    TIMERS.with_borrow_mut(|timers| timers.begin(duration, context.waker()));
+                match begun {
+                    Ok(wait) => {
+                        self.0 = State::Waiting(wait);
+                        return Poll::Pending;
+                    }
+                    Err(refusal) => {
+                        self.0 = State::Over;
+                        return Poll::Ready(Err(refusal));
+                    }
+                }
+            }
+            State::Waiting(wait) => {
+                // The waker before is dropped here, where the table is free again: what that runs
+                // may wait, too.
+                let before = TIMERS.with_borrow_mut(|timers| timers.renew(wait, context.waker()));
+                if before.is_some() {
+                    return Poll::Pending;
+                }
+            }
+            State::Over => {}
+        }
+        self.0 = State::Over;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let State::Waiting(wait) = self.0 {
+            // The tick stays as it is: when it comes, it looks for who waits then.
+            let waker = TIMERS.with_borrow_mut(|timers| timers.cancel(wait));
+            drop(waker);
+        }
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Sleep").finish_non_exhaustive()
+    }
+}
+
+/// Time since an arbitrary moment, which never goes back, whatever is done to the host's clock.
+pub(crate) fn now() -> Duration {
+    Duration::from_nanos(TIMERS.with_borrow_mut(Timers::now))
+}
+
+/// Hears of ticks, and of roots that end.
+fn hear(event: Event) {
+    let woken = match event {
+        Event::Tick(root) => TIMERS.with_borrow_mut(|timers| timers.tick(root)),
+        Event::Ended(context) => TIMERS.with_borrow_mut(|timers| timers.end(context)),
+        Event::Answer(_) => Vec::new(),
+    };
+    woken.into_iter().for_each(Waker::wake);
+}
+
+struct Timers {
+    /// What the host's clock said last.
+    wall: Option<u64>,
+    /// Nanoseconds that have passed, as far as is known.
+    now: u64,
+    number: u64,
+    roots: BTreeMap<u32, Ticker>,
+}
+
+/// The tick of one root.
+#[derive(Default)]
+struct Ticker {
+    /// When the tick is to come, if one was asked for.
+    armed: Option<u64>,
+    waiting: BTreeMap<(u64, u64), Waker>,
+}
+
+impl Timers {
+    const fn new() -> Self {
+        Self {
+            wall: None,
+            now: 0,
+            number: 0,
+            roots: BTreeMap::new(),
+        }
+    }
+
+    fn now(&mut self) -> u64 {
+        if let Ok(wall) = host::surroundings::time() {
+            let passed = self.wall.map_or(0, |before| wall.saturating_sub(before));
+            self.now = self.now.saturating_add(passed);
+            self.wall = Some(wall);
+        }
+        self.now
+    }
+
+    /// Begins a wait of the future that runs now.
+    fn begin(&mut self, duration: Duration, waker: &Waker) -> Result<Wait, HostError> {
+        events::hear(Ear::Time, hear);
+        let now = self.now();
+        let span = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.number += 1;
+        let wait = Wait {
+            root: tasks::current_root(),
+            key: (now.saturating_add(span), self.number),
+        };
+        let ticker = self.roots.entry(wait.root).or_default();
+        ticker.waiting.insert(wait.key, waker.clone());
+        if let Err(refusal) = ticker.arm(now) {
+            ticker.waiting.remove(&wait.key);
+            return Err(refusal);
+        }
+        Ok(wait)
+    }
+
+    /// While a wait goes on, makes `waker` the one to wake, and hands over the one before.
+    fn renew(&mut self, wait: Wait, waker: &Waker) -> Option<Waker> {
+        let known = self.roots.get_mut(&wait.root)?.waiting.get_mut(&wait.key)?;
+        Some(std::mem::replace(known, waker.clone()))
+    }
+
+    fn cancel(&mut self, wait: Wait) -> Option<Waker> {
+        self.roots.get_mut(&wait.root)?.waiting.remove(&wait.key)
+    }
+
+    /// Those whose wait is over. Host calls act on the root.
+    fn tick(&mut self, root: u32) -> Vec<Waker> {
+        let now = self.now();
+        let Some(ticker) = self.roots.get_mut(&root) else {
+            // A tick that nobody asked for. It repeats, unless the host is told otherwise.
+            let _ = host::timers::set_tick_period(0);
+            return Vec::new();
+        };
+        // The host's clock may have been set back, or may not be readable: a tick says that the
+        // time has come all the same.
+        let now = ticker.armed.map_or(now, |due| now.max(due));
+        self.now = now;
+        let later = ticker.waiting.split_off(&(now.saturating_add(1), 0));
+        let over = std::mem::replace(&mut ticker.waiting, later);
+        // Where the host refuses, it goes on ticking as before.
+        let _ = ticker.rearm(now);
+        over.into_values().collect()
+    }
+
+    fn end(&mut self, context: u32) -> Vec<Waker> {
+        let ended = self.roots.remove(&context);
+        ended.map_or_else(Vec::new, |ticker| ticker.waiting.into_values().collect())
+    }
+}
+
+impl Ticker {
+    /// Asks for a tick where none is to come in time.
+    fn arm(&mut self, now: u64) -> Result<(), HostError> {
+        let Some(&(due, _)) = self.waiting.keys().next() else {
+            return Ok(());
+        };
+        let in_time = self.armed.is_some_and(|armed| {
+            armed < due.saturating_add(MILLISECOND) && now < armed.saturating_add(PATIENCE)
+        });
+        if in_time {
+            return Ok(());
+        }
+        self.rearm(now)
+    }
+
+    /// Asks for the tick that the first of those who wait needs, or for none.
+    fn rearm(&mut self, now: u64) -> Result<(), HostError> {
+        let Some(&(due, _)) = self.waiting.keys().next() else {
+            self.armed = None;
+            return host::timers::set_tick_period(0);
+        };
+        let milliseconds = due.saturating_sub(now).div_ceil(MILLISECOND).max(1);
+        // A longer wait is cut into several: when the tick comes, the rest is asked for.
+        let period = u32::try_from(milliseconds).unwrap_or(u32::MAX).min(LONGEST);
+        host::timers::set_tick_period(period)?;
+        self.armed = Some(now.saturating_add(u64::from(period) * MILLISECOND));
+        Ok(())
+    }
+}
+
+/// The longest period to ask for, in milliseconds: a host may read the number as a signed one.
+const LONGEST: u32 = i32::MAX.cast_unsigned();
