@@ -10,9 +10,6 @@ use crate::status::HostError;
 
 /// Waits for `future`, but no longer than `limit`; then the future is dropped.
 ///
-/// A call-out has a limit of its own, which costs no tick:
-/// [`Call::timeout`](crate::cluster::Call::timeout).
-///
 /// # Errors
 ///
 /// [`TimeoutError::Elapsed`] when the time was up first, or what the host said when it refused to
