@@ -6,6 +6,7 @@
 pub struct Callbacks(u32);
 
 impl Callbacks {
+    const REQUEST: u32 = 1;
     const RESPONSE: u32 = 1 << 1;
     const WAITS: u32 = 1 << 2;
     const REQUEST_BODY: u32 = 1 << 3;
@@ -53,11 +54,29 @@ impl Callbacks {
             // Envoy looks neither up; wasm-ld exports them for tools.
             "__data_end" | "__heap_base" => false,
             // Only building calls it.
-            "attache_describe" => false,
+            crate::interpreter::EXPORT => false,
             _ if self.required().any(|required| required == name) => true,
             _ if self.waits() && AWAITED.contains(&name) => true,
             _ => !name.starts_with("proxy_on_"),
         }
+    }
+
+    /// What they are for, in the words of `attache::Phases`.
+    pub fn phases(self) -> impl Iterator<Item = &'static str> {
+        let words = [
+            (Self::REQUEST, "request"),
+            (Self::RESPONSE, "response"),
+            (Self::REQUEST_BODY, "request_body"),
+            (Self::REQUEST_TRAILERS, "request_trailers"),
+            (Self::RESPONSE_BODY, "response_body"),
+            (Self::RESPONSE_TRAILERS, "response_trailers"),
+            (Self::COMPLETE, "complete"),
+            (Self::WAITS, "waits"),
+            (Self::HOLDS, "holds"),
+        ];
+        words
+            .into_iter()
+            .filter_map(move |(bit, word)| self.has(bit).then_some(word))
     }
 
     /// The callbacks without which the filters would not do what they declare.

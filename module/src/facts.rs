@@ -1,6 +1,7 @@
 use wasmparser::{ExternalKind, Parser, Payload, TypeRef, Validator};
 
 use crate::callbacks::Callbacks;
+use crate::description::{Description, SECTION};
 
 /// The custom section in which the SDK's `filters!` leaves its declarations.
 pub(crate) const DECLARATIONS: &str = "attache.filters";
@@ -17,6 +18,8 @@ pub struct Facts {
     pub exports: Vec<String>,
     /// The filters it holds, where the SDK made it; empty for others.
     pub declarations: Vec<Declaration>,
+    /// What it says of itself, where it is finished and the SDK made it.
+    pub description: Option<Description>,
 }
 
 /// A version of the proxy-wasm ABI.
@@ -32,6 +35,16 @@ pub enum Abi {
 }
 
 impl Abi {
+    /// Its number, such as `0.2.1`.
+    #[must_use]
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::V0_1_0 => "0.1.0",
+            Self::V0_2_0 => "0.2.0",
+            Self::V0_2_1 => "0.2.1",
+        }
+    }
+
     fn from_export(name: &str) -> Option<Self> {
         match name {
             "proxy_abi_version_0_1_0" => Some(Self::V0_1_0),
@@ -77,6 +90,9 @@ pub enum ReadError {
     /// WebAssembly that does not validate.
     #[error("not a valid WebAssembly module")]
     Invalid(#[from] wasmparser::BinaryReaderError),
+    /// A description that this version cannot read.
+    #[error("the section `attache.module` is not a description")]
+    Description(#[from] serde_json::Error),
     /// A valid module for some other host.
     #[error(
         "not a proxy-wasm module: it exports no `proxy_abi_version_0_1_0`, `_0_2_0` or `_0_2_1` \
@@ -113,6 +129,7 @@ impl Facts {
         let mut exports = Vec::new();
         let mut abi = None;
         let mut declarations = Vec::new();
+        let mut description = None;
         for payload in Parser::new(0).parse_all(bytes) {
             match payload? {
                 Payload::ImportSection(section) => {
@@ -142,6 +159,9 @@ impl Facts {
                 Payload::CustomSection(section) if section.name() == DECLARATIONS => {
                     declarations.extend(read_declarations(section.data())?);
                 }
+                Payload::CustomSection(section) if section.name() == SECTION => {
+                    description = Some(serde_json::from_slice(section.data())?);
+                }
                 _ => {}
             }
         }
@@ -150,6 +170,7 @@ impl Facts {
             imports,
             exports,
             declarations,
+            description,
         })
     }
 

@@ -1,11 +1,13 @@
 use std::error::Error;
 
-use wasm_encoder::{Module, RawSection, SectionId};
+use wasm_encoder::{CustomSection, Module, RawSection, Section, SectionId};
 use wasmparser::{BinaryReaderError, Parser, Payload};
 
 use crate::callbacks::Callbacks;
+use crate::description::{Answer, DescribeError, Description, SECTION};
 use crate::facts::{DECLARATIONS, Facts, Import, ReadError};
 use crate::host_calls::{is_host_call, is_wasi_call};
+use crate::interpreter::{self, EXPORT};
 use crate::reach::reachable;
 use crate::rewrite::rewrite;
 
@@ -49,6 +51,9 @@ pub enum FinishError {
         /// The name.
         name: String,
     },
+    /// The module's description is refused.
+    #[error("the module does not describe itself")]
+    Describe(#[from] DescribeError),
     /// The module cannot be rewritten.
     #[error("cannot rewrite the module")]
     Rewrite(#[source] Box<dyn Error + Send + Sync>),
@@ -79,8 +84,9 @@ fn foreign_imports(imports: &[Import]) -> String {
 }
 
 /// Makes a linked module ready to ship: checks its imports and its ABI, drops the callbacks that
-/// its filters do not need, and with them the functions and data that nothing reaches then, and drops
-/// custom sections but the SDK's declaration. The same bytes give the same bytes.
+/// its filters do not need, and with them the functions and data that nothing reaches then, asks the
+/// module for its [`Description`] and writes it into the custom section `attache.module`, and drops
+/// custom sections but the SDK's. The same bytes give the same bytes.
 ///
 /// A module that no filter of the SDK declares anything in keeps all but its custom sections.
 ///
@@ -113,20 +119,40 @@ pub fn finish(bytes: &[u8]) -> Result<Finished, FinishError> {
         return Err(FinishError::MissingCallback { name });
     }
     let keep = |name: &str| callbacks.is_none_or(|callbacks| callbacks.keeps(name));
-    let bytes = if of_sdk {
+    let dropped_exports = facts.exports.iter().filter(|name| !keep(name));
+    let dropped_exports: Vec<String> = dropped_exports.cloned().collect();
+    let finished = if of_sdk {
         pruned(bytes, &keep)?
     } else {
         without_custom_sections(bytes)?
     };
+    let (bytes, facts) = if facts.exports.iter().any(|name| name == EXPORT) {
+        described(bytes, finished)?
+    } else {
+        let facts = Facts::read(&finished)?;
+        (finished, facts)
+    };
     Ok(Finished {
-        facts: Facts::read(&bytes)?,
+        facts,
         bytes,
-        dropped_exports: facts
-            .exports
-            .into_iter()
-            .filter(|name| !keep(name))
-            .collect(),
+        dropped_exports,
     })
+}
+
+/// Asks a linked module for its description, and writes it into the finished one.
+fn described(linked: &[u8], mut finished: Vec<u8>) -> Result<(Vec<u8>, Facts), FinishError> {
+    let mut facts = Facts::read(&finished)?;
+    let answer = interpreter::ask(linked).map_err(DescribeError::Ask)?;
+    let answer = Answer::read(&answer, &facts.declarations)?;
+    let description = Description::new(answer, &facts);
+    let text = serde_json::to_vec(&description).map_err(DescribeError::Form)?;
+    CustomSection {
+        name: SECTION.into(),
+        data: text.into(),
+    }
+    .append_to(&mut finished);
+    facts.description = Some(description);
+    Ok((finished, facts))
 }
 
 /// Takes exports away from a module, for tests of what a host does without a callback.
@@ -153,9 +179,9 @@ fn pruned(bytes: &[u8], keep: &dyn Fn(&str) -> bool) -> Result<Vec<u8>, FinishEr
     let mut sections = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
         if let Payload::CustomSection(section) = payload?
-            && section.name() == DECLARATIONS
+            && [DECLARATIONS, SECTION].contains(&section.name())
         {
-            sections.push((DECLARATIONS, section.data()));
+            sections.push((section.name(), section.data()));
         }
     }
     rewrite(bytes, &live, keep, &sections).map_err(|error| FinishError::Rewrite(error.into()))

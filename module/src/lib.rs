@@ -6,23 +6,28 @@
 //!
 //! * [`guest`](Guest): cargo, its environment, the missing target, the file that is written
 //! * [`finish`]: checks and rewriting
-//! * [`Facts`]: what a module says of itself
+//! * [`Facts`]: what can be read off a module
+//! * [`Description`]: what a module says of itself, asked of it once, in an interpreter
 //! * [`Callbacks`]: which callbacks a filter's declaration asks for
 
 #![forbid(unsafe_code)]
 
 mod callbacks;
 mod cargo;
+mod description;
 mod facts;
 mod finish;
 mod guest;
 mod host_calls;
+mod interpreter;
 mod reach;
 mod references;
 mod rewrite;
 
 pub use crate::callbacks::Callbacks;
+pub use crate::description::{DescribeError, Description, FilterDescription, HostOptions};
 pub use crate::facts::{Abi, Declaration, Facts, Import, ReadError};
 pub use crate::finish::{FinishError, Finished, finish, without_exports};
 pub use crate::guest::{BuildError, Built, Guest, Notice, Output, Said};
 pub use crate::host_calls::is_host_call;
+pub use crate::interpreter::AskError;
