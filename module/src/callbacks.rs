@@ -16,7 +16,12 @@ impl Callbacks {
     const COMPLETE: u32 = 1 << 7;
     const HOLDS: u32 = 1 << 8;
 
-    const KNOWN: u32 = 0x1ff;
+    const CONNECTION: u32 = 1 << 16;
+    const DOWNSTREAM: u32 = 1 << 17;
+    const UPSTREAM: u32 = 1 << 18;
+    const CLOSE: u32 = 1 << 19;
+
+    const KNOWN: u32 = 0x000f_01ff;
 
     /// `None` for bits of an SDK that is newer than this crate: what they ask for must not be
     /// dropped.
@@ -84,18 +89,19 @@ impl Callbacks {
         // While the headers are held, so are body and trailers: where the plugin has Envoy's
         // `allow_on_headers_stop_iteration`, a missing callback counts as Continue and lets the
         // message through unjudged. A body may also end with its trailers.
+        let holds_request = self.waits() && self.has(Self::REQUEST);
         let holds_response = self.waits() && self.has(Self::RESPONSE);
-        let request_body = self.waits() || self.has(Self::REQUEST_BODY);
+        let request_body = holds_request || self.has(Self::REQUEST_BODY);
         let response_body = holds_response || self.has(Self::RESPONSE_BODY);
-        let table: [(&str, bool); 10] = [
+        let table: [(&str, bool); 15] = [
             ("proxy_on_context_create", true),
             ("proxy_on_configure", true),
-            ("proxy_on_request_headers", true),
+            ("proxy_on_request_headers", self.has(Self::REQUEST)),
             ("proxy_on_delete", true),
             // A response that comes before the request is judged ends the wait.
             (
                 "proxy_on_response_headers",
-                self.has(Self::RESPONSE | Self::WAITS),
+                holds_request || self.has(Self::RESPONSE),
             ),
             ("proxy_on_request_body", request_body),
             (
@@ -108,7 +114,15 @@ impl Callbacks {
                 response_body || self.has(Self::RESPONSE_TRAILERS),
             ),
             // After the access log a stream must not be acted on, and another stream may wake it.
-            ("proxy_on_log", self.has(Self::WAITS | Self::COMPLETE)),
+            ("proxy_on_log", holds_request || self.has(Self::COMPLETE)),
+            ("proxy_on_new_connection", self.has(Self::CONNECTION)),
+            ("proxy_on_downstream_data", self.has(Self::DOWNSTREAM)),
+            ("proxy_on_upstream_data", self.has(Self::UPSTREAM)),
+            (
+                "proxy_on_downstream_connection_close",
+                self.has(Self::CLOSE),
+            ),
+            ("proxy_on_upstream_connection_close", self.has(Self::CLOSE)),
         ];
         table
             .into_iter()
@@ -174,6 +188,27 @@ mod tests {
     fn a_look_at_the_end_keeps_the_access_log() {
         assert!(Callbacks(1 | Callbacks::COMPLETE).keeps("proxy_on_log"));
         assert!(!Callbacks(1).keeps("proxy_on_log"));
+    }
+
+    #[test]
+    fn each_kind_of_filter_has_its_own_callbacks() {
+        let of = |bits| Callbacks(bits).required().collect::<Vec<_>>();
+        assert_eq!(
+            of(0x000f_0000 | Callbacks::WAITS),
+            [
+                "proxy_on_context_create",
+                "proxy_on_configure",
+                "proxy_on_delete",
+                "proxy_on_new_connection",
+                "proxy_on_downstream_data",
+                "proxy_on_upstream_data",
+                "proxy_on_downstream_connection_close",
+                "proxy_on_upstream_connection_close",
+            ]
+        );
+        for name in of(0x000f_0000).iter().skip(3) {
+            assert!(!Callbacks(0x1ff).keeps(name), "{name}");
+        }
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub enum ReadError {
     /// A declaration that this version cannot read.
     #[error(
         "the section `attache.filters` has the line `{line}`, expected `<root id> <eight hex \
-         digits>` up to 000001ff; if the module is made with a newer SDK, install the `attache` that goes with it"
+         digits>` with no bits but the known ones; if the module is made with a newer SDK, install the `attache` that goes with it"
     )]
     Declaration {
         /// The line, escaped.
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(read.len(), 2);
         assert_eq!(read[0].root_id, "a-b");
         assert!(read[0].callbacks.waits());
-        for line in ["a", "a 05", "a 0000000g", "a 000000123", "a 00000200"] {
+        for line in ["a", "a 05", "a 0000000g", "a 000000123", "a 80000000"] {
             assert!(read_declarations(line.as_bytes()).is_err(), "{line}");
         }
     }

@@ -2,11 +2,12 @@
 
 mod answers;
 mod http;
+pub(crate) mod tcp;
 
 use std::rc::Rc;
 
 use log::error;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::ContextType;
 
 use self::answers::answers_to_call_outs;
@@ -101,7 +102,17 @@ impl RootContext for Root {
         }))
     }
 
+    fn create_stream_context(&self, id: u32) -> Option<Box<dyn StreamContext>> {
+        let installed = self.installed.as_ref()?;
+        Rc::clone(&installed.0).tcp_context(self.id, id)
+    }
+
     fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+        let tcp = self.installed.as_ref().is_some_and(|it| it.0.is_tcp());
+        Some(if tcp {
+            ContextType::StreamContext
+        } else {
+            ContextType::HttpContext
+        })
     }
 }

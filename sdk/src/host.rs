@@ -37,6 +37,14 @@ pub(crate) enum Direction {
     Response = 1,
 }
 
+/// Which peer of the effective connection; the same enum of the ABI. Their buffers have the same
+/// numbers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Peer {
+    Downstream = 2,
+    Upstream = 3,
+}
+
 /// The ABI's log levels (`proxy_log_level_t`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum LogLevel {
@@ -82,6 +90,21 @@ pub(crate) fn plugin_configuration(size: usize) -> Result<Vec<u8>, HostError> {
     let (status, bytes) = raw::buffer(PLUGIN_CONFIGURATION, 0, size);
     check("proxy_get_buffer_bytes", status)?;
     Ok(bytes)
+}
+
+/// The first `size` bytes of those that have come from `peer` and are in view.
+pub(crate) fn data(peer: Peer, size: usize) -> Result<Vec<u8>, HostError> {
+    let (status, bytes) = raw::buffer(peer as u32, 0, size);
+    check("proxy_get_buffer_bytes", status)?;
+    Ok(bytes)
+}
+
+/// Puts `bytes` in the place of the first `size` of them.
+pub(crate) fn set_data(peer: Peer, size: usize, bytes: &[u8]) -> Result<(), HostError> {
+    check(
+        "proxy_set_buffer_bytes",
+        raw::set_buffer(peer as u32, 0, size, bytes),
+    )
 }
 
 /// A property by its path; `None` when it is not there.
@@ -159,6 +182,23 @@ pub(crate) fn continue_stream(direction: Direction) -> Result<(), HostError> {
 /// Resets the effective stream in one direction.
 pub(crate) fn close_stream(direction: Direction) -> Result<(), HostError> {
     check("proxy_close_stream", raw::close_stream(direction as u32))
+}
+
+/// Lets a new connection, or what a client sends, go on where it was paused. There is no such call
+/// for what an upstream sends.
+pub(crate) fn continue_connection() -> Result<(), HostError> {
+    check(
+        "proxy_continue_stream",
+        raw::continue_stream(Peer::Downstream as u32),
+    )
+}
+
+/// Closes the effective connection towards both peers, once what has gone on is delivered.
+pub(crate) fn close_connection() -> Result<(), HostError> {
+    check(
+        "proxy_close_stream",
+        raw::close_stream(Peer::Downstream as u32),
+    )
 }
 
 /// Acts on another context until the end of the callback, or until the next such call; 0 is the

@@ -7,6 +7,8 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+#[cfg(target_arch = "wasm32")]
+use proxy_wasm::traits::StreamContext;
 use schemars::Schema;
 
 use crate::config::{self, ConfigError};
@@ -16,6 +18,7 @@ use crate::mode::Mode;
 use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::stream::Stream;
+use crate::tcp::{self, TcpFilter};
 
 /// A type that [`filters!`](crate::filters) takes, and its kind.
 ///
@@ -23,7 +26,7 @@ use crate::stream::Stream;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a filter",
     label = "not a filter",
-    note = "a filter implements `HttpFilter`"
+    note = "a filter implements `HttpFilter` or `TcpFilter`"
 )]
 pub trait Registered<Kind>: sealed::Sealed<Kind> {
     /// The callbacks that it needs.
@@ -61,7 +64,22 @@ pub struct Installed(pub(crate) Rc<dyn AnyPlugin>);
 /// of the kinds that it registers and of no other.
 pub(crate) trait AnyPlugin {
     /// A new HTTP stream of root context `root`; `None` where the filter is not for such.
-    fn http_stream(self: Rc<Self>, root: u32, id: u32) -> Option<Rc<Stream>>;
+    fn http_stream(self: Rc<Self>, root: u32, id: u32) -> Option<Rc<Stream>> {
+        let _ = (root, id);
+        None
+    }
+
+    /// Whether its streams are TCP connections.
+    fn is_tcp(&self) -> bool {
+        false
+    }
+
+    /// A new TCP connection; `None` where the filter is not for such.
+    #[cfg(target_arch = "wasm32")]
+    fn tcp_context(self: Rc<Self>, root: u32, id: u32) -> Option<Box<dyn StreamContext>> {
+        let _ = (root, id);
+        None
+    }
 }
 
 /// The kind of [`HttpFilter`], in each of its modes.
@@ -93,5 +111,40 @@ impl<F: HttpFilter<M>, M: Mode> Registered<Http<M>> for F {
 impl<F: HttpFilter<M>, M: Mode> AnyPlugin for Configured<F, Http<M>> {
     fn http_stream(self: Rc<Self>, root: u32, id: u32) -> Option<Rc<Stream>> {
         Some(Stream::new(root, id, self))
+    }
+}
+
+/// The kind of [`TcpFilter`].
+#[derive(Debug)]
+pub enum Tcp {}
+
+impl<F: TcpFilter> sealed::Sealed<Tcp> for F {}
+
+impl<F: TcpFilter> Registered<Tcp> for F {
+    const PHASES: Phases = Phases::CONNECTION.union(F::PHASES);
+    const KIND: &'static str = "tcp";
+
+    fn configuration() -> Schema {
+        schema_of::<F::Config>()
+    }
+
+    fn install(
+        root_id: &'static str,
+        configuration: &[u8],
+        plugin: &Plugin,
+    ) -> Result<Installed, ConfigError> {
+        let filter = F::configure(config::parse(configuration)?, plugin)?;
+        Ok(Installed(Rc::new(tcp::Configured { filter, root_id })))
+    }
+}
+
+impl<F: TcpFilter> AnyPlugin for tcp::Configured<F> {
+    fn is_tcp(&self) -> bool {
+        true
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn tcp_context(self: Rc<Self>, root: u32, id: u32) -> Option<Box<dyn StreamContext>> {
+        Some(crate::entry::tcp::context(root, id, self))
     }
 }

@@ -104,6 +104,7 @@ pub mod shared;
 mod status;
 mod stream;
 mod tasks;
+mod tcp;
 mod time;
 
 pub use crate::cache::Cache;
@@ -119,6 +120,10 @@ pub use crate::plugin::Plugin;
 pub use crate::request::{InvalidPath, Path, Request};
 pub use crate::response::{Body, LocalReply, Response};
 pub use crate::status::{HostError, Status};
+pub use crate::tcp::{
+    Closed, ClosedBy, Connection, Data, DataTransform, Ending, FirstBytes, More, RunTcp, TcpFilter,
+    TcpNext,
+};
 pub use crate::time::{Interval, Sleep, TimeoutError, interval, sleep, timeout};
 pub use http;
 pub use log;
@@ -128,8 +133,8 @@ pub use serde;
 /// What a filter imports: the types of this crate, header names, `Deserialize` and `JsonSchema`.
 pub mod prelude {
     pub use crate::{
-        ConfigError, Error, FailureMode, Holding, HttpFilter, Next, Phases, Plugin, Request,
-        Response, Streaming,
+        ConfigError, Connection, Ending, Error, FailureMode, Holding, HttpFilter, Next, Phases,
+        Plugin, Request, Response, Streaming, TcpFilter, TcpNext,
     };
     pub use http::header::*;
     pub use http::{Method, StatusCode};

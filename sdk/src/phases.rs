@@ -34,6 +34,17 @@ impl Phases {
     /// Everything of an HTTP stream.
     pub const ALL: Self = Self(0xff);
 
+    /// New connections; every TCP filter has them.
+    pub const CONNECTION: Self = Self(1 << 16);
+    /// What the client of a TCP connection sends.
+    pub const DOWNSTREAM: Self = Self(1 << 17);
+    /// What the upstream of a TCP connection sends.
+    pub const UPSTREAM: Self = Self(1 << 18);
+    /// The end of a TCP connection.
+    pub const CLOSE: Self = Self(1 << 19);
+    /// Everything of a TCP connection.
+    pub const TCP: Self = Self(0b1111 << 16 | Self::WAITS.0);
+
     /// Headers may be held until the body is known; said by the filter's [`Mode`], not by its
     /// author.
     const HOLDS: Self = Self(1 << 8);
@@ -110,6 +121,8 @@ mod tests {
         let line: [u8; 17] =
             declaration("a-scrub", Phases::REQUEST | Phases::WAITS | Phases::HOLDS);
         assert_eq!(&line, b"a-scrub 00000105\n");
+        let line: [u8; 14] = declaration("list", Phases::TCP);
+        assert_eq!(&line, b"list 000f0004\n");
     }
 
     #[test]

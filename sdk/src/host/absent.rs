@@ -56,6 +56,10 @@ pub(super) fn buffer(_kind: u32, _start: usize, _size: usize) -> (u32, Vec<u8>) 
     taken("proxy_get_buffer_bytes", b"")
 }
 
+pub(super) fn set_buffer(_kind: u32, _start: usize, _length: usize, data: &[u8]) -> u32 {
+    status("proxy_set_buffer_bytes", data)
+}
+
 pub(super) fn property(path: &[u8]) -> (u32, Vec<u8>) {
     taken("proxy_get_property", path)
 }

@@ -24,6 +24,13 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_set_buffer_bytes(
+        kind: u32,
+        start: usize,
+        length: usize,
+        data: *const u8,
+        size: usize,
+    ) -> u32;
     fn proxy_get_property(
         path: *const u8,
         path_size: usize,
@@ -95,6 +102,11 @@ pub(super) fn log_level(level: &mut u32) -> u32 {
 pub(super) fn buffer(kind: u32, start: usize, length: usize) -> (u32, Vec<u8>) {
     // SAFETY: the host writes one pointer and one size to locals of `take`.
     take(|data, size| unsafe { proxy_get_buffer_bytes(kind, start, length, data, size) })
+}
+
+pub(super) fn set_buffer(kind: u32, start: usize, length: usize, data: &[u8]) -> u32 {
+    // SAFETY: the host reads `data` while the call runs and keeps no pointer.
+    unsafe { proxy_set_buffer_bytes(kind, start, length, data.as_ptr(), data.len()) }
 }
 
 pub(super) fn property(path: &[u8]) -> (u32, Vec<u8>) {

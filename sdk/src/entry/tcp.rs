@@ -1,0 +1,70 @@
+//! TCP connections.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, StreamContext};
+use proxy_wasm::types::{Action as RawAction, PeerType};
+
+use super::answers::answers_to_call_outs;
+use crate::stream::Action;
+use crate::tasks;
+use crate::tcp::{AnyTcpFilter, ClosedBy, TcpStream};
+
+/// The context of a connection that `filter` judges.
+pub(crate) fn context(root: u32, id: u32, filter: Rc<dyn AnyTcpFilter>) -> Box<dyn StreamContext> {
+    Box::new(Tcp {
+        root,
+        id,
+        stream: TcpStream::new(root, id, filter),
+    })
+}
+
+struct Tcp {
+    root: u32,
+    id: u32,
+    stream: Rc<TcpStream>,
+}
+
+impl Context for Tcp {
+    answers_to_call_outs!(|tcp| (tcp.root, tcp.id));
+}
+
+impl StreamContext for Tcp {
+    fn on_new_connection(&mut self) -> RawAction {
+        raw(self.stream.new_connection())
+    }
+
+    fn on_downstream_data(&mut self, size: usize, end: bool) -> RawAction {
+        raw(self.stream.downstream_data(size, end))
+    }
+
+    fn on_upstream_data(&mut self, size: usize, end: bool) -> RawAction {
+        raw(self.stream.upstream_data(size, end))
+    }
+
+    fn on_upstream_close(&mut self, _: PeerType) {
+        self.stream.upstream_close();
+    }
+
+    fn on_downstream_close(&mut self, by: PeerType) {
+        self.stream.close(match by {
+            PeerType::Remote => ClosedBy::Client,
+            PeerType::Local => ClosedBy::Envoy,
+            _ => ClosedBy::Unknown,
+        });
+    }
+}
+
+impl Drop for Tcp {
+    fn drop(&mut self) {
+        // `proxy_on_delete`.
+        tasks::deletion(self.root, self.id, || self.stream.end());
+    }
+}
+
+fn raw(action: Action) -> RawAction {
+    match action {
+        Action::Continue => RawAction::Continue,
+        Action::Pause => RawAction::Pause,
+    }
+}

@@ -1,0 +1,74 @@
+/// What a TCP filter ends with: the connection closed, or gone on without it.
+#[derive(Debug)]
+pub struct Ending(Kind);
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Close,
+    Passed,
+}
+
+impl Ending {
+    /// Closes the connection towards both peers. What has already gone on is still delivered. A
+    /// filter may end so at any time, also long after it has let the connection on.
+    #[must_use]
+    pub fn close() -> Self {
+        Self(Kind::Close)
+    }
+
+    pub(super) fn passed() -> Self {
+        Self(Kind::Passed)
+    }
+
+    pub(super) fn closes(&self) -> bool {
+        self.0 == Kind::Close
+    }
+}
+
+impl From<Closed> for Ending {
+    fn from(_: Closed) -> Self {
+        Self::passed()
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Closed {
+    pub(super) by: ClosedBy,
+    pub(super) client_ended: bool,
+    pub(super) upstream_ended: bool,
+}
+
+/// Who closed a connection, as Envoy sees it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ClosedBy {
+    /// The client: it went away, or ended its side last.
+    Client,
+    /// Envoy: a filter closed, the upstream went away or could not be reached, or the upstream
+    /// ended its side last.
+    Envoy,
+    /// The host did not say.
+    Unknown,
+}
+
+impl Closed {
+    /// Who closed it.
+    #[must_use]
+    pub fn by(self) -> ClosedBy {
+        self.by
+    }
+
+    /// Whether the client had ended its side in order (a FIN). Known to filters with
+    /// [`Phases::DOWNSTREAM`](crate::Phases::DOWNSTREAM).
+    #[must_use]
+    pub fn client_ended(self) -> bool {
+        self.client_ended
+    }
+
+    /// Whether the upstream had ended its side in order.
+    #[must_use]
+    pub fn upstream_ended(self) -> bool {
+        self.upstream_ended
+    }
+}

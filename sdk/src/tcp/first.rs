@@ -1,0 +1,106 @@
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use crate::tcp::ending::Ending;
+use crate::tcp::link::{Link, Stage};
+use crate::tcp::next::RunTcp;
+
+/// The first bytes of a client, held until the filter lets them go: for a filter that decides by
+/// what a client says first.
+///
+/// ```
+/// # use attache::{More, prelude::*};
+/// # async fn call(connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+/// let mut first = next.first_bytes(connection, 1024)?;
+/// while !first.bytes().contains(&b'\n') {
+///     if first.more().await != More::Arrived {
+///         return Ok(Ending::close());
+///     }
+/// }
+/// if !first.bytes().starts_with(b"HELO ") {
+///     return Ok(Ending::close());
+/// }
+/// Ok(first.forward())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct FirstBytes {
+    link: Rc<Link>,
+    bytes: Vec<u8>,
+}
+
+/// What came of waiting for more of a client's first bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no fourth way to wait")]
+pub enum More {
+    /// There are more than before.
+    Arrived,
+    /// The client has ended its side.
+    Ended,
+    /// The limit is reached. What the client has sent beyond it stays with Envoy.
+    Full,
+}
+
+impl FirstBytes {
+    pub(super) fn new(link: Rc<Link>) -> Self {
+        Self {
+            link,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// What has come so far.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Waits for more.
+    pub async fn more(&mut self) -> More {
+        let (arrived, more) = poll_fn(|_| {
+            // The whole future is polled when bytes arrive, so no waker is kept.
+            let mut first = self.link.first.borrow_mut();
+            let arrived = std::mem::take(&mut first.arrived);
+            if !arrived.is_empty() {
+                Poll::Ready((arrived, More::Arrived))
+            } else if first.taken >= first.limit {
+                Poll::Ready((arrived, More::Full))
+            } else if first.ended {
+                Poll::Ready((arrived, More::Ended))
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        self.bytes.extend(arrived);
+        more
+    }
+
+    /// Lets `bytes` go on in the place of those that have come so far.
+    pub fn replace(&mut self, bytes: impl Into<Vec<u8>>) {
+        self.bytes = bytes.into();
+    }
+
+    /// Lets the bytes go on, and all that follow.
+    #[must_use]
+    pub fn forward(self) -> Ending {
+        self.link.first.borrow_mut().stage = Stage::Released;
+        Ending::passed()
+    }
+
+    /// Lets the bytes go on, and all that follow, and wakes at the connection's end. Needs
+    /// [`Phases::CLOSE`](crate::Phases::CLOSE).
+    pub fn run(self) -> RunTcp {
+        self.link.first.borrow_mut().stage = Stage::Released;
+        RunTcp::to_the_end(Rc::clone(&self.link))
+    }
+}
+
+/// Gives the bytes back: they go on if the filter let them go, and when it failed and its failure
+/// mode is to allow.
+impl Drop for FirstBytes {
+    fn drop(&mut self) {
+        self.link.first.borrow_mut().returned = std::mem::take(&mut self.bytes);
+    }
+}
