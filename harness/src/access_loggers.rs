@@ -1,5 +1,6 @@
 //! Access loggers: plugins whose `proxy_on_log` is called on the root context.
 
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::vm::Phase;
 
@@ -17,14 +18,18 @@ impl Proxy {
                 continue;
             };
             let (vm, root) = (handle.vm, handle.root);
-            if self.vms[vm].failed {
+            if self.vms[vm].failed || self.world.mutated(Rule::LoggersAreNotAsked) {
                 continue;
             }
-            self.set_logged(vm, root, Some(slot));
+            if !self.world.mutated(Rule::LoggersSeeNoStream) {
+                self.set_logged(vm, root, Some(slot));
+            }
             let at = (Phase::Log, root, Some(slot));
             self.call(vm, at, "proxy_on_log", |all| &all.log, (root,))?;
             self.run_deferred(vm)?;
-            self.set_logged(vm, root, None);
+            if !self.world.mutated(Rule::LoggersKeepTheStream) {
+                self.set_logged(vm, root, None);
+            }
         }
         Ok(())
     }

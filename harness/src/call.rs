@@ -239,6 +239,9 @@ impl<'a> Call<'a> {
             Failure::Trap(trap) if state.world.fatal.is_none() => trap,
             _ => return Err(error),
         };
+        if state.world.mutated(Rule::InnerTrapsEndTheGuest) {
+            return Err(error);
+        }
         state.failed_inside = true;
         let slot = state.slot;
         let function = format!("Function: {name} failed");

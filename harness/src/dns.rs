@@ -11,6 +11,7 @@ use crate::call::{Answer, Call};
 use crate::error::HostError;
 use crate::host::HostBuilder;
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::proxy::Proxy;
 use crate::stats_sink::StatsBuffer;
 use crate::timeline::Event;
@@ -118,11 +119,13 @@ pub(crate) fn resolve(call: &mut Call<'_>, name: u32, size: u32, token: u32) -> 
     let name = call.bytes(name, size)?;
     let state = call.state();
     let root = state.context().ok_or(Status::NotFound)?.root;
-    state.dns_token += 1;
+    state.dns_token += 1 + u32::from(state.world.mutated(Rule::LookupTokensSkip));
     let number = state.dns_token;
     call.write_u32(token, number)?;
     let name = String::from_utf8_lossy(&name).into_owned();
-    if let Some(answer) = at_once(&name) {
+    let known = at_once(&name).map(|answer| altered(call, answer));
+    let later = known.is_some() && call.mutated(Rule::LookupsAreAnsweredLater);
+    if let Some(answer) = known.clone().filter(|_| !later) {
         return call_back(call, root, number, answer);
     }
     let state = call.state();
@@ -136,7 +139,7 @@ pub(crate) fn resolve(call: &mut Call<'_>, name: u32, size: u32, token: u32) -> 
         }));
     }
     dns.numbered += 1;
-    let answer = dns.answer(&name);
+    let answer = known.unwrap_or_else(|| dns.answer(&name));
     let lookup = Lookup {
         vm,
         root,
@@ -149,17 +152,34 @@ pub(crate) fn resolve(call: &mut Call<'_>, name: u32, size: u32, token: u32) -> 
     Ok(())
 }
 
+/// The answer as it is with another rule.
+fn altered(call: &mut Call<'_>, answer: Vec<u8>) -> Vec<u8> {
+    if answer.is_empty() {
+        return match call.mutated(Rule::LookupFailuresHaveACount) {
+            true => message(&[]),
+            false => answer,
+        };
+    }
+    if call.mutated(Rule::AddressesHaveNoPort) {
+        let end = answer.len().saturating_sub(":0\0".len());
+        return [&answer[..end], b"\0"].concat();
+    }
+    answer
+}
+
 /// Answers inside of the host call.
 fn call_back(call: &mut Call<'_>, root: u32, token: u32, answer: Vec<u8>) -> Answer {
     let name = "envoy_on_resolve_dns";
-    let size = u32::try_from(answer.len()).unwrap_or(u32::MAX);
+    let off = u32::from(call.mutated(Rule::LookupsAreMiscounted));
+    let size = u32::try_from(answer.len()).unwrap_or(u32::MAX) + off;
     call.lint(
         LintKind::DnsAnsweredInside,
         "`envoy_on_resolve_dns` ran before `envoy_resolve_dns` returned",
     );
     let state = call.state();
     state.show_answer(root, answer);
-    let Some(function) = state.resolve_dns.clone().filter(|_| !state.failed_inside) else {
+    let dead = state.failed_inside && !state.world.mutated(Rule::FailedVmsAreEnteredAgain);
+    let Some(function) = state.resolve_dns.clone().filter(|_| !dead) else {
         return Ok(());
     };
     let outer = (state.phase, state.current, state.effective);
@@ -177,6 +197,9 @@ fn call_back(call: &mut Call<'_>, root: u32, token: u32, answer: Vec<u8>) -> Ans
     let result = function.call(call.caller.as_context_mut(), (root, token, size));
     let state = call.state();
     (state.phase, state.current, state.effective) = outer;
+    if state.world.mutated(Rule::InnerContextStays) {
+        state.effective = root;
+    }
     if let Err(error) = result {
         call.outlive(name, error)?;
     }

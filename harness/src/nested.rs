@@ -6,6 +6,7 @@
 use crate::abi::Direction;
 use crate::call::{Answer, Call};
 use crate::error::HostError;
+use crate::mutation::Rule;
 use crate::vm::{Deferred, VmState};
 
 impl Call<'_> {
@@ -63,7 +64,9 @@ impl VmState {
                 if !stream.request.in_callback || stream.response.headers.is_some() {
                     return Some(Deferred::LocalReply(place, reply));
                 }
-                self.world.prepare(place.slot, reply);
+                if !self.world.mutated(Rule::InnerRepliesAreLost) {
+                    self.world.prepare(place.slot, reply);
+                }
                 None
             }
             action => Some(action),

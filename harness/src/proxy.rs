@@ -198,9 +198,12 @@ impl Proxy {
                 Deferred::ContinueReading(place) => {
                     self.continue_behind(place.slot, place.filter)?;
                 }
-                Deferred::CloseConnection(place) => {
+                Deferred::CloseConnection(place)
+                    if !self.world.mutated(Rule::TcpCloseIsIgnored) =>
+                {
                     self.close_connection(place.slot, CloseType::Local, Outcome::Reset)?;
                 }
+                Deferred::CloseConnection(_) => {}
                 Deferred::EndRoot(root) => self.delete_root(vm, root)?,
                 Deferred::GrpcClose {
                     root,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::agenda::Event;
 use crate::metrics::Kind;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::reload::RELOAD_STATS;
 use crate::vm::{LastBuffer, Phase};
@@ -77,10 +78,14 @@ pub(crate) struct StatsBuffer {
 impl Proxy {
     /// Tells the stats sinks of all stats, as the main thread does at each flush.
     pub(crate) fn flush_stats(&mut self) -> Moved {
-        if self.entries.stats_sinks.is_empty() {
+        if self.entries.stats_sinks.is_empty() || self.world.mutated(Rule::SinksAreNotTold) {
             return Ok(());
         }
-        let buffer = serialize(&self.snapshot());
+        let kinds = match self.world.mutated(Rule::StatsHaveAnotherOrder) {
+            true => [2, 1],
+            false => [1, 2],
+        };
+        let buffer = serialize(&self.snapshot(), kinds);
         for at in 0..self.entries.stats_sinks.len() {
             let plugin = self.entries.stats_sinks[at];
             let Some(handle) = self.handle_for_stream(0, plugin)? else {
@@ -109,7 +114,9 @@ impl Proxy {
 
     /// Puts the next flush on the agenda, if there is anybody to tell.
     pub(crate) fn schedule_flush(&mut self, interval: Duration) {
-        if !self.entries.stats_sinks.is_empty() {
+        let first = self.world.clock.now() == self.world.started;
+        let ended = !first && self.world.mutated(Rule::SinksAreToldOnce);
+        if !self.entries.stats_sinks.is_empty() && !ended {
             let due = self.world.clock.now().saturating_add(interval);
             self.world
                 .agenda
@@ -159,12 +166,16 @@ impl Proxy {
 }
 
 /// Writes the two blocks.
-fn serialize(snapshot: &Snapshot) -> StatsBuffer {
+fn serialize(snapshot: &Snapshot, kinds: [u32; 2]) -> StatsBuffer {
     let mut content = Vec::new();
     let counters = counters_size(&snapshot.counters);
-    block(&mut content, counters, 1, &snapshot.counters);
     let gauges = gauges_size(&snapshot.gauges);
-    block(&mut content, gauges, 2, &snapshot.gauges);
+    for kind in kinds {
+        match kind {
+            1 => block(&mut content, counters, 1, &snapshot.counters),
+            kind => block(&mut content, gauges, kind, &snapshot.gauges),
+        }
+    }
     StatsBuffer {
         content,
         size: counters.wrapping_add(gauges),
@@ -241,7 +252,7 @@ mod tests {
             ],
             gauges: vec![Stat::new("gauge", 9, 0, true)],
         };
-        let buffer = serialize(&snapshot);
+        let buffer = serialize(&snapshot, [1, 2]);
         let mut expected = Vec::new();
         for number in [40_u32, 1, 2, 4] {
             expected.extend(number.to_le_bytes());

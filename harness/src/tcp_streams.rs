@@ -15,6 +15,7 @@ use crate::body::Body;
 use crate::connection::{Arrival, End, Peer, Step, TcpReply};
 use crate::error::HostError;
 use crate::exchange::Outcome;
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::stream::{Iteration, Stream};
 
@@ -138,8 +139,21 @@ impl Proxy {
             tcp.read.extend(&tcp.unread[..room]);
             tcp.unread.drain(..room);
             tcp.read_end |= ends;
-            self.continue_reading(slot, 0)?;
+            let from = self.first_to_see(slot);
+            self.continue_reading(slot, from)?;
             self.end_if_both_did(slot, CloseType::Remote)?;
+        }
+    }
+
+    /// The filter that sees first what was read: that of the chain.
+    fn first_to_see(&self, slot: usize) -> usize {
+        let filters = &self.world.streams[slot].filters;
+        let holder = filters
+            .iter()
+            .position(|filter| filter.request.iteration == Iteration::StopSingle);
+        match holder {
+            Some(holder) if self.world.mutated(Rule::TcpHeldDataIsShownToItsHolder) => holder,
+            _ => 0,
         }
     }
 
@@ -170,7 +184,7 @@ impl Proxy {
 
     /// `proxy_continue_stream(2)`: the filters behind this one go on.
     pub(crate) fn continue_behind(&mut self, slot: usize, filter: usize) -> Moved {
-        if self.world.streams[slot].finished {
+        if self.world.streams[slot].finished || self.world.mutated(Rule::TcpContinueIsIgnored) {
             return Ok(());
         }
         self.tcp(slot).filters[filter].continued = true;
@@ -265,7 +279,10 @@ impl Proxy {
     /// Envoy's `onWrite`: what came from the upstream passes the filters in reverse. Where it is
     /// held, nothing but more of it moves it on, and its end is lost.
     fn write(&mut self, slot: usize, end: bool) -> Moved {
-        for filter in (0..self.world.streams[slot].filters.len()).rev() {
+        let filters = self.world.streams[slot].filters.len();
+        let forward = filters > 1 && self.world.mutated(Rule::TcpUpstreamGoesForward);
+        for step in 0..filters {
+            let filter = if forward { step } else { filters - 1 - step };
             if !self.upstream_data(slot, filter, end)? {
                 return Ok(());
             }
@@ -354,6 +371,12 @@ impl Proxy {
             CloseType::Local | CloseType::Unknown => "downstream's connection is closed, by Envoy",
         };
         self.world.timeline(Some(slot)).note(note);
+        let swapped = self.world.mutated(Rule::TcpCloseTypesAreSwapped);
+        let close = match close {
+            CloseType::Local if swapped => CloseType::Remote,
+            CloseType::Remote if swapped => CloseType::Local,
+            close => close,
+        };
         for filter in 0..self.world.streams[slot].filters.len() {
             self.end_filter(slot, filter, close)?;
         }

@@ -8,6 +8,7 @@ use super::fault::{Fault, Work, graver, strict};
 use super::operators;
 use super::syntax::{Each, EachKind, Term};
 use super::value::{Value, present};
+use crate::mutation::Rule;
 use crate::properties;
 use crate::vm::VmState;
 
@@ -38,6 +39,11 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// Whether a rule is another, for tests of tests.
+    pub(super) fn mutated(&self, rule: Rule) -> bool {
+        self.state.is_some_and(|state| state.world.mutated(rule))
+    }
+
     /// The bytes that a guest gets, and the work that is left.
     pub(crate) fn run(mut self, term: &'a Term) -> (Result<Vec<u8>, Fault>, Work) {
         let value = self.value(term);
@@ -60,7 +66,10 @@ impl<'a> Evaluation<'a> {
                 self.index(&of, &index)
             }
             Term::Not(of) => match self.value(of)? {
-                Value::Bool(value) => Ok(Value::Bool(!value)),
+                Value::Bool(value) => {
+                    let kept = self.mutated(Rule::ExpressionsDoNotNegate);
+                    Ok(Value::Bool(value == kept))
+                }
                 _ => Err(Fault::Error),
             },
             Term::Negate(of) => operators::negate(&self.value(of)?),
@@ -72,11 +81,11 @@ impl<'a> Evaluation<'a> {
             Term::Any(terms) => self.logical(terms, true),
             Term::Choice(branches) => {
                 let [condition, then, other] = &**branches;
-                match self.value(condition)? {
-                    Value::Bool(true) => self.value(then),
-                    Value::Bool(false) => self.value(other),
-                    _ => Err(Fault::Error),
-                }
+                let Value::Bool(mut chosen) = self.value(condition)? else {
+                    return Err(Fault::Error);
+                };
+                chosen ^= self.mutated(Rule::ExpressionChoicesAreSwapped);
+                self.value(if chosen { then } else { other })
             }
             Term::List(terms) => {
                 let values = strict(terms.iter().map(|term| self.value(term)))?;
@@ -139,17 +148,22 @@ impl<'a> Evaluation<'a> {
                 .lookup(&Value::text(field), self.state, &mut self.work)?
                 .is_some(),
         };
-        Ok(Value::Bool(found))
+        Ok(Value::Bool(found || self.mutated(Rule::ExpressionsHaveAll)))
     }
 
     fn index(&mut self, of: &Value<'a>, index: &Value<'a>) -> Evaluated<'a> {
         if let Some(elements) = of.elements(&mut self.work)? {
             let index = index.as_whole().and_then(|at| usize::try_from(at).ok());
+            let first = usize::from(self.mutated(Rule::ExpressionIndexesBeginAt1));
+            let index = index.and_then(|at| at.checked_sub(first));
             let element = index.and_then(|at| elements.get(at).cloned());
             return element.ok_or(Fault::Error);
         }
         let found = of.lookup(index, self.state, &mut self.work)?;
-        found.ok_or(Fault::Error)
+        match found {
+            None if self.mutated(Rule::ExpressionKeysAreNotMissed) => Ok(Value::Bool(false)),
+            found => found.ok_or(Fault::Error),
+        }
     }
 
     /// `&&`, which false decides, or `||`, which true does.
@@ -161,6 +175,7 @@ impl<'a> Evaluation<'a> {
                 Ok(Value::Bool(_)) => {}
                 Ok(_) => fault = Some(graver(fault, Fault::Error)),
                 Err(last) if last.is_last() => return Err(last),
+                Err(next) if self.mutated(Rule::ExpressionFaultsStay) => return Err(next),
                 Err(next) => fault = Some(graver(fault, next)),
             }
         }
@@ -180,7 +195,7 @@ impl<'a> Evaluation<'a> {
             }
             let twice =
                 |(one, _): &(Value<'_>, Value<'_>)| one.kind() == key.kind() && one.same_key(&key);
-            if known.iter().any(twice) {
+            if known.iter().any(twice) && !self.mutated(Rule::ExpressionKeysAreTakenTwice) {
                 return Err(Fault::Abort);
             }
             known.push((key, value));
@@ -190,16 +205,19 @@ impl<'a> Evaluation<'a> {
 
     fn each(&mut self, each: &'a Each) -> Evaluated<'a> {
         let range = self.value(&each.range)?;
-        let elements = match range.elements(&mut self.work)? {
+        let mut elements = match range.elements(&mut self.work)? {
             Some(elements) => elements.into_owned(),
             None => range.keys(&mut self.work)?.ok_or(Fault::Error)?,
         };
         self.work.charge(elements.len())?;
+        if self.mutated(Rule::ExpressionMacrosSkipTheLast) {
+            elements.pop();
+        }
         let decisive = each.kind == EachKind::Exists;
         let (mut made, mut fault) = (Vec::new(), None);
         for element in elements {
             self.turns += 1;
-            if self.turns > TURNS {
+            if self.turns > TURNS && !self.mutated(Rule::ExpressionTurnsHaveNoEnd) {
                 return Err(Fault::Abort);
             }
             self.scope.push((&each.variable, element.clone()));
@@ -222,7 +240,10 @@ impl<'a> Evaluation<'a> {
         }
         Ok(match each.kind {
             EachKind::All | EachKind::Exists => Value::Bool(!decisive),
-            EachKind::ExistsOne => Value::Bool(made.len() == 1),
+            EachKind::ExistsOne => {
+                let several = self.mutated(Rule::ExpressionExistsOneIsExists);
+                Value::Bool(made.len() == 1 || (several && !made.is_empty()))
+            }
             EachKind::Map | EachKind::Filter => Value::List(made.into()),
         })
     }

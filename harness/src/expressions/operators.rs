@@ -8,6 +8,7 @@ use super::fault::{Fault, Work};
 use super::syntax::Operator;
 use super::time;
 use super::value::Value;
+use crate::mutation::Rule;
 use crate::vm::VmState;
 
 pub(super) fn negate<'a>(value: &Value<'a>) -> Result<Value<'a>, Fault> {
@@ -37,7 +38,34 @@ pub(super) fn binary<'a>(
         Operator::LessOrEqual => ordered(Ordering::is_le),
         Operator::Greater => ordered(Ordering::is_gt),
         Operator::GreaterOrEqual => ordered(Ordering::is_ge),
-        _ => arithmetic(operator, left, right, work),
+        _ => altered(operator, left, right, evaluation)
+            .unwrap_or_else(|| arithmetic(operator, left, right, &mut evaluation.work)),
+    }
+}
+
+/// What another rule makes of two values; none where it is as it should be.
+fn altered<'a>(
+    operator: Operator,
+    left: &Value<'a>,
+    right: &Value<'a>,
+    evaluation: &mut Evaluation<'a>,
+) -> Option<Result<Value<'a>, Fault>> {
+    match (operator, left, right) {
+        (Operator::Add, Value::Int(one), Value::Int(other))
+            if one.checked_add(*other).is_none() =>
+        {
+            let overflows = evaluation.mutated(Rule::ExpressionsOverflow);
+            overflows.then(|| Ok(Value::Int(one.wrapping_add(*other))))
+        }
+        (Operator::Divide, Value::Int(_), Value::Int(0)) => {
+            let divides = evaluation.mutated(Rule::ExpressionsDivideBy0);
+            divides.then_some(Ok(Value::Int(0)))
+        }
+        (Operator::Add, Value::String(_), Value::String(_)) => {
+            let backwards = evaluation.mutated(Rule::ExpressionsJoinBackwards);
+            backwards.then(|| joined(operator, right, left, &mut evaluation.work))
+        }
+        _ => None,
     }
 }
 
@@ -134,6 +162,12 @@ pub(super) fn equal<'a>(
         (Value::Duration(left), Value::Duration(right))
         | (Value::Time(left), Value::Time(right)) => left == right,
         (Value::Type(left), Value::Type(right)) => left == right,
+        _ if left.kind() != right.kind()
+            && numbers(left, right).is_some()
+            && state.is_some_and(|state| state.world.mutated(Rule::ExpressionNumbersHaveKinds)) =>
+        {
+            false
+        }
         _ => match numbers(left, right) {
             Some(ordering) => ordering == Some(Ordering::Equal),
             None => return equal_structures(left, right, state, work),

@@ -299,6 +299,69 @@ rules! {
     GrpcStatusOfHttpIsUnknown "an HTTP status that ends a gRPC call becomes 3";
     NoGrpcStatusIsOk "a gRPC answer without a status is 0";
     StrangeGrpcStatusIsUnknown "a gRPC status that is none is 2";
+    // Connections without HTTP.
+    TcpConnectionsAreNotHeld "a new connection passes whatever `proxy_on_new_connection` returns";
+    TcpDataIsNotHeld "data of downstream passes whatever the callback returns";
+    TcpAnswersAreNotHeld "data of the upstream passes whatever the callback returns";
+    TcpHeldDataIsShownToItsHolder "filters before the one that holds data do not see it again";
+    TcpDataIsMiscounted "`proxy_on_downstream_data` is told of one byte more";
+    TcpAnswersAreMiscounted "`proxy_on_upstream_data` is told of one byte more";
+    TcpEndIsNotTold "data of downstream never ends";
+    TcpUpstreamEndIsNotTold "data of the upstream never ends";
+    TcpUpstreamCloseIsNotTold "`proxy_on_upstream_connection_close` is not called";
+    TcpUpstreamCloseHasAType "`proxy_on_upstream_connection_close` is told of type 1";
+    TcpUpstreamGoesForward "data of the upstream visits filters from the first to the last";
+    TcpCloseIsNotTold "`proxy_on_downstream_connection_close` is not called";
+    TcpCloseTypesAreSwapped "a close by downstream is Envoy's, and the other way round";
+    TcpLogsBeforeDone "a TCP filter logs before it is done";
+    TcpFiltersAreNotDone "`proxy_on_done` of a TCP filter is not called";
+    TcpFiltersDoNotLog "`proxy_on_log` of a TCP filter is not called";
+    TcpFiltersAreNotDeleted "`proxy_on_delete` of a TCP filter is not called";
+    TcpContinueIsIgnored "`proxy_continue_stream(2)` does nothing";
+    TcpCloseIsIgnored "`proxy_close_stream(2)` does nothing";
+    TcpBuffersStayInView "data that has passed can be read behind the callback";
+    TcpTrapsPass "a trap in a TCP filter lets everything pass";
+    // Access loggers and stats sinks.
+    LoggersAreNotAsked "access loggers are not called";
+    LoggersLogFirst "access loggers log before the filters";
+    LoggersSeeNoStream "an access logger sees nothing of the stream";
+    LoggersKeepTheStream "an access logger sees the stream later, too";
+    SinksAreNotTold "stats sinks are not called";
+    SinksAreToldOnce "stats sinks are called once";
+    StatsHaveAnotherOrder "gauges stand before counters";
+    // Lookups of addresses.
+    LookupsAreAnsweredLater "an address is told when the host call has returned";
+    LookupTokensSkip "every other token of a lookup is left out";
+    AddressesHaveNoPort "addresses have no port";
+    LookupFailuresHaveACount "a lookup that failed tells of no addresses, with their count";
+    LookupsAreMiscounted "`envoy_on_resolve_dns` is told of one byte more";
+    // Callbacks inside of host calls.
+    InnerContextStays "the context of an inner callback stays the effective one";
+    InnerTrapsEndTheGuest "a trap inside of a host call ends the guest that made it";
+    FailedVmsAreEnteredAgain "a VM that has failed inside of a host call is entered again";
+    InnerRepliesAreLost "a reply made inside of a host call is dropped";
+    // Expressions.
+    ExpressionFaultsStay "`&&` and `||` make no error good";
+    ExpressionNumbersHaveKinds "1, 1u and 1.0 are not equal";
+    ExpressionsOverflow "sums that are too large begin at the least number";
+    ExpressionsDivideBy0 "what is divided by 0 is 0";
+    ExpressionsCountBytes "`size` of a text counts bytes";
+    ExpressionIndexesBeginAt1 "the first element of a list is the one of index 1";
+    ExpressionKeysAreNotMissed "a key that is not there has the value false";
+    ExpressionsHaveAll "`has` is true of all fields";
+    ExpressionChoicesAreSwapped "`?:` takes the other branch";
+    ExpressionsDoNotNegate "`!` does nothing";
+    ExpressionMacrosSkipTheLast "macros leave the last element out";
+    ExpressionExistsOneIsExists "`exists_one` is true of several";
+    ExpressionTurnsHaveNoEnd "macros may take more than 9,999 turns";
+    ExpressionMatchesAreWhole "`matches` is about the whole text";
+    ExpressionsStartAnywhere "`startsWith` looks everywhere";
+    ExpressionMonthsBeginAt1 "`getMonth` of January is 1";
+    ExpressionDaysBeginAt1 "`getDayOfMonth` of the first is 1";
+    ExpressionWeeksBeginOnMonday "`getDayOfWeek` of Monday is 0";
+    ExpressionIntsAreRounded "`int` takes the nearest number";
+    ExpressionKeysAreTakenTwice "a map may have a key twice";
+    ExpressionsJoinBackwards "`+` puts the second text first";
     // Capabilities.
     RestrictedCallsAreMade "a host call that is not allowed is made";
     RestrictedCallsAreUnknown "a host call that is not allowed answers 12";

@@ -43,6 +43,10 @@ impl Proxy {
     fn log_contexts(&mut self, slot: usize) -> Moved {
         let filters = self.world.streams[slot].filters.len();
         let backwards = filters > 1 && self.world.mutated(Rule::LogOfTheLastFilterFirst);
+        let loggers_first = filters > 0 && self.logs_access_first(slot);
+        if loggers_first {
+            self.log_access(slot)?;
+        }
         for step in 0..filters {
             let filter = if backwards { filters - 1 - step } else { step };
             if !self.world.streams[slot].filters[filter].created
@@ -64,7 +68,16 @@ impl Proxy {
             self.run_deferred(vm)?;
             self.world.streams[slot].filters[filter].logging = false;
         }
+        if loggers_first {
+            return Ok(());
+        }
         self.log_access(slot)
+    }
+
+    fn logs_access_first(&self, slot: usize) -> bool {
+        let chain = self.world.streams[slot].chain;
+        !self.entries.chains[chain].access_loggers.is_empty()
+            && self.world.mutated(Rule::LoggersLogFirst)
     }
 
     /// Tells a filter that its stream is over; it is deleted then, whatever it says.

@@ -5,6 +5,7 @@ use crate::abi::Direction;
 use crate::error::HostError;
 use crate::exchange::Outcome;
 use crate::lints::LintKind;
+use crate::mutation::Rule;
 use crate::plugin::FailurePolicy;
 use crate::proxy::{Called, Moved, Proxy};
 use crate::vm::Phase;
@@ -23,6 +24,7 @@ impl Proxy {
                 (context,),
             )
         })?;
+        let passes = self.passes(slot, passes, Rule::TcpConnectionsAreNotHeld);
         self.hold_or_pass(slot, filter, Direction::Request, passes);
         Ok(passes && !self.world.streams[slot].finished)
     }
@@ -38,7 +40,9 @@ impl Proxy {
         let at = &mut tcp.filters[filter];
         at.sees_downstream = true;
         at.continued = false;
-        let size = number(tcp.read.len());
+        let off = u32::from(self.world.mutated(Rule::TcpDataIsMiscounted));
+        let told = end && !self.world.mutated(Rule::TcpEndIsNotTold);
+        let size = number(self.tcp(slot).read.len()) + off;
         let passes = self.guarded_tcp(slot, filter, |proxy, vm, context| {
             let at = (Phase::Stream, context, Some(slot));
             proxy.call(
@@ -46,12 +50,14 @@ impl Proxy {
                 at,
                 "proxy_on_downstream_data",
                 |all| &all.downstream_data,
-                (context, size, u32::from(end)),
+                (context, size, u32::from(told)),
             )
         })?;
+        let passes = self.passes(slot, passes, Rule::TcpDataIsNotHeld);
+        let stays = passes && self.world.mutated(Rule::TcpBuffersStayInView);
         let at = &mut self.tcp(slot).filters[filter];
         let continued = std::mem::take(&mut at.continued);
-        at.sees_downstream &= !passes;
+        at.sees_downstream &= !passes || stays;
         if passes && continued && end && !self.world.streams[slot].finished {
             let what = "the end of the data was continued and let pass";
             self.lint_filter(slot, filter, LintKind::EndToldTwice, what);
@@ -73,7 +79,9 @@ impl Proxy {
         }
         let tcp = self.tcp(slot);
         tcp.filters[filter].sees_upstream = true;
-        let size = number(tcp.write.len());
+        let off = u32::from(self.world.mutated(Rule::TcpAnswersAreMiscounted));
+        let told = end && !self.world.mutated(Rule::TcpUpstreamEndIsNotTold);
+        let size = number(self.tcp(slot).write.len()) + off;
         let passes = self.guarded_tcp(slot, filter, |proxy, vm, context| {
             let at = (Phase::Stream, context, Some(slot));
             proxy.call(
@@ -81,9 +89,10 @@ impl Proxy {
                 at,
                 "proxy_on_upstream_data",
                 |all| &all.upstream_data,
-                (context, size, u32::from(end)),
+                (context, size, u32::from(told)),
             )
         })?;
+        let passes = self.passes(slot, passes, Rule::TcpAnswersAreNotHeld);
         let tcp = self.tcp(slot);
         tcp.filters[filter].sees_upstream &= !passes;
         let held = tcp.write.len();
@@ -92,10 +101,15 @@ impl Proxy {
             self.lint_filter(slot, filter, LintKind::UpstreamEndHeld, what);
         }
         self.hold_or_pass(slot, filter, Direction::Response, passes);
-        if end && !self.world.streams[slot].finished {
+        let untold = end && self.world.mutated(Rule::TcpUpstreamCloseIsNotTold);
+        if end && !untold && !self.world.streams[slot].finished {
+            let kind = match self.world.mutated(Rule::TcpUpstreamCloseHasAType) {
+                true => CloseType::Local,
+                false => CloseType::Unknown,
+            };
             self.tell(slot, filter, |proxy, vm, context| {
                 let at = (Phase::Stream, context, Some(slot));
-                let arguments = (context, CloseType::Unknown as u32);
+                let arguments = (context, kind as u32);
                 proxy.call(
                     vm,
                     at,
@@ -116,7 +130,8 @@ impl Proxy {
         };
         if created {
             let phase = |phase| (phase, context, Some(slot));
-            self.tell(slot, filter, |proxy, vm, context| {
+            let silent = self.world.mutated(Rule::TcpCloseIsNotTold);
+            self.tell_unless(silent, slot, filter, |proxy, vm, context| {
                 proxy.call(
                     vm,
                     phase(Phase::Stream),
@@ -125,15 +140,20 @@ impl Proxy {
                     (context, close as u32),
                 )
             })?;
-            self.tell(slot, filter, |proxy, vm, context| {
+            let logs_first = self.world.mutated(Rule::TcpLogsBeforeDone);
+            if logs_first {
+                self.log_filter(slot, filter, phase(Phase::Log))?;
+            }
+            let silent = self.world.mutated(Rule::TcpFiltersAreNotDone);
+            self.tell_unless(silent, slot, filter, |proxy, vm, context| {
                 let at = phase(Phase::Done);
                 proxy.call(vm, at, "proxy_on_done", |all| &all.done, (context,))
             })?;
-            self.tell(slot, filter, |proxy, vm, context| {
-                let at = phase(Phase::Log);
-                proxy.call(vm, at, "proxy_on_log", |all| &all.log, (context,))
-            })?;
-            self.tell(slot, filter, |proxy, vm, context| {
+            if !logs_first {
+                self.log_filter(slot, filter, phase(Phase::Log))?;
+            }
+            let silent = self.world.mutated(Rule::TcpFiltersAreNotDeleted);
+            self.tell_unless(silent, slot, filter, |proxy, vm, context| {
                 let at = phase(Phase::Delete);
                 proxy.call(vm, at, "proxy_on_delete", |all| &all.delete, (context,))
             })?;
@@ -142,9 +162,34 @@ impl Proxy {
         Ok(())
     }
 
+    fn log_filter(&mut self, slot: usize, filter: usize, at: (Phase, u32, Option<usize>)) -> Moved {
+        let silent = self.world.mutated(Rule::TcpFiltersDoNotLog);
+        self.tell_unless(silent, slot, filter, |proxy, vm, context| {
+            proxy.call(vm, at, "proxy_on_log", |all| &all.log, (context,))
+        })
+    }
+
+    /// Whether a filter lets pass what it was told of, unless this rule is another.
+    fn passes(&self, slot: usize, passes: bool, rule: Rule) -> bool {
+        passes || (!self.world.streams[slot].finished && self.world.mutated(rule))
+    }
+
     fn lint_filter(&mut self, slot: usize, filter: usize, kind: LintKind, what: impl Into<String>) {
         let plugin = self.world.streams[slot].filters[filter].plugin;
         self.world.lint(Some(slot), plugin, kind, what);
+    }
+
+    fn tell_unless<R>(
+        &mut self,
+        silent: bool,
+        slot: usize,
+        filter: usize,
+        call: impl FnOnce(&mut Self, usize, u32) -> Result<Called<R>, HostError>,
+    ) -> Moved {
+        if silent {
+            return Ok(());
+        }
+        self.tell(slot, filter, call)
     }
 
     /// Makes a callback that cannot hold anything; not if the VM has failed.
@@ -186,7 +231,8 @@ impl Proxy {
             Called::Missing => true,
             Called::Returned(result) if !self.vms[vm].failed => result == 0,
             Called::Returned(_) | Called::Trapped(_) => {
-                let open = self.plugins[plugin].policy == FailurePolicy::DeprecatedFailOpen;
+                let open = self.plugins[plugin].policy == FailurePolicy::DeprecatedFailOpen
+                    || self.world.mutated(Rule::TcpTrapsPass);
                 if !open {
                     self.close_connection(slot, CloseType::Local, Outcome::Reset)?;
                 }
