@@ -88,6 +88,8 @@ pub struct Listener {
     /// How many bytes of a body a filter can hold back, before Envoy answers
     /// 413 or 500. Without it, Envoy's default of 1 MiB.
     pub buffer_limit: Option<u32>,
+    /// The `filter_metadata` of the route, by namespace.
+    pub route_metadata: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
     /// The plugins that requests pass, in this order; responses pass them backwards.
     pub filters: Vec<FilterSource>,
     /// The file that gets one line of JSON for each request; see
@@ -234,6 +236,7 @@ impl Listener {
             name: name.into(),
             address: loopback(),
             buffer_limit: None,
+            route_metadata: BTreeMap::new(),
             filters: Vec::new(),
             access_log: None,
             access_loggers: Vec::new(),

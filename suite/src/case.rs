@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use attache_harness::EnvoyVersion;
 
+use crate::file::Metadata;
+
 pub(crate) use cluster::{Cluster, ClusterKind, Grpc, GrpcPart, GrpcStatus};
 pub(crate) use entries::{Entries, Service};
 pub(crate) use tcp::{TcpEnds, TcpFault, TcpStep, TcpUpstream};
@@ -23,6 +25,8 @@ pub struct Case {
     pub(crate) tcp: Option<TcpUpstream>,
     pub(crate) clusters: BTreeMap<String, Cluster>,
     pub(crate) buffer_limit: Option<u32>,
+    /// The `filter_metadata` of the route.
+    pub(crate) route_metadata: Metadata,
     pub(crate) workers: u32,
     pub(crate) protocols: Protocols,
     /// Gauges to be read in the end, by their names without `wasmcustom.`.
@@ -156,6 +160,7 @@ impl Case {
             tcp: None,
             clusters: BTreeMap::new(),
             buffer_limit: None,
+            route_metadata: Metadata::new(),
             workers: 1,
             protocols: Protocols::default(),
             gauges: Vec::new(),

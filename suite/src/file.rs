@@ -28,6 +28,9 @@ pub(crate) use tcp::{
 };
 pub(crate) use text::{Matcher, Span, Text, Version};
 
+/// Metadata by namespace.
+pub(crate) type Metadata = BTreeMap<String, serde_json::Map<String, serde_json::Value>>;
+
 /// A suite of cases: requests through a chain of plugins, and what must be seen. The same file runs
 /// on the harness and on a real Envoy.
 #[derive(Clone, Debug, Deserialize)]
@@ -67,6 +70,8 @@ pub(crate) struct SuiteFile {
     /// How many bytes of a body filters can hold back (`per_connection_buffer_limit_bytes`); 1 MiB
     /// unless set.
     pub(crate) buffer_limit: Option<NonZeroU32>,
+    /// What the route's metadata say, by namespace (`filter_metadata`); nothing unless set.
+    pub(crate) route_metadata: Option<Metadata>,
     /// What the upstream answers, where a case or a step does not say otherwise; 200 without a body
     /// unless set.
     pub(crate) upstream: Option<ReplyFile>,

@@ -465,6 +465,7 @@ fn listener(cases: &[Case], number: usize, folder: &Path) -> Listener {
         listener.trailers = Trailers::Kept;
     }
     listener.buffer_limit = case.buffer_limit;
+    listener.route_metadata.clone_from(&case.route_metadata);
     let log = access_log(folder, number);
     // Envoy appends to what an earlier run left.
     let _ = std::fs::remove_file(&log);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use attache_harness::mutation::Mutator;
 use attache_harness::{
-    CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder, HostError,
-    LogLevel, LogLine, Outcome, Plugin, Response, StreamId, UpstreamRequest,
+    Attributes, CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder,
+    HostError, LogLevel, LogLine, Outcome, Plugin, Response, StreamId, UpstreamRequest,
 };
 
 use crate::case::{
@@ -242,6 +242,13 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
     }
     if let Some(limit) = case.buffer_limit {
         builder = builder.buffer_limit(limit as usize);
+    }
+    if !case.route_metadata.is_empty() {
+        let metadata = case.route_metadata.clone().into_iter();
+        let attributes = metadata.fold(Attributes::default(), |attributes, (name, fields)| {
+            attributes.route_metadata(name, fields)
+        });
+        builder = builder.attributes(attributes);
     }
     let filters = case.filters.iter().map(plugin);
     builder = match case.tcp {

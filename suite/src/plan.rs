@@ -2,6 +2,7 @@
 
 mod cluster;
 mod message;
+mod metadata;
 mod plugin;
 mod reload;
 mod tcp;
@@ -141,6 +142,7 @@ impl Plan {
             downstream: protocol(protocols.downstream),
             upstream: protocol(protocols.upstream),
         };
+        let route_metadata = case.route_metadata.as_ref();
         let limit = case.buffer_limit.or(file.buffer_limit);
         Ok(Self {
             name: case.name.clone(),
@@ -156,6 +158,10 @@ impl Plan {
                 tcp,
                 clusters: answers,
                 buffer_limit: limit.map(std::num::NonZeroU32::get),
+                route_metadata: route_metadata
+                    .or(file.route_metadata.as_ref())
+                    .map(metadata::as_envoy_reads)
+                    .unwrap_or_default(),
                 protocols,
                 workers: file.workers.map_or(1, std::num::NonZeroU32::get),
                 gauges: names(expect.gauges.as_ref()),

@@ -122,7 +122,7 @@ fn connection_manager(yaml: &mut Yaml, listener: &Listener) -> Result<(), NotUtf
             yaml.within("- name: all", |yaml| {
                 yaml.line("domains: [\"*\"]");
                 yaml.within("routes:", |yaml| {
-                    yaml.line("- { match: { prefix: / }, route: { cluster: upstream } }");
+                    yaml.line(&route(listener));
                 });
             });
         });
@@ -144,6 +144,18 @@ fn connection_manager(yaml: &mut Yaml, listener: &Listener) -> Result<(), NotUtf
         });
     });
     done
+}
+
+fn route(listener: &Listener) -> String {
+    let metadata = match &listener.route_metadata {
+        metadata if metadata.is_empty() => String::new(),
+        // JSON is YAML; what has a text for every key has one for itself.
+        metadata => serde_json::to_string(metadata).map_or_else(
+            |_| String::new(),
+            |json| format!(", metadata: {{ filter_metadata: {json} }}"),
+        ),
+    };
+    format!("- {{ match: {{ prefix: / }}, route: {{ cluster: upstream }}{metadata} }}")
 }
 
 fn filter(yaml: &mut Yaml, filter: &FilterSource) -> Result<(), NotUtf8> {

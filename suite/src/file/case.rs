@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use serde::Deserialize;
 
 use super::{
-    CaseExpect, ClusterFile, ConnectFile, PluginFile, ProtocolsFile, ReloadFile, ReplyFile,
-    RequestFile, Span, StreamExpect, TcpFile, Text,
+    CaseExpect, ClusterFile, ConnectFile, Metadata, PluginFile, ProtocolsFile, ReloadFile,
+    ReplyFile, RequestFile, Span, StreamExpect, TcpFile, Text,
 };
 
 /// A case: one request, or a play of several steps, and what must be seen.
@@ -40,6 +40,8 @@ pub(crate) struct CaseFile {
     pub(crate) protocols: Option<ProtocolsFile>,
     /// The buffer limit, instead of the suite's.
     pub(crate) buffer_limit: Option<NonZeroU32>,
+    /// What the route's metadata say, instead of the suite's.
+    pub(crate) route_metadata: Option<Metadata>,
     /// What the upstream answers, instead of the suite's.
     pub(crate) upstream: Option<ReplyFile>,
     /// Makes the chain one of TCP filters, and says what the upstream does, instead of the suite's.
