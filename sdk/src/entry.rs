@@ -51,8 +51,9 @@ impl Root {
         let name = registration.root_id();
         let bytes = host::plugin_configuration(size)
             .map_err(|error| format!("filter={name} cannot read its configuration: {error}"))?;
+        let plugin = Plugin::new(root_id).with_configuration(bytes);
         let installed = registration
-            .install(&bytes, &Plugin::new(root_id))
+            .install(plugin.configuration(), &plugin)
             .map_err(|error| format!("filter={name} configuration refused: {error}"))?;
         self.installed = Some(installed);
         Ok(())

@@ -1,6 +1,7 @@
 use crate::error::Error;
 use crate::host::surroundings;
 use crate::plugin::Plugin;
+use crate::secret::wipe;
 
 impl Plugin {
     /// A variable of the VM's environment (`environment_variables` of Envoy's `VmConfig`); `None`
@@ -31,13 +32,10 @@ impl Plugin {
 /// As [`Plugin::variable`].
 pub(crate) fn variable(name: &str) -> Result<Option<String>, Error> {
     let bytes = surroundings::environment()?;
-    let Some(value) = find(&bytes, name.as_bytes()) else {
-        return Ok(None);
-    };
-    match str::from_utf8(value) {
-        Ok(text) => Ok(Some(text.to_owned())),
-        Err(_) => Err(Error::garbled("environ_get")),
-    }
+    let value = find(&bytes, name.as_bytes()).map(|value| String::from_utf8(value.to_vec()));
+    // Whatever else is there may be a secret.
+    wipe(bytes);
+    value.transpose().map_err(|_| Error::garbled("environ_get"))
 }
 
 fn find<'a>(environment: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {

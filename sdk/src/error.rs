@@ -1,5 +1,6 @@
 use std::fmt;
 
+use crate::config::ConfigError;
 use crate::status::HostError;
 
 /// A fault that is nobody's request: the host refused a call, or the filter did what it had not
@@ -26,6 +27,8 @@ pub enum ErrorKind {
         /// What it did, and what that needs.
         what: &'static str,
     },
+    /// What a route says over the plugin configuration is refused (see [`PerRoute`](crate::PerRoute)).
+    Overlay(ConfigError),
     /// The filter's own code failed.
     Filter(Box<dyn std::error::Error>),
 }
@@ -42,6 +45,10 @@ impl Error {
 
     pub(crate) fn garbled(call: &'static str) -> Self {
         Self(ErrorKind::Garbled { call })
+    }
+
+    pub(crate) fn overlay(refusal: ConfigError) -> Self {
+        Self(ErrorKind::Overlay(refusal))
     }
 
     /// Which kind of fault.
@@ -65,6 +72,9 @@ impl fmt::Display for Error {
                 write!(formatter, "`{call}` handed over bytes that cannot be read")
             }
             ErrorKind::Misuse { what } => formatter.write_str(what),
+            ErrorKind::Overlay(_) => {
+                formatter.write_str("what the route says over the plugin configuration is refused")
+            }
             ErrorKind::Filter(_) => formatter.write_str("the filter failed"),
         }
     }
@@ -74,6 +84,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
             ErrorKind::Host(error) => Some(error),
+            ErrorKind::Overlay(refusal) => Some(refusal),
             ErrorKind::Filter(cause) => Some(cause.as_ref()),
             ErrorKind::Garbled { .. } | ErrorKind::Misuse { .. } => None,
         }

@@ -26,6 +26,9 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
     ///
     /// `#[serde(untagged)]`, `tag` and `flatten` work, but their faults name the enclosing object.
     ///
+    /// A field of a number takes text too: where the configuration is a `Struct`, Envoy reads numbers
+    /// with a fraction or more than 32 bits from YAML as text.
+    ///
     /// `attache build` writes its JSON Schema into the module. What the schema cannot know of a field
     /// that a function checks (`try_from`), `#[schemars(…)]` adds.
     type Config: DeserializeOwned + JsonSchema;

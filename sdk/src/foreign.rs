@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::host::surroundings::foreign_function;
 use crate::status::HostError;
 
-pub(crate) use self::message::Message;
+pub(crate) use self::message::{Field, Message, read};
 pub use self::signature::{Hash, Key, sign, verify};
 
 /// Calls a function by its name: one of Envoy's that has no function here, or one of another host.

@@ -91,6 +91,7 @@ mod logging;
 pub mod metrics;
 mod mode;
 mod next;
+mod overlay;
 mod pairs;
 mod phases;
 mod plugin;
@@ -100,6 +101,7 @@ pub mod random;
 mod registry;
 mod request;
 mod response;
+mod secret;
 pub mod shared;
 mod status;
 mod stream;
@@ -115,10 +117,12 @@ pub use crate::filter::{FailureMode, HttpFilter};
 pub use crate::headers::{FieldName, Headers};
 pub use crate::mode::{Holding, Mode, Streaming};
 pub use crate::next::{Next, Run};
+pub use crate::overlay::PerRoute;
 pub use crate::phases::Phases;
 pub use crate::plugin::Plugin;
 pub use crate::request::{InvalidPath, Path, Request};
 pub use crate::response::{Body, LocalReply, Response};
+pub use crate::secret::{Secret, Wipe};
 pub use crate::status::{HostError, Status};
 pub use crate::tcp::{
     Closed, ClosedBy, Connection, Data, DataTransform, Ending, FirstBytes, More, RunTcp, TcpFilter,
@@ -133,8 +137,8 @@ pub use serde;
 /// What a filter imports: the types of this crate, header names, `Deserialize` and `JsonSchema`.
 pub mod prelude {
     pub use crate::{
-        ConfigError, Connection, Ending, Error, FailureMode, Holding, HttpFilter, Next, Phases,
-        Plugin, Request, Response, Streaming, TcpFilter, TcpNext,
+        ConfigError, Connection, Ending, Error, FailureMode, Holding, HttpFilter, Next, PerRoute,
+        Phases, Plugin, Request, Response, Secret, Streaming, TcpFilter, TcpNext,
     };
     pub use http::header::*;
     pub use http::{Method, StatusCode};

@@ -1,14 +1,30 @@
+use std::fmt;
+
 use crate::host;
+use crate::secret::wipe;
 
 /// The plugin that is being configured: the filter's place in a chain, as the operator named it.
-#[derive(Debug)]
 pub struct Plugin {
     root_id: String,
+    configuration: Vec<u8>,
 }
 
 impl Plugin {
     pub(crate) fn new(root_id: String) -> Self {
-        Self { root_id }
+        Self {
+            root_id,
+            configuration: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_configuration(mut self, bytes: Vec<u8>) -> Self {
+        self.configuration = bytes;
+        self
+    }
+
+    /// The bytes of its configuration, which may hold secrets.
+    pub(crate) fn configuration(&self) -> &[u8] {
+        &self.configuration
     }
 
     /// The root id of Envoy's plugin configuration; empty when it has none.
@@ -22,6 +38,21 @@ impl Plugin {
     #[must_use]
     pub fn name(&self) -> String {
         property_text("plugin_name")
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        wipe(std::mem::take(&mut self.configuration));
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Plugin")
+            .field("root_id", &self.root_id)
+            .finish_non_exhaustive()
     }
 }
 

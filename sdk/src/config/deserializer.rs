@@ -152,6 +152,13 @@ impl<'de> Deserializer<'de> for Document<'_> {
         match self.0 {
             Value::Unsigned(value) => visitor.visit_u64(*value),
             Value::Signed(value) => visitor.visit_i64(*value),
+            // In metadata, and in a configuration that is a `Struct`, Envoy reads numbers from YAML as
+            // text when they have a fraction or more than 32 bits.
+            Value::Text(text) => match (text.parse(), text.parse()) {
+                (Ok(value), _) => visitor.visit_u64(value),
+                (_, Ok(value)) => visitor.visit_i64(value),
+                _ => Err(mismatch(self.0, &visitor)),
+            },
             other => Err(mismatch(other, &visitor)),
         }
     }
@@ -159,6 +166,11 @@ impl<'de> Deserializer<'de> for Document<'_> {
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
             Value::Float(value) => visitor.visit_f64(*value),
+            // As in `deserialize_u64`.
+            Value::Text(text) => match text.parse::<f64>() {
+                Ok(value) if value.is_finite() => visitor.visit_f64(value),
+                _ => Err(mismatch(self.0, &visitor)),
+            },
             _ => self.deserialize_u64(visitor),
         }
     }

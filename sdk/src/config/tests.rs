@@ -156,6 +156,98 @@ fn numbers_keep_their_sign_and_lists_their_length() {
         pair: (1, -3),
     };
     assert_eq!(numbers, expected);
+    // As Envoy hands over what it read from YAML.
+    let numbers: Numbers =
+        parse(br#"{"signed": "-1", "ratio": "-0.25", "whole": "1e2", "pair": [1, "5000000000"]}"#)
+            .unwrap();
+    assert_eq!((numbers.ratio, numbers.whole), (-0.25, 100.0));
+    assert_eq!((numbers.signed, numbers.pair.1), (-1, 5_000_000_000));
+    for text in ["hunter2", "inf", "NaN", "", "1e999"] {
+        let json = format!(r#"{{"signed": 1, "ratio": "{text}", "whole": 1, "pair": [1, 1]}}"#);
+        let error = parse::<Numbers>(json.as_bytes()).unwrap_err();
+        assert_eq!(error.reason(), "expected f64, found a string");
+    }
     let error = parse::<(u8, u8)>(b"[1, 2, 3]").unwrap_err();
     assert_eq!(error.reason(), "1 elements too many");
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "read by Deserialize only")]
+struct Loose {
+    #[serde(default)]
+    sizes: Vec<Size>,
+    #[serde(default)]
+    parts: Vec<Part>,
+    kind: Option<Kind>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "read by Deserialize only")]
+enum Size {
+    Word(String),
+    Count { count: u8 },
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "read by Deserialize only")]
+struct Part {
+    name: String,
+    #[serde(flatten)]
+    rest: Rest,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "read by Deserialize only")]
+struct Rest {
+    limit: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[allow(dead_code, reason = "read by Deserialize only")]
+enum Kind {
+    Fixed { limit: u8 },
+    Free,
+}
+
+#[test]
+fn faults_within_untagged_tagged_and_flattened_types_name_at_least_the_enclosing_object() {
+    parse::<Loose>(
+        br#"{"sizes": ["a", {"count": 1}], "parts": [{"name": "a", "limit": 1}],
+            "kind": {"type": "fixed", "limit": 2}}"#,
+    )
+    .unwrap();
+    for (json, pointer, reason) in [
+        (
+            r#"{"sizes": ["a", {"count": "hunter2"}]}"#,
+            "/sizes/1",
+            "data did not match any variant of untagged enum Size",
+        ),
+        (
+            r#"{"parts": [{"name": "a", "limit": "hunter2"}]}"#,
+            "/parts/0",
+            "expected u8, found a string",
+        ),
+        (r#"{"parts": [{"limit": 1}]}"#, "/parts/0/name", "missing"),
+        (r#"{"parts": [{"name": "a"}]}"#, "/parts/0/limit", "missing"),
+        (
+            r#"{"kind": {"type": "hunter2"}}"#,
+            "/kind/type",
+            "expected one of `fixed`, `free`",
+        ),
+        (
+            r#"{"kind": {"type": "fixed", "limit": 300}}"#,
+            "/kind",
+            "expected u8, found another integer",
+        ),
+        (r#"{"kind": {"limit": 3}}"#, "/kind/type", "missing"),
+    ] {
+        let error = parse::<Loose>(json.as_bytes()).unwrap_err();
+        assert_eq!(
+            (error.pointer(), error.reason()),
+            (pointer, reason),
+            "{json}"
+        );
+    }
 }

@@ -4,11 +4,12 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{ConfigError, pointer};
+use crate::secret::wipe;
 
 /// A JSON document that keeps what `serde_json::Value` would lose: a key given twice is an error,
 /// not the last value.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Unsigned(u64),
@@ -20,6 +21,16 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// Overwrites its texts: one of them may be a secret.
+    pub(crate) fn wipe(&mut self) {
+        match self {
+            Self::Text(text) => wipe(std::mem::take(text).into_bytes()),
+            Self::List(values) => values.iter_mut().for_each(Self::wipe),
+            Self::Object(members) => members.iter_mut().for_each(|(_, value)| value.wipe()),
+            Self::Null | Self::Bool(_) | Self::Unsigned(_) | Self::Signed(_) | Self::Float(_) => {}
+        }
+    }
+
     /// The JSON type, for messages that must not show the value.
     pub(super) fn kind(&self) -> &'static str {
         match self {

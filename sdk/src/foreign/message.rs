@@ -43,6 +43,8 @@ impl Message {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Field<'a> {
     Varint(u64),
+    /// Eight bytes, as of a `double`.
+    Fixed(u64),
     Bytes(&'a [u8]),
 }
 
@@ -53,6 +55,11 @@ pub(crate) fn read(mut bytes: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
         let tag = varint(&mut bytes)?;
         let field = match tag & 7 {
             0 => Field::Varint(varint(&mut bytes)?),
+            1 => {
+                let (number, rest) = bytes.split_first_chunk()?;
+                bytes = rest;
+                Field::Fixed(u64::from_le_bytes(*number))
+            }
             2 => {
                 let length = usize::try_from(varint(&mut bytes)?).ok()?;
                 let (content, rest) = bytes.split_at_checked(length)?;
