@@ -317,8 +317,28 @@ impl<'de> Deserializer<'de> for Document<'_> {
         self.deserialize_seq(visitor)
     }
 
+    /// `()` is the configuration of a filter that has none: an empty object, or none at all.
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.0 {
+            Value::Null => visitor.visit_unit(),
+            Value::Object(members) if members.is_empty() => visitor.visit_unit(),
+            other => Err(Fault::new(format!(
+                "expected null or an empty object, for there is nothing to configure; found {}",
+                other.kind()
+            ))),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_unit(visitor)
+    }
+
     forward_to_deserialize_any! {
-        i128 u128 bytes byte_buf unit unit_struct
+        i128 u128 bytes byte_buf
     }
 }
 

@@ -251,3 +251,12 @@ fn faults_within_untagged_tagged_and_flattened_types_name_at_least_the_enclosing
         );
     }
 }
+
+#[test]
+fn a_filter_without_configuration_takes_none_or_an_empty_object() {
+    for bytes in ["", "{}", "null"] {
+        parse::<()>(bytes.as_bytes()).unwrap();
+    }
+    let error = parse::<()>(br#"{"rules": []}"#).unwrap_err();
+    assert!(error.reason().contains("nothing to configure"), "{error}");
+}
