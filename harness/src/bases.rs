@@ -4,6 +4,8 @@
 //! runs the module's start and nothing else; it lives as long as a plugin or a copy of it does, and
 //! with the last one of a VM id go that id's shared data and queues.
 
+use std::sync::Arc;
+
 use crate::abi::LogLevel;
 use crate::error::{HostError, StartError};
 use crate::mutation::Rule;
@@ -14,7 +16,7 @@ use crate::vm::{Entry, Home, Phase, PluginInfo, Role, Vm, VmState};
 /// What a module and its configuration make together.
 pub(crate) struct Base {
     pub(crate) vm_id: String,
-    pub(crate) code: Vec<u8>,
+    pub(crate) code: Arc<Vec<u8>>,
     /// The plugin for which it was made.
     pub(crate) plugin: usize,
     /// Whether its module start has run.
@@ -30,7 +32,7 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    pub(crate) fn new(info: &PluginInfo, code: Vec<u8>, plugin: usize) -> Self {
+    pub(crate) fn new(info: &PluginInfo, code: Arc<Vec<u8>>, plugin: usize) -> Self {
         Self {
             vm_id: info.vm_id.clone(),
             code,
@@ -222,7 +224,7 @@ impl Proxy {
         }
         self.vms_active -= u64::from(base.started);
         let vm_id = std::mem::take(&mut base.vm_id);
-        base.code = Vec::new();
+        base.code = Arc::default();
         self.world.metrics.forget(at);
         let lives = |base: &Base| base.holders > 0 && base.vm_id == vm_id;
         if !self.bases.iter().any(lives) {

@@ -11,7 +11,7 @@ use crate::codec::{self, Codec, target};
 use crate::decimal;
 use crate::envoy_version::VersionDifference;
 use crate::error::HostError;
-use crate::exchange::{DownstreamResponse, Exchange, Message, Outcome};
+use crate::exchange::{DownstreamResponse, Message, Outcome};
 use crate::filter_chain::Data;
 use crate::headers::Headers;
 use crate::mutation::Rule;
@@ -20,7 +20,7 @@ use crate::request::Request;
 use crate::response::has_no_body;
 use crate::response_flags::ResponseFlags;
 use crate::router::{status, wrong_length};
-use crate::stream::{Flow, Reply, Stream};
+use crate::stream::{Reply, Stream};
 use crate::tcp_streams::CloseType;
 use crate::upstream_failure::UpstreamFailure;
 use crate::vm::Vm;
@@ -48,7 +48,7 @@ const INTERNAL: [&[u8]; 15] = [
 
 impl Proxy {
     /// The stream of a request that has arrived, before any filter has seen it.
-    pub(crate) fn accept(&self, request: Request) -> Stream {
+    pub(crate) fn accept(&mut self, request: Request) -> usize {
         let reading = !request.ends_with_headers();
         let mut headers = codec::arrived(request.codec, request.headers);
         let mut trailers = request.trailers;
@@ -77,42 +77,38 @@ impl Proxy {
         let suffixed = content_type.starts_with(b"application/grpc+");
         let grpc = grpc && !(suffixed && self.world.mutated(Rule::GrpcHasOneType));
         let head = headers.get(":method") == Some(b"HEAD");
+        let slot = self.world.open();
         let earlier = request.after.and_then(|id| self.world.find(id));
         let earlier = earlier.map(|slot| &self.world.streams[slot]);
+        let connection = earlier.map(Stream::connection);
         let mut filter_state = request.filter_state;
         if let Some(earlier) = earlier {
             filter_state.inherit(&earlier.exchange.filter_state);
         }
-        let exchange = Exchange {
-            filter_state,
-            ..Exchange::default()
+        let end_with_data = match request.codec {
+            Codec::Http1 => self.world.mutated(Rule::Http1EndsWithTheLastPiece),
+            Codec::Http2 => !self.world.mutated(Rule::Http2EndsAfterTheLastPiece),
         };
-        let length_declared =
+        let now = self.world.clock.now();
+        let stream = &mut self.world.streams[slot];
+        stream.exchange.filter_state = filter_state;
+        let flow = &mut stream.request;
+        flow.length_declared =
             request.codec == Codec::Http1 && headers.contains_key("content-length");
-        Stream {
-            exchange,
-            request: Flow {
-                headers: Some(headers),
-                unread: arrival::arriving(request.pieces, self.world.clock.now()),
-                unread_trailers: trailers,
-                reading,
-                length_declared,
-                end_with_data: match request.codec {
-                    Codec::Http1 => self.world.mutated(Rule::Http1EndsWithTheLastPiece),
-                    Codec::Http2 => !self.world.mutated(Rule::Http2EndsAfterTheLastPiece),
-                },
-                ..Flow::default()
-            },
-            codec: request.codec,
-            connection: earlier.map(Stream::connection),
-            dynamic_metadata: request.dynamic_metadata,
-            downstream: request.downstream,
-            started: self.world.clock.now(),
-            active_at: self.world.clock.now(),
-            head,
-            grpc,
-            ..Stream::default()
-        }
+        flow.headers = Some(headers);
+        flow.unread = arrival::arriving(request.pieces, now);
+        flow.unread_trailers = trailers;
+        flow.reading = reading;
+        flow.end_with_data = end_with_data;
+        stream.codec = request.codec;
+        stream.connection = connection;
+        stream.dynamic_metadata = request.dynamic_metadata;
+        stream.downstream = request.downstream;
+        stream.started = now;
+        stream.active_at = now;
+        stream.head = head;
+        stream.grpc = grpc;
+        slot
     }
 
     /// Answers a request whose target is none, before any filter sees it.

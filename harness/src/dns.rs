@@ -191,7 +191,7 @@ fn call_back(call: &mut Call<'_>, root: u32, token: u32, answer: Vec<u8>) -> Ans
     let event = Event::Callback {
         plugin: state.world.plugins[plugin].name.clone(),
         name,
-        arguments: vec![root, token, size],
+        arguments: [root, token, size].into(),
     };
     state.world.timeline(slot).push(event);
     let result = function.call(call.caller.as_context_mut(), (root, token, size));

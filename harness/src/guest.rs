@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use attache_module::{BuildError, Guest, Notice};
 
 /// What became of a package: its module, or why there is none.
-type Built = Result<Arc<[u8]>, Arc<BuildError>>;
+type Built = Result<Arc<Vec<u8>>, Arc<BuildError>>;
 
 /// A package, by the folder from which the workspace is found, and its name.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -30,7 +30,7 @@ impl Package {
         build
             .get_or_init(|| {
                 let guest = Guest::find(&self.directory, &self.name)?;
-                Ok(guest.build(&mut tell)?.bytes.into())
+                Ok(Arc::new(guest.build(&mut tell)?.bytes))
             })
             .clone()
     }

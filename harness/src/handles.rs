@@ -7,22 +7,19 @@ use crate::entries::Threads;
 use crate::error::HostError;
 use crate::mutation::Rule;
 use crate::proxy::{Called, Handle, Moved, Proxy};
-use crate::stream::{Filter, Stream};
+use crate::stream::Filter;
 use crate::vm::{Phase, Role, RootEnd};
 
 impl Proxy {
     /// The filters of a new stream: each gets its context id here, in chain order.
     pub(crate) fn open(
         &mut self,
+        slot: usize,
         thread: usize,
         chain: usize,
-        stream: Stream,
-    ) -> Result<usize, HostError> {
-        let slot = self.world.open(Stream {
-            chain,
-            thread,
-            ..stream
-        });
+    ) -> Result<(), HostError> {
+        let stream = &mut self.world.streams[slot];
+        (stream.thread, stream.chain) = (thread, chain);
         for at in 0..self.entries.chains[chain].plugins.len() {
             let plugin = self.entries.chains[chain].plugins[at];
             let handle = self.handle_for_stream(thread, plugin)?;
@@ -47,7 +44,7 @@ impl Proxy {
             }
             self.world.streams[slot].filters.push(filter);
         }
-        Ok(slot)
+        Ok(())
     }
 
     /// A plugin in a thread, or a stream, begins to use a root.

@@ -65,6 +65,13 @@ impl Entry {
             return false;
         }
         let own = &bytes[self.name..self.value];
+        // Names of one length mostly differ in their last letter: `:method` and `:scheme`.
+        let (Some(last), Some(wanted)) = (own.last(), name.last()) else {
+            return true;
+        };
+        if !last.eq_ignore_ascii_case(wanted) {
+            return false;
+        }
         own == name || own.eq_ignore_ascii_case(name)
     }
 }
@@ -77,6 +84,27 @@ impl Headers {
             entries: Vec::with_capacity(8),
             lengths: 0,
         }
+    }
+
+    /// A map of names that are lower case, each there once, the pseudo headers first.
+    pub(crate) fn of(kind: Kind, pairs: &[(&[u8], &[u8])]) -> Self {
+        let mut headers = Self::new(kind);
+        for (name, value) in pairs {
+            let entry = headers.store_lower(name, value);
+            headers.entries.push(entry);
+        }
+        headers
+    }
+
+    /// Whether no byte of a value could be refused: there is no control character. False may be
+    /// due to what was replaced.
+    pub(crate) fn are_free_of_controls(&self) -> bool {
+        let control = |byte: &u8| byte.is_ascii_control();
+        // Without an early end, which would keep it from looking at many bytes at a time.
+        !self
+            .bytes
+            .iter()
+            .fold(false, |found, byte| found | control(byte))
     }
 
     /// A map that stays empty.
@@ -275,11 +303,16 @@ impl Headers {
     }
 
     fn store(&mut self, name: &[u8], value: &[u8]) -> Entry {
+        let entry = self.store_lower(name, value);
+        self.bytes[entry.name..entry.value].make_ascii_lowercase();
+        entry
+    }
+
+    fn store_lower(&mut self, name: &[u8], value: &[u8]) -> Entry {
         let start = self.bytes.len();
         self.lengths |= length_bit(name);
         self.bytes.reserve(name.len() + value.len());
         self.bytes.extend_from_slice(name);
-        self.bytes[start..].make_ascii_lowercase();
         self.bytes.extend_from_slice(value);
         Entry {
             name: start,

@@ -275,8 +275,8 @@ impl Host {
         self.check_alive()?;
         let chain = self.proxy.entries.find(Protocol::Http, chain)?;
         let end = request.ends_with_headers();
-        let stream = self.proxy.accept(request);
-        let slot = self.proxy.open(worker + 1, chain, stream)?;
+        let slot = self.proxy.accept(request);
+        self.proxy.open(slot, worker + 1, chain)?;
         if self.proxy.refuse_target(slot)? {
             self.settle()?;
             return Ok(slot);

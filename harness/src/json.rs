@@ -77,7 +77,7 @@ fn event(event: &Event) -> Value {
             name,
             arguments,
         } => json!({
-            "event": "callback", "plugin": &**plugin, "name": name, "arguments": arguments,
+            "event": "callback", "plugin": &**plugin, "name": name, "arguments": &**arguments,
         }),
         Event::HostCall(call) => host_call(call),
         Event::Returned { name, result } => {
@@ -88,7 +88,7 @@ fn event(event: &Event) -> Value {
             value["event"] = "lint".into();
             value
         }
-        Event::Note(text) => json!({ "event": "note", "text": text }),
+        Event::Note(note) => json!({ "event": "note", "text": note.to_string() }),
     }
 }
 

@@ -151,4 +151,4 @@ pub use crate::plugin::{Configuration, FailurePolicy, Plugin};
 pub use crate::request::Request;
 pub use crate::response::Response;
 pub use crate::response_flags::ResponseFlags;
-pub use crate::timeline::{Argument, Event, HostCall, LogLine, Timeline};
+pub use crate::timeline::{Argument, Event, HostCall, LogLine, Note, Numbers, Timeline};

@@ -69,7 +69,7 @@ impl Proxy {
 
     /// VMs are told apart by all that they are made from: `vm_config` of Envoy, without its two
     /// settings of how code is fetched, and the list of capabilities.
-    fn base_of(&mut self, info: &PluginInfo, code: Vec<u8>) -> usize {
+    fn base_of(&mut self, info: &PluginInfo, code: Arc<Vec<u8>>) -> usize {
         let plugins = &self.world.plugins;
         let one_for_all = self.world.is_before(VersionDifference::VariablesPartVms);
         let same = |base: &Base| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::SourceError;
@@ -41,7 +42,7 @@ pub struct Plugin {
 enum Source {
     Package(Package),
     File(PathBuf),
-    Bytes(Vec<u8>),
+    Bytes(Arc<Vec<u8>>),
 }
 
 impl Plugin {
@@ -70,7 +71,7 @@ impl Plugin {
     /// A plugin from the bytes of a module.
     #[must_use]
     pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self::new(name.into(), Source::Bytes(bytes.into()))
+        Self::new(name.into(), Source::Bytes(Arc::new(bytes.into())))
     }
 
     fn new(name: String, source: Source) -> Self {
@@ -184,17 +185,17 @@ impl Plugin {
     }
 
     /// Gets the module.
-    pub(crate) fn bytes(&self) -> Result<Vec<u8>, SourceError> {
+    pub(crate) fn bytes(&self) -> Result<Arc<Vec<u8>>, SourceError> {
         match &self.source {
             Source::Package(package) => match package.build() {
-                Ok(bytes) => Ok(bytes.to_vec()),
+                Ok(bytes) => Ok(bytes),
                 Err(source) => Err(SourceError::Build {
                     package: package.name.clone(),
                     source,
                 }),
             },
-            Source::File(path) => read(path),
-            Source::Bytes(bytes) => Ok(bytes.clone()),
+            Source::File(path) => read(path).map(Arc::new),
+            Source::Bytes(bytes) => Ok(Arc::clone(bytes)),
         }
     }
 }

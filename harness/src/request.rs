@@ -40,11 +40,15 @@ impl Request {
     /// A request of any method, without a body.
     #[must_use]
     pub fn new(method: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> Self {
-        let mut headers = Headers::new(Kind::Request);
-        headers.add(b":authority", b"example.com");
-        headers.add(b":path", path.as_ref());
-        headers.add(b":method", method.as_ref());
-        headers.add(b":scheme", b"http");
+        let headers = Headers::of(
+            Kind::Request,
+            &[
+                (b":authority", b"example.com"),
+                (b":path", path.as_ref()),
+                (b":method", method.as_ref()),
+                (b":scheme", b"http"),
+            ],
+        );
         Self {
             headers,
             pieces: Vec::new(),

@@ -297,7 +297,12 @@ impl Proxy {
 }
 
 pub(crate) fn status(headers: &Headers) -> Option<u32> {
-    str::from_utf8(headers.get(":status")?).ok()?.parse().ok()
+    let value = headers.get(":status")?;
+    if let [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] = value {
+        let digit = |byte: &u8| u32::from(byte - b'0');
+        return Some(digit(a) * 100 + digit(b) * 10 + digit(c));
+    }
+    str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// Envoy never corrects a `content-length`: the peer waits for the missing bytes, or takes the

@@ -17,7 +17,7 @@ use crate::error::HostError;
 use crate::exchange::Outcome;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
-use crate::stream::{Iteration, Stream};
+use crate::stream::Iteration;
 
 /// What an upstream does about what arrives.
 pub(crate) type TcpUpstream = Box<dyn FnMut(Arrival<'_>) -> TcpReply + Send>;
@@ -94,12 +94,11 @@ pub(crate) enum CloseType {
 impl Proxy {
     /// A connection arrives.
     pub(crate) fn connect(&mut self, thread: usize, chain: usize) -> Result<usize, HostError> {
-        let stream = Stream {
-            tcp: Some(Box::default()),
-            started: self.world.clock.now(),
-            ..Stream::default()
-        };
-        let slot = self.open(thread, chain, stream)?;
+        let slot = self.world.open();
+        let stream = &mut self.world.streams[slot];
+        stream.tcp = Some(Box::default());
+        stream.started = self.world.clock.now();
+        self.open(slot, thread, chain)?;
         let filters = self.world.streams[slot].filters.len();
         self.tcp(slot)
             .filters

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::abi::{LogLevel, Status};
-use crate::decimal::Decimal;
 use crate::lints::Lint;
 
 /// What a timeline keeps: a guest that floods the log must not take all memory.
@@ -77,22 +77,11 @@ impl Timeline {
 
     /// Notes what ends with a status code, or with a question mark for none.
     pub(crate) fn note_code(&mut self, text: &'static str, code: Option<u32>) {
-        let mut note = String::with_capacity(text.len() + 3);
-        note.push_str(text);
-        match code {
-            Some(code) => note.extend(
-                Decimal::of(code.into())
-                    .as_bytes()
-                    .iter()
-                    .map(|digit| char::from(*digit)),
-            ),
-            None => note.push('?'),
-        }
-        self.note(note);
+        self.push(Event::Note(Note(Words::Code(text, code))));
     }
 
     pub(crate) fn note(&mut self, text: impl Into<Cow<'static, str>>) {
-        self.push(Event::Note(text.into()));
+        self.push(Event::Note(Note(Words::Text(text.into()))));
     }
 }
 
@@ -126,7 +115,7 @@ pub enum Event {
         /// The export.
         name: &'static str,
         /// The context id and what follows it.
-        arguments: Vec<u32>,
+        arguments: Numbers,
     },
     /// The guest called the host, in the callback before.
     HostCall(HostCall),
@@ -140,7 +129,7 @@ pub enum Event {
     /// A surprise.
     Lint(Lint),
     /// What the host did, in words.
-    Note(Cow<'static, str>),
+    Note(Note),
 }
 
 impl Event {
@@ -148,7 +137,7 @@ impl Event {
     fn weight(&self) -> usize {
         let call = match self {
             Self::HostCall(call) => call,
-            Self::Note(text) => return text.len(),
+            Self::Note(note) => return note.weight(),
             Self::Lint(lint) => return lint.what.len(),
             _ => return 0,
         };
@@ -180,8 +169,64 @@ impl fmt::Display for Event {
             Self::HostCall(call) => write!(f, "    {call}"),
             Self::Returned { name, result } => write!(f, "  {name} returned {result}"),
             Self::Lint(lint) => write!(f, "{lint}"),
-            Self::Note(text) => f.write_str(text),
+            Self::Note(note) => note.fmt(f),
         }
+    }
+}
+
+/// What the host did, in words: `Display` prints them.
+#[derive(Clone, Debug)]
+pub struct Note(Words);
+
+/// A stream has notes that end with a status code each time, and they are not read each time.
+#[derive(Clone, Debug)]
+enum Words {
+    Text(Cow<'static, str>),
+    Code(&'static str, Option<u32>),
+}
+
+impl Note {
+    fn weight(&self) -> usize {
+        match &self.0 {
+            Words::Text(text) => text.len(),
+            Words::Code(..) => 0,
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Words::Text(text) => f.write_str(text),
+            Words::Code(text, Some(code)) => write!(f, "{text}{code}"),
+            Words::Code(text, None) => write!(f, "{text}?"),
+        }
+    }
+}
+
+/// The numbers that a callback is called with, five at most.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Numbers {
+    numbers: [u32; 5],
+    count: u32,
+}
+
+impl<const N: usize> From<[u32; N]> for Numbers {
+    fn from(given: [u32; N]) -> Self {
+        const { assert!(N <= 5, "no callback has more") };
+        let mut numbers = [0; 5];
+        numbers[..N].copy_from_slice(&given);
+        #[expect(clippy::cast_possible_truncation, reason = "five at most")]
+        let count = N as u32;
+        Self { numbers, count }
+    }
+}
+
+impl Deref for Numbers {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        &self.numbers[..self.count as usize]
     }
 }
 

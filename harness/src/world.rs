@@ -123,20 +123,18 @@ impl World {
     }
 
     /// Makes room for a stream and numbers it.
-    pub(crate) fn open(&mut self, mut stream: Stream) -> usize {
+    ///
+    /// It is filled where it lies: a stream is large, and moving one costs as much as a callback.
+    pub(crate) fn open(&mut self) -> usize {
         self.opened += 1;
-        stream.exchange.id = StreamId(self.opened);
-        stream.exchange.timeline.expect_little();
-        match self.free.pop() {
-            Some(slot) => {
-                self.streams[slot] = stream;
-                slot
-            }
-            None => {
-                self.streams.push(stream);
-                self.streams.len() - 1
-            }
-        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.streams.push(Stream::default());
+            self.streams.len() - 1
+        });
+        let exchange = &mut self.streams[slot].exchange;
+        exchange.id = StreamId(self.opened);
+        exchange.timeline.expect_little();
+        slot
     }
 
     /// Drops what the VMs of a `vm_id` shared. To be called when the last of them is gone.
@@ -159,7 +157,15 @@ impl World {
     /// Takes a stream that has ended.
     pub(crate) fn close(&mut self, slot: usize) -> Exchange {
         self.free.push(slot);
-        std::mem::take(&mut self.streams[slot]).exchange
+        let stream = &mut self.streams[slot];
+        let exchange = std::mem::take(&mut stream.exchange);
+        let mut filters = std::mem::take(&mut stream.filters);
+        filters.clear();
+        *stream = Stream {
+            filters,
+            ..Stream::default()
+        };
+        exchange
     }
 
     pub(crate) fn find(&self, id: StreamId) -> Option<usize> {

@@ -67,7 +67,7 @@ impl Call<'_> {
         let event = Event::Callback {
             plugin: state.world.plugins[plugin].name.clone(),
             name,
-            arguments: vec![root, token, count],
+            arguments: [root, token, count].into(),
         };
         let slot = state.slot;
         state.world.timeline(slot).push(event);

@@ -187,10 +187,11 @@ fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
 
 /// Why the codec does not send a request, which is known once there is a connection.
 pub(crate) fn unsendable(headers: &Headers) -> Option<String> {
+    let sane = headers.are_free_of_controls();
     headers.iter().find_map(|(name, value)| {
         let what = if !is_header_name(name) {
             "name"
-        } else if !is_header_value(value) {
+        } else if !sane && !is_header_value(value) {
             "value for"
         } else {
             return None;

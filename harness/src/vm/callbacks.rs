@@ -5,6 +5,7 @@ use wasmtime::{Instance, Memory, Store, TypedFunc, WasmParams, WasmResults};
 use super::VmState;
 use crate::abi::AbiVersion;
 use crate::capabilities::Capabilities;
+use crate::timeline::Numbers;
 
 /// A callback of one, two or three numbers.
 pub(crate) type One<R = ()> = TypedFunc<(u32,), R>;
@@ -145,7 +146,9 @@ impl Exports<'_> {
     }
 
     fn find<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Option<TypedFunc<P, R>> {
-        self.instance.get_typed_func(&mut *self.store, name).ok()
+        // Not `get_typed_func`, which writes a message about each export that is missing.
+        let function = self.instance.get_func(&mut *self.store, name)?;
+        function.typed(&*self.store).ok()
     }
 }
 
@@ -159,36 +162,36 @@ pub(crate) fn memory(instance: &Instance, store: &mut Store<VmState>) -> Option<
 
 /// Parameters that a timeline can list.
 pub(crate) trait Arguments: WasmParams {
-    fn list(&self) -> Vec<u32>;
+    fn list(&self) -> Numbers;
 }
 
 impl Arguments for () {
-    fn list(&self) -> Vec<u32> {
-        Vec::new()
+    fn list(&self) -> Numbers {
+        Numbers::default()
     }
 }
 
 impl Arguments for (u32,) {
-    fn list(&self) -> Vec<u32> {
-        vec![self.0]
+    fn list(&self) -> Numbers {
+        [self.0].into()
     }
 }
 
 impl Arguments for (u32, u32) {
-    fn list(&self) -> Vec<u32> {
-        vec![self.0, self.1]
+    fn list(&self) -> Numbers {
+        [self.0, self.1].into()
     }
 }
 
 impl Arguments for (u32, u32, u32) {
-    fn list(&self) -> Vec<u32> {
-        vec![self.0, self.1, self.2]
+    fn list(&self) -> Numbers {
+        [self.0, self.1, self.2].into()
     }
 }
 
 impl Arguments for (u32, u32, u32, u32, u32) {
-    fn list(&self) -> Vec<u32> {
-        vec![self.0, self.1, self.2, self.3, self.4]
+    fn list(&self) -> Numbers {
+        [self.0, self.1, self.2, self.3, self.4].into()
     }
 }
 
