@@ -1,0 +1,62 @@
+//! A client that keeps connections busy.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+/// Connections with a request on its way at once, so that Envoy finds many events whenever it looks.
+/// (It ends a connection with several requests that it answers itself: "too many responses queued".)
+const CONNECTIONS: usize = 40;
+
+/// Connections to one listener, and the request that they send again and again.
+#[derive(Debug)]
+pub(crate) struct Client {
+    connections: Vec<TcpStream>,
+    request: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr, request: &str) -> anyhow::Result<Self> {
+        let connect = |_| -> anyhow::Result<TcpStream> {
+            let stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+            Ok(stream)
+        };
+        Ok(Self {
+            connections: (0..CONNECTIONS).map(connect).collect::<Result<_, _>>()?,
+            request: request.as_bytes().to_vec(),
+        })
+    }
+
+    /// Sends at least `count` requests over all connections, and gives their number and the last
+    /// response's head.
+    pub(crate) fn send(&mut self, count: usize) -> anyhow::Result<(usize, String)> {
+        let mut last = Vec::new();
+        let turns = count.div_ceil(CONNECTIONS);
+        for _ in 0..turns {
+            for stream in &mut self.connections {
+                stream.write_all(&self.request)?;
+            }
+            for stream in &mut self.connections {
+                last = response(stream)?;
+            }
+        }
+        let text = String::from_utf8_lossy(&last).into_owned();
+        Ok((turns * CONNECTIONS, text))
+    }
+}
+
+/// Reads a response without a body.
+fn response(stream: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        let read = stream.read(&mut buffer).context("no response")?;
+        ensure!(read > 0, "the connection ended");
+        bytes.extend_from_slice(&buffer[..read]);
+    }
+    Ok(bytes)
+}
