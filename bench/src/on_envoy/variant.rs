@@ -168,10 +168,8 @@ fn as_its_users_build(workspace: &Path, package: &str) -> anyhow::Result<Vec<u8>
     let module = messages.lines().rev().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         let files = message["filenames"].as_array()?;
-        let paths = files.iter().filter_map(Value::as_str).map(PathBuf::from);
-        paths
-            .filter(|path| path.extension().is_some_and(|e| e == "wasm"))
-            .next_back()
+        let mut paths = files.iter().filter_map(Value::as_str).map(PathBuf::from);
+        paths.rfind(|path| path.extension().is_some_and(|e| e == "wasm"))
     });
     let module = module.with_context(|| format!("cargo made no module of {package}"))?;
     Ok(std::fs::read(module)?)
