@@ -29,6 +29,9 @@ pub enum ErrorKind {
     },
     /// What a route says over the plugin configuration is refused (see [`PerRoute`](crate::PerRoute)).
     Overlay(ConfigError),
+    /// A call-out was not made, or not answered: a [`CallError`](crate::cluster::CallError) or the
+    /// like.
+    CallOut(Box<dyn std::error::Error>),
     /// The filter's own code failed.
     Filter(Box<dyn std::error::Error>),
 }
@@ -37,6 +40,10 @@ impl Error {
     /// A fault of the filter's own making, with its cause.
     pub fn filter(cause: impl Into<Box<dyn std::error::Error>>) -> Self {
         Self(ErrorKind::Filter(cause.into()))
+    }
+
+    pub(crate) fn call_out(cause: impl std::error::Error + 'static) -> Self {
+        Self(ErrorKind::CallOut(Box::new(cause)))
     }
 
     pub(crate) fn misuse(what: &'static str) -> Self {
@@ -75,6 +82,7 @@ impl fmt::Display for Error {
             ErrorKind::Overlay(_) => {
                 formatter.write_str("what the route says over the plugin configuration is refused")
             }
+            ErrorKind::CallOut(_) => formatter.write_str("a call-out failed"),
             ErrorKind::Filter(_) => formatter.write_str("the filter failed"),
         }
     }
@@ -85,7 +93,7 @@ impl std::error::Error for Error {
         match &self.0 {
             ErrorKind::Host(error) => Some(error),
             ErrorKind::Overlay(refusal) => Some(refusal),
-            ErrorKind::Filter(cause) => Some(cause.as_ref()),
+            ErrorKind::CallOut(cause) | ErrorKind::Filter(cause) => Some(cause.as_ref()),
             ErrorKind::Garbled { .. } | ErrorKind::Misuse { .. } => None,
         }
     }

@@ -66,6 +66,14 @@ impl Headers {
         }
     }
 
+    /// Headers that were read already, and that no host map stands behind.
+    pub(crate) fn read_only(block: Vec<u8>) -> Option<Self> {
+        Some(Self {
+            list: OnceCell::from(List::parse(block)?),
+            ..Self::detached()
+        })
+    }
+
     /// Every value of `name`, in order. A decision on credentials looks at all of them: a client
     /// may repeat a header, and upstreams differ in which one they read.
     ///

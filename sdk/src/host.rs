@@ -6,6 +6,7 @@
 
 use crate::status::{HostError, Status};
 
+pub(crate) mod calls;
 pub(crate) mod metrics;
 pub(crate) mod shared;
 pub(crate) mod surroundings;
@@ -28,6 +29,8 @@ use imports as raw;
 pub(crate) enum Map {
     RequestHeaders = 0,
     ResponseHeaders = 2,
+    CallHeaders = 6,
+    CallTrailers = 7,
 }
 
 /// Which direction of the effective stream (`proxy_stream_type_t`).

@@ -75,7 +75,9 @@
 mod entry;
 
 mod cache;
+mod calls;
 mod clock;
+pub mod cluster;
 mod config;
 mod constants;
 mod describe;
@@ -101,13 +103,16 @@ pub mod random;
 mod registry;
 mod request;
 mod response;
+mod retry;
 mod secret;
 pub mod shared;
+mod single_flight;
 mod status;
 mod stream;
 mod tasks;
 mod tcp;
 mod time;
+pub mod together;
 
 pub use crate::cache::Cache;
 pub use crate::clock::Timestamp;
@@ -122,7 +127,9 @@ pub use crate::phases::Phases;
 pub use crate::plugin::Plugin;
 pub use crate::request::{InvalidPath, Path, Request};
 pub use crate::response::{Body, LocalReply, Response};
+pub use crate::retry::{Attempt, Retry, Retryable};
 pub use crate::secret::{Secret, Wipe};
+pub use crate::single_flight::SingleFlight;
 pub use crate::status::{HostError, Status};
 pub use crate::tcp::{
     Closed, ClosedBy, Connection, Data, DataTransform, Ending, FirstBytes, More, RunTcp, TcpFilter,

@@ -1,6 +1,7 @@
 //! Outside wasm32 there is no host: every call answers [`Status::UNIMPLEMENTED`]. In unit tests it
 //! answers what [`double`](super::double) says.
 
+pub(super) mod calls;
 pub(super) mod metrics;
 pub(super) mod shared;
 pub(super) mod surroundings;

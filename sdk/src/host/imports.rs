@@ -4,6 +4,7 @@
     reason = "imports are foreign functions, and what they hand over is owned through raw pointers"
 )]
 
+pub(super) mod calls;
 pub(super) mod metrics;
 pub(super) mod shared;
 pub(super) mod surroundings;

@@ -1,0 +1,129 @@
+use std::fmt;
+use std::rc::Rc;
+
+use http::StatusCode;
+
+use crate::error::Error;
+use crate::status::HostError;
+
+/// A call-out that was not made, or not answered, or whose answer is of no use.
+///
+/// A peer that refuses or takes too long is no such error: Envoy answers 503 or 504 in its place.
+/// [`CallResponse::error_for_server_failure`](super::CallResponse::error_for_server_failure) makes
+/// one of that.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CallError {
+    pub(crate) cluster: Rc<str>,
+    pub(crate) kind: CallErrorKind,
+}
+
+/// What went wrong with a call-out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CallErrorKind {
+    /// It cannot be sent as it is.
+    Unsendable {
+        /// Why not.
+        what: &'static str,
+    },
+    /// The host refused to make it. [`Status::BAD_ARGUMENT`](crate::Status::BAD_ARGUMENT) says, in
+    /// Envoy, that there is no such cluster.
+    Refused(HostError),
+    /// The stream was reset and nothing answered, as when the answer is larger than what the proxy
+    /// buffers.
+    Unanswered {
+        /// What the host says of it.
+        reason: String,
+    },
+    /// The answer is larger than [`Call::limit`](super::Call::limit) allows.
+    TooLarge {
+        /// Bytes of body.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The host handed over an answer that is none.
+    Garbled {
+        /// The host call that did.
+        call: &'static str,
+    },
+    /// The peer, or Envoy in its place, answered with a status from 500 on.
+    ServerFailure(StatusCode),
+    /// The body is not the JSON that was asked for.
+    NotJson {
+        /// The line, from 1.
+        line: usize,
+        /// The byte in the line, from 1.
+        column: usize,
+    },
+    /// The stream has ended that the call was made for, so the answer never arrives.
+    StreamEnded,
+}
+
+impl CallError {
+    pub(crate) fn new(cluster: &Rc<str>, kind: CallErrorKind) -> Self {
+        Self {
+            cluster: Rc::clone(cluster),
+            kind,
+        }
+    }
+
+    /// The cluster that was called.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> &CallErrorKind {
+        &self.kind
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "cluster `{}`: ", self.cluster)?;
+        match &self.kind {
+            CallErrorKind::Unsendable { what } => formatter.write_str(what),
+            CallErrorKind::Refused(_) => formatter.write_str("the host refused the call"),
+            CallErrorKind::Unanswered { reason } => write!(formatter, "no answer: {reason:?}"),
+            CallErrorKind::TooLarge { size, limit } => {
+                write!(
+                    formatter,
+                    "the answer has {size} bytes, and {limit} are allowed"
+                )
+            }
+            CallErrorKind::Garbled { call } => {
+                write!(formatter, "`{call}` handed over what is no answer")
+            }
+            CallErrorKind::ServerFailure(status) => {
+                write!(formatter, "answered {}", status.as_u16())
+            }
+            CallErrorKind::NotJson { line, column } => {
+                write!(
+                    formatter,
+                    "the body is not what is expected, at line {line} column {column}"
+                )
+            }
+            CallErrorKind::StreamEnded => {
+                formatter.write_str("the stream has ended that made the call")
+            }
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            CallErrorKind::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        Self::call_out(error)
+    }
+}

@@ -1,0 +1,161 @@
+use std::fmt;
+use std::rc::Rc;
+
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use super::error::{CallError, CallErrorKind};
+use crate::headers::Headers;
+use crate::host::calls::{Received, received};
+use crate::host::{self, Map};
+
+/// The answer to a call-out.
+pub struct CallResponse {
+    cluster: Rc<str>,
+    status: StatusCode,
+    headers: Headers,
+    body: Vec<u8>,
+    trailers: Option<Headers>,
+}
+
+/// How much the host says has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counts {
+    pub(super) headers: usize,
+    pub(super) body: usize,
+    pub(super) trailers: usize,
+}
+
+impl CallResponse {
+    /// Reads the answer that the callback brings that runs now.
+    pub(super) fn read(cluster: &Rc<str>, counts: Counts, limit: usize) -> Result<Self, CallError> {
+        let fault = |kind| CallError::new(cluster, kind);
+        let refused = |refusal| fault(CallErrorKind::Refused(refusal));
+        if counts.headers == 0 {
+            let (_, reason) = host::calls::call_status().unwrap_or_default();
+            return Err(fault(CallErrorKind::Unanswered {
+                reason: String::from_utf8_lossy(&reason).into_owned(),
+            }));
+        }
+        if counts.body > limit {
+            return Err(fault(CallErrorKind::TooLarge {
+                size: counts.body,
+                limit,
+            }));
+        }
+        let garbled = || {
+            fault(CallErrorKind::Garbled {
+                call: "proxy_get_header_map_pairs",
+            })
+        };
+        let read = |map| {
+            let block = host::header_pairs(map).map_err(refused)?;
+            Headers::read_only(block).ok_or_else(garbled)
+        };
+        let headers = read(Map::CallHeaders)?;
+        let status = headers.pseudo(":status").unwrap_or_default();
+        let status = StatusCode::from_bytes(status).map_err(|_| garbled())?;
+        let mut body = Vec::new();
+        if counts.body > 0 {
+            body = received(Received::HttpBody, counts.body).map_err(refused)?;
+        }
+        let trailers = (counts.trailers > 0)
+            .then(|| read(Map::CallTrailers))
+            .transpose()?;
+        Ok(Self {
+            cluster: Rc::clone(cluster),
+            status,
+            headers,
+            body,
+            trailers,
+        })
+    }
+
+    /// The status. It may be Envoy's own: 503 where the peer could not be reached, 504 where it
+    /// took too long.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body, to keep.
+    #[must_use]
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
+    /// The trailers, where there are any.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&Headers> {
+        self.trailers.as_ref()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    ///
+    /// A [`CallError`] with the place where it is something else, and without what stands there.
+    ///
+    /// ```
+    /// use attache::cluster::{CallError, Cluster};
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Verdict {
+    ///     allowed: bool,
+    /// }
+    ///
+    /// async fn ask(authz: &Cluster) -> Result<bool, CallError> {
+    ///     Ok(authz.get("/verdict").send().await?.json::<Verdict>()?.allowed)
+    /// }
+    /// ```
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        serde_json::from_slice(&self.body).map_err(|fault| {
+            CallError::new(
+                &self.cluster,
+                CallErrorKind::NotJson {
+                    line: fault.line(),
+                    column: fault.column(),
+                },
+            )
+        })
+    }
+
+    /// The response, unless its status says that the peer, or Envoy in its place, has failed.
+    ///
+    /// # Errors
+    ///
+    /// [`CallErrorKind::ServerFailure`] for a status from 500 on.
+    pub fn error_for_server_failure(self) -> Result<Self, CallError> {
+        if self.status.as_u16() >= 500 {
+            let kind = CallErrorKind::ServerFailure(self.status);
+            return Err(CallError::new(&self.cluster, kind));
+        }
+        Ok(self)
+    }
+}
+
+/// Without values and body: they may be secrets.
+impl fmt::Debug for CallResponse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CallResponse")
+            .field("cluster", &self.cluster)
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}

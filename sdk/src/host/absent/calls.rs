@@ -1,0 +1,22 @@
+use super::super::calls::HttpCall;
+use super::{number, play};
+
+pub(crate) type Pairs<'a> = [(&'a [u8], &'a [u8])];
+
+fn token(call: &'static str, bytes: &[u8]) -> Result<u32, u32> {
+    let mut token = 0;
+    match number(call, bytes, &mut token) {
+        0 => Ok(token),
+        status => Err(status),
+    }
+}
+
+pub(in crate::host) fn http_call(call: HttpCall<'_>) -> Result<u32, u32> {
+    token("proxy_http_call", call.body)
+}
+
+pub(in crate::host) fn status(code: &mut u32) -> (u32, Vec<u8>) {
+    let (status, bytes, _) = play("proxy_get_status", b"");
+    *code = status;
+    (status, bytes)
+}

@@ -1,0 +1,142 @@
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::cluster::{CallError, CallErrorKind, CallResponse};
+use crate::host::surroundings;
+use crate::time::{now, sleep};
+
+/// Repeats what fails, with pauses that grow, within bounds of attempts and time.
+///
+/// The pause before the second attempt is a random part of [`first_pause`](Self::first_pause), from
+/// half of it to all; it doubles with each attempt up to [`longest_pause`](Self::longest_pause).
+/// Repeat only what may happen twice.
+///
+/// ```
+/// use std::time::Duration;
+/// use attache::cluster::{CallError, CallResponse, Cluster};
+/// use attache::Retry;
+///
+/// async fn fetch(keys: &Cluster) -> Result<CallResponse, CallError> {
+///     Retry::default()
+///         .attempts(3)
+///         .within(Duration::from_secs(1))
+///         .run(|attempt| keys.get("/keys").timeout(attempt.time_left).send())
+///         .await
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a policy does nothing unless it runs something"]
+pub struct Retry {
+    attempts: u32,
+    within: Duration,
+    first_pause: Duration,
+    longest_pause: Duration,
+}
+
+/// One attempt.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Which one it is, from 1.
+    pub number: u32,
+    /// How much of the time is left for it: a good time limit for what it does.
+    pub time_left: Duration,
+}
+
+/// What came of an attempt, as far as repeating it goes.
+pub trait Retryable {
+    /// Whether another attempt may go better.
+    fn may_go_better(&self) -> bool;
+}
+
+impl Default for Retry {
+    /// Three attempts within 5 seconds, with pauses from 25 ms to 250 ms.
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            within: Duration::from_secs(5),
+            first_pause: Duration::from_millis(25),
+            longest_pause: Duration::from_millis(250),
+        }
+    }
+}
+
+impl Retry {
+    /// Sets how many attempts there are at most, the first among them; there always is a first.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// Sets after how long no attempt begins any more. One under way goes on: limit it by
+    /// [`Attempt::time_left`].
+    pub fn within(mut self, time: Duration) -> Self {
+        self.within = time;
+        self
+    }
+
+    /// Sets the pause before the second attempt.
+    pub fn first_pause(mut self, pause: Duration) -> Self {
+        self.first_pause = pause;
+        self
+    }
+
+    /// Sets what no pause is longer than.
+    pub fn longest_pause(mut self, pause: Duration) -> Self {
+        self.longest_pause = pause;
+        self
+    }
+
+    /// Makes attempts until one goes well, or the bounds are reached; answers what came of the last.
+    pub async fn run<F>(&self, mut attempt: impl FnMut(Attempt) -> F) -> F::Output
+    where
+        F: Future<Output: Retryable>,
+    {
+        let begun = now();
+        let mut pause = self.first_pause;
+        let mut number = 1;
+        let mut spent = Duration::ZERO;
+        loop {
+            let time_left = self.within.saturating_sub(spent);
+            let outcome = attempt(Attempt { number, time_left }).await;
+            if number >= self.attempts || !outcome.may_go_better() {
+                return outcome;
+            }
+            let jittered = jittered(pause.min(self.longest_pause));
+            spent = now().saturating_sub(begun).saturating_add(jittered);
+            // A host that does not tick leaves no way to wait.
+            if spent >= self.within || sleep(jittered).await.is_err() {
+                return outcome;
+            }
+            pause = pause.saturating_mul(2);
+            number += 1;
+        }
+    }
+}
+
+/// From half of `pause` to all of it.
+fn jittered(pause: Duration) -> Duration {
+    let mut bytes = [0];
+    // Without randomness the pause is whole.
+    if surroundings::random(&mut bytes).is_err() {
+        return pause;
+    }
+    let [byte] = bytes;
+    pause / 2 + pause / 2 * u32::from(byte) / 255
+}
+
+/// An answer with 502, 503 or 504, and a call that nothing answered.
+impl Retryable for Result<CallResponse, CallError> {
+    fn may_go_better(&self) -> bool {
+        match self {
+            Ok(response) => matches!(
+                response.status(),
+                StatusCode::BAD_GATEWAY
+                    | StatusCode::SERVICE_UNAVAILABLE
+                    | StatusCode::GATEWAY_TIMEOUT
+            ),
+            Err(error) => matches!(error.kind(), CallErrorKind::Unanswered { .. }),
+        }
+    }
+}
