@@ -6,7 +6,9 @@ use std::rc::Rc;
 use http::Method;
 
 pub use self::call::{Call, DEFAULT_LIMIT, DEFAULT_TIMEOUT, Sending};
+pub(crate) use self::call::{breaks_line, milliseconds};
 pub use self::error::{CallError, CallErrorKind};
+pub(crate) use self::forwarded::headers as forwarded_headers;
 pub use self::response::CallResponse;
 use crate::plugin::Plugin;
 
@@ -61,6 +63,10 @@ impl Cluster {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> Rc<str> {
+        Rc::clone(&self.name)
     }
 
     /// A call with this method and this path, query and all. The bytes go out as they are.

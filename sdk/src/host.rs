@@ -29,6 +29,8 @@ use imports as raw;
 pub(crate) enum Map {
     RequestHeaders = 0,
     ResponseHeaders = 2,
+    GrpcInitialMetadata = 4,
+    GrpcTrailingMetadata = 5,
     CallHeaders = 6,
     CallTrailers = 7,
 }

@@ -86,6 +86,7 @@ mod error;
 mod filter;
 pub mod filter_state;
 pub mod foreign;
+pub mod grpc;
 mod headers;
 mod host;
 mod kind;

@@ -196,7 +196,7 @@ fn borrowed(pairs: &[(Vec<u8>, Vec<u8>)]) -> impl Iterator<Item = (&[u8], &[u8])
     pairs.map(|(name, value)| (name.as_slice(), value.as_slice()))
 }
 
-fn breaks_line(bytes: &[u8]) -> bool {
+pub(crate) fn breaks_line(bytes: &[u8]) -> bool {
     bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
 }
 

@@ -49,6 +49,13 @@ pub enum CallErrorKind {
     },
     /// The peer, or Envoy in its place, answered with a status from 500 on.
     ServerFailure(StatusCode),
+    /// A gRPC call, or a stream, ended with a status other than 0, the peer's or Envoy's own.
+    GrpcStatus {
+        /// The status, such as 5 for `NOT_FOUND` or 14 for `UNAVAILABLE`.
+        code: u32,
+        /// What was said of it. Envoy adds its details in braces.
+        message: String,
+    },
     /// The body is not the JSON that was asked for.
     NotJson {
         /// The line, from 1.
@@ -99,6 +106,9 @@ impl fmt::Display for CallError {
             }
             CallErrorKind::ServerFailure(status) => {
                 write!(formatter, "answered {}", status.as_u16())
+            }
+            CallErrorKind::GrpcStatus { code, message } => {
+                write!(formatter, "gRPC status {code}: {message:?}")
             }
             CallErrorKind::NotJson { line, column } => {
                 write!(

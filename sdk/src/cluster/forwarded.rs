@@ -29,7 +29,7 @@ const NAMES: [&[u8]; 17] = [
 ///
 /// They are read by a property, which is one call in every phase: the header map is there before
 /// the request goes on only.
-pub(super) fn headers() -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn headers() -> Vec<(Vec<u8>, Vec<u8>)> {
     let Ok(Some(bytes)) = host::property(&["request", "headers"]) else {
         return Vec::new();
     };

@@ -1,4 +1,4 @@
-use super::super::calls::HttpCall;
+use super::super::calls::{GrpcCall, HttpCall};
 use super::{number, play};
 
 pub(crate) type Pairs<'a> = [(&'a [u8], &'a [u8])];
@@ -19,4 +19,24 @@ pub(in crate::host) fn status(code: &mut u32) -> (u32, Vec<u8>) {
     let (status, bytes, _) = play("proxy_get_status", b"");
     *code = status;
     (status, bytes)
+}
+
+pub(in crate::host) fn grpc_call(call: GrpcCall<'_>) -> Result<u32, u32> {
+    token("proxy_grpc_call", call.message)
+}
+
+pub(in crate::host) fn grpc_stream(call: GrpcCall<'_>) -> Result<u32, u32> {
+    token("proxy_grpc_stream", call.target)
+}
+
+pub(in crate::host) fn grpc_send(_token: u32, message: &[u8]) -> u32 {
+    play("proxy_grpc_send", message).0
+}
+
+pub(in crate::host) fn grpc_close(token: u32) -> u32 {
+    play("proxy_grpc_close", &token.to_le_bytes()).0
+}
+
+pub(in crate::host) fn grpc_cancel(token: u32) -> u32 {
+    play("proxy_grpc_cancel", &token.to_le_bytes()).0
 }

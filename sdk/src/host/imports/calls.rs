@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use proxy_wasm::hostcalls;
 
-use super::super::calls::HttpCall;
+use super::super::calls::{GrpcCall, HttpCall};
 use super::take;
 
 pub(crate) type Pairs<'a> = [(&'a [u8], &'a [u8])];
@@ -31,10 +31,28 @@ unsafe extern "C" {
         milliseconds: u32,
         token: *mut u32,
     ) -> u32;
+    fn proxy_grpc_call(
+        target: *const u8,
+        target_size: usize,
+        service: *const u8,
+        service_size: usize,
+        method: *const u8,
+        method_size: usize,
+        metadata: *const u8,
+        metadata_size: usize,
+        message: *const u8,
+        message_size: usize,
+        milliseconds: u32,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_grpc_send(token: u32, message: *const u8, size: usize, ends: u32) -> u32;
+    fn proxy_grpc_close(token: u32) -> u32;
+    fn proxy_grpc_cancel(token: u32) -> u32;
     fn proxy_get_status(code: *mut u32, data: *mut *mut u8, size: *mut usize) -> u32;
 }
 
 const BAD_ARGUMENT: u32 = 2;
+const PARSE_FAILURE: u32 = 4;
 const INTERNAL_FAILURE: u32 = 10;
 
 /// Whether the crate below copes with how this host refuses a call. It panics on numbers that it
@@ -70,6 +88,7 @@ fn check_trust(
 
 thread_local! {
     static HTTP: Cell<Trust> = const { Cell::new(Trust::Unknown) };
+    static GRPC: Cell<Trust> = const { Cell::new(Trust::Unknown) };
 }
 
 /// A call to the cluster without a name, which there cannot be.
@@ -78,6 +97,30 @@ fn ask_http() -> u32 {
     // SAFETY: all sizes are 0, so nothing is read; the host writes four bytes to `token`.
     unsafe {
         proxy_http_call(
+            null(),
+            0,
+            null(),
+            0,
+            null(),
+            0,
+            null(),
+            0,
+            1,
+            &raw mut token,
+        )
+    }
+}
+
+/// A call to what is neither the name of a cluster nor the message that could stand in its place.
+fn ask_grpc() -> u32 {
+    let target = b"\xff";
+    let mut token = 0;
+    // SAFETY: the host reads one byte of `target`, all other sizes are 0; it writes four bytes to
+    // `token`.
+    unsafe {
+        proxy_grpc_call(
+            target.as_ptr(),
+            target.len(),
             null(),
             0,
             null(),
@@ -123,4 +166,48 @@ pub(in crate::host) fn status(code: &mut u32) -> (u32, Vec<u8>) {
     // SAFETY: the host writes four bytes to an exclusively borrowed `u32`, and one pointer and one
     // size to locals of `take`.
     take(|data, size| unsafe { proxy_get_status(code, data, size) })
+}
+
+fn metadata<'a>(pairs: &Pairs<'a>) -> Vec<(&'a str, &'a [u8])> {
+    let pairs = pairs.iter();
+    pairs.map(|(name, value)| (text(name), *value)).collect()
+}
+
+pub(in crate::host) fn grpc_call(call: GrpcCall<'_>) -> Result<u32, u32> {
+    GRPC.with(|trust| check_trust(trust, [PARSE_FAILURE, INTERNAL_FAILURE], ask_grpc))?;
+    hostcalls::dispatch_grpc_call(
+        text(call.target),
+        call.service,
+        call.method,
+        metadata(call.metadata),
+        Some(call.message),
+        Duration::from_millis(call.milliseconds.into()),
+    )
+    .map_err(|status| status as u32)
+}
+
+pub(in crate::host) fn grpc_stream(call: GrpcCall<'_>) -> Result<u32, u32> {
+    GRPC.with(|trust| check_trust(trust, [PARSE_FAILURE, INTERNAL_FAILURE], ask_grpc))?;
+    hostcalls::open_grpc_stream(
+        text(call.target),
+        call.service,
+        call.method,
+        metadata(call.metadata),
+    )
+    .map_err(|status| status as u32)
+}
+
+pub(in crate::host) fn grpc_send(token: u32, message: &[u8]) -> u32 {
+    // SAFETY: the host reads the slice while the call runs and keeps no pointer.
+    unsafe { proxy_grpc_send(token, message.as_ptr(), message.len(), 0) }
+}
+
+pub(in crate::host) fn grpc_close(token: u32) -> u32 {
+    // SAFETY: no pointers.
+    unsafe { proxy_grpc_close(token) }
+}
+
+pub(in crate::host) fn grpc_cancel(token: u32) -> u32 {
+    // SAFETY: no pointers.
+    unsafe { proxy_grpc_cancel(token) }
 }
