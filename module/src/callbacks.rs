@@ -76,6 +76,10 @@ impl Callbacks {
             (Self::RESPONSE_BODY, "response_body"),
             (Self::RESPONSE_TRAILERS, "response_trailers"),
             (Self::COMPLETE, "complete"),
+            (Self::CONNECTION, "connection"),
+            (Self::DOWNSTREAM, "downstream"),
+            (Self::UPSTREAM, "upstream"),
+            (Self::CLOSE, "close"),
             (Self::WAITS, "waits"),
             (Self::HOLDS, "holds"),
         ];
@@ -209,6 +213,17 @@ mod tests {
         for name in of(0x000f_0000).iter().skip(3) {
             assert!(!Callbacks(0x1ff).keeps(name), "{name}");
         }
+    }
+
+    #[test]
+    fn each_phase_has_a_word() {
+        for bit in (0..32).map(|bit| 1 << bit) {
+            if let Some(callbacks) = Callbacks::new(bit) {
+                assert_eq!(callbacks.phases().count(), 1, "{bit:#x}");
+            }
+        }
+        let words: Vec<_> = Callbacks(0b1_0000_0101).phases().collect();
+        assert_eq!(words, ["request", "waits", "holds"]);
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub struct Description {
     /// What the host has to be told when it loads the module.
     pub host_options: HostOptions,
     /// The host calls and callbacks that the module needs, by the names of Envoy's
-    /// `allowed_capabilities`, in alphabetical order.
+    /// `allowed_capabilities`, in alphabetical order. They are those that it links: code that it never
+    /// runs may be among them, and nothing that it runs is missing.
     pub capabilities: Vec<String>,
     /// Its filters, in the order of their declaration.
     pub filters: Vec<FilterDescription>,

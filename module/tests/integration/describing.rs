@@ -3,10 +3,13 @@
 use attache_module::{Facts, FinishError, Finished, finish};
 use serde_json::json;
 
-/// A module that declares the filter `a` and answers `answer`, by way of a table and of data that
-/// nothing else uses.
+/// A module that declares the filter `a`, has `answer` in its data, and `function`.
 fn guest(answer: &str, function: &str) -> Vec<u8> {
-    let text = format!(
+    wat::parse_str(guest_text(answer, function)).unwrap()
+}
+
+fn guest_text(answer: &str, function: &str) -> String {
+    format!(
         r#"(module
           (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
           (memory (export "memory") 1)
@@ -21,8 +24,7 @@ fn guest(answer: &str, function: &str) -> Vec<u8> {
           (data (i32.const 4096) "{}")
           (@custom "attache.filters" "a 00000001\n"))"#,
         answer.escape_default().to_string().replace("\\'", "'")
-    );
-    wat::parse_str(text).unwrap()
+    )
 }
 
 fn answering(answer: &str) -> Result<Finished, FinishError> {
@@ -85,6 +87,34 @@ fn the_answer_becomes_a_section_and_the_export_goes() {
     );
     // Nothing is left to do, and nothing is asked twice.
     assert_eq!(finish(&finished.bytes).unwrap().bytes, finished.bytes);
+}
+
+#[test]
+fn a_filter_that_holds_headers_names_the_host_option() {
+    let exports = [
+        ("proxy_on_request_body", "i32 i32 i32"),
+        ("proxy_on_request_trailers", "i32 i32"),
+        ("proxy_on_response_headers", "i32 i32 i32"),
+        ("proxy_on_log", "i32"),
+    ];
+    let mut function = format!(
+        r#"(func (export "attache_describe") (result i64) i64.const {})"#,
+        (4096_u64 << 32) + good().to_string().len() as u64
+    );
+    for (name, parameters) in exports {
+        function.push_str(&format!(r#"(func (export "{name}") (param {parameters}))"#));
+    }
+    let text = guest_text(&good().to_string(), &function).replace("a 00000001", "a 00000105");
+    let finished = finish(&wat::parse_str(text).unwrap()).unwrap();
+    let description = finished.facts.description.unwrap();
+    assert!(description.host_options.allow_on_headers_stop_iteration);
+    assert_eq!(description.filters[0].phases, ["request", "waits", "holds"]);
+    assert!(
+        description
+            .capabilities
+            .iter()
+            .any(|name| name == "proxy_on_request_body")
+    );
 }
 
 #[test]
