@@ -135,9 +135,10 @@ impl Callbacks {
 }
 
 /// What a future may wait for besides events of streams. The host calls these only where the module
-/// asked for ticks or called out, so that keeping them costs no crossing.
-const AWAITED: [&str; 6] = [
+/// asked for ticks, called out or receives from a queue, so that keeping them costs no crossing.
+const AWAITED: [&str; 7] = [
     "proxy_on_tick",
+    "proxy_on_queue_ready",
     "proxy_on_http_call_response",
     "proxy_on_grpc_receive_initial_metadata",
     "proxy_on_grpc_receive",
@@ -231,7 +232,7 @@ mod tests {
         for name in ["memory", "malloc", "_initialize", "proxy_abi_version_0_2_1"] {
             assert!(Callbacks(1).keeps(name), "{name}");
         }
-        assert!(!Callbacks(0b111).keeps("proxy_on_queue_ready"));
+        assert!(!Callbacks(0b111).keeps("proxy_on_foreign_function"));
     }
 
     #[test]

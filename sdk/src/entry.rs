@@ -92,6 +92,10 @@ impl RootContext for Root {
         tasks::callback(self.id, self.id, || events::ticked(self.id));
     }
 
+    fn on_queue_ready(&mut self, token: u32) {
+        tasks::callback(self.id, self.id, || events::queue_ready(token));
+    }
+
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let installed = self.installed.as_ref();
         let stream =

@@ -46,6 +46,7 @@ use std::task::{Context, Poll, Waker};
 use crate::error::Error;
 use crate::host::shared;
 use crate::plugin::Plugin;
+use crate::tasks::events;
 
 /// How many items a receiver hands out before others get a turn.
 const ITEMS_A_TURN: u32 = 64;
@@ -63,11 +64,7 @@ struct Waiting {
 }
 
 /// Wakes those who wait for items of a queue: `proxy_on_queue_ready`.
-#[cfg_attr(
-    target_arch = "wasm32",
-    expect(dead_code, reason = "root services, which receive, call it")
-)]
-pub(crate) fn on_ready(token: u32) {
+fn on_ready(token: u32) {
     let woken: Vec<Waiting> = WAITING.with_borrow_mut(|waiting| {
         waiting
             .extract_if(.., |entry| entry.token == token)
@@ -96,12 +93,14 @@ impl Plugin {
     /// host call.
     ///
     /// Of all VMs that ask for one queue, Envoy tells only the last of new items, so receiving is for
-    /// what runs once in a proxy: a service with `singleton: true`.
+    /// what runs once in a proxy: a service with `singleton: true`. An HTTP filter that waits for items
+    /// needs [`Phases::WAITS`](crate::Phases::WAITS).
     ///
     /// # Errors
     ///
     /// An [`Error`] when the host refuses.
     pub fn receiver(&self, name: &str) -> Result<Receiver, Error> {
+        events::hear_queues(on_ready);
         Ok(Receiver::new(shared::register_queue(name.as_bytes())?))
     }
 }

@@ -9,8 +9,8 @@ use super::{Map, Property};
 /// The status. Absent until there is a response.
 pub const CODE: Property<i64> = Property::new("response\0code");
 
-/// Why there is this response, such as `via_upstream` (Envoy's list of response code details). In the
-/// access log, and of a local reply at once; absent before.
+/// Why there is this response, such as `via_upstream` (Envoy's list of response code details). Absent
+/// until there is a response.
 pub const CODE_DETAILS: Property<String> = Property::new("response\0code_details");
 
 /// What went wrong, as the bits of Envoy's response flags (`stream_info.h`); 0 when nothing did.
@@ -35,8 +35,8 @@ pub const TOTAL_SIZE: Property<i64> = Property::new("response\0total_size");
 /// The bytes of the headers' names and values.
 pub const HEADERS_BYTES: Property<i64> = Property::new("response\0headers_bytes");
 
-/// From the last byte that was sent to the upstream to the first that came back. Once the response is
-/// there; absent before, and without an upstream.
+/// How long the upstream took, from the request's first byte to the response's last. In the access log;
+/// absent before the response's end, and without an upstream.
 pub const BACKEND_LATENCY: Property<Duration> = Property::new("response\0backend_latency");
 
 /// One header, in whatever case; several of one name are joined by a comma. Absent when there is none.

@@ -58,6 +58,7 @@ type Hear = Cell<Option<fn(Event)>>;
 thread_local! {
     static TIME: Hear = const { Cell::new(None) };
     static CALLS: Hear = const { Cell::new(None) };
+    static QUEUES: Cell<Option<fn(u32)>> = const { Cell::new(None) };
 }
 
 /// From now on, tells `hear` of what is for `ear`, and of contexts that end.
@@ -68,6 +69,18 @@ pub(crate) fn hear(ear: Ear, hear: fn(Event)) {
     match ear {
         Ear::Time => TIME.set(Some(hear)),
         Ear::Calls => CALLS.set(Some(hear)),
+    }
+}
+
+/// From now on, tells `hear` of queues with new items, by their tokens.
+pub(crate) fn hear_queues(hear: fn(u32)) {
+    QUEUES.set(Some(black_box(hear)));
+}
+
+/// Tells of a queue with a new item.
+pub(crate) fn queue_ready(token: u32) {
+    if let Some(hear) = QUEUES.get() {
+        hear(token);
     }
 }
 
