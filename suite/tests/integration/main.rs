@@ -27,6 +27,7 @@ mod reader;
 mod reload;
 mod repeated_headers;
 mod sdk_answers;
+mod sdk_counts;
 mod sdk_waits;
 mod start_phases;
 mod suites;

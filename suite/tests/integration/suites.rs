@@ -43,3 +43,7 @@ mod kept_properties {
 mod connections {
     attache_suite::suite!("tests/suites/connections.suite.yaml");
 }
+
+mod sdk_state {
+    attache_suite::suite!("tests/suites/sdk-state.suite.yaml");
+}
