@@ -6,6 +6,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::kind::Registered;
 
@@ -46,7 +47,13 @@ pub const fn described<F: Registered<Kind>, Kind>(root_id: &'static str) -> Desc
 
 /// The schema of a configuration.
 pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
-    SchemaGenerator::default().into_root_schema_for::<T>()
+    let mut schema = SchemaGenerator::default().into_root_schema_for::<T>();
+    // Without a configuration, Envoy hands over nothing, which is read as the empty object.
+    if schema.get("type").is_some_and(|kind| kind == "null") {
+        schema.insert("type".to_owned(), json!(["null", "object"]));
+        schema.insert("maxProperties".to_owned(), json!(0));
+    }
+    schema
 }
 
 /// The answer of `attache_describe`: where the description is, in the upper half, and how long it
@@ -117,6 +124,13 @@ mod tests {
         async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
             next.forward(request)
         }
+    }
+
+    #[test]
+    fn where_there_is_nothing_to_configure_an_empty_object_is_valid_too() {
+        let schema = schema_of::<()>();
+        assert_eq!(schema.get("type"), Some(&json!(["null", "object"])));
+        assert_eq!(schema.get("maxProperties"), Some(&json!(0)));
     }
 
     #[test]
