@@ -5,6 +5,7 @@ use std::rc::Rc;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use crate::completed::Completed;
 use crate::config::ConfigError;
 use crate::error::Error;
 use crate::kind::Http;
@@ -62,6 +63,10 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
     fn failure_mode(&self) -> FailureMode {
         FailureMode::Deny
     }
+
+    /// Sees each stream at its end, when its access log is written, be its future alive or not. Needs
+    /// [`Phases::COMPLETE`].
+    fn on_complete(&self, _stream: &Completed) {}
 }
 
 /// What becomes of a stream when its filter fails.
@@ -84,7 +89,8 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = Result<Answer, Error>>>>;
 
 /// A configured filter without its type.
 pub(crate) trait AnyFilter {
-    fn start(self: Rc<Self>, link: &Rc<Link>, ends_with_headers: bool) -> Task;
+    fn start(self: Rc<Self>, link: &Rc<Link>) -> Task;
+    fn complete(&self, stream: u32);
     fn failure_mode(&self) -> FailureMode;
     fn phases(&self) -> Phases;
     fn root_id(&self) -> &'static str;
@@ -108,13 +114,17 @@ impl<F, Kind> Configured<F, Kind> {
 }
 
 impl<F: HttpFilter<M>, M: Mode> AnyFilter for Configured<F, Http<M>> {
-    fn start(self: Rc<Self>, link: &Rc<Link>, ends_with_headers: bool) -> Task {
-        let request = Request::new(link.stream(), ends_with_headers);
+    fn start(self: Rc<Self>, link: &Rc<Link>) -> Task {
+        let request = Request::new(Rc::clone(link));
         let next = Next::new(Rc::clone(link));
         Box::pin(async move {
             let response = self.filter.call(request, next).await?;
             Ok(response.into_answer())
         })
+    }
+
+    fn complete(&self, stream: u32) {
+        self.filter.on_complete(&Completed::new(stream));
     }
 
     fn failure_mode(&self) -> FailureMode {

@@ -1,6 +1,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 
+use http::header::CONTENT_LENGTH;
 use http::{HeaderName, HeaderValue};
 
 use crate::error::Error;
@@ -55,6 +56,14 @@ impl Headers {
             list: OnceCell::new(),
             early: RefCell::default(),
             fault: Cell::new(None),
+        }
+    }
+
+    /// A map that is not there yet: nothing to read, and what is added makes it.
+    pub(crate) fn absent(map: Map, stream: u32) -> Self {
+        Self {
+            list: OnceCell::from(List::default()),
+            ..Self::new(map, stream)
         }
     }
 
@@ -138,6 +147,15 @@ impl Headers {
         }
     }
 
+    /// Says how long the body is, where the message says so at all.
+    pub(crate) fn set_length(&mut self, length: usize) {
+        if self.contains(CONTENT_LENGTH)
+            && let Some(list) = self.list.get_mut()
+        {
+            list.set(b"content-length", length.to_string().as_bytes());
+        }
+    }
+
     pub(crate) fn is_of(&self, stream: u32) -> bool {
         self.stream == stream
     }
@@ -197,10 +215,11 @@ impl Headers {
 
     fn read(&self) -> Result<List, Error> {
         let pairs = tasks::within(self.stream, || host::header_pairs(self.map))??;
-        // A map that is not there reads as an empty one; a real one has at least its
+        // A map that is not there reads as an empty one; real headers have at least their
         // pseudo headers.
+        let may_be_empty = matches!(self.map, Map::RequestTrailers | Map::ResponseTrailers);
         List::parse(pairs)
-            .filter(|list| list.iter().next().is_some())
+            .filter(|list| may_be_empty || list.iter().next().is_some())
             .ok_or_else(|| Error::garbled("proxy_get_header_map_pairs"))
     }
 }

@@ -28,7 +28,9 @@ use imports as raw;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Map {
     RequestHeaders = 0,
+    RequestTrailers = 1,
     ResponseHeaders = 2,
+    ResponseTrailers = 3,
     GrpcInitialMetadata = 4,
     GrpcTrailingMetadata = 5,
     CallHeaders = 6,
@@ -40,6 +42,15 @@ pub(crate) enum Map {
 pub(crate) enum Direction {
     Request = 0,
     Response = 1,
+}
+
+impl Direction {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Request => Self::Response,
+            Self::Response => Self::Request,
+        }
+    }
 }
 
 /// Which peer of the effective connection; the same enum of the ABI. Their buffers have the same
@@ -95,6 +106,22 @@ pub(crate) fn plugin_configuration(size: usize) -> Result<Vec<u8>, HostError> {
     let (status, bytes) = raw::buffer(PLUGIN_CONFIGURATION, 0, size);
     check("proxy_get_buffer_bytes", status)?;
     Ok(bytes)
+}
+
+/// Bytes of the body that the effective stream has in view in `direction`.
+pub(crate) fn body(direction: Direction, start: usize, size: usize) -> Result<Vec<u8>, HostError> {
+    // The bodies' numbers are those of the directions.
+    let (status, bytes) = raw::buffer(direction as u32, start, size);
+    check("proxy_get_buffer_bytes", status)?;
+    Ok(bytes)
+}
+
+/// Replaces all of that body.
+pub(crate) fn set_body(direction: Direction, body: &[u8]) -> Result<(), HostError> {
+    check(
+        "proxy_set_buffer_bytes",
+        raw::set_buffer(direction as u32, 0, usize::MAX, body),
+    )
 }
 
 /// The first `size` bytes of those that have come from `peer` and are in view.

@@ -74,10 +74,12 @@
 #[cfg(target_arch = "wasm32")]
 mod entry;
 
+mod body;
 mod cache;
 mod calls;
 mod clock;
 pub mod cluster;
+mod completed;
 mod config;
 mod constants;
 mod describe;
@@ -85,6 +87,7 @@ mod environment;
 mod error;
 mod filter;
 pub mod filter_state;
+mod flow;
 pub mod foreign;
 pub mod grpc;
 mod headers;
@@ -115,19 +118,23 @@ mod tcp;
 mod time;
 pub mod together;
 
+pub use crate::body::{
+    Bodiless, BodyTransform, Collect, Collected, Incoming, Piece, Reading, Rewriting, Whole,
+};
 pub use crate::cache::Cache;
 pub use crate::clock::Timestamp;
+pub use crate::completed::{Complete, Completed};
 pub use crate::config::ConfigError;
 pub use crate::error::{Error, ErrorKind};
 pub use crate::filter::{FailureMode, HttpFilter};
 pub use crate::headers::{FieldName, Headers};
-pub use crate::mode::{Holding, Mode, Streaming};
-pub use crate::next::{Next, Run};
+pub use crate::mode::{Holding, Holds, Mode, Streaming};
+pub use crate::next::{Arrival, Next, Run, Sent};
 pub use crate::overlay::PerRoute;
 pub use crate::phases::Phases;
 pub use crate::plugin::Plugin;
 pub use crate::request::{InvalidPath, Path, Request};
-pub use crate::response::{Body, LocalReply, Response};
+pub use crate::response::{Body, LocalReply, Response, SentResponse};
 pub use crate::retry::{Attempt, Retry, Retryable};
 pub use crate::secret::{Secret, Wipe};
 pub use crate::single_flight::SingleFlight;

@@ -9,6 +9,17 @@ pub trait Mode: sealed::Sealed + 'static {
     const HOLDS: bool;
 }
 
+/// A mode in which headers are held while a body is collected: [`Holding`].
+#[diagnostic::on_unimplemented(
+    message = "a filter in mode `{Self}` does not hold headers while it collects a body",
+    label = "the headers would have to be held",
+    note = "implement `HttpFilter<Holding>`, or pass the headers on with `send` and collect what that \
+            returns"
+)]
+pub trait Holds: Mode {}
+
+impl Holds for Holding {}
+
 /// Headers go on before the body is looked at, as Envoy does it unless told otherwise.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a mark without values")]

@@ -1,29 +1,42 @@
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use crate::body::{Incoming, Reading, Rewriting};
 use crate::error::Error;
+use crate::flow::{Flow, Gate};
+use crate::host::Direction;
 use crate::mode::{Mode, Streaming};
 use crate::phases::Phases;
 use crate::request::Request;
-use crate::response::Response;
+use crate::response::{Answer, Response};
 
-/// How far the filter's future has brought its stream; shared by the stream, [`Next`] and [`Run`].
+/// How far the filter's future has brought its stream; shared by the stream and what the future
+/// holds.
 pub(crate) struct Link {
     stream: u32,
     phases: Phases,
+    request: Flow,
+    response: Flow,
     passed: Cell<Option<Way>>,
-    /// Whether a response has come that nobody has taken yet.
-    answered: Cell<bool>,
+    /// Whether the future no longer waits for the response.
+    deaf: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    /// What the future answered before its end.
+    early: Cell<Option<Answer>>,
+    /// Whether the future waits for the stream's end.
+    awaits_end: Cell<bool>,
+    /// Whether that has come.
+    complete: Cell<bool>,
 }
 
 /// How a request was passed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Way {
-    /// By [`Next::run`]: the future wakes with the response.
+    /// By [`Next::run`] and [`Next::send`]: the future wakes with the response.
     Run,
     /// By [`Next::forward`]: the response is none of the filter's business.
     Forwarded,
@@ -34,8 +47,29 @@ impl Link {
         Self {
             stream,
             phases,
+            request: Flow::new(Direction::Request),
+            response: Flow::new(Direction::Response),
             passed: Cell::new(None),
-            answered: Cell::new(false),
+            deaf: Cell::new(false),
+            waker: RefCell::new(None),
+            early: Cell::new(None),
+            awaits_end: Cell::new(false),
+            complete: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn stream(&self) -> u32 {
+        self.stream
+    }
+
+    pub(crate) fn phases(&self) -> Phases {
+        self.phases
+    }
+
+    pub(crate) fn flow(&self, direction: Direction) -> &Flow {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
         }
     }
 
@@ -44,16 +78,43 @@ impl Link {
         self.passed.get()
     }
 
-    pub(crate) fn stream(&self) -> u32 {
-        self.stream
+    /// Whether the future waits for the response's headers, or may do so yet.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.passed.get() == Some(Way::Run) && !self.deaf.get()
     }
 
-    /// Tells the future that waits for the response of its headers.
-    pub(crate) fn deliver(&self) {
-        self.answered.set(true);
+    /// Whether a response has come.
+    pub(crate) fn has_response(&self) -> bool {
+        self.response.gate() != Gate::Fresh
     }
 
-    /// Writes the request's changes and marks it as passed on.
+    /// Wakes those who wait for the response by wakers of their own, which is not `polled`.
+    pub(crate) fn deliver(&self, polled: &Waker) {
+        wake(self.waker.take(), polled);
+        self.request.wake(polled);
+    }
+
+    /// Answers while the future lives on.
+    pub(crate) fn answer_early(&self, answer: Answer) {
+        self.awaits_end.set(true);
+        self.early.set(Some(answer));
+    }
+
+    pub(crate) fn take_early(&self) -> Option<Answer> {
+        self.early.take()
+    }
+
+    /// Whether the future wants to see the stream's end, which it then does.
+    pub(crate) fn complete(&self) -> bool {
+        self.complete.set(self.awaits_end.get());
+        self.awaits_end.get()
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete.get()
+    }
+
+    /// Writes the request's changes and lets it go on.
     fn pass<M: Mode>(&self, request: Request<M>, way: Way) -> Result<(), Error> {
         if !request.headers().is_of(self.stream) {
             return Err(Error::misuse(
@@ -61,8 +122,29 @@ impl Link {
             ));
         }
         request.commit()?;
+        self.request.set_gate(Gate::Open);
         self.passed.set(Some(way));
         Ok(())
+    }
+
+    fn may_listen(&self) -> Result<(), Error> {
+        if self.phases.contains(Phases::RESPONSE) {
+            return Ok(());
+        }
+        Err(Error::misuse(
+            "`next.run` wakes with the response, which the filter's PHASES lack; \
+             add `Phases::RESPONSE`, or use `next.forward`",
+        ))
+    }
+}
+
+/// Wakes who looks at its own waker only. The waker of the whole future is left alone: it is polled
+/// anyway, and once is enough.
+pub(crate) fn wake(waker: Option<Waker>, polled: &Waker) {
+    if let Some(waker) = waker
+        && !waker.will_wake(polled)
+    {
+        waker.wake();
     }
 }
 
@@ -100,8 +182,8 @@ impl<M: Mode> Next<M> {
     /// purpose.
     pub fn run(self, request: Request<M>) -> Run<M> {
         Run {
-            link: self.link,
             request: Some(request),
+            arrival: Arrival::new(self.link),
         }
     }
 
@@ -115,8 +197,67 @@ impl<M: Mode> Next<M> {
     /// An [`Error`] when the host refuses the request's changes.
     pub fn forward(self, request: Request<M>) -> Result<Response<M>, Error> {
         self.link.pass(request, Way::Forwarded)?;
-        Ok(Response::forwarded())
+        Ok(Response::forwarded(self.link))
     }
+
+    /// Passes the request's headers on, and holds its body as long as [`Sent::body`] lives, to be
+    /// collected and read. Its length stays what the headers say, so it cannot be replaced.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # use attache::{Collected, Sent};
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let Sent { mut body, response } = next.send(request)?;
+    /// match body.collect(64 * 1024).await? {
+    ///     Collected::Whole(whole) if whole.bytes().starts_with(b"{") => {}
+    ///     Collected::Whole(_) => return Ok(Response::local(StatusCode::BAD_REQUEST, "no JSON\n")),
+    ///     Collected::TooLarge => {
+    ///         return Ok(Response::local(StatusCode::PAYLOAD_TOO_LARGE, "too large\n"));
+    ///     }
+    ///     Collected::Answered => {}
+    /// }
+    /// body.pass();
+    /// response.await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] when the host refuses the request's changes.
+    pub fn send(self, request: Request<M>) -> Result<Sent<M>, Error> {
+        self.send_as(request)
+    }
+
+    /// As [`send`](Self::send), with a body that may be replaced: the request goes on without
+    /// `content-length`, in chunks over HTTP/1.1.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] when the host refuses the request's changes.
+    pub fn send_to_rewrite(self, mut request: Request<M>) -> Result<Sent<M, Rewriting>, Error> {
+        request.forget_length();
+        self.send_as(request)
+    }
+
+    fn send_as<K>(self, request: Request<M>) -> Result<Sent<M, K>, Error> {
+        self.link.may_listen()?;
+        self.link.pass(request, Way::Run)?;
+        Ok(Sent {
+            body: Incoming::new(Rc::clone(&self.link), Direction::Request),
+            response: Arrival::new(self.link),
+        })
+    }
+}
+
+/// What [`Next::send`] gives: the request's body, and the response to come. Both may be awaited at
+/// once.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "it is there to be taken apart")]
+pub struct Sent<M: Mode = Streaming, K = Reading> {
+    /// The request's body, which is held as long as this lives.
+    pub body: Incoming<K>,
+    /// Wakes with the response's headers.
+    pub response: Arrival<M>,
 }
 
 /// The future of [`Next::run`].
@@ -128,31 +269,69 @@ impl<M: Mode> Next<M> {
 #[derive(Debug)]
 #[must_use = "the request goes on when this is awaited"]
 pub struct Run<M: Mode = Streaming> {
-    link: Rc<Link>,
     request: Option<Request<M>>,
+    arrival: Arrival<M>,
 }
 
 impl<M: Mode> Future for Run<M> {
     type Output = Result<Response<M>, Error>;
 
-    fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(request) = self.request.take() {
-            if !self.link.phases.contains(Phases::RESPONSE) {
-                return Poll::Ready(Err(Error::misuse(
-                    "`next.run` wakes with the response, which the filter's PHASES lack; \
-                     add `Phases::RESPONSE`, or use `next.forward`",
-                )));
-            }
-            if let Err(error) = self.link.pass(request, Way::Run) {
+            let link = &self.arrival.link;
+            if let Err(error) = link
+                .may_listen()
+                .and_then(|()| link.pass(request, Way::Run))
+            {
                 return Poll::Ready(Err(error));
             }
-            return Poll::Pending;
         }
-        // The stream polls the whole future when the response is there, so no waker is kept.
-        if self.link.answered.take() {
-            Poll::Ready(Ok(Response::upstream(self.link.stream)))
-        } else {
-            Poll::Pending
+        Pin::new(&mut self.arrival).poll(context)
+    }
+}
+
+/// The response to a request that has been sent: a future that wakes with its headers.
+///
+/// When this is dropped, the response goes to the client unseen.
+#[derive(Debug)]
+#[must_use = "the response goes to the client unseen when this is dropped"]
+pub struct Arrival<M: Mode = Streaming> {
+    link: Rc<Link>,
+    mode: PhantomData<fn() -> M>,
+}
+
+impl<M: Mode> Arrival<M> {
+    fn new(link: Rc<Link>) -> Self {
+        Self {
+            link,
+            mode: PhantomData,
+        }
+    }
+
+    /// Lets the response go to the client unseen.
+    #[must_use]
+    pub fn forward(self) -> Response<M> {
+        Response::forwarded(Rc::clone(&self.link))
+    }
+}
+
+impl<M: Mode> Future for Arrival<M> {
+    type Output = Result<Response<M>, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.link.has_response() {
+            return Poll::Ready(Ok(Response::upstream(&self.link)));
+        }
+        self.link.waker.replace(Some(context.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl<M: Mode> Drop for Arrival<M> {
+    fn drop(&mut self) {
+        // A response that has come is in somebody's hands.
+        if !self.link.has_response() {
+            self.link.deaf.set(true);
         }
     }
 }

@@ -1,10 +1,16 @@
 use std::fmt;
 use std::marker::PhantomData;
+use std::rc::Rc;
 
+use http::header::{CONTENT_LENGTH, UPGRADE};
+
+use crate::body::{self, BodyTransform, Collect, Rewriting};
 use crate::error::Error;
+use crate::flow::Flow;
 use crate::headers::Headers;
-use crate::host::Map;
-use crate::mode::{Mode, Streaming};
+use crate::host::{Direction, Map};
+use crate::mode::{Holds, Mode, Streaming};
+use crate::next::Link;
 
 /// A request on its way to the upstream: its headers, and whether a body follows.
 ///
@@ -13,16 +19,16 @@ use crate::mode::{Mode, Streaming};
 /// as the client sent it.
 #[derive(Debug)]
 pub struct Request<M: Mode = Streaming> {
+    link: Rc<Link>,
     headers: Headers,
-    ends_with_headers: bool,
     mode: PhantomData<fn() -> M>,
 }
 
 impl<M: Mode> Request<M> {
-    pub(crate) fn new(stream: u32, ends_with_headers: bool) -> Self {
+    pub(crate) fn new(link: Rc<Link>) -> Self {
         Self {
-            headers: Headers::new(Map::RequestHeaders, stream),
-            ends_with_headers,
+            headers: Headers::new(Map::RequestHeaders, link.stream()),
+            link,
             mode: PhantomData,
         }
     }
@@ -65,7 +71,7 @@ impl<M: Mode> Request<M> {
     /// Whether the request has neither body nor trailers.
     #[must_use]
     pub fn ends_with_headers(&self) -> bool {
-        self.ends_with_headers
+        self.flow().is_bodiless()
     }
 
     /// Sets path and query. Take the bytes of [`Request::path`] and cut them: what was parsed and
@@ -83,8 +89,75 @@ impl<M: Mode> Request<M> {
         Ok(())
     }
 
-    pub(crate) fn commit(self) -> Result<(), Error> {
+    /// Changes the body while it passes. The request goes on without `content-length`, in chunks
+    /// over HTTP/1.1. Needs [`Phases::REQUEST_BODY`](crate::Phases::REQUEST_BODY).
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # use attache::Piece;
+    /// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
+    /// request.map_body(|piece: &mut Piece<'_>| {
+    ///     let upper = piece.rest().to_ascii_uppercase();
+    ///     piece.skip(usize::MAX);
+    ///     piece.write(&upper);
+    /// });
+    /// next.run(request).await
+    /// # }
+    /// ```
+    pub fn map_body(&mut self, transform: impl BodyTransform) {
+        self.forget_length();
+        body::map_body(&self.link, Direction::Request, transform);
+    }
+
+    /// Changes the trailers, where the request has some. Needs [`Phases::REQUEST_TRAILERS`](crate::Phases::REQUEST_TRAILERS).
+    pub fn map_trailers(&mut self, change: impl FnOnce(&mut Headers) + 'static) {
+        body::map_trailers(&self.link, Direction::Request, change);
+    }
+
+    /// The body's length will not be what the client said.
+    pub(crate) fn forget_length(&mut self) {
+        if !self.ends_with_headers() {
+            self.headers.remove(CONTENT_LENGTH);
+        }
+    }
+
+    pub(crate) fn commit(mut self) -> Result<(), Error> {
+        self.link
+            .flow(Direction::Request)
+            .prepare(&mut self.headers)?;
         self.headers.commit()
+    }
+
+    /// Waits until the body is there, up to `limit` bytes of it, while the headers are held too and
+    /// may still be changed. Needs [`Phases::REQUEST_BODY`](crate::Phases::REQUEST_BODY).
+    ///
+    /// Keep `limit` below the listener's `per_connection_buffer_limit_bytes` (1 MiB unless set),
+    /// beyond which Envoy answers 413 by itself.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # use attache::Collected;
+    /// # async fn call(mut request: Request<Holding>, next: Next<Holding>) -> Result<Response<Holding>, Error> {
+    /// let Collected::Whole(whole) = request.collect(64 * 1024).await? else {
+    ///     return Ok(Response::local(StatusCode::PAYLOAD_TOO_LARGE, "too large\n"));
+    /// };
+    /// let size = HeaderValue::from(whole.bytes().len());
+    /// request.headers_mut().insert(HeaderName::from_static("x-size"), size);
+    /// next.run(request).await
+    /// # }
+    /// ```
+    pub fn collect(&mut self, limit: usize) -> Collect<'_, Rewriting>
+    where
+        M: Holds,
+    {
+        if self.method() == b"CONNECT" || self.headers.contains(UPGRADE) {
+            self.flow().set_endless();
+        }
+        Collect::new(Some(Rc::clone(&self.link)), Direction::Request, limit).watched()
+    }
+
+    fn flow(&self) -> &Flow {
+        self.link.flow(Direction::Request)
     }
 }
 
@@ -139,6 +212,7 @@ impl std::error::Error for InvalidPath {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::phases::Phases;
 
     #[test]
     fn a_path_is_cut_at_its_first_question_mark() {
@@ -157,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_path_that_would_break_the_line_is_refused() {
-        let mut request: Request = Request::new(1, true);
+        let mut request: Request = Request::new(Rc::new(Link::new(1, Phases::ALL)));
         for path in [&b""[..], b"/a\r\nx: y", b"/a\0"] {
             assert_eq!(request.set_path(path), Err(InvalidPath));
         }

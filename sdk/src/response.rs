@@ -1,13 +1,22 @@
-use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::rc::Rc;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 
+use crate::body::{self, BodyTransform, Collect, Incoming, Reading, Rewriting};
+use crate::completed::Complete;
 use crate::error::Error;
+use crate::flow::{Flow, Gate};
 use crate::headers::Headers;
-use crate::host::{self, Map, Reply};
-use crate::mode::{Mode, Streaming};
-use crate::pairs;
+use crate::host::{self, Direction, Map};
+use crate::mode::{Holds, Mode, Streaming};
+use crate::next::Link;
+use crate::tasks;
+
+pub use self::local::{Body, LocalReply};
+
+mod local;
 
 /// What a filter answers with: the upstream's response, a local reply, or word that the request
 /// went on and its response is not this filter's business.
@@ -20,8 +29,9 @@ pub struct Response<M: Mode = Streaming> {
 /// A response without its mode: what is done for a stream is the same in both.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) headers: Headers,
-    pub(crate) origin: Origin,
+    link: Option<Rc<Link>>,
+    headers: Headers,
+    origin: Origin,
 }
 
 /// Where a response comes from.
@@ -30,6 +40,8 @@ pub(crate) enum Origin {
     Upstream,
     Local(LocalReply),
     Forwarded,
+    /// Its headers have gone on, or the stream is over.
+    Sent,
 }
 
 impl<M: Mode> Response<M> {
@@ -40,17 +52,26 @@ impl<M: Mode> Response<M> {
         LocalReply::new(status).body(body).into()
     }
 
-    pub(crate) fn upstream(stream: u32) -> Self {
-        Self::of(Headers::new(Map::ResponseHeaders, stream), Origin::Upstream)
+    pub(crate) fn upstream(link: &Rc<Link>) -> Self {
+        let headers = Headers::new(Map::ResponseHeaders, link.stream());
+        Self::of(Some(Rc::clone(link)), headers, Origin::Upstream)
     }
 
-    pub(crate) fn forwarded() -> Self {
-        Self::of(Headers::detached(), Origin::Forwarded)
+    pub(crate) fn forwarded(link: Rc<Link>) -> Self {
+        Self::of(Some(link), Headers::detached(), Origin::Forwarded)
     }
 
-    fn of(headers: Headers, origin: Origin) -> Self {
+    pub(crate) fn sent() -> Self {
+        Self::of(None, Headers::detached(), Origin::Sent)
+    }
+
+    fn of(link: Option<Rc<Link>>, headers: Headers, origin: Origin) -> Self {
         Self {
-            answer: Answer { headers, origin },
+            answer: Answer {
+                link,
+                headers,
+                origin,
+            },
             mode: PhantomData,
         }
     }
@@ -59,11 +80,13 @@ impl<M: Mode> Response<M> {
     /// 999, or a response from [`Next::forward`](crate::Next::forward).
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
-        let Answer { headers, origin } = &self.answer;
+        let Answer {
+            headers, origin, ..
+        } = &self.answer;
         match origin {
             Origin::Upstream => StatusCode::from_bytes(headers.pseudo(":status")?).ok(),
             Origin::Local(reply) => Some(reply.status),
-            Origin::Forwarded => None,
+            Origin::Forwarded | Origin::Sent => None,
         }
     }
 
@@ -80,108 +103,186 @@ impl<M: Mode> Response<M> {
         &mut self.answer.headers
     }
 
+    /// Whether the upstream's response has neither body nor trailers. One that is not the upstream's
+    /// has none to see.
+    #[must_use]
+    pub fn ends_with_headers(&self) -> bool {
+        self.answer.flow().is_none_or(Flow::is_bodiless)
+    }
+
+    /// Changes the body of the upstream's response while it passes. It goes on without
+    /// `content-length`, in chunks over HTTP/1.1. Needs [`Phases::RESPONSE_BODY`](crate::Phases::RESPONSE_BODY). Local replies and
+    /// forwarded responses are not changed.
+    pub fn map_body(&mut self, transform: impl BodyTransform) {
+        self.forget_length();
+        if let Some(link) = self.answer.upstream() {
+            body::map_body(link, Direction::Response, transform);
+        }
+    }
+
+    /// Changes the trailers of the upstream's response, where it has some. Needs
+    /// [`Phases::RESPONSE_TRAILERS`](crate::Phases::RESPONSE_TRAILERS).
+    pub fn map_trailers(&mut self, change: impl FnOnce(&mut Headers) + 'static) {
+        if let Some(link) = self.answer.upstream() {
+            body::map_trailers(link, Direction::Response, change);
+        }
+    }
+
+    /// Passes the headers on, and holds the body as long as what this returns lives, to be collected
+    /// and read. Its length stays what the headers say, so it cannot be replaced.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] when the host refuses the changes, and for a response that is not the upstream's.
+    pub fn send(self) -> Result<SentResponse<M>, Error> {
+        self.send_as()
+    }
+
+    /// As [`send`](Self::send), with a body that may be replaced: the response goes on without
+    /// `content-length`, in chunks over HTTP/1.1.
+    ///
+    /// # Errors
+    ///
+    /// As in [`send`](Self::send).
+    pub fn send_to_rewrite(mut self) -> Result<SentResponse<M, Rewriting>, Error> {
+        self.forget_length();
+        self.send_as()
+    }
+
+    fn send_as<K>(self) -> Result<SentResponse<M, K>, Error> {
+        let Answer {
+            link: Some(link),
+            headers,
+            origin: Origin::Upstream,
+        } = self.answer
+        else {
+            return Err(Error::misuse(
+                "the filter sent a response that is not the upstream's",
+            ));
+        };
+        pass(&link, headers)?;
+        Ok(SentResponse {
+            body: Incoming::new(Rc::clone(&link), Direction::Response),
+            link,
+            mode: PhantomData,
+        })
+    }
+
+    /// Lets the response go on and wakes at the end of the stream, when its access log is written.
+    /// Needs [`Phases::COMPLETE`](crate::Phases::COMPLETE).
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let response = next.run(request).await?;
+    /// let completed = response.complete().await?;
+    /// attache::log::info!("status={:?} bytes={:?}", completed.status(), completed.response_size());
+    /// Ok(completed.into())
+    /// # }
+    /// ```
+    pub fn complete(self) -> Complete {
+        Complete::new(self.answer.link.clone(), self.answer)
+    }
+
+    /// The body's length will not be what the upstream said; what has no body keeps it.
+    fn forget_length(&mut self) {
+        let Some(link) = self.answer.upstream() else {
+            return;
+        };
+        let has_body = !matches!(
+            self.status(),
+            Some(StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        );
+        if !self.ends_with_headers() && has_body && !answers_head(link) {
+            self.answer.headers.remove(CONTENT_LENGTH);
+        }
+    }
+
+    /// Waits until the body is there, up to `limit` bytes of it, while the headers are held too and
+    /// may still be changed. Needs [`Phases::RESPONSE_BODY`](crate::Phases::RESPONSE_BODY).
+    ///
+    /// Keep `limit` below the cluster's and the listener's `per_connection_buffer_limit_bytes` (1 MiB
+    /// unless set), beyond which Envoy answers 500.
+    pub fn collect(&mut self, limit: usize) -> Collect<'_, Rewriting>
+    where
+        M: Holds,
+    {
+        let status = self.status();
+        if status == Some(StatusCode::SWITCHING_PROTOCOLS)
+            && let Some(flow) = self.answer.flow()
+        {
+            flow.set_endless();
+        }
+        Collect::new(self.answer.link.clone(), Direction::Response, limit).watched()
+    }
+
     pub(crate) fn into_answer(self) -> Answer {
         self.answer
     }
 }
 
-/// A reply made by the filter, in place of the upstream's.
-///
-/// Envoy sets `content-length`, and `content-type: text/plain` where no header says otherwise. To
-/// a gRPC request it answers status 200 with the gRPC status and the body as its message.
-#[derive(Clone, Debug)]
-pub struct LocalReply {
-    status: StatusCode,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    body: Body,
-    details: Cow<'static, str>,
-    grpc_status: Option<u8>,
-}
-
-impl LocalReply {
-    /// A reply without headers and body.
-    #[must_use]
-    pub fn new(status: StatusCode) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Body::default(),
-            details: Cow::Borrowed("attache_local_reply"),
-            grpc_status: None,
+impl Answer {
+    /// The stream whose upstream's response this is.
+    fn upstream(&self) -> Option<&Link> {
+        match self.origin {
+            Origin::Upstream => self.link.as_deref(),
+            _ => None,
         }
     }
 
-    /// Adds a header; a repeated name gives two.
-    #[must_use]
-    pub fn header(mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
+    fn flow(&self) -> Option<&Flow> {
+        Some(self.upstream()?.flow(Direction::Response))
     }
 
-    /// Sets the body.
-    #[must_use]
-    pub fn body(mut self, body: impl Into<Body>) -> Self {
-        self.body = body.into();
-        self
-    }
-
-    /// Sets the response code details, as the access log prints them by
-    /// `%RESPONSE_CODE_DETAILS%`; Envoy turns blanks into `_`.
-    #[must_use]
-    pub fn details(mut self, details: impl Into<Cow<'static, str>>) -> Self {
-        self.details = details.into();
-        self
-    }
-
-    /// Sets the gRPC status, 0 to 16, for a gRPC request. Without one Envoy derives it from the
-    /// HTTP status.
-    #[must_use]
-    pub fn grpc_status(mut self, code: u8) -> Self {
-        self.grpc_status = Some(code);
-        self
-    }
-
-    /// Sends the reply with `headers` on the effective stream.
-    pub(crate) fn send(&self, headers: &Headers) -> Result<(), Error> {
-        let pairs: Vec<(&[u8], &[u8])> = headers.iter().collect();
-        let bytes = pairs::serialize(pairs.iter().copied())
-            .ok_or_else(|| Error::misuse("a local reply has over 4 GiB of headers"))?;
-        host::send_local_response(Reply {
-            status: self.status.as_u16(),
-            details: &self.details,
-            body: &self.body.0,
-            headers: if pairs.is_empty() { b"" } else { &bytes },
-            grpc_status: self.grpc_status.map_or(-1, i32::from),
-        })?;
-        Ok(())
+    pub(crate) fn into_parts(self) -> (Headers, Origin) {
+        (self.headers, self.origin)
     }
 }
 
-/// The body of a local reply: text or bytes.
-#[derive(Clone, Debug, Default)]
-pub struct Body(Cow<'static, [u8]>);
-
-impl From<&'static str> for Body {
-    fn from(text: &'static str) -> Self {
-        Self(Cow::Borrowed(text.as_bytes()))
+/// Lets the upstream's response go on with its changes.
+pub(crate) fn pass(link: &Link, mut headers: Headers) -> Result<(), Error> {
+    let flow = link.flow(Direction::Response);
+    if flow.gate() != Gate::Held || !headers.is_of(link.stream()) {
+        return Err(Error::misuse(
+            "the filter returned another stream's response",
+        ));
     }
+    flow.prepare(&mut headers)?;
+    headers.commit()?;
+    flow.set_gate(Gate::Open);
+    Ok(())
 }
 
-impl From<String> for Body {
-    fn from(text: String) -> Self {
-        Self(Cow::Owned(text.into_bytes()))
-    }
+/// Whether the request was HEAD, whose response says a length and has none.
+fn answers_head(link: &Link) -> bool {
+    let method = tasks::within(link.stream(), || host::property(&["request", "method"]));
+    matches!(method, Ok(Ok(Some(method))) if method == b"HEAD")
 }
 
-impl From<&'static [u8]> for Body {
-    fn from(bytes: &'static [u8]) -> Self {
-        Self(Cow::Borrowed(bytes))
-    }
+/// A response whose headers have gone on, and whose body is held as long as this lives.
+#[derive(Debug)]
+#[must_use = "the body is held until this is dropped"]
+pub struct SentResponse<M: Mode = Streaming, K = Reading> {
+    link: Rc<Link>,
+    body: Incoming<K>,
+    mode: PhantomData<fn() -> M>,
 }
 
-impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(Cow::Owned(bytes))
+impl<M: Mode, K> SentResponse<M, K> {
+    /// Waits until the body is there, up to `limit` bytes of it. See [`Incoming::collect`].
+    pub fn collect(&mut self, limit: usize) -> Collect<'_, K> {
+        self.body.collect(limit)
+    }
+
+    /// Lets the body go on and wakes at the end of the stream. See [`Response::complete`].
+    pub fn complete(self) -> Complete {
+        Complete::new(Some(self.link), Response::<M>::sent().answer)
+    }
+
+    /// Lets the body go on; what `call` returns.
+    #[must_use]
+    pub fn finish(self) -> Response<M> {
+        Response::sent()
     }
 }
 
@@ -191,6 +292,6 @@ impl<M: Mode> From<LocalReply> for Response<M> {
         for (name, value) in reply.headers.drain(..) {
             headers.append(name, value);
         }
-        Self::of(headers, Origin::Local(reply))
+        Self::of(None, headers, Origin::Local(reply))
     }
 }

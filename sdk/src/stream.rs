@@ -5,24 +5,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use http::StatusCode;
-use log::error;
+use log::{error, warn};
 
 use crate::error::{Chain, Error};
 use crate::filter::{AnyFilter, FailureMode, Task as FilterFuture};
+use crate::flow::{Action, Flow, Gate};
 use crate::headers::Headers;
 use crate::host::{self, Direction};
 use crate::metrics;
 use crate::next::{Link, Way};
 use crate::phases::Phases;
-use crate::response::{Answer, LocalReply, Origin};
+use crate::response::{self, Answer, LocalReply, Origin};
 use crate::tasks::{self, Key};
-
-/// What a callback tells the host.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Action {
-    Continue,
-    Pause,
-}
 
 /// One stream of one plugin.
 pub(crate) struct Stream {
@@ -30,34 +24,34 @@ pub(crate) struct Stream {
     id: u32,
     filter: Rc<dyn AnyFilter>,
     link: Rc<Link>,
-    state: Cell<State>,
     task: RefCell<Option<FilterFuture>>,
     /// Its place among those that may be woken, if it may.
     key: Option<Key>,
     waker: Waker,
     /// The callback that the host waits in, while it does.
     callback: Cell<Option<Direction>>,
-    /// Whether a local reply went out in that callback.
-    replied: Cell<bool>,
+    /// Whether a local reply or a reset went out, or the access log was written. From here on a
+    /// reply, a resume or a close can crash Envoy, so the host is not called again.
+    over: Cell<bool>,
+    /// Whether that came to be in the callback that the host waits in.
+    ended: Cell<bool>,
 }
 
+/// What a callback tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    Headers { is_last: bool },
+    Body { size: usize, is_last: bool },
+    Trailers,
+}
+
+/// When a stream is told that it is over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
-    /// Nothing has happened yet.
-    Fresh,
-    /// The request is held while the future waits.
-    RequestHeld,
-    /// The request has gone on, and the future waits for the response.
-    AwaitingResponse,
-    /// The response is held while the future waits.
-    ResponseHeld,
-    /// The future has ended; everything passes.
-    Passing,
-    /// A response came before the request was judged. It passes; the request stays where it is.
-    Abandoned,
-    /// A local reply went out, or the access log was written. From here on a reply, a resume or a
-    /// close can crash Envoy, so the host is not called again.
-    Over,
+pub(crate) enum End {
+    /// Its access log is written.
+    AccessLog,
+    /// Its context goes.
+    Deletion,
 }
 
 impl Stream {
@@ -70,12 +64,12 @@ impl Stream {
             id,
             filter,
             link: Rc::new(Link::new(id, phases)),
-            state: Cell::new(State::Fresh),
             task: RefCell::new(None),
             key,
             waker: key.map_or_else(|| Waker::noop().clone(), tasks::waker),
             callback: Cell::new(None),
-            replied: Cell::new(false),
+            over: Cell::new(false),
+            ended: Cell::new(false),
         });
         if let Some(key) = key {
             let task: Rc<dyn tasks::Task> = Rc::<Self>::clone(&stream);
@@ -84,106 +78,169 @@ impl Stream {
         stream
     }
 
+    fn flow(&self, direction: Direction) -> &Flow {
+        self.link.flow(direction)
+    }
+
     /// Runs a callback and answers the host.
     ///
     /// Futures that were woken get their turn before the answer is known, this stream's own among
     /// them: after Pause, nobody might call again.
-    pub(crate) fn callback(&self, direction: Direction, event: impl FnOnce(&Self)) -> Action {
+    pub(crate) fn callback(&self, direction: Direction, event: Event) -> Action {
         self.callback.set(Some(direction));
-        self.replied.set(false);
-        tasks::callback(self.root, self.id, || event(self));
+        self.ended.set(false);
+        tasks::callback(self.root, self.id, || {
+            self.take_in(direction, event);
+            self.settle(direction);
+            self.resume(direction.other());
+        });
+        self.settle(direction);
         self.callback.set(None);
-        let holds = match direction {
-            Direction::Request => matches!(self.state.get(), State::RequestHeld | State::Abandoned),
-            Direction::Response => self.state.get() == State::ResponseHeld,
-        };
-        if holds || self.replied.get() {
-            Action::Pause
-        } else {
-            Action::Continue
+        let flow = self.flow(direction);
+        if self.ended.get() {
+            flow.remains_paused();
+            return Action::Pause;
+        }
+        flow.answer()
+    }
+
+    fn take_in(&self, direction: Direction, event: Event) {
+        let flow = self.flow(direction);
+        match (event, direction) {
+            (Event::Headers { is_last }, Direction::Request) => self.request_headers(is_last),
+            (Event::Headers { is_last }, Direction::Response) => self.response_headers(is_last),
+            (Event::Body { size, is_last }, _) => flow.body_came(size, is_last),
+            (Event::Trailers, _) => flow.trailers_came(),
+        }
+        if flow.wakes(&self.waker) {
+            self.advance();
         }
     }
 
-    pub(crate) fn request_headers(&self, ends_with_headers: bool) {
-        let task = Rc::clone(&self.filter).start(&self.link, ends_with_headers);
+    fn request_headers(&self, is_last: bool) {
+        self.flow(Direction::Request)
+            .headers_came(Gate::Held, is_last);
+        let task = Rc::clone(&self.filter).start(&self.link);
         self.task.replace(Some(task));
-        self.state.set(State::RequestHeld);
         self.advance();
     }
 
-    pub(crate) fn response_headers(&self) {
-        match (self.state.get(), self.link.passed()) {
-            (State::AwaitingResponse, Some(Way::Run)) => {
-                self.link.deliver();
-                self.state.set(State::ResponseHeld);
-                self.advance();
-            }
+    fn response_headers(&self, is_last: bool) {
+        let request = self.flow(Direction::Request);
+        let response = self.flow(Direction::Response);
+        let is_judged = request.gate() != Gate::Held;
+        let listens = is_judged && self.link.is_listening() && self.is_alive() && !self.over.get();
+        response.headers_came(if listens { Gate::Held } else { Gate::Open }, is_last);
+        if listens {
+            self.link.deliver(&self.waker);
+            self.advance();
+        } else if !is_judged && !self.over.get() {
             // A response to a request that never went on: Envoy's own (413, a time limit), another
             // filter's. The part of the future that judges the request has lost its purpose.
-            (State::RequestHeld, _) => {
-                self.state.set(State::Abandoned);
-                self.end_task();
-            }
-            // Also our own local reply, which visits the filter that made it.
-            _ => {}
+            request.set_gate(Gate::Shut);
+            self.end_task();
+        } else if request.is_wanted() {
+            self.link.deliver(&self.waker);
+            self.advance();
         }
     }
 
-    /// Body or trailers, of either direction. While the headers are held they must be too: with
-    /// `allow_on_headers_stop_iteration`, Continue would release the headers.
-    pub(crate) fn body_or_trailers(&self) {}
-
-    /// The access-log moment, or the end of the context: the future is dropped.
-    pub(crate) fn end(&self) {
-        self.state.set(State::Over);
+    /// The access-log moment, and the end of the context: the future is dropped, at the latest.
+    pub(crate) fn end(&self, moment: End) {
+        self.over.set(true);
+        if moment == End::AccessLog {
+            if self.link.complete() {
+                self.poll_last();
+            }
+            if self.link.phases().contains(Phases::COMPLETE) {
+                self.filter.complete(self.id);
+            }
+        }
         if let Some(key) = self.key {
             tasks::forget(key);
         }
         self.end_task();
     }
 
-    /// Lets the host go on where a callback had paused it and the future no longer holds it.
-    fn resume(&self, held: State) {
-        let direction = match (held, self.state.get()) {
-            (State::RequestHeld, State::AwaitingResponse | State::Passing) => Direction::Request,
-            (State::ResponseHeld, State::Passing) => Direction::Response,
-            _ => return,
-        };
-        // The answer of the callback says it.
-        if self.callback.get() == Some(direction) {
+    /// Decides what becomes of what came in `direction`, if nothing keeps it from going on.
+    fn settle(&self, direction: Direction) {
+        if self.over.get() {
             return;
         }
+        let flow = self.flow(direction);
+        if let Err(fault) = flow.settle(self.id) {
+            self.end_task();
+            self.fail(&fault);
+        }
+        if flow.is_cut() && !self.over.get() {
+            let name = self.filter.root_id();
+            warn!("filter={name} cannot write the rest of a body in front of trailers");
+            self.end_task();
+            self.close(direction);
+        }
+    }
+
+    /// Lets the host go on where a callback had paused it and nothing holds it any more.
+    fn resume(&self, direction: Direction) {
+        let flow = self.flow(direction);
+        // The answer of the callback says it.
+        if self.callback.get() == Some(direction) || !flow.may_be_resumed() {
+            return;
+        }
+        self.settle(direction);
+        if self.over.get() || !flow.is_to_be_resumed() {
+            return;
+        }
+        flow.resumed();
         if let Err(cause) = host::continue_stream(direction) {
             error!("filter={} cannot resume: {cause}", self.filter.root_id());
         }
     }
 
+    fn is_alive(&self) -> bool {
+        self.task.try_borrow().is_ok_and(|task| task.is_some())
+    }
+
     /// Polls the future once and does what its answer says.
     fn advance(&self) {
+        if self.over.get() {
+            return;
+        }
         let Some(mut task) = self.task.take() else {
             return;
         };
         match task.as_mut().poll(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(answer) => {
                 drop(task);
-                if let Err(fault) = answer.and_then(|answer| self.finish(answer)) {
-                    self.fail(&fault);
-                }
+                self.finish(answer);
             }
             Poll::Pending => {
                 self.task.replace(Some(task));
-                self.pending();
+                match self.link.take_early() {
+                    Some(answer) => self.finish(Ok(answer)),
+                    None => self.pending(),
+                }
             }
         }
     }
 
-    fn pending(&self) {
-        if self.state.get() == State::RequestHeld && self.link.passed().is_some() {
-            self.state.set(State::AwaitingResponse);
+    /// Shows the future that waits for it the stream's end.
+    fn poll_last(&self) {
+        let Some(mut task) = self.task.take() else {
             return;
+        };
+        let poll = task.as_mut().poll(&mut Context::from_waker(&self.waker));
+        if let Poll::Ready(Err(fault)) = poll {
+            let name = self.filter.root_id();
+            error!("filter={name} reason={}", Chain(&fault));
         }
-        let holds = matches!(self.state.get(), State::RequestHeld | State::ResponseHeld);
-        if holds && !self.filter.phases().contains(Phases::WAITS) {
+        self.task.replace(Some(task));
+    }
+
+    fn pending(&self) {
+        let holds =
+            self.flow(Direction::Request).is_held() || self.flow(Direction::Response).is_held();
+        if holds && !self.link.phases().contains(Phases::WAITS) {
             self.end_task();
             self.fail(&Error::misuse(
                 "the filter waits for something other than `next`, which needs `Phases::WAITS`",
@@ -191,41 +248,55 @@ impl Stream {
         }
     }
 
-    fn finish(&self, answer: Answer) -> Result<(), Error> {
-        let Answer { headers, origin } = answer;
+    fn finish(&self, answer: Result<Answer, Error>) {
+        if let Err(fault) = answer.and_then(|answer| self.accept(answer)) {
+            self.end_task();
+            self.fail(&fault);
+        }
+    }
+
+    fn accept(&self, answer: Answer) -> Result<(), Error> {
+        let response = self.flow(Direction::Response);
+        let (headers, origin) = answer.into_parts();
         match origin {
-            Origin::Local(reply) if !self.is_out_of_reach() => self.reply(&reply, &headers),
-            Origin::Local(_) => Err(Error::misuse("the filter replied after `next.forward`")),
+            Origin::Local(_) if self.is_out_of_reach() => Err(Error::misuse(
+                "the filter replied when the response was out of its hands",
+            )),
+            Origin::Local(reply) => self.reply(&reply, &headers),
             Origin::Forwarded if self.link.passed().is_some() => {
-                self.state.set(State::Passing);
-                Ok(())
-            }
-            Origin::Upstream if self.state.get() == State::ResponseHeld => {
-                if !headers.is_of(self.id) {
-                    return Err(Error::misuse(
-                        "the filter returned another stream's response",
-                    ));
+                if response.gate() == Gate::Held {
+                    response.set_gate(Gate::Open);
                 }
-                headers.commit()?;
-                self.state.set(State::Passing);
                 Ok(())
             }
-            Origin::Upstream | Origin::Forwarded => Err(Error::misuse(
+            Origin::Sent if self.link.passed().is_some() && response.gate() != Gate::Held => Ok(()),
+            Origin::Upstream => response::pass(&self.link, headers),
+            Origin::Forwarded | Origin::Sent => Err(Error::misuse(
                 "the filter returned another stream's response",
             )),
         }
     }
 
-    /// Whether the response may be on its way past this filter, so that a reply would cut it.
+    /// Whether the response is on its way past this filter, so that a reply would cut it.
     fn is_out_of_reach(&self) -> bool {
-        let forwarded = self.link.passed() == Some(Way::Forwarded);
-        forwarded && self.state.get() != State::RequestHeld
+        let response = self.flow(Direction::Response);
+        response.is_away() || self.is_forwarded()
+    }
+
+    /// Whether it may be, unseen.
+    fn is_forwarded(&self) -> bool {
+        self.link.passed() == Some(Way::Forwarded) && self.flow(Direction::Request).is_away()
     }
 
     fn reply(&self, reply: &LocalReply, headers: &Headers) -> Result<(), Error> {
-        self.state.set(State::Over);
-        self.replied.set(true);
+        self.set_over();
         reply.send(headers)
+    }
+
+    fn set_over(&self) {
+        self.over.set(true);
+        self.ended.set(true);
+        self.flow(Direction::Request).set_gate(Gate::Shut);
     }
 
     fn fail(&self, fault: &Error) {
@@ -236,26 +307,33 @@ impl Stream {
             Chain(fault)
         );
         metrics::failed();
-        let state = self.state.get();
-        let allows = mode == FailureMode::Allow && state != State::Over;
-        if allows || self.is_out_of_reach() {
-            self.state.set(State::Passing);
+        // Over means that the filter's own reply could not be sent.
+        let is_over = self.over.get();
+        if !is_over && (mode == FailureMode::Allow || self.is_forwarded()) {
+            for direction in [Direction::Request, Direction::Response] {
+                self.flow(direction).release();
+            }
             return;
         }
         let reply =
             LocalReply::new(StatusCode::SERVICE_UNAVAILABLE).details("attache_filter_failed");
-        // `Over` here means that the filter's own reply could not be sent; nor can this one.
-        if state != State::Over && self.reply(&reply, &Headers::detached()).is_ok() {
-            return;
-        }
-        // Without an answer the client would wait for ever.
-        if let Err(cause) = host::close_stream(Direction::Request) {
-            error!("filter={name} cannot close its stream: {cause}");
-            self.state.set(if self.link.passed().is_some() {
-                State::ResponseHeld
+        let is_out = self.flow(Direction::Response).is_away();
+        if is_out || is_over || self.reply(&reply, &Headers::detached()).is_err() {
+            // Without an answer the client would wait for ever.
+            self.close(if is_out {
+                Direction::Response
             } else {
-                State::RequestHeld
+                Direction::Request
             });
+        }
+    }
+
+    /// Resets the stream.
+    fn close(&self, direction: Direction) {
+        self.set_over();
+        if let Err(cause) = host::close_stream(direction) {
+            let name = self.filter.root_id();
+            error!("filter={name} cannot close its stream: {cause}");
         }
     }
 
@@ -276,13 +354,13 @@ impl tasks::Task for Stream {
     }
 
     fn turn(&self) {
-        if self.state.get() == State::Over {
+        if self.over.get() {
             return;
         }
         let turn = tasks::within(self.id, || {
-            let held = self.state.get();
             self.advance();
-            self.resume(held);
+            self.resume(Direction::Request);
+            self.resume(Direction::Response);
         });
         if let Err(cause) = turn {
             error!(

@@ -6,8 +6,9 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action as RawAction;
 
 use super::answers::answers_to_call_outs;
+use crate::flow::Action;
 use crate::host::Direction;
-use crate::stream::{Action, Stream};
+use crate::stream::{End, Event, Stream};
 use crate::tasks;
 
 /// One HTTP stream; without a filter where the host calls on a root that was never configured.
@@ -18,7 +19,7 @@ pub(super) struct Http {
 }
 
 impl Http {
-    fn callback(&self, direction: Direction, event: impl FnOnce(&Stream)) -> RawAction {
+    fn callback(&self, direction: Direction, event: Event) -> RawAction {
         let action = match &self.stream {
             Some(stream) => stream.callback(direction, event),
             // Nothing judged this stream, so nothing lets it through.
@@ -29,12 +30,6 @@ impl Http {
             Action::Pause => RawAction::Pause,
         }
     }
-
-    fn end(&self) {
-        if let Some(stream) = &self.stream {
-            stream.end();
-        }
-    }
 }
 
 impl Context for Http {
@@ -42,40 +37,42 @@ impl Context for Http {
 }
 
 impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> RawAction {
-        self.callback(Direction::Request, |stream| {
-            stream.request_headers(end_of_stream);
-        })
+    fn on_http_request_headers(&mut self, _count: usize, is_last: bool) -> RawAction {
+        self.callback(Direction::Request, Event::Headers { is_last })
     }
 
-    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> RawAction {
-        self.callback(Direction::Request, Stream::body_or_trailers)
+    fn on_http_request_body(&mut self, size: usize, is_last: bool) -> RawAction {
+        self.callback(Direction::Request, Event::Body { size, is_last })
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> RawAction {
-        self.callback(Direction::Request, Stream::body_or_trailers)
+        self.callback(Direction::Request, Event::Trailers)
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> RawAction {
-        self.callback(Direction::Response, Stream::response_headers)
+    fn on_http_response_headers(&mut self, _count: usize, is_last: bool) -> RawAction {
+        self.callback(Direction::Response, Event::Headers { is_last })
     }
 
-    fn on_http_response_body(&mut self, _size: usize, _end_of_stream: bool) -> RawAction {
-        self.callback(Direction::Response, Stream::body_or_trailers)
+    fn on_http_response_body(&mut self, size: usize, is_last: bool) -> RawAction {
+        self.callback(Direction::Response, Event::Body { size, is_last })
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> RawAction {
-        self.callback(Direction::Response, Stream::body_or_trailers)
+        self.callback(Direction::Response, Event::Trailers)
     }
 
     fn on_log(&mut self) {
-        tasks::callback(self.root, self.id, || self.end());
+        if let Some(stream) = &self.stream {
+            tasks::callback(self.root, self.id, || stream.end(End::AccessLog));
+        }
     }
 }
 
 impl Drop for Http {
     fn drop(&mut self) {
         // `proxy_on_delete`; the module may lack `proxy_on_log`.
-        tasks::deletion(self.root, self.id, || self.end());
+        if let Some(stream) = &self.stream {
+            tasks::deletion(self.root, self.id, || stream.end(End::Deletion));
+        }
     }
 }

@@ -6,7 +6,7 @@ use proxy_wasm::traits::{Context, StreamContext};
 use proxy_wasm::types::{Action as RawAction, PeerType};
 
 use super::answers::answers_to_call_outs;
-use crate::stream::Action;
+use crate::flow::Action;
 use crate::tasks;
 use crate::tcp::{AnyTcpFilter, ClosedBy, TcpStream};
 

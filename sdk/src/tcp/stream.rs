@@ -13,9 +13,9 @@ use log::error;
 
 use crate::error::{Chain, Error, ErrorKind};
 use crate::filter::FailureMode;
+use crate::flow::Action;
 use crate::host::{self, Peer};
 use crate::phases::Phases;
-use crate::stream::Action;
 use crate::tasks::{self, Key};
 use crate::tcp::connection::Connection;
 use crate::tcp::ending::{Closed, ClosedBy, Ending};

@@ -22,6 +22,8 @@ plays! {
     a_leader_that_goes_away_wakes_its_followers => leader_gone(false);
     a_leader_that_goes_away_wakes_its_followers_with_headers_stopped => leader_gone(true);
     a_body_beyond_the_limit_is_answered_while_the_request_is_held => too_large();
+    a_body_that_came_during_the_wait_passes_the_transform => shouted(false);
+    a_body_that_came_during_the_wait_passes_the_transform_with_headers_stopped => shouted(true);
 }
 
 fn gate(headers_stopped: bool) -> Filter {
@@ -161,6 +163,29 @@ fn leader_gone(headers_stopped: bool) -> Play {
         assert_eq!(seen.streams[0].upstream.as_ref().unwrap().body, b"body");
         assert_eq!(seen.streams[1].upstream, None);
         assert!(seen.log.is_empty(), "{:?}", seen.log);
+    })
+}
+
+fn shouted(headers_stopped: bool) -> Play {
+    let answer = Reply::new(200).chunk("an ").chunk("answer");
+    let case = three(
+        Case::new(gate(headers_stopped)).answer(answer),
+        "/wait-and-shout",
+    )
+    .request(Request::get("/open"))
+    .request(Request::get("/hold-and-shout"))
+    .request(Request::get("/open"));
+    (case, |seen| {
+        let bodies: Vec<_> = (0..3)
+            .map(|number| seen.streams[number].upstream.as_ref().unwrap().body.clone())
+            .collect();
+        assert_eq!(bodies, [&b""[..], b"SOME BODY", b"A BODY"]);
+        let last = seen.streams[2].upstream.as_ref().unwrap();
+        assert_eq!(last.trailers, [(b"x-sum".to_vec(), b"6".to_vec())]);
+        match &seen.streams[4].downstream {
+            Ended::Answered(message) => assert_eq!(message.body, b"AN ANSWER"),
+            other => panic!("{other:?}"),
+        }
     })
 }
 

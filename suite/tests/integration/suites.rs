@@ -47,3 +47,19 @@ mod connections {
 mod sdk_state {
     attache_suite::suite!("tests/suites/sdk-state.suite.yaml");
 }
+
+mod sdk_transforms {
+    attache_suite::suite!("tests/suites/sdk-transforms.suite.yaml");
+}
+
+mod sdk_collected {
+    attache_suite::suite!("tests/suites/sdk-collected.suite.yaml");
+}
+
+mod sdk_held {
+    attache_suite::suite!("tests/suites/sdk-held.suite.yaml");
+}
+
+mod sdk_ends {
+    attache_suite::suite!("tests/suites/sdk-ends.suite.yaml");
+}

@@ -1,0 +1,167 @@
+use std::fmt;
+
+use crate::error::Error;
+use crate::headers::Headers;
+
+/// Changes a body while it passes, piece by piece.
+///
+/// Envoy cuts bodies where the network did: write transforms so that the cuts do not matter. What a
+/// transform cannot decide yet, such as the first half of a word, it leaves in the piece: those bytes
+/// come again, in front of the next ones.
+///
+/// While bytes are left, the body is held in Envoy, so that they can still be written when trailers
+/// end it. Once more than [`hold_limit`](Self::hold_limit) bytes are held there, what is decided goes
+/// on, and what is left waits in the module; trailers that come just then end the stream by a reset:
+/// a body is never cut short.
+///
+/// ```
+/// use attache::{BodyTransform, Error, Piece};
+///
+/// /// Blackens digits.
+/// struct Blacken;
+///
+/// impl BodyTransform for Blacken {
+///     fn body(&mut self, piece: &mut Piece<'_>) -> Result<(), Error> {
+///         while let Some(at) = piece.rest().iter().position(u8::is_ascii_digit) {
+///             piece.keep(at);
+///             piece.skip(1);
+///             piece.write(b"#");
+///         }
+///         piece.keep(usize::MAX);
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait BodyTransform: 'static {
+    /// Sees all that has come and not gone on. At the end of the body it is called once more, with
+    /// [`Piece::is_last`], be there nothing left; what it then leaves goes on as it is.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] for a fault of the filter, which meets its
+    /// [`failure_mode`](crate::HttpFilter::failure_mode).
+    fn body(&mut self, piece: &mut Piece<'_>) -> Result<(), Error>;
+
+    /// Sees the trailers at the end, or none where there are none; what it adds then makes some.
+    /// Over HTTP/1.1 trailers are sent behind bodies in chunks only.
+    ///
+    /// # Errors
+    ///
+    /// As in [`body`](Self::body).
+    fn trailers(&mut self, _trailers: &mut Headers) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// How many bytes may be left and wait. One that leaves more ends its stream by the failure
+    /// mode. Keep it below the listener's `per_connection_buffer_limit_bytes`.
+    fn hold_limit(&self) -> usize {
+        64 * 1024
+    }
+}
+
+/// A closure that sees each piece is a transform.
+impl<F: FnMut(&mut Piece<'_>) + 'static> BodyTransform for F {
+    fn body(&mut self, piece: &mut Piece<'_>) -> Result<(), Error> {
+        self(piece);
+        Ok(())
+    }
+}
+
+/// What has come of a body and not gone on, to be kept, skipped or left, from its front on.
+pub struct Piece<'a> {
+    input: &'a [u8],
+    /// How far `input` is decided.
+    at: usize,
+    /// How far it is in `output`.
+    copied: usize,
+    is_last: bool,
+    output: &'a mut Vec<u8>,
+    changed: &'a mut bool,
+}
+
+impl<'a> Piece<'a> {
+    pub(crate) fn new(
+        input: &'a [u8],
+        is_last: bool,
+        output: &'a mut Vec<u8>,
+        changed: &'a mut bool,
+    ) -> Self {
+        Self {
+            input,
+            at: 0,
+            copied: 0,
+            is_last,
+            output,
+            changed,
+        }
+    }
+
+    /// The bytes that are not decided yet.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.input.get(self.at..).unwrap_or_default()
+    }
+
+    /// Whether nothing comes behind these bytes.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.is_last
+    }
+
+    /// Lets the next `count` bytes go on, or all that are there. A body that is kept is not written
+    /// back, which saves a host call.
+    pub fn keep(&mut self, count: usize) {
+        self.at += count.min(self.rest().len());
+    }
+
+    /// Takes the next `count` bytes out, or all that are there.
+    pub fn skip(&mut self, count: usize) {
+        let count = count.min(self.rest().len());
+        if count > 0 {
+            self.change();
+            self.at += count;
+            self.copied = self.at;
+        }
+    }
+
+    /// Puts `bytes` in at this place.
+    pub fn write(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.change();
+            self.output.extend_from_slice(bytes);
+        }
+    }
+
+    fn change(&mut self) {
+        self.copy_kept();
+        *self.changed = true;
+    }
+
+    /// How many bytes were left.
+    pub(crate) fn finish(mut self) -> usize {
+        let left = self.rest().len();
+        if left > 0 || *self.changed {
+            self.copy_kept();
+        }
+        left
+    }
+
+    /// Copies what was kept, which is put off as long as nothing differs.
+    fn copy_kept(&mut self) {
+        let kept = self.input.get(self.copied..self.at).unwrap_or_default();
+        self.output.extend_from_slice(kept);
+        self.copied = self.at;
+    }
+}
+
+/// Sizes only: bodies may be secrets.
+impl fmt::Debug for Piece<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Piece")
+            .field("size", &self.input.len())
+            .field("decided", &self.at)
+            .field("is_last", &self.is_last)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,190 @@
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::headers::Headers;
+use crate::host::{self, Map};
+use crate::mode::Mode;
+use crate::next::Link;
+use crate::phases::Phases;
+use crate::response::{Answer, Response};
+use crate::tasks;
+
+/// A stream at its end, when the access log is written.
+///
+/// Everything is read when it is asked for, at one host call each, and `None` where Envoy does not
+/// know it. It can be asked within that callback only.
+pub struct Completed {
+    stream: u32,
+}
+
+impl Completed {
+    pub(crate) fn new(stream: u32) -> Self {
+        Self { stream }
+    }
+
+    /// The status that the client got (`response.code`); `None` if it got none.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.number(&["response", "code"])
+            .and_then(|code| u16::try_from(code).ok())
+            .filter(|&code| code != 0)
+    }
+
+    /// Why the response is what it is (`response.code_details`): `via_upstream`, or who replied in
+    /// its place.
+    #[must_use]
+    pub fn code_details(&self) -> Option<String> {
+        self.text(&["response", "code_details"])
+    }
+
+    /// Envoy's response flags (`response.flags`) as a set of bits, 0 for none.
+    #[must_use]
+    pub fn flags(&self) -> Option<u64> {
+        self.number(&["response", "flags"])
+    }
+
+    /// The gRPC status (`response.grpc_status`), which Envoy derives from the status of a response
+    /// that is none of gRPC.
+    #[must_use]
+    pub fn grpc_status(&self) -> Option<u64> {
+        self.number(&["response", "grpc_status"])
+    }
+
+    /// Bytes of the request's body (`request.size`).
+    #[must_use]
+    pub fn request_size(&self) -> Option<u64> {
+        self.number(&["request", "size"])
+    }
+
+    /// Bytes of the request's headers, body and trailers (`request.total_size`).
+    #[must_use]
+    pub fn request_total_size(&self) -> Option<u64> {
+        self.number(&["request", "total_size"])
+    }
+
+    /// Bytes of the response's body (`response.size`).
+    #[must_use]
+    pub fn response_size(&self) -> Option<u64> {
+        self.number(&["response", "size"])
+    }
+
+    /// Bytes of the response's headers, body and trailers (`response.total_size`).
+    #[must_use]
+    pub fn response_total_size(&self) -> Option<u64> {
+        self.number(&["response", "total_size"])
+    }
+
+    /// From the request's first byte to the response's last (`request.duration`).
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        self.number(&["request", "duration"])
+            .map(Duration::from_nanos)
+    }
+
+    /// From the request's last byte upstream to the response's first
+    /// (`response.backend_latency`).
+    #[must_use]
+    pub fn backend_latency(&self) -> Option<Duration> {
+        self.number(&["response", "backend_latency"])
+            .map(Duration::from_nanos)
+    }
+
+    /// The request's headers as the upstream got them.
+    #[must_use]
+    pub fn request_headers(&self) -> Headers {
+        Headers::new(Map::RequestHeaders, self.stream)
+    }
+
+    /// The response's headers as the client got them.
+    #[must_use]
+    pub fn response_headers(&self) -> Headers {
+        Headers::new(Map::ResponseHeaders, self.stream)
+    }
+
+    fn bytes(&self, path: &[&str]) -> Option<Vec<u8>> {
+        tasks::within(self.stream, || host::property(path))
+            .ok()?
+            .ok()?
+    }
+
+    fn text(&self, path: &[&str]) -> Option<String> {
+        let text = String::from_utf8(self.bytes(path)?).ok()?;
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// A number, which the host hands over as eight bytes; a negative one is none.
+    fn number(&self, path: &[&str]) -> Option<u64> {
+        let bytes = self.bytes(path)?.try_into().ok()?;
+        u64::try_from(i64::from_le_bytes(bytes)).ok()
+    }
+}
+
+impl fmt::Debug for Completed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Completed").finish_non_exhaustive()
+    }
+}
+
+/// A stream that is over takes any answer; this one is what a `call` that waited for the end
+/// returns.
+impl<M: Mode> From<Completed> for Response<M> {
+    fn from(_: Completed) -> Self {
+        Self::sent()
+    }
+}
+
+/// The future of [`Response::complete`].
+///
+/// # Errors
+///
+/// An [`Error`] when the filter has not declared [`Phases::COMPLETE`].
+#[must_use = "the response goes on when this is awaited"]
+pub struct Complete {
+    link: Option<Rc<Link>>,
+    answer: Option<Answer>,
+}
+
+impl Complete {
+    pub(crate) fn new(link: Option<Rc<Link>>, answer: Answer) -> Self {
+        Self {
+            link,
+            answer: Some(answer),
+        }
+    }
+}
+
+impl Future for Complete {
+    type Output = Result<Completed, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.answer.take();
+        let Some(link) = &self.link else {
+            return Poll::Ready(Err(Error::misuse(
+                "a local reply goes out when `call` returns it; `on_complete` sees its end",
+            )));
+        };
+        if !link.phases().contains(Phases::COMPLETE) {
+            return Poll::Ready(Err(Error::misuse(
+                "`complete` wakes at the stream's end, which needs `Phases::COMPLETE`",
+            )));
+        }
+        if link.is_complete() {
+            return Poll::Ready(Ok(Completed::new(link.stream())));
+        }
+        if let Some(answer) = answer {
+            link.answer_early(answer);
+        }
+        // The stream polls the whole future at its end.
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Complete {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Complete").finish_non_exhaustive()
+    }
+}

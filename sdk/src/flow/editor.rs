@@ -1,0 +1,153 @@
+//! What a filter changes behind the headers of a message.
+
+use crate::body::BodyTransform;
+use crate::error::Error;
+use crate::headers::Headers;
+use crate::host::{self, Direction, Map};
+
+use super::rewriter::{Rewriter, Step};
+use super::{Flow, Stage, Verdict};
+
+/// An [`Editor`], for who does not know that there is such a type.
+pub(super) trait Edit {
+    fn editor(&mut self) -> &mut Editor;
+    /// Makes the headers say what the body will be.
+    fn prepare(&mut self, headers: &mut Headers) -> Result<(), Error>;
+    /// Brings the changes into what has come. Acts on the effective context.
+    fn flush(&mut self, flow: &Flow, stream: u32) -> Result<Verdict, Error>;
+    /// Whether bytes of the body are in here and not in the host.
+    fn is_drained(&self) -> bool;
+}
+
+/// What is done to trailers.
+type TrailersHook = Box<dyn FnOnce(&mut Headers)>;
+
+/// All changes of one direction.
+#[derive(Default)]
+pub(crate) struct Editor {
+    rewriter: Option<Rewriter>,
+    /// A body in place of the one that came.
+    replacement: Option<Vec<u8>>,
+    /// The trailers, once they have been looked at.
+    trailers: Option<Headers>,
+    trailers_hook: Option<TrailersHook>,
+    fault: Option<&'static str>,
+}
+
+impl Editor {
+    pub(crate) fn map_body(&mut self, transform: Box<dyn BodyTransform>) {
+        if self.rewriter.replace(Rewriter::new(transform)).is_some() {
+            self.fault = Some("the filter maps the body of one message twice");
+        }
+    }
+
+    pub(crate) fn map_trailers(&mut self, hook: TrailersHook) {
+        if self.trailers_hook.replace(hook).is_some() {
+            self.fault = Some("the filter maps the trailers of one message twice");
+        }
+    }
+
+    /// Says that the filter may not have what it asked for.
+    pub(crate) fn refuse(&mut self, why: &'static str) {
+        self.fault = Some(why);
+    }
+
+    pub(crate) fn replace(&mut self, body: Vec<u8>) {
+        self.replacement = Some(body);
+    }
+
+    /// The trailers that came, to read and to change.
+    pub(crate) fn trailers(&mut self, direction: Direction, stream: u32) -> &mut Headers {
+        self.trailers
+            .get_or_insert_with(|| Headers::new(map(direction), stream))
+    }
+
+    fn flush_body(&mut self, flow: &Flow, is_last: bool) -> Result<Verdict, Error> {
+        let Some(rewriter) = &mut self.rewriter else {
+            if let Some(body) = self.replacement.take() {
+                host::set_body(flow.direction, &body)?;
+            }
+            return Ok(Verdict::Continue);
+        };
+        let size = flow.size.get();
+        let seen = rewriter.seen();
+        let news = match self.replacement.take() {
+            Some(body) => {
+                rewriter.replaced();
+                body
+            }
+            None if seen < size => host::body(flow.direction, seen, size - seen)?,
+            None => Vec::new(),
+        };
+        // Behind trailers only what was held can still be written.
+        let is_late = flow.stage.get() == Stage::Trailers && size == 0;
+        Ok(match rewriter.step(news, size, is_last)? {
+            Step::Wait => Verdict::Pause,
+            Step::Replace(body) if is_late && !body.is_empty() => Verdict::Cut,
+            Step::Replace(body) if !is_late => {
+                host::set_body(flow.direction, &body)?;
+                Verdict::Continue
+            }
+            Step::Replace(_) | Step::Pass => Verdict::Continue,
+        })
+    }
+
+    fn flush_trailers(&mut self, flow: &Flow, stream: u32) -> Result<(), Error> {
+        let map = map(flow.direction);
+        let came = flow.stage.get() == Stage::Trailers;
+        let mut trailers = match self.trailers.take() {
+            Some(trailers) => trailers,
+            None if came => Headers::new(map, stream),
+            None => Headers::absent(map, stream),
+        };
+        if let Some(rewriter) = &mut self.rewriter {
+            rewriter.transform().trailers(&mut trailers)?;
+        }
+        if came && let Some(hook) = self.trailers_hook.take() {
+            hook(&mut trailers);
+        }
+        trailers.commit()
+    }
+}
+
+impl Edit for Editor {
+    fn editor(&mut self) -> &mut Editor {
+        self
+    }
+
+    fn prepare(&mut self, headers: &mut Headers) -> Result<(), Error> {
+        if let Some(fault) = self.fault.take() {
+            return Err(Error::misuse(fault));
+        }
+        if self.rewriter.is_none()
+            && let Some(body) = &self.replacement
+        {
+            headers.set_length(body.len());
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, flow: &Flow, stream: u32) -> Result<Verdict, Error> {
+        let stage = flow.stage.get();
+        if stage == Stage::Headers {
+            return Ok(Verdict::Continue);
+        }
+        let is_last = stage != Stage::Body;
+        let verdict = self.flush_body(flow, is_last)?;
+        if is_last && verdict == Verdict::Continue {
+            self.flush_trailers(flow, stream)?;
+        }
+        Ok(verdict)
+    }
+
+    fn is_drained(&self) -> bool {
+        self.rewriter.as_ref().is_some_and(Rewriter::is_drained)
+    }
+}
+
+fn map(direction: Direction) -> Map {
+    match direction {
+        Direction::Request => Map::RequestTrailers,
+        Direction::Response => Map::ResponseTrailers,
+    }
+}

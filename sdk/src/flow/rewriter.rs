@@ -1,0 +1,120 @@
+//! A transform at work on a body that comes in pieces. Knows no host.
+
+use crate::body::{BodyTransform, Piece};
+use crate::error::Error;
+
+/// Drives a [`BodyTransform`] and remembers what has not gone on.
+///
+/// While it holds back, the host keeps the body as it came, so that it can be replaced when trailers
+/// end it: what is made of it waits here.
+pub(crate) struct Rewriter {
+    transform: Box<dyn BodyTransform>,
+    /// How many of the bytes in the host's buffer have been shown to the transform.
+    seen: usize,
+    /// What has been made and has not gone on.
+    output: Vec<u8>,
+    /// What has come and was neither kept nor skipped.
+    tail: Vec<u8>,
+    /// Whether output and tail are other bytes than those in the host's buffer.
+    changed: bool,
+    /// Whether bytes have been taken out of the host's buffer to wait here.
+    drained: bool,
+}
+
+/// What is to be done with the host's buffer.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Step {
+    /// It stays where it is.
+    Wait,
+    /// It goes on as it is.
+    Pass,
+    /// It goes on with these bytes in it.
+    Replace(Vec<u8>),
+}
+
+impl Rewriter {
+    pub(crate) fn new(transform: Box<dyn BodyTransform>) -> Self {
+        Self {
+            transform,
+            seen: 0,
+            output: Vec::new(),
+            tail: Vec::new(),
+            changed: false,
+            drained: false,
+        }
+    }
+
+    pub(crate) fn transform(&mut self) -> &mut dyn BodyTransform {
+        self.transform.as_mut()
+    }
+
+    /// From where on the transform has not seen the host's buffer.
+    pub(crate) fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// Says that the bytes that come next are not those of the host's buffer.
+    pub(crate) fn replaced(&mut self) {
+        self.changed = true;
+    }
+
+    /// Whether the host's buffer lacks bytes that came, so that without this they would be lost.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// Shows the transform what has come; `size` is that of the host's buffer with it.
+    pub(crate) fn step(
+        &mut self,
+        came: Vec<u8>,
+        size: usize,
+        is_last: bool,
+    ) -> Result<Step, Error> {
+        self.seen = size;
+        let input = if self.tail.is_empty() {
+            came
+        } else {
+            let mut input = std::mem::take(&mut self.tail);
+            input.extend_from_slice(&came);
+            input
+        };
+        let mut piece = Piece::new(&input, is_last, &mut self.output, &mut self.changed);
+        self.transform.body(&mut piece)?;
+        if is_last {
+            piece.keep(usize::MAX);
+        }
+        let held = piece.finish();
+        if held == 0 {
+            return Ok(self.go_on());
+        }
+        let limit = self.transform.hold_limit();
+        if held > limit {
+            return Err(Error::misuse(
+                "a body transform holds back more than its `hold_limit`",
+            ));
+        }
+        self.tail = input.get(input.len() - held..).unwrap_or_default().to_vec();
+        if size <= limit {
+            return Ok(Step::Wait);
+        }
+        // What is held back lives on here alone, and has to be written with what comes next.
+        self.seen = 0;
+        self.changed = true;
+        self.drained = true;
+        Ok(Step::Replace(std::mem::take(&mut self.output)))
+    }
+
+    fn go_on(&mut self) -> Step {
+        self.seen = 0;
+        self.drained = false;
+        let output = std::mem::take(&mut self.output);
+        if std::mem::take(&mut self.changed) {
+            Step::Replace(output)
+        } else {
+            Step::Pass
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+use std::borrow::Cow;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::error::Error;
+use crate::headers::Headers;
+use crate::host::{self, Reply};
+use crate::pairs;
+
+/// A reply made by the filter, in place of the upstream's.
+///
+/// Envoy sets `content-length`, and `content-type: text/plain` where no header says otherwise. To
+/// a gRPC request it answers status 200 with the gRPC status and the body as its message.
+#[derive(Clone, Debug)]
+pub struct LocalReply {
+    pub(super) status: StatusCode,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    body: Body,
+    details: Cow<'static, str>,
+    grpc_status: Option<u8>,
+}
+
+impl LocalReply {
+    /// A reply without headers and body.
+    #[must_use]
+    pub fn new(status: StatusCode) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Body::default(),
+            details: Cow::Borrowed("attache_local_reply"),
+            grpc_status: None,
+        }
+    }
+
+    /// Adds a header; a repeated name gives two.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sets the response code details, as the access log prints them by
+    /// `%RESPONSE_CODE_DETAILS%`; Envoy turns blanks into `_`.
+    #[must_use]
+    pub fn details(mut self, details: impl Into<Cow<'static, str>>) -> Self {
+        self.details = details.into();
+        self
+    }
+
+    /// Sets the gRPC status, 0 to 16, for a gRPC request. Without one Envoy derives it from the
+    /// HTTP status.
+    #[must_use]
+    pub fn grpc_status(mut self, code: u8) -> Self {
+        self.grpc_status = Some(code);
+        self
+    }
+
+    /// Sends the reply with `headers` on the effective stream.
+    pub(crate) fn send(&self, headers: &Headers) -> Result<(), Error> {
+        let pairs: Vec<(&[u8], &[u8])> = headers.iter().collect();
+        let bytes = pairs::serialize(pairs.iter().copied())
+            .ok_or_else(|| Error::misuse("a local reply has over 4 GiB of headers"))?;
+        host::send_local_response(Reply {
+            status: self.status.as_u16(),
+            details: &self.details,
+            body: &self.body.0,
+            headers: if pairs.is_empty() { b"" } else { &bytes },
+            grpc_status: self.grpc_status.map_or(-1, i32::from),
+        })?;
+        Ok(())
+    }
+}
+
+/// The body of a local reply: text or bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Body(Cow<'static, [u8]>);
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text.as_bytes()))
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text.into_bytes()))
+    }
+}
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self(Cow::Borrowed(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Cow::Owned(bytes))
+    }
+}
