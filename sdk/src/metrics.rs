@@ -127,3 +127,6 @@ fn plain(kind: u32, name: &str) -> Result<u32, Error> {
     }
     Ok(table::define(kind, name)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,12 @@
 
 use super::take;
 
+/// How large an environment may be. A host that says more is not believed: allocating would end the VM.
+const ENVIRONMENT_BYTES: usize = 1 << 24;
+
+/// `errno::overflow` of WASI.
+const OVERFLOW: u32 = 61;
+
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
@@ -36,6 +42,10 @@ pub(in crate::host) fn environment() -> (u32, Vec<u8>) {
     let status = unsafe { environ_sizes_get(&raw mut count, &raw mut size) };
     if status != 0 {
         return (status, Vec::new());
+    }
+    // Each variable ends with a NUL.
+    if count > size || size > ENVIRONMENT_BYTES {
+        return (OVERFLOW, Vec::new());
     }
     let mut pointers = vec![std::ptr::null_mut(); count];
     let mut bytes = vec![0; size];
