@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::tasks::events::{self, Answer, Ear, Event, Kind};
+use crate::time;
 
 thread_local! {
     static PENDING: RefCell<BTreeMap<Token, Entry>> = const { RefCell::new(BTreeMap::new()) };
@@ -43,6 +44,8 @@ struct Entry {
 /// [`registrant`](crate::tasks::registrant) names.
 pub(crate) fn insert(token: Token, registrant: u32, pending: Rc<dyn Pending>) {
     events::hear(Ear::Calls, hear);
+    // One answer may wake more than can have their turn at once.
+    time::listen();
     let entry = Entry {
         registrant,
         pending,
@@ -62,7 +65,7 @@ pub(crate) fn remove(token: Token) -> bool {
 
 fn hear(event: Event) {
     match event {
-        Event::Tick(_) => {}
+        Event::Tick(_) | Event::Left(_) => {}
         Event::Answer(answer) => arrived(answer),
         Event::Ended(context) => ended(context),
     }

@@ -16,6 +16,8 @@ mod call;
 mod error;
 mod forwarded;
 mod response;
+#[cfg(test)]
+mod tests;
 
 /// A cluster of the proxy's configuration, to call out to.
 ///

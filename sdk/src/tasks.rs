@@ -23,8 +23,9 @@ pub(crate) mod events;
 pub(crate) mod root;
 mod table;
 
-/// How many woken futures get a turn at the end of one callback. The rest wait for the next one:
-/// a future that always wakes itself must not hold a worker of Envoy.
+/// How many woken futures get a turn at the end of one callback. The rest wait for the next one, and
+/// a tick is asked for where the module has ticks: a future that always wakes itself must not hold a
+/// worker of Envoy.
 const TURNS_A_CALLBACK: usize = 1_000;
 
 thread_local! {
@@ -94,6 +95,10 @@ fn enter<R>(
             ROOT.set(task.root());
             task.turn();
         }
+    }
+    let ends = registrant == 0 && called == root;
+    if !ends && WOKEN.with_borrow(|woken| !woken.is_empty()) {
+        events::left(root);
     }
     result
 }

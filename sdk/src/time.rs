@@ -26,6 +26,10 @@ const MILLISECOND: u64 = 1_000_000;
 /// How much later than asked for a tick may come before it is asked for again, in nanoseconds.
 const PATIENCE: u64 = 1_000 * MILLISECOND;
 
+/// How much time may pass from one look at the clock to the next, in nanoseconds: a day. A clock that
+/// says more has been set, and must not bring time to its end.
+const LARGEST_STEP: u64 = 86_400_000 * MILLISECOND;
+
 thread_local! {
     static TIMERS: RefCell<Timers> = const { RefCell::new(Timers::new()) };
 }
@@ -127,11 +131,19 @@ pub(crate) fn now() -> Duration {
     Duration::from_nanos(TIMERS.with_borrow_mut(Timers::now))
 }
 
-/// Hears of ticks, and of roots that end.
+/// From now on, hears of ticks, and asks for them where they are needed.
+pub(crate) fn listen() {
+    events::hear(Ear::Time, hear);
+}
+
 fn hear(event: Event) {
     let woken = match event {
         Event::Tick(root) => TIMERS.with_borrow_mut(|timers| timers.tick(root)),
         Event::Ended(context) => TIMERS.with_borrow_mut(|timers| timers.end(context)),
+        Event::Left(root) => {
+            TIMERS.with_borrow_mut(|timers| timers.hurry(root));
+            Vec::new()
+        }
         Event::Answer(_) => Vec::new(),
     };
     woken.into_iter().for_each(Waker::wake);
@@ -167,6 +179,7 @@ impl Timers {
     fn now(&mut self) -> u64 {
         if let Ok(wall) = host::surroundings::time() {
             let passed = self.wall.map_or(0, |before| wall.saturating_sub(before));
+            let passed = passed.min(LARGEST_STEP);
             self.now = self.now.saturating_add(passed);
             self.wall = Some(wall);
         }
@@ -175,7 +188,7 @@ impl Timers {
 
     /// Begins a wait of the future that runs now.
     fn begin(&mut self, duration: Duration, waker: &Waker) -> Result<Wait, HostError> {
-        events::hear(Ear::Time, hear);
+        listen();
         let now = self.now();
         let span = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.number += 1;
@@ -214,11 +227,22 @@ impl Timers {
         // time has come all the same.
         let now = ticker.armed.map_or(now, |due| now.max(due));
         self.now = now;
-        let later = ticker.waiting.split_off(&(now.saturating_add(1), 0));
+        let later = ticker.waiting.split_off(&(now, u64::MAX));
         let over = std::mem::replace(&mut ticker.waiting, later);
         // Where the host refuses, it goes on ticking as before.
         let _ = ticker.rearm(now);
         over.into_values().collect()
+    }
+
+    /// Asks for a tick as soon as can be. The effective context is of `root`.
+    fn hurry(&mut self, root: u32) {
+        let due = self.now().saturating_add(MILLISECOND);
+        let ticker = self.roots.entry(root).or_default();
+        // Where the host refuses, the next callback has to do.
+        if ticker.armed.is_none_or(|armed| armed > due) && host::timers::set_tick_period(1).is_ok()
+        {
+            ticker.armed = Some(due);
+        }
     }
 
     fn end(&mut self, context: u32) -> Vec<Waker> {
@@ -259,3 +283,72 @@ impl Ticker {
 
 /// The longest period to ask for, in milliseconds: a host may read the number as a signed one.
 const LONGEST: u32 = i32::MAX.cast_unsigned();
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+    use crate::host::double::{self, Answer};
+
+    const ROOT: u32 = 1;
+
+    fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+        let mut context = Context::from_waker(Waker::noop());
+        tasks::callback(ROOT, 2, || future.poll(&mut context))
+    }
+
+    fn tick() {
+        tasks::callback(ROOT, ROOT, || events::ticked(ROOT));
+    }
+
+    #[test]
+    fn any_answer_of_the_host_is_a_wait_or_an_error() {
+        for answer in double::hostile() {
+            double::answer([answer.clone()]);
+            let mut wait = pin!(sleep(Duration::from_millis(5)));
+            match poll(wait.as_mut()) {
+                Poll::Ready(outcome) => assert!(outcome.is_err(), "{answer:?}"),
+                Poll::Pending => {
+                    tick();
+                    assert_eq!(poll(wait), Poll::Ready(Ok(())), "{answer:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_delays_nobody() {
+        let hour = 3_600_000 * MILLISECOND;
+        double::answer([Answer::ok().number(2 * hour)]);
+        let mut wait = pin!(sleep(Duration::from_millis(5)));
+        assert!(poll(wait.as_mut()).is_pending());
+        double::answer([Answer::ok().number(hour)]);
+        tick();
+        assert_eq!(poll(wait), Poll::Ready(Ok(())));
+    }
+
+    #[test]
+    fn the_longest_wait_is_cut_to_what_a_host_can_count() {
+        double::answer([Answer::ok()]);
+        let mut wait = pin!(sleep(Duration::MAX));
+        assert!(poll(wait.as_mut()).is_pending());
+        let period = double::made().pop().map(|call| call.bytes);
+        assert_eq!(period, Some(LONGEST.to_le_bytes().to_vec()));
+        tick();
+        assert!(poll(wait).is_pending());
+    }
+
+    #[test]
+    fn a_tick_that_finds_nobody_is_the_last() {
+        double::answer([Answer::ok()]);
+        {
+            let mut wait = pin!(sleep(Duration::from_millis(5)));
+            assert!(poll(wait.as_mut()).is_pending());
+        }
+        tick();
+        let last = double::made().pop().map(|call| (call.name, call.bytes));
+        let stopped = ("proxy_set_tick_period_milliseconds", vec![0; 4]);
+        assert_eq!(last, Some(stopped));
+    }
+}

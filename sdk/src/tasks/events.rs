@@ -16,6 +16,8 @@ pub(crate) enum Event {
     Answer(Answer),
     /// A context was deleted.
     Ended(u32),
+    /// A callback of this root, or of its streams, ends with futures that have had no turn.
+    Left(u32),
 }
 
 /// An answer to a call-out, by the token that the host gave when the call was made.
@@ -88,6 +90,13 @@ pub(crate) fn queue_ready(token: u32) {
 pub(crate) fn ticked(root: u32) {
     if let Some(hear) = TIME.get() {
         hear(Event::Tick(root));
+    }
+}
+
+/// Tells of futures that wait for a turn.
+pub(super) fn left(root: u32) {
+    if let Some(hear) = TIME.get() {
+        hear(Event::Left(root));
     }
 }
 
