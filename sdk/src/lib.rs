@@ -59,7 +59,7 @@
 //!
 //! Everything is at the root; [`prelude`] is what a filter imports. Inside, `host` is the only
 //! place that calls Envoy, `stream` holds the rules of a stream's life, `tasks` the futures that
-//! wait, and `config` reads the plugin configuration.
+//! wait, [`cluster`] and [`grpc`] call out, and `config` reads the plugin configuration.
 //!
 //! # What may go wrong
 //!
@@ -151,6 +151,7 @@ pub use serde;
 
 /// What a filter imports: the types of this crate, header names, `Deserialize` and `JsonSchema`.
 pub mod prelude {
+    pub use crate::cluster::Cluster;
     pub use crate::{
         ConfigError, Connection, Ending, Error, FailureMode, Holding, HttpFilter, Next, PerRoute,
         Phases, Plugin, Request, Response, Secret, Streaming, TcpFilter, TcpNext,

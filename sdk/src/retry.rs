@@ -140,3 +140,11 @@ impl Retryable for Result<CallResponse, CallError> {
         }
     }
 }
+
+/// The status 14, `UNAVAILABLE`, of a unary gRPC call.
+impl Retryable for Result<Vec<u8>, CallError> {
+    fn may_go_better(&self) -> bool {
+        let kind = self.as_ref().err().map(CallError::kind);
+        matches!(kind, Some(CallErrorKind::GrpcStatus { code: 14, .. }))
+    }
+}

@@ -139,4 +139,11 @@ fn what_may_go_better_is_what_nobody_has_answered() {
     let reason = String::new();
     assert!(error(CallErrorKind::Unanswered { reason }).may_go_better());
     assert!(!error(CallErrorKind::StreamEnded).may_go_better());
+    let status = |code| {
+        let message = String::new();
+        let kind = CallErrorKind::GrpcStatus { code, message };
+        Err::<Vec<u8>, _>(CallError::new(&"authz".into(), kind))
+    };
+    assert!(status(14).may_go_better());
+    assert!(!status(5).may_go_better());
 }
