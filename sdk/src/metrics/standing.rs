@@ -21,7 +21,7 @@ const CONFIGURED: Family<Counter, 2> = Family::new("attache_configured_total", [
 /// The metrics that this crate declares, for [`stats_tags`](super::stats_tags): those of
 /// [`Outcomes`], and two that the crate counts in every filter.
 ///
-/// * `attache_errors_total{plugin}`: streams whose filter failed. It is there from the first on.
+/// * `attache_errors_total{plugin}`: streams and connections whose filter failed; there from the first on.
 /// * `attache_configured_total{plugin,slot}`: how often a plugin was configured successfully, if its
 ///   VM has the variable `ATTACHE_GENERATION`; `slot` is the generation's last digit. Each push that
 ///   succeeds raises it by the number of workers plus two: the canary and the main thread are

@@ -15,6 +15,7 @@ use crate::error::{Chain, Error, ErrorKind};
 use crate::filter::FailureMode;
 use crate::flow::Action;
 use crate::host::{self, Peer};
+use crate::metrics;
 use crate::phases::Phases;
 use crate::tasks::{self, Key};
 use crate::tcp::connection::Connection;
@@ -269,6 +270,7 @@ impl TcpStream {
             "filter={name} failure_mode={mode:?} reason={}",
             Chain(fault)
         );
+        metrics::failed();
         if mode == FailureMode::Deny {
             return self.cut();
         }
