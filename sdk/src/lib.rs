@@ -55,6 +55,13 @@
 //! build machine, where host calls answer [`Status::UNIMPLEMENTED`], so that a filter's own logic
 //! has ordinary unit tests.
 //!
+//! # Bodies
+//!
+//! `request.map_body` and `response.map_body` change a body while it passes ([`BodyTransform`]);
+//! [`Next::send`] and [`Response::send`] pass the headers on and hold the body until it is
+//! [collected](Incoming::collect). Who needs the body to decide on headers implements
+//! [`HttpFilter<Holding>`](Holding).
+//!
 //! # Modules
 //!
 //! Everything is at the root; [`prelude`] is what a filter imports. Inside, `host` is the only

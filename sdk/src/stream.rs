@@ -212,6 +212,8 @@ impl Stream {
         match task.as_mut().poll(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(answer) => {
                 drop(task);
+                // Answered otherwise before the end was waited for.
+                drop(self.link.take_early());
                 self.finish(answer);
             }
             Poll::Pending => {

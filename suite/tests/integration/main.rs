@@ -28,6 +28,7 @@ mod reload;
 mod repeated_headers;
 mod sdk_answers;
 mod sdk_counts;
+mod sdk_pruned;
 mod sdk_waits;
 mod start_phases;
 mod suites;
