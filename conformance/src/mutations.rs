@@ -11,6 +11,7 @@ use std::{fs, io, thread};
 
 use attache_harness::mutation::{Mutation, Mutator};
 use attache_suite::{Rehearsal, Shown, Suite, SuiteError};
+use fastrand::Rng;
 
 use crate::{corpus, repository};
 
@@ -214,24 +215,9 @@ fn survivors_file() -> PathBuf {
 /// So many mutations, drawn by lot.
 #[must_use]
 pub fn sample(mut mutations: Vec<Mutation>, count: usize, seed: u64) -> Vec<Mutation> {
-    let mut state = seed;
-    let count = count.min(mutations.len());
-    for at in 0..count {
-        let rest = (mutations.len() - at) as u64;
-        let offset = usize::try_from(next(&mut state) % rest).unwrap_or(0);
-        mutations.swap(at, at + offset);
-    }
+    Rng::with_seed(seed).shuffle(&mut mutations);
     mutations.truncate(count);
     mutations
-}
-
-/// SplitMix64.
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 /// A seed from a text: a number in decimal, or as hexadecimal as a commit is.

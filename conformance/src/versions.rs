@@ -5,12 +5,16 @@ use std::path::PathBuf;
 
 use attache_envoy::Version;
 use attache_harness::{EnvoyVersion, VersionDifference};
-use attache_suite::{CaseReport, End, Suite, SuiteError};
+use attache_suite::{CaseReport, Suite, SuiteError};
 
 use crate::corpus::repository;
 
 /// The suite whose cases show the differences.
 const OF_VERSIONS: &str = "versions.suite.yaml";
+
+/// How the lines of the document begin that tell of an Envoy, and of a case that was seen otherwise on it.
+const PLAYED: &str = "* ";
+const DIFFERS: &str = "  * ";
 
 /// Reads suites as they are played on an Envoy.
 ///
@@ -50,35 +54,49 @@ pub fn versions_document() -> PathBuf {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Played {
     version: Version,
-    alike: usize,
-    refused: usize,
-    crashed: usize,
-    stopped: usize,
     /// Those that harness and Envoy saw otherwise, by their names.
     differing: Vec<String>,
 }
 
 impl Played {
-    /// Counts.
-    pub fn count<'r>(version: Version, cases: impl IntoIterator<Item = &'r CaseReport>) -> Self {
-        let mut played = Self {
+    /// What the reports of all cases say.
+    pub fn of<'r>(version: Version, cases: impl IntoIterator<Item = &'r CaseReport>) -> Self {
+        let failed = cases.into_iter().filter(|case| !case.passed());
+        Self {
             version,
-            alike: 0,
-            refused: 0,
-            crashed: 0,
-            stopped: 0,
-            differing: Vec::new(),
-        };
-        for case in cases {
-            match case.end() {
-                _ if !case.passed() => played.differing.push(case.name.clone()),
-                Some(End::Refused) => played.refused += 1,
-                Some(End::Crash) => played.crashed += 1,
-                Some(End::Stopped) => played.stopped += 1,
-                _ => played.alike += 1,
+            differing: failed.map(|case| case.name.clone()).collect(),
+        }
+    }
+
+    /// What [`versions_text`] wrote.
+    #[must_use]
+    pub fn read(text: &str) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix(DIFFERS) {
+                if let Some(last) = all.last_mut() {
+                    last.differing.push(name.to_owned());
+                }
+            } else if let Some(version) = line.strip_prefix(PLAYED) {
+                let version = version.split(':').next().unwrap_or_default();
+                all.extend(version.parse().map(|version| Self {
+                    version,
+                    differing: Vec::new(),
+                }));
             }
         }
-        played
+        all
+    }
+
+    /// Which Envoy.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The cases that were seen otherwise.
+    pub fn differing(&self) -> impl Iterator<Item = &str> {
+        self.differing.iter().map(String::as_str)
     }
 
     /// Whether no case was seen otherwise.
@@ -97,29 +115,17 @@ pub fn versions_text(played: &[Played]) -> String {
          The harness plays Envoy {oldest} to {newest}: `HostBuilder::envoy_version`, or `envoy: \"{oldest}\"` in a\n\
          suite. This file is what `cargo run -p attache-conformance -- versions --write` found.\n\n\
          ## Cases of the corpus on both hosts\n\n\
-         | Envoy | seen alike | refused by both | crash of Envoy, foretold | stopped by the harness | seen otherwise |\n\
-         |---|---|---|---|---|---|\n"
+         What a case expects is what 1.40 shows; on the others only harness and Envoy are compared.\n\n"
     );
     for row in played {
+        let seen = match row.is_good() {
+            true => "harness and Envoy saw the same.",
+            false => "all but these were seen alike:",
+        };
         // A string takes everything.
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} |",
-            row.version,
-            row.alike,
-            row.refused,
-            row.crashed,
-            row.stopped,
-            row.differing.len()
-        );
-    }
-    text.push_str(
-        "\nWhat a case expects is what 1.40 shows; on the others only harness and Envoy are compared.\n",
-    );
-    for row in played.iter().filter(|row| !row.is_good()) {
-        let _ = write!(text, "\nSeen otherwise on {}:\n\n", row.version);
+        let _ = writeln!(text, "{PLAYED}{}: {seen}", row.version);
         for name in &row.differing {
-            let _ = writeln!(text, "* {name}");
+            let _ = writeln!(text, "{DIFFERS}{name}");
         }
     }
     text.push_str("\n## What changed\n\nEach with the case of `");

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::{Map, Value};
 
+use crate::envoy_version::EnvoyVersion;
+
 /// What `xds.*` and `upstream.*` tell a guest of Envoy's configuration, and where both ends of the
 /// proxy are. The defaults are those of the configurations that `attache-envoy` writes: node and
 /// node cluster `attache`, virtual host `all`, a route without a name, cluster `upstream`.
@@ -49,6 +51,7 @@ impl Default for Attributes {
                 cluster: "attache".to_owned(),
                 metadata: Map::new(),
                 locality: Locality::default(),
+                version: EnvoyVersion::default(),
             },
             listener_metadata: Metadata::default(),
             listener_direction: TrafficDirection::Unspecified,
@@ -244,6 +247,8 @@ pub(crate) struct Node {
     pub(crate) cluster: String,
     pub(crate) metadata: Map<String, Value>,
     pub(crate) locality: Locality,
+    /// What it is a release of.
+    pub(crate) version: EnvoyVersion,
 }
 
 /// Where something runs: `envoy.config.core.v3.Locality`.

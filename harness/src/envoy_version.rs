@@ -49,6 +49,17 @@ impl EnvoyVersion {
         self < difference.since()
     }
 
+    /// The release whose binary was looked at.
+    pub(crate) fn release(self) -> [u64; 3] {
+        let patch = match self {
+            Self::V1_36 => 4,
+            Self::V1_38 => 2,
+            Self::V1_39 => 3,
+            Self::V1_37 | Self::V1_40 => 0,
+        };
+        [1, self.minor().into(), patch]
+    }
+
     fn minor(self) -> u16 {
         match self {
             Self::V1_36 => 36,

@@ -125,7 +125,7 @@ impl Proxy {
                 self.lint_lost_body(slot, direction, filter, &data);
                 return Ok(());
             }
-            let told = end && (no_trailers || self.world.mutated(Rule::BodyEndsBeforeTrailers));
+            let told = end && no_trailers;
             let side = self.world.streams[slot].side(filter, direction);
             side.end_stream = told;
             self.world.streams[slot].flow(direction).in_callback = true;

@@ -77,5 +77,5 @@ fn play(version: Version, files: &[PathBuf]) -> anyhow::Result<Played> {
     for case in cases().filter(|case| !case.passed()) {
         say(format_args!("{version}: {case}"));
     }
-    Ok(Played::count(version, cases()))
+    Ok(Played::of(version, cases()))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use attache_conformance::{corpus, entry, versions_document};
+use attache_conformance::{Played, corpus, entry, versions_document, versions_text};
 use attache_envoy::Version;
 use attache_harness::mutation::Mutator;
 use attache_harness::{EnvoyVersion, VersionDifference};
@@ -15,10 +15,35 @@ fn the_document_tells_of_every_difference() {
     for difference in VersionDifference::ALL {
         assert!(text.contains(&entry(*difference)), "{difference:?}");
     }
-    let listed = text.lines().filter(|line| line.contains(" Before: "));
-    assert_eq!(listed.count(), VersionDifference::ALL.len());
-    for version in Version::KNOWN {
-        assert!(text.contains(&format!("| {version} | ")), "{version}");
+    let played = Played::read(&text);
+    let mut known = Version::KNOWN.to_vec();
+    known.sort();
+    let versions: Vec<Version> = played.iter().map(Played::version).collect();
+    assert_eq!(versions, known);
+    let stale = "`attache-conformance versions --write` writes it anew";
+    assert_eq!(versions_text(&played), text, "{stale}");
+}
+
+/// The newest is that of the corpus, of which nothing is seen otherwise.
+#[test]
+fn what_the_document_calls_different_are_cases() {
+    let text = fs::read_to_string(versions_document()).unwrap();
+    let files = corpus().unwrap();
+    let suites: Vec<Suite> = files
+        .iter()
+        .map(|file| Suite::load(file).unwrap())
+        .collect();
+    let is_case = |name: &str| {
+        suites
+            .iter()
+            .any(|suite| suite.cases().any(|case| case == name))
+    };
+    for played in Played::read(&text) {
+        let newest = played.version() == Version::DEFAULT;
+        assert!(!newest || played.is_good(), "{played:?}");
+        for name in played.differing() {
+            assert!(is_case(name), "there is no case `{name}`");
+        }
     }
 }
 

@@ -245,6 +245,7 @@ impl HostBuilder {
             proxy.load(plugin, threads)?;
         }
         proxy.world.attributes = self.attributes;
+        proxy.world.attributes.node.version = self.version;
         proxy.world.dns = self.dns;
         proxy.start_all()?;
         proxy.schedule_flush(self.stats_flush_interval);

@@ -73,7 +73,6 @@ rules! {
     ResponseBodyEndIsFlipped "`proxy_on_response_body` is told the opposite about the end of the stream";
     RequestBodyIsMiscounted "`proxy_on_request_body` is told of one byte more";
     ResponseBodyIsMiscounted "`proxy_on_response_body` is told of one byte more";
-    BodyEndsBeforeTrailers "the last body callback is told of the end although trailers follow";
     Http1EndsWithTheLastPiece "a request over HTTP/1.1 ends together with its last piece";
     Http2EndsAfterTheLastPiece "a request over HTTP/2 ends after its last piece";
     Http1AnswerEndsWithTheLastPiece "a response over HTTP/1.1 ends together with its last piece";

@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::abi::Status;
 use crate::attributes::{Locality, Metadata, Node};
+use crate::envoy_version::EnvoyVersion;
 use crate::headers::Headers;
 use crate::pairs;
 use crate::protobuf::Writer;
@@ -45,10 +46,10 @@ pub(crate) enum Value<'a> {
     Metadata(&'a Metadata),
     Locality(&'a Locality),
     Node(&'a Node),
-    /// `envoy.config.core.v3.BuildVersion` of Envoy 1.40.0, whose other field each build fills by itself.
-    BuildVersion,
+    /// `envoy.config.core.v3.BuildVersion` of an Envoy, whose other field each build fills by itself.
+    BuildVersion(EnvoyVersion),
     /// Its `envoy.type.v3.SemanticVersion`.
-    SemanticVersion,
+    SemanticVersion(EnvoyVersion),
     /// An object of the filter state with fields, which lists none of them.
     Address(SocketAddr),
     /// A map without entries.
@@ -70,10 +71,6 @@ pub(crate) enum Miss {
 
 pub(crate) const ABSENT: Miss = Miss::Status(Status::NotFound);
 const UNWRITABLE: Miss = Miss::Status(Status::SerializationFailure);
-
-/// The version that this harness plays.
-const MAJOR: u64 = 1;
-const MINOR: u64 = 40;
 
 static NO_ELEMENTS: Json = Json::Array(Vec::new());
 
@@ -127,17 +124,20 @@ impl<'a> Value<'a> {
                 _ => Err(ABSENT),
             },
             Self::Node(node) => field_of_node(node, part),
-            Self::BuildVersion => match part {
-                b"version" => Ok(Self::SemanticVersion),
+            Self::BuildVersion(version) => match part {
+                b"version" => Ok(Self::SemanticVersion(version)),
                 b"metadata" => Err(Miss::Unknown),
                 _ => Err(ABSENT),
             },
-            Self::SemanticVersion => match part {
-                b"major_number" => Ok(Self::Uint(MAJOR)),
-                b"minor_number" => Ok(Self::Uint(MINOR)),
-                b"patch" => Ok(Self::Uint(0)),
-                _ => Err(ABSENT),
-            },
+            Self::SemanticVersion(version) => {
+                let [major, minor, patch] = version.release();
+                match part {
+                    b"major_number" => Ok(Self::Uint(major)),
+                    b"minor_number" => Ok(Self::Uint(minor)),
+                    b"patch" => Ok(Self::Uint(patch)),
+                    _ => Err(ABSENT),
+                }
+            }
             Self::Address(address) => match part {
                 b"ip" => Ok(Self::owned(address.ip().to_string())),
                 b"port" => Ok(Self::int(address.port())),
@@ -186,11 +186,14 @@ impl<'a> Value<'a> {
             Self::Metadata(metadata) => Cow::Owned(metadata_message(metadata)),
             Self::Locality(locality) => Cow::Owned(locality_message(locality)),
             Self::Node(node) => Cow::Owned(node_message(node)),
-            Self::BuildVersion => return Err(Miss::Unknown),
-            Self::SemanticVersion => {
+            Self::BuildVersion(_) => return Err(Miss::Unknown),
+            Self::SemanticVersion(version) => {
                 let mut message = Writer::default();
-                message.varint(1, MAJOR);
-                message.varint(2, MINOR);
+                for (field, number) in (1..).zip(version.release()) {
+                    if number > 0 {
+                        message.varint(field, number);
+                    }
+                }
                 Cow::Owned(message.finish())
             }
             Self::Empty | Self::Address(_) => Cow::Owned(pairs::serialize(std::iter::empty())),
@@ -206,8 +209,8 @@ impl Value<'_> {
             Self::Locality(_) => "envoy.config.core.v3.Locality",
             Self::Node(_) => "envoy.config.core.v3.Node",
             Self::Nothing => "google.protobuf.Empty",
-            Self::BuildVersion => "envoy.config.core.v3.BuildVersion",
-            Self::SemanticVersion => "envoy.type.v3.SemanticVersion",
+            Self::BuildVersion(_) => "envoy.config.core.v3.BuildVersion",
+            Self::SemanticVersion(_) => "envoy.type.v3.SemanticVersion",
             _ => return None,
         })
     }
@@ -234,9 +237,9 @@ impl Value<'_> {
                 | b"client_features"
                 | b"listening_addresses",
             ) => false,
-            (Self::BuildVersion, b"version" | b"metadata") => true,
-            (Self::SemanticVersion, b"major_number" | b"minor_number") => true,
-            (Self::SemanticVersion, b"patch") => false,
+            (Self::BuildVersion(_), b"version" | b"metadata") => true,
+            (Self::SemanticVersion(_), b"major_number" | b"minor_number") => true,
+            (Self::SemanticVersion(version), b"patch") => version.release()[2] > 0,
             _ => return None,
         })
     }
@@ -326,7 +329,7 @@ fn field_of_node<'a>(node: &'a Node, part: &[u8]) -> Found<'a> {
         b"user_agent_name" => Value::text("envoy"),
         b"user_agent_version" => Value::text(""),
         b"dynamic_parameters" => Value::Empty,
-        b"user_agent_build_version" => Value::BuildVersion,
+        b"user_agent_build_version" => Value::BuildVersion(node.version),
         b"client_features" | b"listening_addresses" => Value::Json(&NO_ELEMENTS),
         // Each build has its own.
         b"extensions" => return Err(Miss::Unknown),
