@@ -20,8 +20,10 @@ impl Callbacks {
     const DOWNSTREAM: u32 = 1 << 17;
     const UPSTREAM: u32 = 1 << 18;
     const CLOSE: u32 = 1 << 19;
+    const ACCESS_LOG: u32 = 1 << 20;
+    const SERVICE: u32 = 1 << 21;
 
-    const KNOWN: u32 = 0x000f_01ff;
+    const KNOWN: u32 = 0x003f_01ff;
 
     /// `None` for bits of an SDK that is newer than this crate: what they ask for must not be
     /// dropped.
@@ -62,6 +64,10 @@ impl Callbacks {
             crate::interpreter::EXPORT => false,
             _ if self.required().any(|required| required == name) => true,
             _ if self.waits() && AWAITED.contains(&name) => true,
+            // A filter that is configured where it cannot work refuses there: without the first
+            // callback of a TCP connection it would let everything pass. Where it is right, the host
+            // never makes that callback.
+            "proxy_on_new_connection" => true,
             _ => !name.starts_with("proxy_on_"),
         }
     }
@@ -82,6 +88,8 @@ impl Callbacks {
             (Self::CLOSE, "close"),
             (Self::WAITS, "waits"),
             (Self::HOLDS, "holds"),
+            (Self::ACCESS_LOG, "access_log"),
+            (Self::SERVICE, "service"),
         ];
         words
             .into_iter()
@@ -97,10 +105,10 @@ impl Callbacks {
         let holds_response = self.waits() && self.has(Self::RESPONSE);
         let request_body = holds_request || self.has(Self::REQUEST_BODY);
         let response_body = holds_response || self.has(Self::RESPONSE_BODY);
-        let table: [(&str, bool); 15] = [
+        let table: [(&str, bool); 16] = [
             ("proxy_on_context_create", true),
             ("proxy_on_configure", true),
-            ("proxy_on_request_headers", self.has(Self::REQUEST)),
+            ("proxy_on_request_headers", true),
             ("proxy_on_delete", true),
             // A response that comes before the request is judged ends the wait.
             (
@@ -118,7 +126,14 @@ impl Callbacks {
                 response_body || self.has(Self::RESPONSE_TRAILERS),
             ),
             // After the access log a stream must not be acted on, and another stream may wake it.
-            ("proxy_on_log", holds_request || self.has(Self::COMPLETE)),
+            (
+                "proxy_on_log",
+                holds_request || self.has(Self::COMPLETE | Self::ACCESS_LOG),
+            ),
+            (
+                "proxy_on_queue_ready",
+                self.has(Self::ACCESS_LOG | Self::SERVICE),
+            ),
             ("proxy_on_new_connection", self.has(Self::CONNECTION)),
             ("proxy_on_downstream_data", self.has(Self::DOWNSTREAM)),
             ("proxy_on_upstream_data", self.has(Self::UPSTREAM)),
@@ -203,6 +218,7 @@ mod tests {
             [
                 "proxy_on_context_create",
                 "proxy_on_configure",
+                "proxy_on_request_headers",
                 "proxy_on_delete",
                 "proxy_on_new_connection",
                 "proxy_on_downstream_data",
@@ -211,7 +227,10 @@ mod tests {
                 "proxy_on_upstream_connection_close",
             ]
         );
-        for name in of(0x000f_0000).iter().skip(3) {
+        let log = of(Callbacks::ACCESS_LOG | Callbacks::WAITS);
+        assert!(log.contains(&"proxy_on_log") && !log.contains(&"proxy_on_request_body"));
+        assert!(of(Callbacks::SERVICE).contains(&"proxy_on_queue_ready"));
+        for name in of(0x000f_0000).iter().skip(5) {
             assert!(!Callbacks(0x1ff).keeps(name), "{name}");
         }
     }

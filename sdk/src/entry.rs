@@ -4,6 +4,7 @@ mod answers;
 mod http;
 pub(crate) mod tcp;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use log::error;
@@ -18,8 +19,8 @@ use crate::logging;
 use crate::metrics;
 use crate::plugin::{Plugin, property_text};
 use crate::registry::{Registration, select};
-use crate::tasks;
 use crate::tasks::events;
+use crate::tasks::{self, Key};
 
 /// Starts a module: called by [`filters!`](crate::filters) in `_initialize`.
 #[doc(hidden)]
@@ -31,6 +32,8 @@ pub fn start(registry: &'static [Registration]) {
         Box::new(Root {
             id,
             installed: None,
+            task: None,
+            said: Cell::new(false),
         })
     });
 }
@@ -42,6 +45,10 @@ thread_local! {
 struct Root {
     id: u32,
     installed: Option<Installed>,
+    /// What lives with it.
+    task: Option<Key>,
+    /// Whether it was said that the plugin is at the wrong place.
+    said: Cell<bool>,
 }
 
 impl Root {
@@ -55,8 +62,26 @@ impl Root {
         let installed = registration
             .install(plugin.configuration(), &plugin)
             .map_err(|error| format!("filter={name} configuration refused: {error}"))?;
+        self.end();
+        self.task = Rc::clone(&installed.0).start(self.id);
         self.installed = Some(installed);
         Ok(())
+    }
+
+    fn end(&mut self) {
+        if let Some(task) = self.task.take() {
+            tasks::forget(task);
+        }
+    }
+
+    /// Says, once, that Envoy's configuration has the plugin where its filter cannot work.
+    #[cold]
+    #[inline(never)]
+    fn misplaced(&self, place: &str) {
+        if !self.said.replace(true) {
+            let root_id = property_text("plugin_root_id");
+            error!("filter={root_id} is configured as {place}, which it is not");
+        }
     }
 }
 
@@ -67,7 +92,7 @@ impl Context for Root {
 impl Drop for Root {
     fn drop(&mut self) {
         // `proxy_on_delete`.
-        tasks::deletion(self.id, self.id, || {});
+        tasks::deletion(self.id, self.id, || self.end());
     }
 }
 
@@ -96,10 +121,19 @@ impl RootContext for Root {
         tasks::callback(self.id, self.id, || events::queue_ready(token));
     }
 
+    fn on_log(&mut self) {
+        if self.installed.as_ref().is_some_and(|it| !it.0.log(self.id)) {
+            self.misplaced("an access logger");
+        }
+    }
+
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let installed = self.installed.as_ref();
         let stream =
             installed.and_then(|installed| Rc::clone(&installed.0).http_stream(self.id, id));
+        if stream.is_none() {
+            self.misplaced("an HTTP filter");
+        }
         Some(Box::new(Http {
             root: self.id,
             id,
@@ -109,15 +143,27 @@ impl RootContext for Root {
 
     fn create_stream_context(&self, id: u32) -> Option<Box<dyn StreamContext>> {
         let installed = self.installed.as_ref()?;
+        if !installed.0.is_tcp() {
+            self.misplaced("a TCP filter");
+        }
         Rc::clone(&installed.0).tcp_context(self.id, id)
     }
 
     fn get_type(&self) -> Option<ContextType> {
-        let tcp = self.installed.as_ref().is_some_and(|it| it.0.is_tcp());
-        Some(if tcp {
-            ContextType::StreamContext
-        } else {
+        // A filter for HTTP streams asks nothing: each host call costs a stream more than all of
+        // this. Where it is configured as a TCP filter, the crate below panics in
+        // `proxy_on_new_connection`, which closes the connection.
+        let http = self.installed.as_ref().is_none_or(|it| it.0.is_http());
+        Some(if http || is_http() {
             ContextType::HttpContext
+        } else {
+            ContextType::StreamContext
         })
     }
+}
+
+/// Whether the stream that is being created is one of HTTP.
+fn is_http() -> bool {
+    let protocol = host::property(&["request", "protocol"]);
+    protocol.ok().flatten().is_some()
 }

@@ -4,6 +4,8 @@
 //! implementation for each kind, so that the compiler infers the marker from the trait that a type
 //! implements.
 
+mod root;
+
 use std::marker::PhantomData;
 use std::rc::Rc;
 
@@ -18,6 +20,7 @@ use crate::mode::Mode;
 use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::stream::Stream;
+use crate::tasks::Key;
 use crate::tcp::{self, TcpFilter};
 
 /// A type that [`filters!`](crate::filters) takes, and its kind.
@@ -26,7 +29,7 @@ use crate::tcp::{self, TcpFilter};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a filter",
     label = "not a filter",
-    note = "a filter implements `HttpFilter` or `TcpFilter`"
+    note = "a filter implements `HttpFilter`, `TcpFilter`, `AccessLogger` or `Service`"
 )]
 pub trait Registered<Kind>: sealed::Sealed<Kind> {
     /// The callbacks that it needs.
@@ -69,15 +72,32 @@ pub(crate) trait AnyPlugin {
         None
     }
 
+    /// Whether all its streams are HTTP streams, or else have to be asked what they are.
+    fn is_http(&self) -> bool {
+        false
+    }
+
     /// Whether its streams are TCP connections.
     fn is_tcp(&self) -> bool {
         false
     }
 
-    /// A new TCP connection; `None` where the filter is not for such.
+    /// A new TCP connection; one that is closed, where the filter is not for such.
     #[cfg(target_arch = "wasm32")]
     fn tcp_context(self: Rc<Self>, root: u32, id: u32) -> Option<Box<dyn StreamContext>> {
         let _ = (root, id);
+        None
+    }
+
+    /// Called by the host at the end of a stream, where the plugin is an access logger; false where the filter is none.
+    fn log(&self, root: u32) -> bool {
+        let _ = root;
+        false
+    }
+
+    /// What lives with root context `root` from now on.
+    fn start(self: Rc<Self>, root: u32) -> Option<Key> {
+        let _ = root;
         None
     }
 }
@@ -111,6 +131,10 @@ impl<F: HttpFilter<M>, M: Mode> Registered<Http<M>> for F {
 impl<F: HttpFilter<M>, M: Mode> AnyPlugin for Configured<F, Http<M>> {
     fn http_stream(self: Rc<Self>, root: u32, id: u32) -> Option<Rc<Stream>> {
         Some(Stream::new(root, id, self))
+    }
+
+    fn is_http(&self) -> bool {
+        true
     }
 }
 

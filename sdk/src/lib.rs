@@ -81,6 +81,7 @@
 #[cfg(target_arch = "wasm32")]
 mod entry;
 
+mod access_logger;
 mod body;
 mod cache;
 mod calls;
@@ -116,6 +117,7 @@ mod request;
 mod response;
 mod retry;
 mod secret;
+mod service;
 pub mod shared;
 mod single_flight;
 mod status;
@@ -125,6 +127,7 @@ mod tcp;
 mod time;
 pub mod together;
 
+pub use crate::access_logger::AccessLogger;
 pub use crate::body::{
     Bodiless, BodyTransform, Collect, Collected, Incoming, Piece, Reading, Rewriting, Whole,
 };
@@ -144,6 +147,7 @@ pub use crate::request::{InvalidPath, Path, Request};
 pub use crate::response::{Body, LocalReply, Response, SentResponse};
 pub use crate::retry::{Attempt, Retry, Retryable};
 pub use crate::secret::{Secret, Wipe};
+pub use crate::service::Service;
 pub use crate::single_flight::SingleFlight;
 pub use crate::status::{HostError, Status};
 pub use crate::tcp::{
@@ -160,8 +164,9 @@ pub use serde;
 pub mod prelude {
     pub use crate::cluster::Cluster;
     pub use crate::{
-        ConfigError, Connection, Ending, Error, FailureMode, Holding, HttpFilter, Next, PerRoute,
-        Phases, Plugin, Request, Response, Secret, Streaming, TcpFilter, TcpNext,
+        AccessLogger, Completed, ConfigError, Connection, Ending, Error, FailureMode, Holding,
+        HttpFilter, Next, PerRoute, Phases, Plugin, Request, Response, Secret, Service, Streaming,
+        TcpFilter, TcpNext,
     };
     pub use http::header::*;
     pub use http::{Method, StatusCode};

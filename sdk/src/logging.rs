@@ -38,6 +38,11 @@ pub(crate) fn install() {
     log::set_max_level(LevelFilter::Info);
     std::panic::set_hook(Box::new(|panic| {
         host::log(LogLevel::Critical, &panic.to_string());
+        // What the crate below says of a callback for a stream of another kind.
+        if panic.payload_as_str() == Some("invalid context_id") {
+            let hint = "is a filter for HTTP streams configured as a TCP filter?";
+            host::log(LogLevel::Critical, hint);
+        }
     }));
 }
 

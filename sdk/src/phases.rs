@@ -45,6 +45,11 @@ impl Phases {
     /// Everything of a TCP connection.
     pub const TCP: Self = Self(0b1111 << 16 | Self::WAITS.0);
 
+    /// What an access logger needs.
+    pub(crate) const ACCESS_LOG: Self = Self(1 << 20 | Self::WAITS.0);
+    /// What a service needs.
+    pub(crate) const SERVICE: Self = Self(1 << 21 | Self::WAITS.0);
+
     /// Headers may be held until the body is known; said by the filter's [`Mode`], not by its
     /// author.
     const HOLDS: Self = Self(1 << 8);

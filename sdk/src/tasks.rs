@@ -2,11 +2,6 @@
 //!
 //! A module has one thread, so all of this is thread-local.
 
-#![cfg_attr(
-    target_arch = "wasm32",
-    expect(dead_code, reason = "nothing lives with a root yet")
-)]
-
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;

@@ -7,11 +7,12 @@ use proxy_wasm::types::Action as RawAction;
 
 use super::answers::answers_to_call_outs;
 use crate::flow::Action;
-use crate::host::Direction;
+use crate::host::{self, Direction, Reply};
 use crate::stream::{End, Event, Stream};
 use crate::tasks;
 
-/// One HTTP stream; without a filter where the host calls on a root that was never configured.
+/// One HTTP stream; without a filter where the host calls on a root that was never configured, or
+/// whose filter is of another kind.
 pub(super) struct Http {
     pub(super) root: u32,
     pub(super) id: u32,
@@ -22,8 +23,9 @@ impl Http {
     fn callback(&self, direction: Direction, event: Event) -> RawAction {
         let action = match &self.stream {
             Some(stream) => stream.callback(direction, event),
-            // Nothing judged this stream, so nothing lets it through.
-            None => Action::Pause,
+            // Nothing judged this request, so nothing lets it through. Its reply passes.
+            None if direction == Direction::Request => Action::Pause,
+            None => Action::Continue,
         };
         match action {
             Action::Continue => RawAction::Continue,
@@ -38,6 +40,17 @@ impl Context for Http {
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _count: usize, is_last: bool) -> RawAction {
+        if self.stream.is_none() {
+            // Where that fails, the request stays held.
+            let _ = host::send_local_response(Reply {
+                status: 503,
+                details: "attache_no_http_filter",
+                body: b"",
+                headers: b"",
+                grpc_status: -1,
+            });
+            return RawAction::Pause;
+        }
         self.callback(Direction::Request, Event::Headers { is_last })
     }
 

@@ -7,6 +7,7 @@ use proxy_wasm::types::{Action as RawAction, PeerType};
 
 use super::answers::answers_to_call_outs;
 use crate::flow::Action;
+use crate::host;
 use crate::tasks;
 use crate::tcp::{AnyTcpFilter, ClosedBy, TcpStream};
 
@@ -17,6 +18,23 @@ pub(crate) fn context(root: u32, id: u32, filter: Rc<dyn AnyTcpFilter>) -> Box<d
         id,
         stream: TcpStream::new(root, id, filter),
     })
+}
+
+/// The context of a connection of a filter that is not for such: it is closed.
+pub(crate) fn refused() -> Box<dyn StreamContext> {
+    Box::new(Refused)
+}
+
+struct Refused;
+
+impl Context for Refused {}
+
+impl StreamContext for Refused {
+    fn on_new_connection(&mut self) -> RawAction {
+        // Where that fails, it stays held.
+        let _ = host::close_connection();
+        RawAction::Pause
+    }
 }
 
 struct Tcp {

@@ -1,0 +1,62 @@
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::completed::Completed;
+use crate::config::ConfigError;
+use crate::error::Error;
+use crate::plugin::Plugin;
+
+/// An access logger: told of each stream at its end. It stands among the access loggers of a
+/// connection manager or a TCP proxy, and not among the filters.
+///
+/// ```
+/// use attache::log::warn;
+/// use attache::prelude::*;
+///
+/// /// Logs what went wrong.
+/// struct Faults;
+///
+/// impl AccessLogger for Faults {
+///     type Config = ();
+///
+///     fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+///         Ok(Self)
+///     }
+///
+///     fn log(&self, stream: &Completed) {
+///         if stream.status().is_none_or(|status| status >= 500) {
+///             warn!("details={:?}", stream.code_details());
+///         }
+///     }
+/// }
+///
+/// attache::filters! { "faults" => Faults }
+/// ```
+pub trait AccessLogger: Sized + 'static {
+    /// The plugin configuration; see [`HttpFilter::Config`](crate::HttpFilter::Config).
+    type Config: DeserializeOwned + JsonSchema;
+
+    /// Makes the logger from its configuration. Envoy runs it several times for one plugin: to
+    /// validate, on the main thread, and on each worker.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for a configuration that is well formed but cannot work. It is logged,
+    /// and Envoy refuses the plugin.
+    fn configure(config: Self::Config, plugin: &Plugin) -> Result<Self, ConfigError>;
+
+    /// Called when a stream is over. It can be looked at; nothing can be done to it.
+    fn log(&self, stream: &Completed);
+
+    /// Runs beside, once for each plugin and thread, as [`Service::run`](crate::Service::run) does:
+    /// for a logger that collects lines and sends them from time to time. Nothing unless said
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] is logged, and ends the run.
+    fn run(&self, plugin: &Plugin) -> impl Future<Output = Result<(), Error>> {
+        let _ = plugin;
+        std::future::ready(Ok(()))
+    }
+}

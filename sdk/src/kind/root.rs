@@ -1,0 +1,129 @@
+//! The kinds without streams of their own: access loggers and services.
+
+use std::rc::Rc;
+
+use log::error;
+#[cfg(target_arch = "wasm32")]
+use proxy_wasm::traits::StreamContext;
+use schemars::Schema;
+
+use super::{AnyPlugin, Installed, Registered, sealed};
+use crate::access_logger::AccessLogger;
+use crate::completed::Completed;
+use crate::config::{self, ConfigError};
+use crate::describe::schema_of;
+use crate::error::{Chain, Error};
+use crate::phases::Phases;
+use crate::plugin::Plugin;
+use crate::service::Service;
+use crate::tasks::{self, Key, root::live_with};
+
+/// A configured one, with what its future needs.
+struct Configured<F, Kind> {
+    filter: F,
+    root_id: &'static str,
+    plugin: Plugin,
+    kind: std::marker::PhantomData<Kind>,
+}
+
+/// The kind of [`AccessLogger`].
+#[derive(Debug)]
+pub enum Log {}
+
+impl<F: AccessLogger> sealed::Sealed<Log> for F {}
+
+impl<F: AccessLogger> Registered<Log> for F {
+    const PHASES: Phases = Phases::ACCESS_LOG;
+    const KIND: &'static str = "access_logger";
+
+    fn configuration() -> Schema {
+        schema_of::<F::Config>()
+    }
+
+    fn install(
+        root_id: &'static str,
+        configuration: &[u8],
+        plugin: &Plugin,
+    ) -> Result<Installed, ConfigError> {
+        let filter = F::configure(config::parse(configuration)?, plugin)?;
+        Ok(installed::<F, Log>(filter, root_id, plugin))
+    }
+}
+
+impl<F: AccessLogger> AnyPlugin for Configured<F, Log> {
+    #[cfg(target_arch = "wasm32")]
+    fn tcp_context(self: Rc<Self>, _root: u32, _id: u32) -> Option<Box<dyn StreamContext>> {
+        Some(crate::entry::tcp::refused())
+    }
+
+    fn log(&self, root: u32) -> bool {
+        tasks::callback(root, root, || self.filter.log(&Completed::new(root)));
+        true
+    }
+
+    fn start(self: Rc<Self>, root: u32) -> Option<Key> {
+        Some(live_with(root, async move {
+            say(self.root_id, self.filter.run(&self.plugin).await);
+        }))
+    }
+}
+
+/// The kind of [`Service`].
+#[derive(Debug)]
+pub enum Run {}
+
+impl<F: Service> sealed::Sealed<Run> for F {}
+
+impl<F: Service> Registered<Run> for F {
+    const PHASES: Phases = Phases::SERVICE;
+    const KIND: &'static str = "service";
+
+    fn configuration() -> Schema {
+        schema_of::<F::Config>()
+    }
+
+    fn install(
+        root_id: &'static str,
+        configuration: &[u8],
+        plugin: &Plugin,
+    ) -> Result<Installed, ConfigError> {
+        let filter = F::configure(config::parse(configuration)?, plugin)?;
+        Ok(installed::<F, Run>(filter, root_id, plugin))
+    }
+}
+
+impl<F: Service> AnyPlugin for Configured<F, Run> {
+    #[cfg(target_arch = "wasm32")]
+    fn tcp_context(self: Rc<Self>, _root: u32, _id: u32) -> Option<Box<dyn StreamContext>> {
+        Some(crate::entry::tcp::refused())
+    }
+
+    fn start(self: Rc<Self>, root: u32) -> Option<Key> {
+        Some(live_with(root, async move {
+            say(self.root_id, self.filter.run(&self.plugin).await);
+        }))
+    }
+}
+
+fn installed<F: 'static, Kind: 'static>(
+    filter: F,
+    root_id: &'static str,
+    plugin: &Plugin,
+) -> Installed
+where
+    Configured<F, Kind>: AnyPlugin,
+{
+    Installed(Rc::new(Configured {
+        filter,
+        root_id,
+        // Without the configuration, which may have secrets.
+        plugin: Plugin::new(plugin.root_id().to_owned()),
+        kind: std::marker::PhantomData::<Kind>,
+    }))
+}
+
+fn say(name: &str, end: Result<(), Error>) {
+    if let Err(fault) = end {
+        error!("filter={name} its run ended: {}", Chain(&fault));
+    }
+}
