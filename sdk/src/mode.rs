@@ -28,7 +28,21 @@ pub enum Streaming {}
 /// Headers can be held until the body is known, and changed then.
 ///
 /// The plugin's configuration has to say `allow_on_headers_stop_iteration: true`. Where it does
-/// not, Envoy shows no body while the headers are held.
+/// not, Envoy shows no body while the headers are held, and a module cannot read the option.
+///
+/// # The watchdog
+///
+/// So that nothing waits for ever, a message whose headers are held for five seconds without a look
+/// at its body is taken for a sign that the option is missing. That is an [`Error`](crate::Error)
+/// whose log line names the option, and meets the filter's [`FailureMode`](crate::FailureMode). Once
+/// a plugin has seen a body behind held headers, in that worker, the option is known to be set, and
+/// it waits as long as Envoy does.
+///
+/// **With [`FailureMode::Allow`](crate::FailureMode::Allow) this lets a request through unjudged.**
+/// Until that first body has come, after each start and in each worker, a client that sends its
+/// headers and delays its body for longer than the five seconds looks the same as a missing option.
+/// A filter that decides who may pass keeps [`FailureMode::Deny`](crate::FailureMode::Deny), which
+/// answers such a client with 503.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a mark without values")]
 pub enum Holding {}
