@@ -314,8 +314,9 @@ impl Proxy {
             headers.set(b"server", b"envoy");
         }
         let http1 = stream.codec == Codec::Http1;
-        if http1 && !stream.request.observed_end && closes {
-            // HTTP/1.1 cannot tell the rest of the request from the next one.
+        if http1 && (unread && closes || stream.is_malformed) {
+            // HTTP/1.1 cannot tell the rest of the request from the next one, and Envoy takes whatever
+            // it answers 400 for such a request.
             headers.set(b"connection", b"close");
         }
         stream.headers_sent = true;

@@ -189,8 +189,10 @@ impl Proxy {
         }
     }
 
-    fn compose(&self, slot: usize, reply: &Reply) -> (Headers, Vec<u8>) {
-        let stream = &self.world.streams[slot];
+    fn compose(&mut self, slot: usize, reply: &Reply) -> (Headers, Vec<u8>) {
+        let closes = reply.status == 400 && !self.world.mutated(Rule::BadRequestDoesNotClose);
+        let stream = &mut self.world.streams[slot];
+        stream.is_malformed |= closes;
         let (mut headers, mut body) = compose(reply, stream.grpc, stream.head);
         if self.world.mutator.is_some() {
             self.break_reply(slot, reply, &mut headers, &mut body);

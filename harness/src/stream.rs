@@ -51,6 +51,8 @@ pub(crate) struct Stream {
     pub(crate) prepared: Option<Reply>,
     /// Whether response headers went downstream.
     pub(crate) headers_sent: bool,
+    /// Whether a local reply said 400, for which Envoy gives up the connection.
+    pub(crate) is_malformed: bool,
     /// Whether the upstream was asked for its answer.
     pub(crate) upstream_asked: bool,
     /// How long the upstream may take; no limit if zero.

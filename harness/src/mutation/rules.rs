@@ -227,6 +227,7 @@ rules! {
     ResponseHasNoDate "a response has no `date`";
     ResponseHasNoServer "a response has no `server` of Envoy's";
     ResponseKeepsItsServer "a response keeps its `server`";
+    BadRequestDoesNotClose "a local reply of 400 leaves the connection";
     UnreadRequestDoesNotClose "a response to a request that was not read does not close the connection";
     EmptyResponseHasNoLength "a response without a body has no `content-length`";
     ChunksAreNotDeclared "a response in chunks does not say so";
