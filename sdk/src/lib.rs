@@ -62,6 +62,21 @@
 //! [collected](Incoming::collect). Who needs the body to decide on headers implements
 //! [`HttpFilter<Holding>`](Holding).
 //!
+//! # Examples
+//!
+//! The repository's folder `examples/` has filters to begin with, each in one file, with a suite of
+//! cases that it holds on the harness and on a real Envoy:
+//!
+//! * `add-header` puts headers into requests and responses;
+//! * `deny-list` answers 403 in the upstream's place, by path and by header;
+//! * `ext-auth` asks a cluster before a request goes on, with a [`Cache`] of verdicts and one question
+//!   for all who want the same ([`SingleFlight`]);
+//! * `body-rewrite` replaces fields of JSON bodies while it holds the headers ([`Holding`]);
+//! * `sse` changes server-sent events while they pass, however they are cut ([`BodyTransform`]);
+//! * `rate-limit` counts requests by key, over all workers ([`shared`]);
+//! * `tcp-allow-list` lets some networks connect ([`TcpFilter`]);
+//! * `audit` tells a service of each stream, over gRPC ([`AccessLogger`]).
+//!
 //! # Modules
 //!
 //! Everything is at the root; [`prelude`] is what a filter imports. Inside, `host` is the only
