@@ -274,8 +274,8 @@ impl Flow {
         };
         let verdict = editor.flush(self, stream);
         if verdict.is_err() {
-            // With `failure_mode: allow` the rest goes on as it is, unless some of it is in there.
-            if editor.is_drained() {
+            // With `failure_mode: allow` the rest goes on as it is, unless that is not all of it.
+            if editor.is_needed() {
                 self.verdict.set(Verdict::Cut);
             }
         } else {

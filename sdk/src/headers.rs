@@ -147,13 +147,15 @@ impl Headers {
         }
     }
 
-    /// Says how long the body is, where the message says so at all.
-    pub(crate) fn set_length(&mut self, length: usize) {
+    /// Says how long the body is, where the message says so at all; whether it does.
+    pub(crate) fn set_length(&mut self, length: usize) -> bool {
         if self.contains(CONTENT_LENGTH)
             && let Some(list) = self.list.get_mut()
         {
             list.set(b"content-length", length.to_string().as_bytes());
+            return true;
         }
+        false
     }
 
     pub(crate) fn is_of(&self, stream: u32) -> bool {

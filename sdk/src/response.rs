@@ -150,6 +150,7 @@ impl<M: Mode> Response<M> {
     }
 
     fn send_as<K>(self) -> Result<SentResponse<M, K>, Error> {
+        self.mark_tunnel();
         let Answer {
             link: Some(link),
             headers,
@@ -193,7 +194,7 @@ impl<M: Mode> Response<M> {
             self.status(),
             Some(StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         );
-        if !self.ends_with_headers() && has_body && !answers_head(link) {
+        if !self.ends_with_headers() && has_body && !answers(link, b"HEAD") {
             self.answer.headers.remove(CONTENT_LENGTH);
         }
     }
@@ -207,13 +208,27 @@ impl<M: Mode> Response<M> {
     where
         M: Holds,
     {
-        let status = self.status();
-        if status == Some(StatusCode::SWITCHING_PROTOCOLS)
-            && let Some(flow) = self.answer.flow()
-        {
-            flow.set_endless();
-        }
+        self.mark_tunnel();
         Collect::new(self.answer.link.clone(), Direction::Response, limit).watched()
+    }
+
+    /// The body of a tunnel has no end. The host is asked only where there may be one: the request of
+    /// a tunnel has no end either.
+    fn mark_tunnel(&self) {
+        let Some(link) = self.answer.upstream() else {
+            return;
+        };
+        if link.flow(Direction::Request).is_whole() {
+            return;
+        }
+        let is_tunnel = match self.status() {
+            Some(StatusCode::SWITCHING_PROTOCOLS) => true,
+            Some(status) => status.is_success() && answers(link, b"CONNECT"),
+            None => false,
+        };
+        if is_tunnel {
+            link.flow(Direction::Response).set_endless();
+        }
     }
 
     pub(crate) fn into_answer(self) -> Answer {
@@ -254,9 +269,9 @@ pub(crate) fn pass(link: &Link, mut headers: Headers) -> Result<(), Error> {
 }
 
 /// Whether the request was HEAD, whose response says a length and has none.
-fn answers_head(link: &Link) -> bool {
+fn answers(link: &Link, asked: &[u8]) -> bool {
     let method = tasks::within(link.stream(), || host::property(&["request", "method"]));
-    matches!(method, Ok(Ok(Some(method))) if method == b"HEAD")
+    matches!(method, Ok(Ok(Some(method))) if method == asked)
 }
 
 /// A response whose headers have gone on, and whose body is held as long as this lives.

@@ -174,7 +174,7 @@ impl Stream {
         }
         if flow.is_cut() && !self.over.get() {
             let name = self.filter.root_id();
-            warn!("filter={name} cannot write the rest of a body in front of trailers");
+            warn!("filter={name} cannot write the rest of a body");
             self.end_task();
             self.close(direction);
         }
@@ -372,3 +372,6 @@ impl tasks::Task for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

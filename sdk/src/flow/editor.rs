@@ -15,8 +15,9 @@ pub(super) trait Edit {
     fn prepare(&mut self, headers: &mut Headers) -> Result<(), Error>;
     /// Brings the changes into what has come. Acts on the effective context.
     fn flush(&mut self, flow: &Flow, stream: u32) -> Result<Verdict, Error>;
-    /// Whether bytes of the body are in here and not in the host.
-    fn is_drained(&self) -> bool;
+    /// Whether what the host has cannot go on alone: bytes of the body are in here, or the headers
+    /// tell the length of another one.
+    fn is_needed(&self) -> bool;
 }
 
 /// What is done to trailers.
@@ -28,6 +29,8 @@ pub(crate) struct Editor {
     rewriter: Option<Rewriter>,
     /// A body in place of the one that came.
     replacement: Option<Vec<u8>>,
+    /// Whether the headers tell the length of that, and it is not written yet.
+    promised: bool,
     /// The trailers, once they have been looked at.
     trailers: Option<Headers>,
     trailers_hook: Option<TrailersHook>,
@@ -66,6 +69,7 @@ impl Editor {
         let Some(rewriter) = &mut self.rewriter else {
             if let Some(body) = self.replacement.take() {
                 host::set_body(flow.direction, &body)?;
+                self.promised = false;
             }
             return Ok(Verdict::Continue);
         };
@@ -81,15 +85,14 @@ impl Editor {
         };
         // Behind trailers only what was held can still be written.
         let is_late = flow.stage.get() == Stage::Trailers && size == 0;
-        Ok(match rewriter.step(news, size, is_last)? {
-            Step::Wait => Verdict::Pause,
-            Step::Replace(body) if is_late && !body.is_empty() => Verdict::Cut,
-            Step::Replace(body) if !is_late => {
-                host::set_body(flow.direction, &body)?;
-                Verdict::Continue
-            }
-            Step::Replace(_) | Step::Pass => Verdict::Continue,
-        })
+        match rewriter.step(news, size, is_last)? {
+            Step::Wait => return Ok(Verdict::Pause),
+            Step::Replace(body) if is_late && !body.is_empty() => return Ok(Verdict::Cut),
+            Step::Replace(body) if !is_late => host::set_body(flow.direction, &body)?,
+            Step::Replace(_) | Step::Pass => {}
+        }
+        rewriter.written();
+        Ok(Verdict::Continue)
     }
 
     fn flush_trailers(&mut self, flow: &Flow, stream: u32) -> Result<(), Error> {
@@ -122,7 +125,7 @@ impl Edit for Editor {
         if self.rewriter.is_none()
             && let Some(body) = &self.replacement
         {
-            headers.set_length(body.len());
+            self.promised = headers.set_length(body.len());
         }
         Ok(())
     }
@@ -140,8 +143,8 @@ impl Edit for Editor {
         Ok(verdict)
     }
 
-    fn is_drained(&self) -> bool {
-        self.rewriter.as_ref().is_some_and(Rewriter::is_drained)
+    fn is_needed(&self) -> bool {
+        self.promised || self.rewriter.as_ref().is_some_and(Rewriter::is_drained)
     }
 }
 

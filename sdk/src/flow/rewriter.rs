@@ -19,6 +19,8 @@ pub(crate) struct Rewriter {
     changed: bool,
     /// Whether bytes have been taken out of the host's buffer to wait here.
     drained: bool,
+    /// Whether such bytes are in what goes on now, which may yet fail to be written.
+    unwritten: bool,
 }
 
 /// What is to be done with the host's buffer.
@@ -41,6 +43,7 @@ impl Rewriter {
             tail: Vec::new(),
             changed: false,
             drained: false,
+            unwritten: false,
         }
     }
 
@@ -60,7 +63,12 @@ impl Rewriter {
 
     /// Whether the host's buffer lacks bytes that came, so that without this they would be lost.
     pub(crate) fn is_drained(&self) -> bool {
-        self.drained
+        self.drained || self.unwritten
+    }
+
+    /// Says that what goes on is in the host's buffer.
+    pub(crate) fn written(&mut self) {
+        self.unwritten = false;
     }
 
     /// Shows the transform what has come; `size` is that of the host's buffer with it.
@@ -106,7 +114,7 @@ impl Rewriter {
 
     fn go_on(&mut self) -> Step {
         self.seen = 0;
-        self.drained = false;
+        self.unwritten = std::mem::take(&mut self.drained);
         let output = std::mem::take(&mut self.output);
         if std::mem::take(&mut self.changed) {
             Step::Replace(output)

@@ -1,7 +1,7 @@
 //! What the host answers in unit tests: any status, any bytes.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::status::Status;
 
@@ -55,6 +55,8 @@ struct Script {
     next: VecDeque<Answer>,
     /// What is answered when `next` is used up.
     rest: Answer,
+    /// What one call is answered, whatever else is said.
+    by_name: BTreeMap<&'static str, Answer>,
     calls: Vec<Call>,
 }
 
@@ -62,6 +64,7 @@ thread_local! {
     static SCRIPT: RefCell<Script> = RefCell::new(Script {
         next: VecDeque::new(),
         rest: Answer::status(Status::UNIMPLEMENTED.as_u32()),
+        by_name: BTreeMap::new(),
         calls: Vec::new(),
     });
 }
@@ -73,8 +76,14 @@ pub(crate) fn answer(answers: impl IntoIterator<Item = Answer>) {
         if let Some(last) = script.next.pop_back() {
             script.rest = last;
         }
+        script.by_name.clear();
         script.calls.clear();
     });
+}
+
+/// From here on until [`answer`], the host answers this call so, and others as said there.
+pub(crate) fn answer_to(call: &'static str, answer: Answer) {
+    SCRIPT.with_borrow_mut(|script| script.by_name.insert(call, answer));
 }
 
 /// The calls since [`answer`], by name.
@@ -93,6 +102,9 @@ pub(super) fn play(name: &'static str, bytes: &[u8]) -> Answer {
             name,
             bytes: bytes.to_vec(),
         });
+        if let Some(answer) = script.by_name.get(name) {
+            return answer.clone();
+        }
         script
             .next
             .pop_front()
