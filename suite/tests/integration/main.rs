@@ -30,6 +30,7 @@ mod repeated_headers;
 mod sdk_answers;
 mod sdk_counts;
 mod sdk_pruned;
+mod sdk_upgrades;
 mod sdk_waits;
 mod start_phases;
 mod suites;
