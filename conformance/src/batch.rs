@@ -18,6 +18,18 @@ pub enum Finding {
     Stopped(String),
     /// What one saw and the other did not.
     Disagreed(String),
+    /// The same, of a case that Envoy played otherwise each time.
+    Unsteady(String),
+}
+
+/// What came of a case, and what it took.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Judged {
+    /// What came of it.
+    pub finding: Finding,
+    /// How often Envoy played it.
+    pub plays: usize,
 }
 
 impl Finding {
@@ -33,7 +45,7 @@ impl Finding {
 /// # Errors
 ///
 /// [`SuiteError`], for a case that no suite can hold and for a probe that cannot be built.
-pub fn play(cases: &[Value], target: &Target) -> Result<Vec<Finding>, SuiteError> {
+pub fn play(cases: &[Value], target: &Target) -> Result<Vec<Judged>, SuiteError> {
     let named = |(number, case): (usize, &Value)| {
         let mut case = case.clone();
         case["name"] = json!(format!("{number}"));
@@ -63,6 +75,9 @@ pub fn play(cases: &[Value], target: &Target) -> Result<Vec<Finding>, SuiteError
                 });
                 reasons.collect::<String>()
             };
+            if !case.passed() && !case.looks().steady {
+                return Finding::Unsteady(case.to_string());
+            }
             if !case.passed() {
                 return Finding::Disagreed(case.to_string());
             }
@@ -78,11 +93,16 @@ pub fn play(cases: &[Value], target: &Target) -> Result<Vec<Finding>, SuiteError
                 ),
             }
         });
-    Ok(outcomes.collect())
+    let played = report.cases.iter().zip(outcomes);
+    let played = played.map(|(case, finding)| Judged {
+        finding,
+        plays: case.looks().plays,
+    });
+    Ok(played.collect())
 }
 
 /// The suite of cases for the Envoy of a target.
-fn suite_on(cases: &[Value], target: &Target) -> Result<Suite, SuiteError> {
+pub(crate) fn suite_on(cases: &[Value], target: &Target) -> Result<Suite, SuiteError> {
     let suite = suite_of(cases)?;
     match target {
         Target::Envoy { installation, .. } | Target::Both { installation, .. } => {

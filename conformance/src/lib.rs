@@ -18,11 +18,12 @@ mod cells;
 mod corpus;
 mod generator;
 mod mutations;
+mod pacing;
 mod shrink;
 pub mod suite_text;
 mod versions;
 
-pub use crate::batch::{Finding, play};
+pub use crate::batch::{Finding, Judged, play};
 pub use crate::behaviour::{Statement, statements, with_links};
 pub use crate::cells::Cells;
 pub use crate::corpus::{corpus, repository};
@@ -30,5 +31,6 @@ pub use crate::generator::Scenario;
 pub use crate::mutations::{
     Outcome, Stage, StageError, Thoroughness, known_survivors, sample, seed_of,
 };
+pub use crate::pacing::scenarios;
 pub use crate::shrink::shrink;
 pub use crate::versions::{Played, entry, suites_for, versions_document, versions_text};

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn the_text_of_a_case_is_read_as_the_case() {
         for seed in 0..50 {
-            let case = Scenario::draw(seed).case;
+            let case = Scenario::draw(seed, 0).case;
             let path = repository().join("conformance/generated.suite.yaml");
             let suite = Suite::from_text(path, text_of(&case, "drawn"));
             let name = format!("seed {seed}");

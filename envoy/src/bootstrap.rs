@@ -101,6 +101,9 @@ pub struct Listener {
     pub proxy: Proxy,
     /// What becomes of HTTP/1 trailers.
     pub trailers: Trailers,
+    /// How long Envoy leaves an HTTP/1.1 connection open that it cuts, so that the client can read what
+    /// came last; Envoy's 1 s unless set.
+    pub delayed_close: Option<Duration>,
     /// What becomes of `x-request-id`.
     pub request_id: RequestId,
     /// What becomes of the response header `server`.
@@ -242,6 +245,7 @@ impl Listener {
             access_loggers: Vec::new(),
             proxy: Proxy::default(),
             trailers: Trailers::default(),
+            delayed_close: None,
             request_id: RequestId::default(),
             server_header: ServerHeader::default(),
         }

@@ -18,6 +18,8 @@ use crate::link::Pace;
 pub(crate) use framing::Framing;
 pub(crate) use message::values;
 pub use message::{Header, Response};
+
+pub use crate::link::PAUSE;
 pub(crate) use wire::Wire;
 
 /// How much of a message is read before it is refused.

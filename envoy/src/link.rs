@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long pieces lie apart, so that a proxy reads each by itself.
-pub(crate) const PAUSE: Duration = Duration::from_millis(20);
+pub const PAUSE: Duration = Duration::from_millis(20);
 /// How long a peer may leave bytes unread until it is taken for one that does not want to read.
 const LIMIT: Duration = Duration::from_secs(2);
 /// How often it is looked at.

@@ -133,6 +133,14 @@ impl Upstream {
         self.shared.state().recorded.drain(..).collect()
     }
 
+    /// Closes all connections that are open. Who comes again gets a new one.
+    pub fn disconnect(&self) {
+        for stream in self.shared.state().open.drain(..) {
+            // One that is closed already needs no closing.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
     /// Waits until `count` requests are recorded, and takes as many.
     ///
     /// # Errors
@@ -160,18 +168,14 @@ impl Upstream {
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        let connections = {
+        let threads = {
             let mut state = self.shared.state();
             state.stopped = true;
-            std::mem::take(&mut state.connections)
+            std::mem::take(&mut state.threads)
         };
-        for (stream, _) in &connections {
-            // One that is closed already needs no closing.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.disconnect();
         // Wakes the acceptor, which then sees that it is to stop.
         let _ = TcpStream::connect(self.address);
-        let threads = connections.into_iter().map(|(_, thread)| thread);
         for thread in self.acceptor.take().into_iter().chain(threads) {
             // A handler that panicked has been reported on its own thread.
             let _ = thread.join();
@@ -189,7 +193,17 @@ struct Shared {
 struct State {
     stopped: bool,
     recorded: VecDeque<Request>,
-    connections: Vec<(TcpStream, JoinHandle<()>)>,
+    /// The connections; those that have ended are among them until another one comes.
+    open: Vec<TcpStream>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl State {
+    /// Keeps a connection, and lets go of those that have ended.
+    fn keep(&mut self, stream: TcpStream) {
+        self.open.retain(|stream| stream.peer_addr().is_ok());
+        self.open.push(stream);
+    }
 }
 
 impl Shared {
@@ -214,9 +228,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, handler: &Arc<connection
         if state.stopped {
             return;
         }
-        state
-            .connections
-            .retain(|(_, thread)| !thread.is_finished());
+        state.threads.retain(|thread| !thread.is_finished());
         let serving = Arc::clone(shared);
         let handler = Arc::clone(handler);
         let thread = thread::spawn(move || {
@@ -224,6 +236,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, handler: &Arc<connection
                 serving.record(request)
             });
         });
-        state.connections.push((kept, thread));
+        state.keep(kept);
+        state.threads.push(thread);
     }
 }

@@ -20,6 +20,12 @@ pub(crate) struct Moment {
     number: u64,
 }
 
+impl Moment {
+    pub(crate) fn number(self) -> u64 {
+        self.number
+    }
+}
+
 /// What is to happen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
@@ -40,7 +46,12 @@ pub(crate) enum Event {
     /// The upstream of a TCP connection does the next thing.
     FromUpstream { slot: usize, stream: StreamId },
     /// A call-out goes on or ends.
-    Call { vm: usize, token: u32, id: CallId },
+    Call {
+        vm: usize,
+        token: u32,
+        id: CallId,
+        cluster: usize,
+    },
 }
 
 /// Everything that is to happen, in order.
@@ -67,7 +78,7 @@ impl Agenda {
         moment
     }
 
-    /// Takes an event off the agenda, if it is still there.
+    /// Takes an event off, if it is still there.
     pub(crate) fn cancel(&mut self, moment: Moment) {
         self.events.remove(&moment);
     }
@@ -169,7 +180,7 @@ impl Proxy {
             Event::RouteTimeout { slot, stream } if self.world.is_open(slot, stream) => {
                 self.time_out(slot)
             }
-            Event::Call { vm, token, id } => self.call_is_due(vm, token, id),
+            Event::Call { vm, token, id, .. } => self.call_is_due(vm, token, id),
             // The stream is over.
             Event::Answer { .. }
             | Event::Arrival { .. }
@@ -193,9 +204,9 @@ impl Proxy {
             next += timer.period;
         }
         let once = self.world.mutated(Rule::TicksOnce);
-        timer.due = self.world.agenda.schedule(next, Event::Tick { vm, root });
+        timer.due = self.world.schedule(next, Event::Tick { vm, root });
         if once {
-            self.world.agenda.cancel(timer.due);
+            self.world.cancel(timer.due);
         }
         self.call(
             vm,

@@ -339,9 +339,16 @@ impl Proxy {
 
     /// Lets a call-out go on at a time.
     pub(crate) fn schedule_call(&mut self, vm: usize, token: u32, id: CallId, time: Duration) {
-        self.world
-            .agenda
-            .schedule(time, Event::Call { vm, token, id });
+        let guest = self.vms.get_mut(vm);
+        let call = guest.and_then(|guest| guest.state().call_mut(token, id));
+        let cluster = call.map_or(0, |call| call.cluster);
+        let event = Event::Call {
+            vm,
+            token,
+            id,
+            cluster,
+        };
+        self.world.schedule(time, event);
     }
 }
 

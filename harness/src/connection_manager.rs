@@ -55,18 +55,30 @@ impl Proxy {
         if request.codec == Codec::Http1 {
             trailers.iter_mut().for_each(Headers::trim);
         }
-        if headers
-            .iter()
-            .any(|(name, _)| name.starts_with(b"x-envoy-"))
+        let refused = target::refused(&headers, request.codec == Codec::Http1);
+        // That comes before anything is added or taken out.
+        let refused = refused.is_some_and(|refused| refused.details == target::NOT_NORMAL);
+        if refused && request.codec == Codec::Http1 {
+            headers.remove(b":scheme");
+        }
+        if !refused
+            && headers
+                .iter()
+                .any(|(name, _)| name.starts_with(b"x-envoy-"))
             && !self.world.mutated(Rule::InternalHeadersStay)
         {
             INTERNAL.iter().for_each(|name| headers.remove(name));
         }
-        if !headers.contains_key("x-forwarded-proto") && !self.world.mutated(Rule::NoForwardedProto)
+        if !refused
+            && !headers.contains_key("x-forwarded-proto")
+            && !self.world.mutated(Rule::NoForwardedProto)
         {
             headers.add(b"x-forwarded-proto", b"http");
         }
-        if !headers.contains_key("x-request-id") && !self.world.mutated(Rule::NoRequestId) {
+        if !refused
+            && !headers.contains_key("x-request-id")
+            && !self.world.mutated(Rule::NoRequestId)
+        {
             let mut id = *b"00000000-0000-4000-8000-000000000000";
             decimal::fill_hexadecimal(&mut id[24..], self.world.next_number());
             headers.add(b"x-request-id", &id);
@@ -220,6 +232,8 @@ impl Proxy {
     /// Reads no further until a time, unless it is over.
     fn wait_for_peer(&mut self, slot: usize, direction: Direction, time: Duration) {
         if time <= self.world.clock.now() {
+            let id = self.world.streams[slot].exchange.id;
+            self.world.came_unread(id, time);
             return;
         }
         let stream = &mut self.world.streams[slot];
@@ -229,7 +243,7 @@ impl Proxy {
             stream: stream.exchange.id,
             direction,
         };
-        self.world.agenda.schedule(time, event);
+        self.world.schedule(time, event);
     }
 
     /// Nothing has moved on a stream for too long: a reply, or a cut where the response has begun.
@@ -406,6 +420,7 @@ impl Proxy {
             _ => "the stream is reset",
         });
         stream.exchange.outcome = outcome;
+        self.leave_upstream(slot);
         let none = || u32::from(self.world.mutated(Rule::NoResponseHasACode));
         let code = self.world.streams[slot].response_code.unwrap_or_else(none);
         let stream = &mut self.world.streams[slot];
@@ -424,7 +439,7 @@ impl Proxy {
         }
         let stream = &mut self.world.streams[slot];
         if let Some(timer) = stream.timer.take() {
-            self.world.agenda.cancel(timer);
+            self.world.cancel(timer);
         }
         self.end_contexts(slot)
     }

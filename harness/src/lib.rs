@@ -47,6 +47,7 @@
 mod abi;
 mod access_loggers;
 mod agenda;
+mod appointments;
 mod arrival;
 mod attributes;
 mod base64;
@@ -128,6 +129,7 @@ mod wasi;
 mod world;
 
 pub use crate::abi::{AbiVersion, Direction, LogLevel, Status};
+pub use crate::appointments::{Appointment, Source};
 pub use crate::attributes::{Attributes, Field, Locality, TrafficDirection};
 pub use crate::budgets::{Budget, Cost, Excess, OverBudget};
 pub use crate::calls::{CallKind, CallOut};

@@ -1,6 +1,9 @@
 //! The router: what Envoy's `router.cc` does between the last filter and the upstream.
 
+mod connections;
 mod headers;
+
+pub(crate) use connections::{IdleConnections, UpstreamConnection};
 
 use self::headers::milliseconds;
 pub(crate) use self::headers::{on_the_wire, route_timeout, unsendable};
@@ -123,7 +126,7 @@ impl Proxy {
             };
             let time = self.world.clock.now().saturating_add(response.latency);
             stream.answer = Some(Box::new(response));
-            self.world.agenda.schedule(time, event);
+            self.world.schedule(time, event);
         }
         self.watch(slot);
         Ok(())
@@ -267,7 +270,8 @@ impl Proxy {
                 stream: stream.exchange.id,
             };
             let time = asked_at.saturating_add(stream.timeout);
-            stream.timer = Some(self.world.agenda.schedule(time, event));
+            let timer = self.world.schedule(time, event);
+            self.world.streams[slot].timer = Some(timer);
         }
     }
 

@@ -118,9 +118,7 @@ impl Proxy {
         let ended = !first && self.world.mutated(Rule::SinksAreToldOnce);
         if !self.entries.stats_sinks.is_empty() && !ended {
             let due = self.world.clock.now().saturating_add(interval);
-            self.world
-                .agenda
-                .schedule(due, Event::FlushStats { interval });
+            self.world.schedule(due, Event::FlushStats { interval });
         }
     }
 

@@ -15,6 +15,7 @@ use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Outcome, StreamId};
 use crate::headers::Headers;
 use crate::response::Response;
+use crate::router::UpstreamConnection;
 use crate::tcp_streams::TcpStream;
 
 /// A stream and its filters.
@@ -53,6 +54,8 @@ pub(crate) struct Stream {
     pub(crate) headers_sent: bool,
     /// Whether a local reply said 400, for which Envoy gives up the connection.
     pub(crate) is_malformed: bool,
+    /// How its request goes to the upstream.
+    pub(crate) upstream_connection: UpstreamConnection,
     /// Whether the upstream was asked for its answer.
     pub(crate) upstream_asked: bool,
     /// How long the upstream may take; no limit if zero.

@@ -228,7 +228,7 @@ impl Proxy {
             tcp.incoming_until = due;
             tcp.incoming.push_back(step);
             let event = Event::FromUpstream { slot, stream: id };
-            self.world.agenda.schedule(due, event);
+            self.world.schedule(due, event);
         }
     }
 

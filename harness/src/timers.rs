@@ -23,7 +23,7 @@ pub(crate) fn set_tick_period(call: &mut Call<'_>, milliseconds: u32) -> Answer 
         && let Some(root) = state.roots.get_mut(&id)
     {
         if let Some(old) = root.tick.take() {
-            state.world.agenda.cancel(old.due);
+            state.world.cancel(old.due);
         }
         let period = if period.is_zero() && state.world.mutated(Rule::PeriodOf0Ticks) {
             Duration::from_millis(1)
@@ -34,7 +34,7 @@ pub(crate) fn set_tick_period(call: &mut Call<'_>, milliseconds: u32) -> Answer 
             let event = Event::Tick { vm, root: id };
             let at_once = state.world.mutated(Rule::FirstTickAtOnce);
             let first = if at_once { now } else { now + period };
-            let due = state.world.agenda.schedule(first, event);
+            let due = state.world.schedule(first, event);
             root.tick = Some(Tick { period, due });
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::abi::{Direction, LogLevel};
 use crate::agenda::Agenda;
+use crate::appointments::Appointment;
 use crate::attributes::Attributes;
 use crate::budgets::Budget;
 use crate::calls::CallOut;
@@ -20,7 +21,7 @@ use crate::lints::Lints;
 use crate::metrics::Metrics;
 use crate::mutation::{Mutator, Rule};
 use crate::random::Random;
-use crate::router::Asked;
+use crate::router::{Asked, IdleConnections};
 use crate::shared_data::SharedData;
 use crate::shared_queues::SharedQueues;
 use crate::stream::Stream;
@@ -43,6 +44,8 @@ pub(crate) struct World {
     /// When the host started.
     pub(crate) started: Duration,
     pub(crate) agenda: Agenda,
+    /// What was due when; kept only if asked for.
+    pub(crate) appointments: Option<Vec<Appointment>>,
     pub(crate) clusters: Clusters,
     pub(crate) call_outs: Vec<CallOut>,
     numbered: u64,
@@ -53,6 +56,8 @@ pub(crate) struct World {
     /// How long nothing may move on an HTTP stream; no limit if zero.
     pub(crate) idle_timeout: Duration,
     pub(crate) streams: Vec<Stream>,
+    /// What leads to the upstream and is free.
+    pub(crate) idle_connections: IdleConnections,
     free: Vec<usize>,
     opened: u64,
     pub(crate) timeline: Timeline,

@@ -41,6 +41,7 @@ mod forecast;
 mod mutated;
 mod on_envoy;
 mod on_harness;
+mod pace;
 mod plan;
 mod report;
 mod run;
@@ -58,7 +59,8 @@ pub use crate::check::Difference;
 pub use crate::mutated::{Rehearsal, Shown};
 pub use crate::on_envoy::{EnvoyError, on_envoy};
 pub use crate::on_harness::{HarnessError, on_harness};
-pub use crate::report::{CaseReport, End, FailedSuite, Player, Report, Verdict};
+pub use crate::pace::Pace;
+pub use crate::report::{CaseReport, End, FailedSuite, Looks, Player, Report, Verdict};
 pub use crate::run::Progress;
 pub use crate::run::{BothError, on_both};
 pub use crate::seen::{

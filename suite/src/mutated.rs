@@ -57,7 +57,9 @@ impl Rehearsal {
     /// Plays a case, by its place among all; None where there is no such case.
     #[must_use]
     pub fn play(&self, case: usize, mutator: Arc<Mutator>) -> Option<Shown> {
-        let (verdict, played, _end) = run::harness(self.plans.get(case)?, Some(mutator));
+        let run::Rehearsed {
+            verdict, played, ..
+        } = run::harness(self.plans.get(case)?, Some(mutator));
         let error = match &verdict {
             Verdict::Error(text) => text.lines().next().map(str::to_owned),
             _ => None,

@@ -39,6 +39,14 @@ pub(crate) use play::Until;
 pub(crate) const HELD_AFTER: Duration = Duration::from_millis(500);
 /// The same at the end of the case, when nothing else can release it.
 pub(crate) const HELD_IN_THE_END: Duration = Duration::from_millis(1_500);
+/// How long Envoy has to notice that a client has gone, before anything else happens.
+pub(crate) const NOTICED_AFTER: Duration = Duration::from_millis(250);
+/// How long Envoy has to notice that servers have closed their connections.
+const CLOSED_AFTER: Duration = Duration::from_millis(20);
+/// How long the client of a stream that is cut has to read what came last.
+const CUT_AFTER: Duration = Duration::from_millis(40);
+/// How long an Envoy for many cases has to start, on a machine that does more than that.
+const READY_WITHIN: Duration = Duration::from_secs(120);
 /// How long Envoy usually takes to write its logs.
 const LOG_FLUSH: Duration = Duration::from_millis(150);
 /// How often they are looked at.
@@ -186,6 +194,7 @@ impl Stage {
         let options = StartOptions {
             concurrency: cases.first().map_or(1, |case| case.workers),
             discovered: bootstrap.discovered(),
+            ready_within: READY_WITHIN,
             ..StartOptions::default()
         };
         let envoy = Envoy::start(installation, &config, &folder, options)?;
@@ -251,8 +260,11 @@ impl Stage {
     ) -> Result<Seen, EnvoyError> {
         let case = &self.cases[number];
         *lock(&self.current) = number;
-        let _ = self.upstream.take();
+        // Envoy would go on with connections that a case before has left.
+        self.upstream.disconnect();
         self.clusters.forget();
+        thread::sleep(CLOSED_AFTER);
+        let _ = self.upstream.take();
         let lines_before = if case.log_from_start {
             0
         } else {
@@ -463,6 +475,7 @@ fn listener(cases: &[Case], number: usize, folder: &Path) -> Listener {
         };
     } else {
         listener.trailers = Trailers::Kept;
+        listener.delayed_close = Some(CUT_AFTER);
     }
     listener.buffer_limit = case.buffer_limit;
     listener.route_metadata.clone_from(&case.route_metadata);

@@ -1,4 +1,5 @@
 mod cluster;
+mod message;
 mod peer;
 mod reload;
 mod tcp;
@@ -9,15 +10,14 @@ use std::time::Duration;
 
 use attache_harness::mutation::Mutator;
 use attache_harness::{
-    Attributes, CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder,
-    HostError, LogLevel, LogLine, Outcome, Plugin, Response, StreamId, UpstreamRequest,
+    Attributes, CallOut, Codec, Exchange, FailurePolicy, Host, HostBuilder, HostError, LogLevel,
+    LogLine, Outcome, Plugin, Response, StreamId, UpstreamRequest,
 };
 
-use crate::case::{
-    Body, Case, Cluster, Fault, Filter, MARK, Policy, Protocol, Protocols, Reply, Request, Step,
-};
+use crate::case::{Case, Cluster, Filter, MARK, Policy, Protocol, Protocols, Step};
 use crate::forecast::{Forecast, Milestone};
-use crate::on_envoy::{HELD_AFTER, HELD_IN_THE_END, Until};
+use crate::on_envoy::{HELD_AFTER, HELD_IN_THE_END, NOTICED_AFTER, Until};
+use crate::pace::{Pace, Paced};
 use crate::seen::{Access, Ended, Line, Message, Seen, Stream, grown};
 
 /// How finely time passes while something is waited for.
@@ -43,7 +43,7 @@ pub(crate) struct Insight {
 ///
 /// [`HarnessError`], when a plugin cannot start, and when the filters do what would crash Envoy.
 pub fn on_harness(case: &Case) -> Result<Seen, HarnessError> {
-    play(case, None).map(|played| played.seen)
+    play(case, None).1.map(|played| played.seen)
 }
 
 /// What a play on the harness shows.
@@ -68,18 +68,30 @@ impl Played {
     }
 }
 
-/// Plays a case, with an insight into each of its streams; for tests of tests on a harness that departs
-/// from Envoy.
-pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played, HarnessError> {
-    let mut host = start(case, mutator)?;
+/// Plays a case, with its pace, and an insight into each of its streams; for tests of tests on a harness
+/// that departs from Envoy.
+pub(crate) fn play(
+    case: &Case,
+    mutator: Option<Arc<Mutator>>,
+) -> (Pace, Result<Played, HarnessError>) {
+    let mut host = match start(case, mutator) {
+        Ok(host) => host,
+        Err(error) => return (Pace::default(), Err(error.into())),
+    };
+    let mut paced = Paced::default();
+    let played = play_on(&mut host, case, &mut paced);
+    (paced.pace(&host), played.map_err(HarnessError))
+}
+
+fn play_on(host: &mut Host, case: &Case, paced: &mut Paced) -> Result<Played, HostError> {
     let started = if case.log_from_start {
         0
     } else {
         host.log().len()
     };
     let called = host.calls().len();
-    let before = counters(&host);
-    let of_histograms = histograms(&host, case);
+    let before = counters(host);
+    let of_histograms = histograms(host, case);
     let mut streams = Vec::new();
     let mut abandoned = Vec::new();
     let mut connections = tcp::Connections::default();
@@ -91,12 +103,13 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
         lines: 0,
     };
     for step in &case.steps {
+        let since = host.now();
         match step {
             Step::Request(request) => {
                 let mark = case.mark(streams.len());
-                let mut sent = sent(request, mark, case.protocols.downstream);
+                let mut sent = message::sent(request, mark, case.protocols.downstream);
                 if let Some(id) = request.follows.and_then(|number| streams.get(number))
-                    && stream(&host, *id, false, case.protocols)?
+                    && stream(host, *id, false, case.protocols)?
                         .0
                         .downstream
                         .leaves_open()
@@ -104,15 +117,20 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
                     sent = sent.on_connection_of(*id);
                 }
                 streams.push(host.open(sent)?);
-                settle(&mut host, case, &streams, HELD_AFTER, Until::PassedOn)?;
+                if !settle(host, case, &streams, HELD_AFTER, Until::PassedOn)? {
+                    paced.waited(since, host);
+                }
             }
             Step::Reload(filter) => {
                 let from = host.log().len();
-                seen.reloads.push(reload::reload(&mut host, filter)?);
+                seen.reloads.push(reload::reload(host, filter)?);
                 sorted.push(from..host.log().len());
             }
-            Step::Tcp(step) => connections.step(&mut host, step)?,
-            Step::Wait(time) => host.advance(*time)?,
+            Step::Tcp(step) => connections.step(host, step)?,
+            Step::Wait(time) => {
+                host.advance(*time)?;
+                paced.waited(since, host);
+            }
             Step::Disconnect(number) => {
                 if let Some(id) = streams.get(*number) {
                     // Who has an answer stays with it.
@@ -122,28 +140,33 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Played,
                     }
                     host.disconnect(*id)?;
                 }
+                host.advance(NOTICED_AFTER)?;
+                paced.waited(since, host);
             }
         }
-        let ended = has_come_far(&host, case, &streams, Until::PassedOn);
-        steps.push(counted.milestone(&host, case, ended));
+        let ended = has_come_far(host, case, &streams, Until::PassedOn);
+        steps.push(counted.milestone(host, case, ended));
     }
     let limit = HELD_IN_THE_END.saturating_add(case.patience());
-    settle(&mut host, case, &streams, limit, Until::Ended)?;
-    let ended = has_come_far(&host, case, &streams, Until::Ended);
-    let end = counted.milestone(&host, case, ended);
+    let since = host.now();
+    if !settle(host, case, &streams, limit, Until::Ended)? {
+        paced.waited(since, host);
+    }
+    let ended = has_come_far(host, case, &streams, Until::Ended);
+    let end = counted.milestone(host, case, ended);
     let mut insights = Vec::new();
     for (number, id) in streams.into_iter().enumerate() {
-        let (stream, insight) = stream(&host, id, abandoned.contains(&number), case.protocols)?;
+        let (stream, insight) = stream(host, id, abandoned.contains(&number), case.protocols)?;
         seen.streams.push(stream);
         insights.push(insight);
     }
-    let (seen_of_tcp, of_tcp) = connections.seen(&host)?;
+    let (seen_of_tcp, of_tcp) = connections.seen(host)?;
     seen.connections = seen_of_tcp;
     insights.extend(of_tcp);
     seen.log = Line::all(host.log(), started, &sorted, |logged| line(case, logged));
-    seen.counters = grown(counters(&host), &before, &case.counters);
+    seen.counters = grown(counters(host), &before, &case.counters);
     seen.calls = calls(case, host.calls().get(called..).unwrap_or_default());
-    for (name, after) in histograms(&host, case) {
+    for (name, after) in histograms(host, case) {
         let before = of_histograms.get(&name).copied().unwrap_or_default();
         seen.histograms.insert(name, after.saturating_sub(before));
     }
@@ -192,18 +215,20 @@ fn is_under_way(exchange: &Exchange) -> bool {
     )
 }
 
-/// Lets time pass until requests have come as far as they can: as on Envoy, where it passes by itself.
+/// Lets time pass until requests have come as far as they can, as on Envoy, where it passes by itself;
+/// false if the time was over before.
 fn settle(
     host: &mut Host,
     case: &Case,
     streams: &[StreamId],
     limit: Duration,
     until: Until,
-) -> Result<(), HostError> {
+) -> Result<bool, HostError> {
     let mut left = limit;
     loop {
-        if has_come_far(host, case, streams, until) || left.is_zero() {
-            return Ok(());
+        let done = has_come_far(host, case, streams, until);
+        if done || left.is_zero() {
+            return Ok(done);
         }
         let step = left.min(STEP);
         host.advance(step)?;
@@ -221,7 +246,11 @@ fn has_come_far(host: &Host, case: &Case, streams: &[StreamId], until: Until) ->
         Until::Ended => streams.iter().all(has_ended),
         Until::PassedOn => streams.last().is_none_or(|id| {
             let thinks = !case.answer_to(streams.len() - 1).after.is_zero();
-            let received = |exchange: &Exchange| exchange.try_upstream_request().is_some();
+            // A server tells of a request that is whole.
+            let received = |exchange: &Exchange| {
+                let request = exchange.try_upstream_request();
+                request.is_some_and(UpstreamRequest::is_complete)
+            };
             has_ended(id) || (thinks && host.exchange(*id).is_ok_and(received))
         }),
     }
@@ -233,6 +262,7 @@ const TCP: &str = "tcp";
 fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> {
     let mut builder = Host::builder()
         .envoy_version(case.envoy)
+        .keep_appointments()
         .workers(case.workers as usize);
     if let Some(mutator) = mutator {
         builder = builder.mutate(mutator);
@@ -276,7 +306,8 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
             .ok()
             .and_then(|number| number.parse().ok());
         let answer = answers.answer_to(number.unwrap_or(0));
-        response(answer, answers.protocols.upstream)
+        let head = request.method() == b"HEAD";
+        message::response(answer, answers.protocols.upstream, head)
     });
     Ok(host)
 }
@@ -287,7 +318,7 @@ fn calls(case: &Case, made: &[CallOut]) -> BTreeMap<String, Vec<Message>> {
     for call in made {
         let known = case.clusters.get(call.cluster());
         if known.is_some_and(Cluster::records) {
-            let received = received(call.request(), Protocol::Http1);
+            let received = message::received(call.request(), Protocol::Http1);
             calls
                 .entry(call.cluster().to_owned())
                 .or_default()
@@ -350,7 +381,7 @@ fn stream(
     let downstream = match (exchange.outcome(), exchange.try_response()) {
         _ if abandoned => Ended::Abandoned,
         (Outcome::Completed, Some(response)) => {
-            Ended::Answered(answered(response, protocols.downstream))
+            Ended::Answered(message::answered(response, protocols.downstream))
         }
         (Outcome::Paused { .. } | Outcome::Running, _) => Ended::Held,
         _ => Ended::Reset,
@@ -360,7 +391,7 @@ fn stream(
             .try_upstream_request()
             // A server tells of a request when it has ended, one way or the other.
             .filter(|request| request.is_complete() || !is_under_way(exchange))
-            .map(|request| received(request, protocols.upstream)),
+            .map(|request| message::received(request, protocols.upstream)),
         access: access(exchange, &downstream),
         downstream,
     };
@@ -417,118 +448,4 @@ fn plugin(filter: &Filter) -> Plugin {
         plugin = plugin.allowed_capabilities(&filter.allowed_capabilities);
     }
     plugin
-}
-
-fn sent(
-    request: &Request,
-    mark: Option<(Vec<u8>, Vec<u8>)>,
-    protocol: Protocol,
-) -> attache_harness::Request {
-    let mut sent = attache_harness::Request::new(&request.method, &request.target);
-    for (name, value) in peer::lines(request.headers.clone(), protocol) {
-        sent = sent.header(name, value);
-    }
-    let (pieces, chunked) = request.body.pieces(!request.trailers.is_empty());
-    if let (Body::Whole(whole), false) = (&request.body, chunked) {
-        sent = sent.body(whole);
-    }
-    if let Some((name, value)) = mark {
-        sent = sent.header(name, value);
-    }
-    if chunked {
-        for piece in pieces {
-            sent = sent.chunk(piece);
-        }
-    }
-    for (name, value) in peer::lines(request.trailers.clone(), protocol) {
-        sent = sent.trailer(name, value);
-    }
-    if protocol == Protocol::Http2 {
-        sent = sent.http2();
-    }
-    sent
-}
-
-fn response(answer: &Reply, protocol: Protocol) -> Response {
-    let mut response = match answer.fault {
-        None | Some(Fault::Cut) => Response::new(answer.status),
-        Some(Fault::Refused) => return Response::refused(),
-        Some(Fault::Closed) => return Response::closed().after(answer.after),
-        Some(Fault::Reset) => return Response::reset().after(answer.after),
-        Some(Fault::Malformed) => return Response::malformed().after(answer.after),
-        Some(Fault::Never) => return Response::never(),
-    };
-    for (name, value) in peer::lines(answer.headers.clone(), protocol) {
-        response = response.header(name, value);
-    }
-    let (pieces, chunked) = answer.body.pieces(!answer.trailers.is_empty());
-    let bodiless = matches!(answer.status, 204 | 304) && pieces.is_empty();
-    if chunked {
-        for piece in pieces {
-            response = response.chunk(piece);
-        }
-    } else if !bodiless {
-        response = response.body(pieces.concat());
-    }
-    for (name, value) in peer::lines(answer.trailers.clone(), protocol) {
-        response = response.trailer(name, value);
-    }
-    if answer.fault == Some(Fault::Cut) {
-        response = match protocol {
-            Protocol::Http1 => response.cut(),
-            Protocol::Http2 => response.cut_by_reset(),
-        };
-    }
-    if answer.after > Duration::ZERO {
-        response = response.after(answer.after);
-    }
-    response
-}
-
-fn received(request: &UpstreamRequest, protocol: Protocol) -> Message {
-    let (headers, trailers) = lines(request, b":authority");
-    Message::request(
-        request.method().to_vec(),
-        request.path().to_vec(),
-        peer::lines(headers, protocol),
-        request.body(),
-        peer::lines(trailers, protocol),
-    )
-}
-
-fn answered(response: &DownstreamResponse, protocol: Protocol) -> Message {
-    let (headers, trailers) = lines(response, b"");
-    let status = response.status().to_string();
-    let headers = peer::lines(headers, protocol);
-    let trailers = peer::lines(trailers, protocol);
-    // A client of HTTP/1.1 expects no body there, whatever comes.
-    let bodiless = protocol == Protocol::Http1 && matches!(response.status(), 101 | 204 | 304);
-    let body = if bodiless {
-        Vec::new()
-    } else {
-        response.body()
-    };
-    Message::response(status, headers, body, trailers)
-}
-
-type Lines = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// Headers and trailers as they are on the wire: pseudo headers stand in the first line, but for the
-/// one that HTTP/1.1 sends as `host`.
-fn lines(message: &attache_harness::Message, host: &[u8]) -> (Lines, Lines) {
-    let owned = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
-    let headers = message
-        .headers()
-        .iter()
-        .map(owned)
-        .filter_map(|(name, value)| {
-            if name == host {
-                Some((b"host".to_vec(), value))
-            } else {
-                (!name.starts_with(b":")).then_some((name, value))
-            }
-        });
-    let trailers = message.trailers().into_iter();
-    let trailers = trailers.flat_map(|trailers| trailers.iter().map(owned));
-    (headers.collect(), trailers.collect())
 }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use crate::check::Difference;
 use crate::forecast::Forecast;
+use crate::pace::Pace;
 use crate::seen::{Line, Seen};
 
 /// What came of a suite.
@@ -32,6 +33,8 @@ pub struct CaseReport {
     pub(crate) forecast: Option<Forecast>,
     pub(crate) on_envoy: Option<Seen>,
     pub(crate) end: Option<End>,
+    pub(crate) pace: Pace,
+    pub(crate) looks: Looks,
 }
 
 /// How the harness broke off a case.
@@ -53,6 +56,26 @@ impl End {
             Self::Refused => "refused",
             Self::Crash => "crash",
             Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// How often a real Envoy played a case.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Looks {
+    /// How often.
+    pub plays: usize,
+    /// Whether the last two plays agree with each other, if there were two.
+    pub steady: bool,
+}
+
+impl Looks {
+    /// A play that was as it should be.
+    pub(crate) fn first() -> Self {
+        Self {
+            plays: 1,
+            steady: false,
         }
     }
 }
@@ -134,6 +157,8 @@ impl CaseReport {
             forecast: None,
             on_envoy: None,
             end: None,
+            pace: Pace::default(),
+            looks: Looks::default(),
         }
     }
 
@@ -141,6 +166,18 @@ impl CaseReport {
     #[must_use]
     pub fn end(&self) -> Option<End> {
         self.end
+    }
+
+    /// Whether a real Envoy can keep the order of what happened on the harness.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// How often a real Envoy played it until it counted.
+    #[must_use]
+    pub fn looks(&self) -> Looks {
+        self.looks
     }
 
     /// How each request ended, in the words that `outcome` expects: on the harness, or where that did

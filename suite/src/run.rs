@@ -17,6 +17,7 @@ use crate::compare::compare;
 use crate::file::Matcher;
 use crate::on_envoy::{self, EnvoyError};
 use crate::on_harness::{self, HarnessError, Insight, Played};
+use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::report::{CaseReport, End, Player, Verdict};
 use crate::seen::Seen;
@@ -64,7 +65,7 @@ pub fn on_both(
     installation: &Installation,
     folder: &Path,
 ) -> Result<(Seen, Seen), BothError> {
-    let played = on_harness::play(case, None)?;
+    let played = on_harness::play(case, None).1?;
     let forecast = played.forecast();
     let seen = on_envoy::play_alone(case, Some(&forecast), installation, folder)?;
     Ok((played.seen, seen))
@@ -81,11 +82,12 @@ pub(crate) fn run(
         .collect();
     if matches!(target, Target::Harness | Target::Both { .. }) {
         for (plan, case) in plans.iter().zip(&mut cases) {
-            let (verdict, played, end) = harness(plan, None);
-            case.end = end;
-            case.verdicts.push((Player::Harness, verdict));
-            case.forecast = played.as_ref().map(Played::forecast);
-            case.on_harness = played.map(|played| played.seen);
+            let rehearsed = harness(plan, None);
+            case.end = rehearsed.end;
+            case.pace = rehearsed.pace;
+            case.verdicts.push((Player::Harness, rehearsed.verdict));
+            case.forecast = rehearsed.played.as_ref().map(Played::forecast);
+            case.on_harness = rehearsed.played.map(|played| played.seen);
         }
     }
     if let Target::Envoy {
@@ -119,16 +121,28 @@ pub(crate) fn run(
     cases
 }
 
-pub(crate) fn harness(
-    plan: &Plan,
-    mutator: Option<Arc<Mutator>>,
-) -> (Verdict, Option<Played>, Option<End>) {
-    match on_harness::play(&plan.case, mutator) {
+/// What came of a play on the harness.
+pub(crate) struct Rehearsed {
+    pub(crate) verdict: Verdict,
+    pub(crate) played: Option<Played>,
+    pub(crate) end: Option<End>,
+    pub(crate) pace: Pace,
+}
+
+pub(crate) fn harness(plan: &Plan, mutator: Option<Arc<Mutator>>) -> Rehearsed {
+    let (pace, played) = on_harness::play(&plan.case, mutator);
+    let (verdict, played, end) = match played {
         Ok(played) => {
             let verdict = judge(plan, &played.seen, Some(&played.insights));
             (verdict, Some(played), None)
         }
         Err(HarnessError(error)) => (judge_error(plan, &error), None, end_of(&error)),
+    };
+    Rehearsed {
+        verdict,
+        played,
+        end,
+        pace,
     }
 }
 

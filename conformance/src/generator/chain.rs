@@ -6,12 +6,19 @@ use serde_json::{Value, json};
 
 use super::draw::Draw;
 use super::script::{self, Drawn};
+use super::times::Times;
 
-pub(super) fn plugins(draw: &mut Draw, seed: u64) -> Value {
+pub(super) fn plugins(draw: &mut Draw, times: &Times, seed: u64) -> Value {
     let count = draw.weighted(&[(4, 1), (3, 2), (2, 3)]);
     let shared_vm = draw.chance(25);
     let slow = Cell::new(true);
-    let drawn = Drawn { seed, slow: &slow };
+    let awaited = Cell::new(draw.between(0, 4) as usize);
+    let drawn = Drawn {
+        seed,
+        slow: &slow,
+        times,
+        awaited: &awaited,
+    };
     let plugins = (0..count).map(|number| {
         let package = draw.weighted(&[(10, "probe"), (1, "probe-0-2-0"), (1, "probe-0-1-0")]);
         let name = ["first", "second", "third"][number];

@@ -3,9 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::draw::Draw;
+use super::times::Times;
 
-/// Names of clusters that scripts call out to; the last one has no double.
-pub(super) const CLUSTERS: [&str; 4] = ["quick", "slow", "broken", "nowhere"];
+/// Names of clusters that scripts wait for. Each takes a time of its own.
+pub(super) const AWAITED: [&str; 5] = ["quick", "quick-2", "quick-3", "broken", "broken-2"];
+/// One that is asked and not waited for.
+pub(super) const SLOW: &str = "slow";
+/// One that does not exist.
+pub(super) const NOWHERE: &str = "nowhere";
 
 const NAMES: [&str; 9] = [
     "x-a",
@@ -25,24 +30,25 @@ pub(super) fn protocols(draw: &mut Draw) -> Value {
     json!({ "downstream": side(draw), "upstream": side(draw) })
 }
 
-/// What the clusters answer that the plugins call. Only `slow` thinks, so long that whoever asked is
-/// gone.
-pub(super) fn clusters(draw: &mut Draw, plugins: &Value) -> Value {
-    let mut quick = answer(draw, "http1", false);
-    if draw.chance(30) {
-        quick["status"] = json!(draw.one_of(&[302, 404, 503]));
+/// What the clusters answer that the plugins call. `slow` thinks so long that whoever asked is gone.
+pub(super) fn clusters(draw: &mut Draw, times: &Times, plugins: &Value) -> Value {
+    let mut clusters = Map::new();
+    for name in AWAITED {
+        let mut cluster = if name.starts_with("broken") {
+            json!({ "fault": draw.one_of(&["closed", "malformed"]) })
+        } else {
+            answer(draw, "http1", false)
+        };
+        if name.starts_with("quick") && draw.chance(30) {
+            cluster["status"] = json!(draw.one_of(&[302, 404, 503]));
+        }
+        cluster["after"] = times.soon();
+        clusters.insert(name.to_owned(), cluster);
     }
-    // A body that still comes is there by then, as on the harness.
-    quick["after"] = json!("120ms");
-    let mut clusters = json!({
-        "quick": quick,
-        "slow": { "after": "1500ms", "status": 200, "headers": { "x-slow": "1" } },
-        "broken": { "after": "120ms", "fault": draw.one_of(&["closed", "malformed"]) },
-    });
-    if let Some(clusters) = clusters.as_object_mut() {
-        clusters.retain(|name, _| names(plugins, name));
-    }
-    clusters
+    let slow = json!({ "after": times.late(), "status": 200, "headers": { "x-slow": "1" } });
+    clusters.insert(SLOW.to_owned(), slow);
+    clusters.retain(|name, _| names(plugins, name));
+    Value::Object(clusters)
 }
 
 /// Whether a script has this word.
@@ -51,7 +57,7 @@ fn names(plugins: &Value, word: &str) -> bool {
 }
 
 /// Requests one after the other, with what is answered to each.
-pub(super) fn steps(draw: &mut Draw, protocols: &Value, plugins: &Value) -> Value {
+pub(super) fn steps(draw: &mut Draw, times: &Times, protocols: &Value, plugins: &Value) -> Value {
     let http2 = |side: &str| protocols[side] == json!("http2");
     let requests = draw.weighted(&[(5, 1), (3, 2), (1, 3)]);
     let mut steps = Vec::new();
@@ -61,6 +67,9 @@ pub(super) fn steps(draw: &mut Draw, protocols: &Value, plugins: &Value) -> Valu
             "name": format!("r{number}"),
             "upstream": answer(draw, if http2("upstream") { "http2" } else { "http1" }, true),
         });
+        if draw.chance(15) {
+            step["upstream"]["after"] = times.soon();
+        }
         let gone = draw.chance(5);
         if !gone {
             step.as_object_mut().map(|step| step.remove("name"));
@@ -71,10 +80,9 @@ pub(super) fn steps(draw: &mut Draw, protocols: &Value, plugins: &Value) -> Valu
         }
     }
     // Whatever waits for a slow cluster or a tick gets its time.
-    if names(plugins, "slow") {
-        steps.push(json!({ "wait": "2200ms" }));
-    } else if names(plugins, "set_tick_period_milliseconds") {
-        steps.push(json!({ "wait": "1000ms" }));
+    let late = [SLOW, "set_tick_period_milliseconds"];
+    if late.iter().chain(&AWAITED).any(|word| names(plugins, word)) {
+        steps.push(json!({ "wait": times.wait() }));
     }
     json!(steps)
 }

@@ -7,6 +7,8 @@ use std::cell::Cell;
 use serde_json::{Map, Value, json};
 
 use super::draw::Draw;
+use super::peers::AWAITED;
+use super::times::Times;
 use calls::{Phase, call};
 
 /// Callbacks of a stream, and how likely they have steps.
@@ -30,6 +32,21 @@ pub(super) struct Drawn<'a> {
     pub(super) seed: u64,
     /// Whether the cluster that thinks may still be asked.
     pub(super) slow: &'a Cell<bool>,
+    pub(super) times: &'a Times,
+    /// How many calls are waited for.
+    pub(super) awaited: &'a Cell<usize>,
+}
+
+impl Drawn<'_> {
+    /// A cluster to wait for: each call has its own, as long as there are any.
+    fn next_awaited(&self) -> &'static str {
+        let number = self.awaited.get();
+        self.awaited.set(number + 1);
+        AWAITED
+            .get(number % AWAITED.len())
+            .copied()
+            .unwrap_or_default()
+    }
 }
 
 /// How a callback ends.
@@ -132,12 +149,12 @@ fn steps(
     if is_start(callback) {
         return steps;
     }
-    let ending = ending(draw, callback, package, waits);
+    let ending = ending(draw, callback, package, at, waits);
     if draw.chance(30) {
         let condition = condition(draw);
         steps.push(json!({ "when": condition, "then": ending }));
         if draw.chance(50) {
-            steps.extend(self::ending(draw, callback, package, waits));
+            steps.extend(self::ending(draw, callback, package, at, waits));
         }
     } else {
         steps.extend(ending);
@@ -175,7 +192,13 @@ fn is_start(callback: &str) -> bool {
     matches!(callback, "context_create" | "vm_start" | "configure")
 }
 
-fn ending(draw: &mut Draw, callback: &str, package: &str, waits: &mut Waits) -> Vec<Value> {
+fn ending(
+    draw: &mut Draw,
+    callback: &str,
+    package: &str,
+    at: &Drawn<'_>,
+    waits: &mut Waits,
+) -> Vec<Value> {
     let headers = callback.ends_with("_headers");
     let body = callback.ends_with("_body");
     let flows = headers || body || callback.ends_with("_trailers");
@@ -217,11 +240,15 @@ fn ending(draw: &mut Draw, callback: &str, package: &str, waits: &mut Waits) -> 
         End::Return(value) => vec![json!({ "return": value })],
         End::UntilTick => {
             waits.tick = true;
-            hold(json!({ "call": "set_tick_period_milliseconds", "args": [300] }))
+            hold(json!({ "call": "set_tick_period_milliseconds", "args": [at.times.period()] }))
         }
         End::UntilAnswer => {
             waits.answer = true;
-            hold(calls::http_call(draw, &["quick", "broken"]))
+            // One answer is enough: two calls of one moment are answered in any order.
+            let waits = json!({ "slot": { "stream": "$context", "direction": direction } });
+            let mut steps = vec![json!({ "when": waits, "then": [{ "return": 1 }] })];
+            steps.extend(hold(calls::http_call(draw, &[at.next_awaited()])));
+            steps
         }
         End::Reply => vec![reply(draw), json!({ "return": draw.between(0, 1) })],
         End::Close if package != "probe-0-1-0" => vec![

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use attache_conformance::{Cells, Finding, Scenario, play, shrink, suite_text};
+use attache_conformance::{Cells, Finding, Scenario, play, scenarios, shrink, suite_text};
 use attache_envoy::{Environment, RunFolder, Selection};
 use attache_suite::Target;
 use serde_json::Value;
@@ -59,6 +59,19 @@ struct Tally {
     crashed: u64,
     stopped: BTreeMap<String, u64>,
     disagreed: u64,
+    /// Those that Envoy played otherwise each time.
+    unsteady: u64,
+    /// Those that came out alike when they were played again, alone.
+    settled: u64,
+    /// Those whose times fall together whatever is drawn.
+    crowded: usize,
+}
+
+impl Tally {
+    fn played(&self) -> u64 {
+        let ended = self.agreed + self.crashed + self.disagreed + self.unsteady;
+        ended + self.stopped.values().sum::<u64>()
+    }
 }
 
 impl Generate {
@@ -82,14 +95,33 @@ impl Generate {
             if self.seconds.is_some_and(late) {
                 break;
             }
-            let batch: Vec<Scenario> = seeds.by_ref().take(BATCH).map(Scenario::draw).collect();
-            if batch.is_empty() {
+            let numbers: Vec<u64> = seeds.by_ref().take(BATCH).collect();
+            if numbers.is_empty() {
                 break;
             }
+            let batch = scenarios(&numbers, &target)?;
+            tally.crowded += batch.iter().filter(|one| one.crowded).count();
+            say(format_args!(
+                "{} cases are drawn, {} s",
+                batch.len(),
+                begun.elapsed().as_secs()
+            ));
             let cases: Vec<Value> = batch.iter().map(|scenario| scenario.case.clone()).collect();
             let outcomes = play(&cases, &target)?;
             for (scenario, outcome) in batch.iter().zip(outcomes) {
-                match outcome {
+                let bad = matches!(
+                    outcome.finding,
+                    Finding::Disagreed(_) | Finding::Unsteady(_)
+                );
+                tally.settled += u64::from(!bad && outcome.plays > 1);
+                let seed = scenario.seed;
+                match outcome.finding {
+                    Finding::Disagreed(difference) if scenario.crowded => {
+                        tally.unsteady += 1;
+                        say(format_args!(
+                            "seed {seed}: in any order on Envoy\n{difference}"
+                        ));
+                    }
                     Finding::Agreed(log) => {
                         tally.agreed += 1;
                         cells.add(&log);
@@ -100,15 +132,18 @@ impl Generate {
                         tally.disagreed += 1;
                         self.report(scenario, &difference, &target)?;
                     }
+                    Finding::Unsteady(difference) => {
+                        tally.unsteady += 1;
+                        say(format_args!(
+                            "seed {seed}: in any order on Envoy\n{difference}"
+                        ));
+                    }
                     _ => {}
                 }
             }
-            let played = tally.agreed
-                + tally.crashed
-                + tally.disagreed
-                + tally.stopped.values().sum::<u64>();
             say(format_args!(
-                "{played} cases in {} s: {} differ",
+                "{} cases in {} s: {} differ",
+                tally.played(),
                 begun.elapsed().as_secs(),
                 tally.disagreed
             ));
@@ -120,11 +155,15 @@ impl Generate {
             say(format_args!("{count} cases were stopped: {reason}"));
         }
         print(format_args!(
-            "{} agree, {} crash Envoy as predicted, {} stopped, {} differ; seeds from {first}, {} s",
+            "{} agree, {} crash Envoy as predicted, {} stopped, {} differ; {} were played again until they \
+             agreed, {} come in any order on Envoy, {} are crowded; seeds from {first}, {} s",
             tally.agreed,
             tally.crashed,
             tally.stopped.values().sum::<u64>(),
             tally.disagreed,
+            tally.settled,
+            tally.unsteady,
+            tally.crowded,
             begun.elapsed().as_secs()
         ));
         Ok(if tally.disagreed <= self.tolerate {
@@ -149,10 +188,14 @@ impl Generate {
         let text = suite_text::text_of(&small, "harness and Envoy differ");
         std::fs::write(&path, text)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
-        let outcome = play(std::slice::from_ref(&small), target)?;
-        let shown = match outcome.first() {
-            Some(Finding::Disagreed(small)) => small.clone(),
-            _ => format!("(only before it was made small)\n{difference}"),
+        let shown = if self.raw {
+            difference.to_owned()
+        } else {
+            let outcome = play(std::slice::from_ref(&small), target)?;
+            match outcome.first().map(|judged| &judged.finding) {
+                Some(Finding::Disagreed(small)) => small.clone(),
+                _ => format!("(only before it was made small)\n{difference}"),
+            }
         };
         print(format_args!("{}\n{shown}", path.display()));
         Ok(())

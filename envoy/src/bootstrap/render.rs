@@ -103,6 +103,10 @@ fn connection_manager(yaml: &mut Yaml, listener: &Listener) -> Result<(), NotUtf
     if listener.server_header == ServerHeader::Untouched {
         yaml.line("server_header_transformation: PASS_THROUGH");
     }
+    if let Some(time) = listener.delayed_close {
+        let seconds = format!("{}s", time.as_secs_f64());
+        yaml.field("delayed_close_timeout", &seconds);
+    }
     if listener.trailers == Trailers::Kept {
         yaml.line("http_protocol_options: { enable_trailers: true }");
     }

@@ -50,8 +50,15 @@ pub(super) fn serve_each<F>(
             let Ok((stream, _)) = listener.accept().await else {
                 continue;
             };
-            if shared.state().stopped {
-                return;
+            let Ok((stream, kept)) = with_clone(stream) else {
+                continue;
+            };
+            {
+                let mut state = shared.state();
+                if state.stopped {
+                    return;
+                }
+                state.keep(kept);
             }
             let (shared, answer) = (Arc::clone(shared), Arc::clone(&answer));
             let pace = Pace::of_tokio(&stream);
@@ -70,6 +77,15 @@ pub(super) fn serve_each<F>(
     });
     // A handler may still wait.
     runtime.shutdown_background();
+}
+
+/// A connection, and another handle of it.
+fn with_clone(
+    stream: tokio::net::TcpStream,
+) -> std::io::Result<(tokio::net::TcpStream, std::net::TcpStream)> {
+    let stream = stream.into_std()?;
+    let clone = stream.try_clone()?;
+    Ok((tokio::net::TcpStream::from_std(stream)?, clone))
 }
 
 /// A request as its headers tell it, without a body.

@@ -14,6 +14,9 @@ pub(crate) struct Refused {
     pub(crate) closes: bool,
 }
 
+/// The details of a path that Envoy does not normalize.
+pub(crate) const NOT_NORMAL: &str = "path_normalization_failed";
+
 /// What Envoy answers to a target that it takes for none, as the filters would see it.
 pub(crate) fn refused(headers: &Headers, http1: bool) -> Option<Refused> {
     let target = headers.get(":path")?;
@@ -34,7 +37,7 @@ pub(crate) fn refused(headers: &Headers, http1: bool) -> Option<Refused> {
         [b'/', ..] if target.contains(&b'#') => Some(Refused {
             status: 400,
             body: "",
-            details: "path_normalization_failed",
+            details: NOT_NORMAL,
             protocol_error: false,
             closes: true,
         }),

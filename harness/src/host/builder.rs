@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Host;
 use crate::abi::LogLevel;
+use crate::appointments::Appointment;
 use crate::attributes::Attributes;
 use crate::budgets::Budget;
 use crate::clusters::Clusters;
@@ -59,6 +60,7 @@ pub struct HostBuilder {
     pub(crate) idle_timeout: Duration,
     pub(super) attributes: Attributes,
     pub(crate) dns: Dns,
+    pub(crate) appointments: Option<Vec<Appointment>>,
     version: EnvoyVersion,
     mutator: Option<Arc<Mutator>>,
 }
@@ -84,6 +86,7 @@ impl Default for HostBuilder {
             idle_timeout: IDLE_TIMEOUT,
             attributes: Attributes::default(),
             dns: Dns::default(),
+            appointments: None,
             version: EnvoyVersion::default(),
             mutator: None,
         }
@@ -234,6 +237,7 @@ impl HostBuilder {
             environment: self.environment,
         };
         proxy.world.budget = self.budget;
+        proxy.world.appointments = self.appointments;
         proxy.world.version = self.version;
         proxy.world.mutator = self.mutator;
         proxy.world.memory_limit = self.memory_limit;

@@ -70,6 +70,7 @@ impl Proxy {
         if self.world.mutator.is_some() {
             self.send_otherwise(slot, &mut sent);
         }
+        self.connect_upstream(slot);
         let stream = &mut self.world.streams[slot];
         stream.exchange.upstream = Some(UpstreamRequest {
             message: Message::new(sent),

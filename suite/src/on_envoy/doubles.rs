@@ -88,9 +88,10 @@ impl Doubles {
         calls
     }
 
-    /// Forgets what they received.
+    /// Forgets what they received, and whom they are connected with.
     pub(super) fn forget(&self) {
         for (_, double) in self.0.values() {
+            double.disconnect();
             let _ = double.take();
         }
     }

@@ -8,7 +8,7 @@ use attache_envoy::AccessEntry;
 use attache_envoy::upstream::{self, Upstream};
 
 use super::client::Client;
-use super::{EnvoyError, HELD_AFTER, LATE, wire};
+use super::{EnvoyError, LATE, NOTICED_AFTER, wire};
 use crate::case::{Case, Request};
 use crate::seen::{Access, Ended, Stream};
 
@@ -79,8 +79,7 @@ impl<'a> Play<'a> {
         if let Some(client) = self.clients.get_mut(number) {
             client.look()?;
             client.close();
-            // Envoy has to notice before anything else happens.
-            thread::sleep(HELD_AFTER / 2);
+            thread::sleep(NOTICED_AFTER);
         }
         Ok(())
     }

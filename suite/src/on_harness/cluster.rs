@@ -2,12 +2,12 @@
 
 use attache_harness::{Answer, GrpcEvent, GrpcReply, Response};
 
-use super::response;
+use super::message::response;
 use crate::case::{Cluster, Fault, Grpc, GrpcPart, Protocol};
 
 pub(super) fn answer(cluster: &Cluster) -> Answer {
     let Some(grpc) = &cluster.grpc else {
-        return response(&cluster.answer, Protocol::Http1).into();
+        return response(&cluster.answer, Protocol::Http1, false).into();
     };
     let after = cluster.answer.after;
     match cluster.answer.fault {

@@ -1,5 +1,6 @@
 //! Plays cases on real Envoys, several of them at a time.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, PoisonError};
@@ -12,16 +13,19 @@ use crate::case::{Case, Fault, Filter, Policy, Reply};
 use crate::compare::compare;
 use crate::on_envoy::{EnvoyError, Stage};
 use crate::plan::Plan;
-use crate::report::{CaseReport, Player, Verdict};
+use crate::report::{CaseReport, Looks, Player, Verdict};
 use crate::seen::{Line, Seen};
 
 /// So many plugins share an Envoy at the most: each takes three VMs.
-const MOST_PLUGINS: usize = 48;
+const MOST_PLUGINS: usize = 24;
 /// So many Envoys run at a time. They wait more than they work: for their logs, and for requests that
 /// are held.
-const LANES: usize = 6;
-/// The same when cases are played again, because the machine may have been too busy for their times.
-const QUIET_LANES: usize = 2;
+const LANES: usize = 12;
+/// So many of them start at a time, which is all work.
+const STARTS: usize = 2;
+/// The same when cases are played again, because the machine may have been too busy for their times:
+/// the second time, the third, and the last.
+const QUIET_LANES: [usize; 3] = [2, 1, 1];
 
 /// Plays on Envoy what can be.
 pub(super) struct Envoys<'a> {
@@ -41,24 +45,39 @@ struct Outcome {
     number: usize,
     verdict: Verdict,
     seen: Option<Seen>,
-    /// Whether it counts only if it comes out like this again, alone.
-    again: bool,
+    /// Whether it is as it should be, and as on the harness.
+    good: bool,
 }
 
 impl Envoys<'_> {
     pub(super) fn play(&self, reports: &mut [CaseReport], progress: &mut dyn FnMut(Progress<'_>)) {
         let groups = self.groups(reports);
-        let mut again = Vec::new();
+        let mut doubtful: BTreeMap<usize, Outcome> = BTreeMap::new();
         for outcome in self.round(groups, LANES, reports, progress) {
-            if outcome.again {
-                again.push(vec![outcome.number]);
+            if outcome.good {
+                outcome.enter(reports, Looks::first());
             } else {
-                outcome.enter(reports);
+                doubtful.insert(outcome.number, outcome);
             }
         }
-        again.sort();
-        for outcome in self.round(again, QUIET_LANES, reports, progress) {
-            outcome.enter(reports);
+        // What is not as it should be counts if it comes out like this again, alone.
+        for (before, lanes) in (1..).zip(QUIET_LANES) {
+            let groups = doubtful.keys().map(|number| vec![*number]).collect();
+            for outcome in self.round(groups, lanes, reports, progress) {
+                let looks = Looks {
+                    plays: before + 1,
+                    steady: doubtful
+                        .get(&outcome.number)
+                        .is_some_and(|before| before.is_like(&outcome)),
+                };
+                let last = before == QUIET_LANES.len();
+                if outcome.good || looks.steady || last {
+                    doubtful.remove(&outcome.number);
+                    outcome.enter(reports, looks);
+                } else {
+                    doubtful.insert(outcome.number, outcome);
+                }
+            }
         }
     }
 
@@ -102,19 +121,19 @@ impl Envoys<'_> {
         reports: &[CaseReport],
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Vec<Outcome> {
-        let first_try = lanes == LANES;
         let lanes = lanes.min(groups.len());
         let groups = Mutex::new(groups.into_iter());
         let next = || groups.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let turns = [(); STARTS].map(Mutex::new);
         let (sender, news) = mpsc::channel();
         let mut outcomes = Vec::new();
         thread::scope(|scope| {
-            for _ in 0..lanes {
+            for lane in 0..lanes {
                 let sender = sender.clone();
-                scope.spawn(|| {
-                    let sender = sender;
+                let (turn, next) = (&turns[lane % turns.len()], &next);
+                scope.spawn(move || {
                     while let Some(group) = next() {
-                        let played = self.group(&group, first_try, reports, &sender);
+                        let played = self.group(&group, turn, reports, &sender);
                         // The receiver lives as long as the lanes do.
                         let _ = sender.send(News::Played(played));
                     }
@@ -131,13 +150,13 @@ impl Envoys<'_> {
         outcomes
     }
 
-    /// Plays cases on one Envoy. A group that comes to a bad end leaves cases that are to be played
-    /// again, each alone; so does a case that is not as it should be, which may be the doing of those
-    /// before, that still tick or wait for an answer, or of a busy machine.
+    /// Plays cases on one Envoy. A group that comes to a bad end leaves cases that are not good; a case
+    /// that is not as it should be may be the doing of those before, that still tick or wait for an
+    /// answer, or of a busy machine.
     fn group(
         &self,
         group: &[usize],
-        first_try: bool,
+        turn: &Mutex<()>,
         reports: &[CaseReport],
         news: &Sender<News>,
     ) -> Vec<Outcome> {
@@ -149,17 +168,20 @@ impl Envoys<'_> {
         let _ = news.send(News::Starting(cases.len()));
         let first = group.first().copied().unwrap_or_default();
         let folder = self.folder.join(format!("envoy-{first}"));
-        let mut stage = match Stage::start(&cases, self.installation, &folder) {
+        let starting = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let stage = Stage::start(&cases, self.installation, &folder);
+        drop(starting);
+        let mut stage = match stage {
             Ok(stage) => stage,
             Err(error) if group.len() == 1 => {
                 let verdict = not_started(&self.plans[first], &error);
-                return vec![Outcome::new(first, verdict, None, first_try)];
+                return vec![Outcome::new(first, verdict, None)];
             }
             Err(error) => return left(group, &error),
         };
         if let ([number], Some(_)) = (group, &self.plans[first].expect.crash) {
             let verdict = crash(stage);
-            return vec![Outcome::new(*number, verdict, None, first_try)];
+            return vec![Outcome::new(*number, verdict, None)];
         }
         let mut outcomes = Vec::new();
         for (place, number) in group.iter().copied().enumerate() {
@@ -168,8 +190,8 @@ impl Envoys<'_> {
                 Ok(seen) => {
                     let verdict = judge(&self.plans[number], &seen, None);
                     let agrees = agrees(&reports[number], &seen);
-                    let mut outcome = Outcome::new(number, verdict, Some(seen), first_try);
-                    outcome.again |= first_try && !agrees;
+                    let mut outcome = Outcome::new(number, verdict, Some(seen));
+                    outcome.good &= agrees;
                     outcomes.push(outcome);
                 }
                 Err(error) if group.len() > 1 => {
@@ -178,7 +200,7 @@ impl Envoys<'_> {
                 }
                 Err(error) => {
                     let verdict = Verdict::Error(stage.explain(&error));
-                    return vec![Outcome::new(number, verdict, None, first_try)];
+                    return vec![Outcome::new(number, verdict, None)];
                 }
             }
         }
@@ -189,18 +211,27 @@ impl Envoys<'_> {
 }
 
 impl Outcome {
-    /// A first try counts only if it is good.
-    fn new(number: usize, verdict: Verdict, seen: Option<Seen>, first_try: bool) -> Self {
+    fn new(number: usize, verdict: Verdict, seen: Option<Seen>) -> Self {
         Self {
             number,
-            again: first_try && !verdict.is_good(),
+            good: verdict.is_good(),
             verdict,
             seen,
         }
     }
 
-    fn enter(self, reports: &mut [CaseReport]) {
+    /// Whether Envoy did the same another time.
+    fn is_like(&self, other: &Self) -> bool {
+        let error = |outcome: &Self| match &outcome.verdict {
+            Verdict::Error(reason) => reason.lines().next().map(str::to_owned),
+            _ => None,
+        };
+        self.seen == other.seen && error(self) == error(other)
+    }
+
+    fn enter(self, reports: &mut [CaseReport], looks: Looks) {
         let report = &mut reports[self.number];
+        report.looks = looks;
         report.verdicts.push((Player::Envoy, self.verdict));
         report.on_envoy = self.seen;
     }
@@ -212,7 +243,7 @@ fn left(group: &[usize], error: &EnvoyError) -> Vec<Outcome> {
         number: *number,
         verdict: Verdict::Error(chain(error)),
         seen: None,
-        again: true,
+        good: false,
     };
     group.iter().map(outcome).collect()
 }

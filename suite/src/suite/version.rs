@@ -60,8 +60,8 @@ impl Suite {
     ) -> Result<Vec<Report>, SuiteError> {
         let mut plans = Self::all_built(suites, target, progress)?;
         for plan in &mut plans {
-            let (.., end) = run::harness(plan, None);
-            plan.expect_only(end);
+            let rehearsed = run::harness(plan, None);
+            plan.expect_only(rehearsed.end);
         }
         let cases = run::run(&plans, target, progress);
         Ok(Self::reports(suites, target, cases))

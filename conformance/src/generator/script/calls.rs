@@ -5,7 +5,7 @@ use std::cell::Cell;
 use serde_json::{Value, json};
 
 use crate::generator::draw::Draw;
-use crate::generator::peers::CLUSTERS;
+use crate::generator::peers::{AWAITED, NOWHERE, SLOW};
 
 /// Where calls are made.
 pub(super) struct Phase<'a> {
@@ -138,9 +138,9 @@ pub(super) fn call(draw: &mut Draw, phase: &Phase<'_>) -> Vec<Value> {
         "call_out" if !phase.is_start() && !phase.is_answer() => {
             // Two answers that come at a time come in any order.
             let clusters: &[&str] = if phase.slow.replace(false) {
-                &["slow", "nowhere"]
+                &[SLOW, NOWHERE]
             } else {
-                &["nowhere"]
+                &[NOWHERE]
             };
             vec![http_call(draw, clusters)]
         }
@@ -339,7 +339,7 @@ pub(super) fn http_call(draw: &mut Draw, clusters: &[&str]) -> Value {
     let cluster = draw.one_of(clusters);
     let headers = draw.weighted(&[
         (8, json!({ "pairs": [[":method", "GET"], [":path", "/call"], [":authority", "a"], ["x-a", "1"]] })),
-        (if cluster == "quick" { 0 } else { 1 }, json!({ "pairs": [[":method", "GET"]] })),
+        (if AWAITED.contains(&cluster) { 0 } else { 1 }, json!({ "pairs": [[":method", "GET"]] })),
     ]);
     let body = draw.one_of(&["", "call body"]);
     json!({ "call": "http_call", "args": [cluster, headers, body, null, 5_000] })
@@ -421,7 +421,7 @@ fn other(draw: &mut Draw, old: bool) -> Value {
         3 => one("get_status", json!([])),
         4 if old => one("get_configuration", json!([])),
         5 if old => one("clear_route_cache", json!([])),
-        6 => one("resolve_shared_queue", json!(["", CLUSTERS[0]])),
+        6 => one("resolve_shared_queue", json!(["", AWAITED[0]])),
         _ => json!({ "call": "get_current_time_nanoseconds", "args": [], "hide": true }),
     }
 }
