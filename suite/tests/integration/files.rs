@@ -16,7 +16,12 @@ use crate::both::{module, repository_file};
 
 /// A suite of one case around auth-scrub, with these lines in the case.
 fn suite(case: &str) -> String {
-    let module = module("auth-scrub");
+    suite_around("auth-scrub", case)
+}
+
+/// The same around another plugin, without a configuration.
+fn suite_around(package: &'static str, case: &str) -> String {
+    let module = module(package);
     let case = case.replace('\n', "\n    ");
     format!(
         "version: \"1\"\nplugins:\n  - module: {}\ncases:\n  - name: a case\n    {case}\n",
@@ -306,7 +311,11 @@ fn a_name_stands_once() {
 
 /// What a suite says once it was blessed.
 fn blessed(case: &str) -> String {
-    let suite = Suite::from_text("s.suite.yaml", suite(case)).unwrap();
+    blessed_text(suite(case))
+}
+
+fn blessed_text(text: String) -> String {
+    let suite = Suite::from_text("s.suite.yaml", text).unwrap();
     let report = suite.run_on(&Target::Harness).unwrap();
     let blessed = suite.blessed(&report);
     let again = Suite::from_text("s.suite.yaml", blessed.text.as_str()).unwrap();

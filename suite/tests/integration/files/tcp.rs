@@ -1,6 +1,6 @@
 //! What is refused of a play of TCP, and what `--bless` writes of one.
 
-use super::{blessed, refusal, suite};
+use super::{blessed_text, refusal, suite, suite_around};
 
 #[test]
 fn steps_of_tcp_need_a_connection() {
@@ -65,6 +65,7 @@ fn steps_of_tcp_need_a_connection() {
 #[test]
 fn what_peers_received_is_written_down() {
     let steps = "steps:\n  - connect: {}\n  - send: hello\n  - half_close: client";
+    let blessed = |case: &str| blessed_text(suite_around("probe", case));
     let after = blessed(&format!("tcp: {{answer: world}}\n{steps}"));
     let expected = "connect: {expect: {upstream: {bytes: hello, end: fin}, \
                     downstream: {bytes: world, end: fin}}}";
