@@ -1,11 +1,13 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 
+use crate::content_type::ContentType;
 use crate::error::Error;
 use crate::host::{self, Map};
+use crate::setting;
 use crate::tasks;
 
 use self::list::{AUTHORITY, List, Write};
@@ -33,7 +35,8 @@ pub struct Headers {
     fault: Cell<Option<Error>>,
 }
 
-/// The name of a header, to find or remove it: a [`HeaderName`], text or bytes in any case.
+/// The name of a header, to find or remove it: a [`HeaderName`], one of the configuration
+/// ([`setting::HeaderName`]), text or bytes in any case.
 ///
 /// Sealed: implemented for these only.
 pub trait FieldName: sealed::Sealed {
@@ -101,6 +104,25 @@ impl Headers {
     pub fn contains(&self, name: impl FieldName) -> bool {
         let name = name.as_bytes();
         !is_pseudo(name) && self.list().values(name).next().is_some()
+    }
+
+    /// What the body is, as `content-type` says; `None` where it says nothing, no media type, or
+    /// several.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # use attache::ContentType;
+    /// # fn is_json(request: &Request) -> bool {
+    /// request.headers().content_type().is_some_and(ContentType::is_json)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn content_type(&self) -> Option<ContentType<'_>> {
+        let mut values = self.list().values(CONTENT_TYPE.as_str().as_bytes());
+        match (values.next(), values.next()) {
+            (Some(only), None) => ContentType::parse(only),
+            _ => None,
+        }
     }
 
     /// Every name and value in order, without pseudo headers.
@@ -301,6 +323,7 @@ macro_rules! field_names {
 field_names! {
     HeaderName => |name| name.as_str().as_bytes(),
     &HeaderName => |name| name.as_str().as_bytes(),
+    &setting::HeaderName => |name| name.as_str().as_bytes(),
     &str => |name| str::as_bytes(name),
     &[u8] => |name| name,
 }

@@ -6,12 +6,12 @@
 #![forbid(unsafe_code)]
 
 use attache::prelude::*;
+use attache::setting;
 
 /// The filter.
 #[derive(Debug)]
 pub struct AddHeader {
-    request: Vec<(HeaderName, HeaderValue)>,
-    response: Vec<(HeaderName, HeaderValue)>,
+    config: Config,
 }
 
 /// The plugin configuration.
@@ -30,21 +30,8 @@ pub struct Config {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
-    name: String,
-    value: String,
-}
-
-/// Reads the fields of a list; a fault carries its place in the configuration.
-fn read(list: &str, fields: &[Field]) -> Result<Vec<(HeaderName, HeaderValue)>, ConfigError> {
-    let read = |(index, field): (usize, &Field)| {
-        let at = |key: &str, reason| ConfigError::at(format!("/{list}/{index}/{key}"), reason);
-        let name = HeaderName::try_from(field.name.as_str())
-            .map_err(|_| at("name", "not a header name"))?;
-        let value = HeaderValue::try_from(field.value.as_str())
-            .map_err(|_| at("value", "not a header value"))?;
-        Ok((name, value))
-    };
-    fields.iter().enumerate().map(read).collect()
+    name: setting::HeaderName,
+    value: setting::HeaderValue,
 }
 
 impl HttpFilter for AddHeader {
@@ -53,19 +40,16 @@ impl HttpFilter for AddHeader {
     const PHASES: Phases = Phases::REQUEST.union(Phases::RESPONSE);
 
     fn configure(config: Config, _plugin: &Plugin) -> Result<Self, ConfigError> {
-        Ok(Self {
-            request: read("request", &config.request)?,
-            response: read("response", &config.response)?,
-        })
+        Ok(Self { config })
     }
 
     async fn call(&self, mut request: Request, next: Next) -> Result<Response, Error> {
-        for (name, value) in &self.request {
-            request.headers_mut().insert(name.clone(), value.clone());
+        for field in &self.config.request {
+            request.headers_mut().insert(&field.name, &field.value);
         }
         let mut response = next.run(request).await?;
-        for (name, value) in &self.response {
-            response.headers_mut().insert(name.clone(), value.clone());
+        for field in &self.config.response {
+            response.headers_mut().insert(&field.name, &field.value);
         }
         Ok(response)
     }

@@ -6,17 +6,16 @@
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::time::Duration;
 
 use attache::log::warn;
 use attache::prelude::*;
-use attache::{Completed, interval};
+use attache::{interval, setting};
 
 /// The access logger.
 #[derive(Debug)]
 pub struct Audit {
     cluster: Cluster,
-    period: Duration,
+    period: setting::Duration,
     capacity: usize,
     lines: RefCell<Vec<String>>,
     /// How many streams there was no room for.
@@ -31,14 +30,14 @@ pub struct Config {
     cluster: String,
     /// How often it is told.
     #[serde(default = "period")]
-    period_ms: u64,
+    period: setting::Duration,
     /// How many streams wait at most, while the service does not answer.
     #[serde(default = "capacity")]
     capacity: usize,
 }
 
-fn period() -> u64 {
-    1_000
+fn period() -> setting::Duration {
+    setting::Duration::from_secs(1)
 }
 
 fn capacity() -> usize {
@@ -70,7 +69,7 @@ impl AccessLogger for Audit {
     fn configure(config: Config, plugin: &Plugin) -> Result<Self, ConfigError> {
         Ok(Self {
             cluster: plugin.cluster(&config.cluster),
-            period: Duration::from_millis(config.period_ms),
+            period: config.period,
             capacity: config.capacity,
             lines: RefCell::default(),
             lost: Cell::default(),
@@ -96,7 +95,7 @@ impl AccessLogger for Audit {
     }
 
     async fn run(&self, _plugin: &Plugin) -> Result<(), Error> {
-        let mut times = interval(self.period);
+        let mut times = interval(*self.period);
         loop {
             times.tick().await?;
             self.send().await;

@@ -6,8 +6,8 @@
 
 #![forbid(unsafe_code)]
 
-use attache::Collected;
 use attache::prelude::*;
+use attache::{Collected, ContentType};
 use serde_json::{Map, Value};
 
 /// The filter.
@@ -33,9 +33,9 @@ fn limit() -> usize {
 
 /// Whether a message says that its body is JSON, and bytes that are not compressed.
 fn is_json(request: &Request<Holding>) -> bool {
-    let json = |value: &&[u8]| value.to_ascii_lowercase().starts_with(b"application/json");
     let headers = request.headers();
-    !headers.contains(CONTENT_ENCODING) && headers.all(CONTENT_TYPE).iter().any(json)
+    let kind = headers.content_type();
+    !headers.contains(CONTENT_ENCODING) && kind.is_some_and(ContentType::is_json)
 }
 
 impl BodyRewrite {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use attache::prelude::*;
+use attache::setting;
 
 /// The filter.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Its name, in any case.
-    name: String,
+    name: setting::HeaderName,
     /// What any of its values holds.
     contains: String,
 }
@@ -48,7 +49,7 @@ impl Rule {
     fn denies(&self, request: &Request) -> bool {
         let wanted = self.contains.as_bytes();
         let holds = |value: &&[u8]| value.windows(wanted.len()).any(|part| part == wanted);
-        let values = request.headers().all(self.name.as_str());
+        let values = request.headers().all(&self.name);
         values.iter().any(holds)
     }
 }
@@ -59,11 +60,11 @@ impl HttpFilter for DenyList {
     const PHASES: Phases = Phases::REQUEST;
 
     fn configure(config: Config, _plugin: &Plugin) -> Result<Self, ConfigError> {
-        let empty = |rule: &Rule| rule.name.is_empty() || rule.contains.is_empty();
+        let empty = |rule: &Rule| rule.contains.is_empty();
         if let Some(index) = config.headers.iter().position(empty) {
             return Err(ConfigError::at(
-                format!("/headers/{index}"),
-                "a rule without a name or a value",
+                format!("/headers/{index}/contains"),
+                "a rule without a value",
             ));
         }
         Ok(Self { config })

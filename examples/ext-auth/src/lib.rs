@@ -5,17 +5,15 @@
 
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
-
 use attache::cluster::CallError;
 use attache::prelude::*;
-use attache::{Cache, SingleFlight, Timestamp};
+use attache::{Cache, SingleFlight, Timestamp, setting};
 
 /// The filter.
 #[derive(Debug)]
 pub struct ExtAuth {
     cluster: Cluster,
-    timeout: Duration,
+    timeout: setting::Duration,
     failure_mode: FailureMode,
     verdicts: Cache<Vec<u8>, bool>,
     flights: SingleFlight<Vec<u8>, Result<bool, CallError>>,
@@ -29,17 +27,17 @@ pub struct Config {
     cluster: String,
     /// How long it may take.
     #[serde(default = "timeout")]
-    timeout_ms: u64,
+    timeout: setting::Duration,
     /// How long a verdict is remembered.
     #[serde(default)]
-    cache_ms: u64,
+    cache: setting::Duration,
     /// What becomes of requests while the cluster does not answer.
     #[serde(default)]
     failure_mode: FailureMode,
 }
 
-fn timeout() -> u64 {
-    500
+fn timeout() -> setting::Duration {
+    setting::Duration::from_millis(500)
 }
 
 impl ExtAuth {
@@ -48,7 +46,7 @@ impl ExtAuth {
             return Ok(verdict);
         }
         let ask = || async {
-            let check = self.cluster.get("/check").timeout(self.timeout);
+            let check = self.cluster.get("/check").timeout(*self.timeout);
             let answer = check.header(AUTHORIZATION, credential).send().await?;
             // A cluster that is down has not said no: that is a fault, for the failure mode.
             Ok(answer.error_for_server_failure()?.status() == StatusCode::OK)
@@ -68,9 +66,9 @@ impl HttpFilter for ExtAuth {
     fn configure(config: Config, plugin: &Plugin) -> Result<Self, ConfigError> {
         Ok(Self {
             cluster: plugin.cluster(&config.cluster),
-            timeout: Duration::from_millis(config.timeout_ms),
+            timeout: config.timeout,
             failure_mode: config.failure_mode,
-            verdicts: Cache::new(10_000, Duration::from_millis(config.cache_ms)),
+            verdicts: Cache::new(10_000, *config.cache),
             flights: SingleFlight::new(),
         })
     }

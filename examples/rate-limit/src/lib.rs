@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use attache::prelude::*;
 use attache::shared::{Json, Shared};
-use attache::{LocalReply, Timestamp};
+use attache::{LocalReply, Timestamp, setting};
 
 /// What all workers know of a key: the number of its window, and the requests in it.
 type Window = Json<(u64, u64)>;
@@ -27,22 +27,18 @@ pub struct RateLimit {
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The header that holds the key.
-    header: String,
+    header: setting::HeaderName,
     /// The keys that have a window of their own.
     keys: Vec<String>,
     /// How many requests a window lets through.
     requests: u64,
-    /// How long a window is.
-    seconds: u64,
+    /// How long a window is, in whole seconds.
+    window: setting::Duration,
 }
 
 impl RateLimit {
     fn window(&self, request: &Request) -> &Shared<Window> {
-        let window = match request
-            .headers()
-            .all(self.config.header.as_str())
-            .as_slice()
-        {
+        let window = match request.headers().all(&self.config.header).as_slice() {
             [key] => self.windows.get(*key),
             _ => None,
         };
@@ -50,8 +46,8 @@ impl RateLimit {
     }
 
     /// Counts a request, and answers how many its window has had with it.
-    fn count(&self, window: &Shared<Window>, now: u64) -> Result<u64, Error> {
-        let number = now / self.config.seconds;
+    fn count(&self, window: &Shared<Window>) -> Result<u64, Error> {
+        let number = Timestamp::now()?.unix().as_secs() / self.config.window.as_secs();
         let Json((_, count)) = window.update(|before| match before {
             Some(Json((same, count))) if same == number => Json((number, count.saturating_add(1))),
             _ => Json((number, 1)),
@@ -66,8 +62,8 @@ impl HttpFilter for RateLimit {
     const PHASES: Phases = Phases::REQUEST;
 
     fn configure(config: Config, plugin: &Plugin) -> Result<Self, ConfigError> {
-        if config.seconds == 0 {
-            return Err(ConfigError::at("/seconds", "a window without an end"));
+        if config.window.as_secs() == 0 {
+            return Err(ConfigError::at("/window", "shorter than a second"));
         }
         let window = |key: &String| {
             let name = format!("rate-limit.key.{key}");
@@ -81,10 +77,9 @@ impl HttpFilter for RateLimit {
     }
 
     async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
-        let now = Timestamp::now()?.unix().as_secs();
-        if self.count(self.window(&request), now)? > self.config.requests {
+        if self.count(self.window(&request))? > self.config.requests {
             return Ok(LocalReply::new(StatusCode::TOO_MANY_REQUESTS)
-                .header(RETRY_AFTER, self.config.seconds)
+                .header(RETRY_AFTER, self.config.window.as_secs())
                 .body("too many requests\n")
                 .into());
         }

@@ -90,8 +90,8 @@ impl HttpFilter for Sse {
         // Compressed events could not be read.
         request.headers_mut().remove(ACCEPT_ENCODING);
         let mut response = next.run(request).await?;
-        let events = |value: &&[u8]| value.to_ascii_lowercase().starts_with(b"text/event-stream");
-        if response.headers().all(CONTENT_TYPE).iter().any(events) {
+        let kind = response.headers().content_type();
+        if kind.is_some_and(|kind| kind.is("text/event-stream")) {
             response.map_body(Events(Rc::clone(&self.config)));
         }
         Ok(response)
