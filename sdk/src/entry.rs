@@ -3,6 +3,7 @@
 mod answers;
 mod http;
 pub(crate) mod tcp;
+mod unused;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,6 +14,7 @@ use proxy_wasm::types::ContextType;
 
 use self::answers::answers_to_call_outs;
 use self::http::Http;
+use self::unused::{unused, unused_of_context, unused_of_root_context};
 use crate::host;
 use crate::kind::Installed;
 use crate::logging;
@@ -87,6 +89,7 @@ impl Root {
 
 impl Context for Root {
     answers_to_call_outs!(|root| (root.id, root.id));
+    unused_of_context!();
 }
 
 impl Drop for Root {
@@ -97,6 +100,8 @@ impl Drop for Root {
 }
 
 impl RootContext for Root {
+    unused_of_root_context!();
+
     fn on_configure(&mut self, size: usize) -> bool {
         tasks::callback(self.id, self.id, || {
             logging::follow_host_level();

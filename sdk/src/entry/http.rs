@@ -6,6 +6,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action as RawAction;
 
 use super::answers::answers_to_call_outs;
+use super::unused::{self, unused, unused_of_context, unused_of_http_context};
 use crate::flow::Action;
 use crate::host::{self, Direction, Reply};
 use crate::stream::{End, Event, Stream};
@@ -36,9 +37,12 @@ impl Http {
 
 impl Context for Http {
     answers_to_call_outs!(|http| (http.root, http.id));
+    unused_of_context!();
 }
 
 impl HttpContext for Http {
+    unused_of_http_context!();
+
     fn on_http_request_headers(&mut self, _count: usize, is_last: bool) -> RawAction {
         if self.stream.is_none() {
             // Where that fails, the request stays held.

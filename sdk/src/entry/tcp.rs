@@ -6,6 +6,7 @@ use proxy_wasm::traits::{Context, StreamContext};
 use proxy_wasm::types::{Action as RawAction, PeerType};
 
 use super::answers::answers_to_call_outs;
+use super::unused::{self, unused, unused_of_context, unused_of_stream_context};
 use crate::flow::Action;
 use crate::host;
 use crate::tasks;
@@ -27,9 +28,13 @@ pub(crate) fn refused() -> Box<dyn StreamContext> {
 
 struct Refused;
 
-impl Context for Refused {}
+impl Context for Refused {
+    unused_of_context!();
+}
 
 impl StreamContext for Refused {
+    unused_of_stream_context!();
+
     fn on_new_connection(&mut self) -> RawAction {
         // Where that fails, it stays held.
         let _ = host::close_connection();
@@ -45,9 +50,12 @@ struct Tcp {
 
 impl Context for Tcp {
     answers_to_call_outs!(|tcp| (tcp.root, tcp.id));
+    unused_of_context!();
 }
 
 impl StreamContext for Tcp {
+    unused_of_stream_context!();
+
     fn on_new_connection(&mut self) -> RawAction {
         raw(self.stream.new_connection())
     }
