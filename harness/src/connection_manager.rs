@@ -149,7 +149,7 @@ impl Proxy {
     pub(crate) fn read_on(&mut self, slot: usize, direction: Direction) -> Moved {
         let limit = self.world.buffer_limit;
         if self.world.streams[slot].flow(direction).aborted {
-            self.discard(slot, direction);
+            return self.discard(slot, direction);
         }
         let (mut first, mut notifications) = (true, 0);
         while !self.world.streams[slot].finished
@@ -205,28 +205,38 @@ impl Proxy {
         Ok(())
     }
 
-    /// Reads what is left of a message that was answered already, for nobody.
-    fn discard(&mut self, slot: usize, direction: Direction) {
-        let stream = &mut self.world.streams[slot];
-        let flow = stream.flow(direction);
-        flow.reading = false;
-        flow.unread_trailers = None;
-        let whole = flow
-            .unread
-            .iter()
-            .all(|piece| matches!(piece, Piece::Chunk(_) | Piece::Pause(_)));
-        flow.observed_end |= whole;
-        let bytes: usize = flow
-            .unread
-            .drain(..)
-            .map(|piece| match piece {
-                Piece::Chunk(chunk) => chunk.len(),
-                _ => 0,
-            })
-            .sum();
-        if direction == Direction::Request {
-            stream.request_bytes += bytes as u64;
+    /// Reads what is left of a message that was answered already, for nobody; of an answer nothing, since
+    /// the upstream was left.
+    fn discard(&mut self, slot: usize, direction: Direction) -> Moved {
+        let now = self.world.clock.now();
+        if direction == Direction::Response {
+            let flow = self.world.streams[slot].flow(direction);
+            flow.reading = false;
+            flow.unread.clear();
+            flow.unread_trailers = None;
+            flow.observed_end = true;
+            return Ok(());
         }
+        while !self.world.streams[slot].finished && !self.world.streams[slot].request.waiting {
+            let stream = &mut self.world.streams[slot];
+            let Some(piece) = stream.request.unread.pop_front() else {
+                stream.request.reading = false;
+                stream.request.unread_trailers = None;
+                stream.request.observed_end = true;
+                return Ok(());
+            };
+            match piece {
+                Piece::Chunk(chunk) => {
+                    stream.active_at = now;
+                    stream.request_bytes += chunk.len() as u64;
+                }
+                Piece::Pause(_) => {}
+                Piece::Until(time) => self.wait_for_peer(slot, direction, time),
+                Piece::Stall => stream.request.waiting = true,
+                Piece::Cut(_) => return self.disconnect(slot),
+            }
+        }
+        Ok(())
     }
 
     /// Reads no further until a time, unless it is over.

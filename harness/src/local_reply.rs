@@ -97,6 +97,7 @@ impl Proxy {
 
     /// The reply goes past the filters that have seen the request.
     pub(crate) fn reply_through_chain(&mut self, slot: usize, reply: Reply) -> Moved {
+        self.leave_upstream(slot);
         if self.world.mutated(Rule::ReplyPassesNoFilter) {
             self.world.streams[slot].request.aborted = true;
             return self.reply_directly(slot, &reply);
@@ -139,6 +140,7 @@ impl Proxy {
     }
 
     pub(crate) fn reply_directly(&mut self, slot: usize, reply: &Reply) -> Moved {
+        self.leave_upstream(slot);
         let (headers, body) = self.compose(slot, reply);
         let stream = &mut self.world.streams[slot];
         stream.response.headers = Some(headers);

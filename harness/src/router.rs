@@ -236,17 +236,21 @@ impl Proxy {
         if !unflagged {
             stream.exchange.flags.set(failure.flag());
         }
-        if stream.response.headers.is_some() {
+        let begun = stream.response.headers.is_some();
+        if stream.headers_sent {
             if !undetailed {
                 stream.exchange.details = Some(failure.details_after());
             }
             return self.reset(slot);
         }
-        let mut reply = Reply::own(
-            failure.status().into(),
-            &failure.body(self.world.version),
-            failure.details_before(),
-        );
+        // A filter may hold the headers: then nothing is sent yet.
+        let details = match begun {
+            true if undetailed => String::new(),
+            true => failure.details_after(),
+            false => failure.details_before(),
+        };
+        let body = failure.body(self.world.version);
+        let mut reply = Reply::own(failure.status().into(), &body, details);
         let (status, body) = (
             Rule::LostUpstreamHasAnotherStatus,
             Rule::LostUpstreamHasAnotherBody,
@@ -279,8 +283,7 @@ impl Proxy {
     pub(crate) fn time_out(&mut self, slot: usize) -> Moved {
         let stream = &mut self.world.streams[slot];
         stream.timer = None;
-        let begun = stream.response.headers.is_some();
-        if begun && !stream.response.reading {
+        if stream.response.headers.is_some() && !stream.response.reading {
             return Ok(());
         }
         stream.answer = None;
@@ -289,7 +292,7 @@ impl Proxy {
             .flags
             .set(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT);
         stream.exchange.timeline.note("the route's timeout is over");
-        if begun {
+        if stream.headers_sent {
             stream.exchange.details = Some("response_timeout".to_owned());
             return self.reset(slot);
         }

@@ -169,10 +169,14 @@ impl Proxy {
                     arguments,
                 ),
             };
-            // What follows may send other bytes this way.
+            // What follows may send other bytes this way, or end the stream, which then still shows them.
             if let Data::Fresh(bytes) = data {
+                let ends = !proxy.vms[vm].state().deferred.is_empty();
                 let chunk = &mut proxy.world.streams[slot].flow(direction).chunk;
                 *bytes = std::mem::take(chunk).into_bytes();
+                if ends {
+                    *chunk = bytes.clone().into();
+                }
             }
             called
         })?;

@@ -62,12 +62,16 @@ impl Proxy {
         }
     }
 
-    /// The stream is over. Its request was not sent if that comes in the turn in which the connection is
-    /// begun; the connection is there a little later, for whoever comes then.
+    /// The stream is over, or a local reply is made. Its request was not sent if that comes in the turn in
+    /// which the connection is begun; the connection is there a little later, for whoever comes then.
     pub(crate) fn leave_upstream(&mut self, slot: usize) {
         self.return_connection(slot);
         let now = self.world.clock.now();
         let stream = &mut self.world.streams[slot];
+        let left = [UpstreamConnection::None, UpstreamConnection::Returned];
+        if left.contains(&stream.upstream_connection) {
+            return;
+        }
         let connecting = stream.upstream_connection == UpstreamConnection::Connecting(now);
         let sent = stream.exchange.upstream.as_ref();
         if connecting
@@ -80,10 +84,9 @@ impl Proxy {
             stream.exchange.timeline.note(note);
             self.world.idle_connections.0 += 1;
             self.world.idle_connections.1 = now;
-        } else if self.upstream_codec == Codec::Http2
-            && self.world.streams[slot].upstream_connection != UpstreamConnection::None
-        {
+        } else if self.upstream_codec == Codec::Http2 {
             self.world.idle_connections.0 += 1;
         }
+        self.world.streams[slot].upstream_connection = UpstreamConnection::Returned;
     }
 }
