@@ -33,6 +33,8 @@ flags! {
     NO_ROUTE_FOUND "NR" 8;
     /// `DC`: the client went away.
     DOWNSTREAM_CONNECTION_TERMINATION "DC" 14;
+    /// `URX`: a TCP connection was tried as often as it may be.
+    UPSTREAM_RETRY_LIMIT_EXCEEDED "URX" 15;
     /// `SI`: nothing moved for the stream's idle timeout.
     STREAM_IDLE_TIMEOUT "SI" 16;
     /// `DPE`: the request cannot be sent.

@@ -17,6 +17,7 @@ use crate::error::HostError;
 use crate::exchange::Outcome;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
+use crate::response_flags::ResponseFlags;
 use crate::stream::Iteration;
 
 /// What an upstream does about what arrives.
@@ -30,6 +31,8 @@ pub(crate) struct TcpStream {
     /// What Envoy has read from downstream and the chain not passed.
     pub(crate) read: Body,
     read_end: bool,
+    /// How many bytes Envoy has read from downstream, whatever became of them.
+    pub(crate) received: u64,
     /// What downstream has sent and Envoy not read.
     unread: Vec<u8>,
     unread_end: bool,
@@ -136,6 +139,7 @@ impl Proxy {
                 return Ok(());
             }
             tcp.read.extend(&tcp.unread[..room]);
+            tcp.received += room as u64;
             tcp.unread.drain(..room);
             tcp.read_end |= ends;
             let from = self.first_to_see(slot);
@@ -253,9 +257,16 @@ impl Proxy {
                 let tcp = self.tcp(slot);
                 tcp.upstream.end = End::Reset;
                 tcp.downstream.end = End::Reset;
+                self.flag(slot, ResponseFlags::UPSTREAM_REMOTE_RESET);
                 self.close_connection(slot, CloseType::Local, Outcome::Reset)
             }
             Some(Step::Send { .. }) | None => Ok(()),
+        }
+    }
+
+    fn flag(&mut self, slot: usize, flag: ResponseFlags) {
+        if !self.world.mutated(Rule::TcpFailuresHaveNoFlags) {
+            self.world.streams[slot].exchange.flags.set(flag);
         }
     }
 
@@ -268,6 +279,8 @@ impl Proxy {
         };
         self.world.timeline(Some(slot)).note(note);
         if refused {
+            self.flag(slot, ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
+            self.flag(slot, ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED);
             return self.close_connection(slot, CloseType::Local, Outcome::Reset);
         }
         self.tcp(slot).proxy = TcpProxy::Connected;

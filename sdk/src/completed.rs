@@ -111,13 +111,13 @@ impl Completed {
             .ok()?
     }
 
-    fn text(&self, path: &[&str]) -> Option<String> {
+    pub(crate) fn text(&self, path: &[&str]) -> Option<String> {
         let text = String::from_utf8(self.bytes(path)?).ok()?;
         (!text.is_empty()).then_some(text)
     }
 
     /// A number, which the host hands over as eight bytes; a negative one is none.
-    fn number(&self, path: &[&str]) -> Option<u64> {
+    pub(crate) fn number(&self, path: &[&str]) -> Option<u64> {
         let bytes = self.bytes(path)?.try_into().ok()?;
         u64::try_from(i64::from_le_bytes(bytes)).ok()
     }

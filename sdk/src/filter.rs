@@ -80,7 +80,9 @@ pub enum FailureMode {
     /// The client gets 503 from the proxy.
     #[default]
     Deny,
-    /// The request, or response, goes on as if the filter were not there.
+    /// The request, or response, goes on as if the filter were not there. It does not where the host
+    /// has taken some of the filter's changes, and refuses both the rest and what would undo them: a
+    /// message that is changed in part is denied.
     Allow,
 }
 

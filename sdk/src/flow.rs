@@ -75,6 +75,8 @@ pub(crate) struct Flow {
     paused: Cell<bool>,
     /// Whether anything has gone on.
     away: Cell<bool>,
+    /// Whether the host has some of the changes of its headers or trailers, and not all.
+    torn: Cell<bool>,
     verdict: Cell<Verdict>,
     /// Up to how much body the future waits for.
     wanted: Cell<Option<usize>>,
@@ -97,6 +99,7 @@ impl Flow {
             fresh: Cell::new(false),
             paused: Cell::new(false),
             away: Cell::new(false),
+            torn: Cell::new(false),
             verdict: Cell::new(Verdict::Continue),
             wanted: Cell::new(None),
             waker: RefCell::new(None),
@@ -260,6 +263,20 @@ impl Flow {
     }
 
     // What the host is told.
+
+    /// Writes the changes of its headers or trailers.
+    pub(crate) fn commit(&self, headers: Headers) -> Result<(), Error> {
+        headers.commit().map_err(|refusal| {
+            self.torn.set(refusal.is_torn);
+            refusal.error
+        })
+    }
+
+    /// Whether some of them were written, and the rest refused: neither what came nor what the filter
+    /// made of it may go on.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.torn.get()
+    }
 
     /// Decides what becomes of what has come, once, if it may go on at all. Acts on the effective
     /// context.

@@ -184,13 +184,16 @@ impl Headers {
         self.stream == stream
     }
 
-    /// Writes what has changed to the host.
-    pub(crate) fn commit(mut self) -> Result<(), Error> {
-        if let Some(fault) = self.fault.take() {
-            return Err(fault);
+    /// Writes what has changed to the host. Where the host refuses some of it, what was written
+    /// before is taken back.
+    pub(crate) fn commit(mut self) -> Result<(), Refusal> {
+        if let Some(error) = self.fault.take() {
+            let is_torn = false;
+            return Err(Refusal { error, is_torn });
         }
         let map = self.map;
-        let writes = match self.list.take() {
+        let list = self.list.take();
+        let writes = match &list {
             Some(list) => list.writes(),
             None => self
                 .early
@@ -202,16 +205,24 @@ impl Headers {
         if writes.is_empty() {
             return Ok(());
         }
-        tasks::within(self.stream, || {
-            for write in writes {
-                match write {
-                    Write::Remove(name) => host::remove_header(map, &name)?,
-                    Write::Add(name, value) => host::add_header(map, &name, &value)?,
-                    Write::Replace(name, value) => host::replace_header(map, &name, &value)?,
+        let is_torn = Cell::new(false);
+        let outcome = tasks::within(self.stream, || {
+            for (index, write) in writes.iter().enumerate() {
+                if let Err(refusal) = write.make(map) {
+                    let made = writes.get(..index).unwrap_or_default();
+                    is_torn.set(!take_back(list.as_ref(), map, made));
+                    return Err(refusal);
                 }
+                is_torn.set(true);
             }
             Ok(())
-        })?
+        });
+        outcome
+            .and_then(|outcome| outcome)
+            .map_err(|refusal| Refusal {
+                error: refusal.into(),
+                is_torn: is_torn.get(),
+            })
     }
 
     fn change(&mut self, change: Change) {
@@ -246,6 +257,26 @@ impl Headers {
             .filter(|list| may_be_empty || list.iter().next().is_some())
             .ok_or_else(|| Error::garbled("proxy_get_header_map_pairs"))
     }
+}
+
+/// Takes back what was written; whether the host's map is again what it was. What was not read is not
+/// known.
+#[cold]
+fn take_back(list: Option<&List>, map: Map, made: &[Write]) -> bool {
+    made.is_empty()
+        || list.is_some_and(|list| {
+            made.iter()
+                .flat_map(|write| list.undo(write.name()))
+                .all(|write| write.make(map).is_ok())
+        })
+}
+
+/// Why changes were not written.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) error: Error,
+    /// Whether some of them were, and could not be taken back.
+    pub(crate) is_torn: bool,
 }
 
 impl Change {

@@ -169,8 +169,8 @@ pub use crate::service::Service;
 pub use crate::single_flight::SingleFlight;
 pub use crate::status::{HostError, Status};
 pub use crate::tcp::{
-    Closed, ClosedBy, Connection, Data, DataTransform, Ending, FirstBytes, More, RunTcp, TcpFilter,
-    TcpNext,
+    Closed, ClosedBy, CompletedConnection, Connection, Data, DataTransform, Ending, FirstBytes,
+    More, RunTcp, TcpFilter, TcpNext,
 };
 pub use crate::time::{Interval, Sleep, TimeoutError, interval, sleep, timeout};
 pub use http;
@@ -178,13 +178,31 @@ pub use log;
 pub use schemars;
 pub use serde;
 
-/// What a filter imports: the types of this crate, header names, `Deserialize` and `JsonSchema`.
+/// What a filter imports: the types that its methods take and return, [`setting`]s, header names,
+/// [`log`], `Deserialize` and `JsonSchema`.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// #[serde(deny_unknown_fields)]
+/// struct Config {
+///     cluster: String,
+///     timeout: setting::Duration,
+/// }
+///
+/// # fn too_busy() -> Response {
+/// log::warn!("too many requests");
+/// LocalReply::new(StatusCode::TOO_MANY_REQUESTS).header(RETRY_AFTER, 1).into()
+/// # }
+/// ```
 pub mod prelude {
     pub use crate::cluster::Cluster;
     pub use crate::{
-        AccessLogger, Completed, ConfigError, Connection, Ending, Error, FailureMode, Holding,
-        HttpFilter, Next, PerRoute, Phases, Plugin, Request, Response, Secret, Service, Streaming,
-        TcpFilter, TcpNext,
+        AccessLogger, BodyTransform, Collected, Completed, CompletedConnection, ConfigError,
+        Connection, ContentType, Ending, Error, FailureMode, Holding, HttpFilter, LocalReply, Next,
+        PerRoute, Phases, Piece, Plugin, Request, Response, Secret, Sent, Service, Streaming,
+        TcpFilter, TcpNext, log, setting,
     };
     pub use http::header::*;
     pub use http::{Method, StatusCode};

@@ -29,7 +29,7 @@ impl Phases {
     pub const RESPONSE_BODY: Self = Self(1 << 5);
     /// The response's trailers.
     pub const RESPONSE_TRAILERS: Self = Self(1 << 6);
-    /// The end of the stream, when its access log is written.
+    /// The end of the stream, or the TCP connection, when its access log is written.
     pub const COMPLETE: Self = Self(1 << 7);
     /// Everything of an HTTP stream.
     pub const ALL: Self = Self(0xff);
@@ -43,7 +43,7 @@ impl Phases {
     /// The end of a TCP connection.
     pub const CLOSE: Self = Self(1 << 19);
     /// Everything of a TCP connection.
-    pub const TCP: Self = Self(0b1111 << 16 | Self::WAITS.0);
+    pub const TCP: Self = Self(0b1111 << 16 | Self::WAITS.0 | Self::COMPLETE.0);
 
     /// What an access logger needs.
     pub(crate) const ACCESS_LOG: Self = Self(1 << 20 | Self::WAITS.0);
@@ -127,7 +127,7 @@ mod tests {
             declaration("a-scrub", Phases::REQUEST | Phases::WAITS | Phases::HOLDS);
         assert_eq!(&line, b"a-scrub 00000105\n");
         let line: [u8; 14] = declaration("list", Phases::TCP);
-        assert_eq!(&line, b"list 000f0004\n");
+        assert_eq!(&line, b"list 000f0084\n");
     }
 
     #[test]

@@ -122,10 +122,9 @@ impl<M: Mode> Request<M> {
     }
 
     pub(crate) fn commit(mut self) -> Result<(), Error> {
-        self.link
-            .flow(Direction::Request)
-            .prepare(&mut self.headers)?;
-        self.headers.commit()
+        let flow = self.link.flow(Direction::Request);
+        flow.prepare(&mut self.headers)?;
+        flow.commit(self.headers)
     }
 
     /// Waits until the body is there, up to `limit` bytes of it, while the headers are held too and

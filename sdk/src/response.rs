@@ -263,7 +263,7 @@ pub(crate) fn pass(link: &Link, mut headers: Headers) -> Result<(), Error> {
         ));
     }
     flow.prepare(&mut headers)?;
-    headers.commit()?;
+    flow.commit(headers)?;
     flow.set_gate(Gate::Open);
     Ok(())
 }

@@ -1,3 +1,6 @@
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -40,7 +43,8 @@ pub struct Retry {
 pub struct Attempt {
     /// Which one it is, from 1.
     pub number: u32,
-    /// How much of the time is left for it: a good time limit for what it does.
+    /// How much of the time is left for it, after which it is cut off: a good time limit for what it
+    /// does, where that tells more of what went wrong.
     pub time_left: Duration,
 }
 
@@ -48,6 +52,9 @@ pub struct Attempt {
 pub trait Retryable {
     /// Whether another attempt may go better.
     fn may_go_better(&self) -> bool;
+
+    /// What comes of it when the time was up before anything else did.
+    fn out_of_time() -> Self;
 }
 
 impl Default for Retry {
@@ -69,8 +76,8 @@ impl Retry {
         self
     }
 
-    /// Sets after how long no attempt begins any more. One under way goes on: limit it by
-    /// [`Attempt::time_left`].
+    /// Sets how long all of it may take, to the millisecond. No attempt begins after that, and one
+    /// that is under way is dropped.
     pub fn within(mut self, time: Duration) -> Self {
         self.within = time;
         self
@@ -88,7 +95,8 @@ impl Retry {
         self
     }
 
-    /// Makes attempts until one goes well, or the bounds are reached; answers what came of the last.
+    /// Makes attempts until one goes well, or the bounds are reached; answers what came of the last
+    /// one that ended, or [`out_of_time`](Retryable::out_of_time) when none did.
     pub async fn run<F>(&self, mut attempt: impl FnMut(Attempt) -> F) -> F::Output
     where
         F: Future<Output: Retryable>,
@@ -97,9 +105,13 @@ impl Retry {
         let mut pause = self.first_pause;
         let mut number = 1;
         let mut spent = Duration::ZERO;
+        let mut before = None;
         loop {
             let time_left = self.within.saturating_sub(spent);
-            let outcome = attempt(Attempt { number, time_left }).await;
+            let current = attempt(Attempt { number, time_left });
+            let Some(outcome) = cut_off(time_left, current).await else {
+                return before.unwrap_or_else(F::Output::out_of_time);
+            };
             if number >= self.attempts || !outcome.may_go_better() {
                 return outcome;
             }
@@ -109,10 +121,34 @@ impl Retry {
             if spent >= self.within || sleep(jittered).await.is_err() {
                 return outcome;
             }
+            before = Some(outcome);
             pause = pause.saturating_mul(2);
             number += 1;
         }
     }
+}
+
+/// Waits for `future` until its time is up; `None` then.
+async fn cut_off<F: Future>(time_left: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    // A time limit that the host keeps for what the future does comes before this one.
+    let mut limit = Some(sleep(time_left.saturating_add(Duration::from_millis(1))));
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        let up = limit.as_mut().map(|limit| Pin::new(limit).poll(context));
+        match up {
+            Some(Poll::Ready(Ok(()))) => Poll::Ready(None),
+            // A host that does not tick leaves no way to cut off.
+            Some(Poll::Ready(Err(_))) => {
+                limit = None;
+                Poll::Pending
+            }
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// From half of `pause` to all of it.
@@ -139,6 +175,10 @@ impl Retryable for Result<CallResponse, CallError> {
             Err(error) => matches!(error.kind(), CallErrorKind::Unanswered { .. }),
         }
     }
+
+    fn out_of_time() -> Self {
+        Err(CallError::new(&"".into(), CallErrorKind::OutOfTime))
+    }
 }
 
 /// The status 14, `UNAVAILABLE`, of a unary gRPC call.
@@ -146,5 +186,9 @@ impl Retryable for Result<Vec<u8>, CallError> {
     fn may_go_better(&self) -> bool {
         let kind = self.as_ref().err().map(CallError::kind);
         matches!(kind, Some(CallErrorKind::GrpcStatus { code: 14, .. }))
+    }
+
+    fn out_of_time() -> Self {
+        Err(CallError::new(&"".into(), CallErrorKind::OutOfTime))
     }
 }

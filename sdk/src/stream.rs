@@ -311,15 +311,22 @@ impl Stream {
         metrics::failed();
         // Over means that the filter's own reply could not be sent.
         let is_over = self.over.get();
-        if !is_over && (mode == FailureMode::Allow || self.is_forwarded()) {
-            for direction in [Direction::Request, Direction::Response] {
+        let directions = [Direction::Request, Direction::Response];
+        let is_torn = directions.iter().any(|&it| self.flow(it).is_torn());
+        if is_torn {
+            error!("filter={name} its changes are written in part and cannot be taken back");
+        } else if !is_over && (mode == FailureMode::Allow || self.is_forwarded()) {
+            for direction in directions {
                 self.flow(direction).release();
             }
             return;
         }
         let reply =
             LocalReply::new(StatusCode::SERVICE_UNAVAILABLE).details("attache_filter_failed");
-        let is_out = self.flow(Direction::Response).is_away();
+        let is_out = match is_torn {
+            true => self.is_out_of_reach(),
+            false => self.flow(Direction::Response).is_away(),
+        };
         if is_out || is_over || self.reply(&reply, &Headers::detached()).is_err() {
             // Without an answer the client would wait for ever.
             self.close(if is_out {
@@ -373,5 +380,7 @@ impl tasks::Task for Stream {
     }
 }
 
+#[cfg(test)]
+mod refused_writes;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! TCP filters: what a filter implements, and a configured one without its type.
 
+mod completed;
 mod connection;
 mod data;
 mod ending;
@@ -20,6 +21,7 @@ use crate::filter::FailureMode;
 use crate::phases::Phases;
 use crate::plugin::Plugin;
 
+pub use self::completed::CompletedConnection;
 pub use self::connection::Connection;
 pub use self::data::{Data, DataTransform};
 pub use self::ending::{Closed, ClosedBy, Ending};
@@ -96,6 +98,9 @@ pub trait TcpFilter: Sized + 'static {
     fn failure_mode(&self) -> FailureMode {
         FailureMode::Deny
     }
+
+    /// Sees each connection at its end, be its future alive or not. Needs [`Phases::COMPLETE`].
+    fn on_complete(&self, _connection: &CompletedConnection) {}
 }
 
 /// A filter's future for one connection.
@@ -104,6 +109,7 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = Result<Ending, Error>>>>;
 /// A configured TCP filter without its type.
 pub(crate) trait AnyTcpFilter {
     fn start(self: Rc<Self>, connection: Connection, next: TcpNext) -> Task;
+    fn complete(&self, connection: &CompletedConnection);
     fn failure_mode(&self) -> FailureMode;
     fn phases(&self) -> Phases;
     fn root_id(&self) -> &'static str;
@@ -118,6 +124,10 @@ pub(crate) struct Configured<F> {
 impl<F: TcpFilter> AnyTcpFilter for Configured<F> {
     fn start(self: Rc<Self>, connection: Connection, next: TcpNext) -> Task {
         Box::pin(async move { self.filter.call(connection, next).await })
+    }
+
+    fn complete(&self, connection: &CompletedConnection) {
+        self.filter.on_complete(connection);
     }
 
     fn failure_mode(&self) -> FailureMode {

@@ -320,6 +320,7 @@ rules! {
     TcpContinueIsIgnored "`proxy_continue_stream(2)` does nothing";
     TcpCloseIsIgnored "`proxy_close_stream(2)` does nothing";
     TcpBuffersStayInView "data that has passed can be read behind the callback";
+    TcpFailuresHaveNoFlags "`response.flags` of a TCP connection is 0 whatever its upstream did";
     TcpTrapsPass "a trap in a TCP filter lets everything pass";
     // Access loggers and stats sinks.
     LoggersAreNotAsked "access loggers are not called";

@@ -69,7 +69,11 @@ pub(super) fn upstream<'a>(
         // A route names its cluster before anything is asked; the TCP proxy chooses it later, and has
         // a place for the reason from the first.
         b"num_endpoints" if tcp && info.upstream == Upstream::None => Err(ABSENT),
-        b"transport_failure_reason" if tcp => Ok(Value::text("")),
+        b"transport_failure_reason" if tcp => Ok(Value::text(if info.refused {
+            "delayed connect error: Connection refused"
+        } else {
+            ""
+        })),
         b"num_endpoints" => Ok(Value::Uint(attributes.endpoints)),
         b"address" => from(Upstream::Selected, Value::owned(address.to_string())),
         b"port" => from(Upstream::Selected, Value::int(address.port())),

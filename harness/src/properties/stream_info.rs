@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::attributes::Metadata;
 use crate::downstream::Downstream;
 use crate::filter_state::FilterState;
+use crate::response_flags::ResponseFlags;
 use crate::stream::Stream;
 
 /// A stream, or a connection, as properties see it. Header maps are not part of it: they come and
@@ -24,6 +25,8 @@ pub(crate) struct StreamInfo<'a> {
     pub(crate) code: Option<u32>,
     pub(crate) details: Option<&'a str>,
     pub(crate) flags: u64,
+    /// Whether the upstream refused the connection.
+    pub(crate) refused: bool,
     /// From the request's first byte to the response's last, at the upstream.
     pub(crate) latency: Option<Duration>,
     /// Whether the response's last byte has come.
@@ -49,11 +52,8 @@ impl<'a> From<&'a Stream> for StreamInfo<'a> {
         let exchange = &stream.exchange;
         let tcp = stream.tcp.as_deref();
         let (received, sent) = match tcp {
-            // What the filters still hold has been received.
-            Some(tcp) => (
-                count(tcp.upstream.chunks()) + tcp.read.len() as u64,
-                count(tcp.downstream.chunks()),
-            ),
+            // What filters make of it counts towards downstream only.
+            Some(tcp) => (tcp.received, count(tcp.downstream.chunks())),
             None => {
                 let response = exchange.response.as_ref();
                 let sent = response.map_or(0, |response| count(response.chunks()));
@@ -75,6 +75,9 @@ impl<'a> From<&'a Stream> for StreamInfo<'a> {
             code: stream.response_code,
             details: exchange.details.as_deref(),
             flags: exchange.flags.bits(),
+            refused: exchange
+                .flags
+                .contains(ResponseFlags::UPSTREAM_CONNECTION_FAILURE),
             answered: !stream.response.reading,
             latency: stream.latency,
             upstream: match (selected, connected) {

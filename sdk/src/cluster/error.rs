@@ -65,6 +65,8 @@ pub enum CallErrorKind {
     },
     /// The stream has ended that the call was made for, so the answer never arrives.
     StreamEnded,
+    /// The time of a [`Retry`](crate::Retry) was up before any attempt ended.
+    OutOfTime,
 }
 
 impl CallError {
@@ -75,7 +77,7 @@ impl CallError {
         }
     }
 
-    /// The cluster that was called.
+    /// The cluster that was called; empty for [`CallErrorKind::OutOfTime`], which knows none.
     #[must_use]
     pub fn cluster(&self) -> &str {
         &self.cluster
@@ -90,7 +92,9 @@ impl CallError {
 
 impl fmt::Display for CallError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "cluster `{}`: ", self.cluster)?;
+        if !self.cluster.is_empty() {
+            write!(formatter, "cluster `{}`: ", self.cluster)?;
+        }
         match &self.kind {
             CallErrorKind::Unsendable { what } => formatter.write_str(what),
             CallErrorKind::Refused(_) => formatter.write_str("the host refused the call"),
@@ -118,6 +122,9 @@ impl fmt::Display for CallError {
             }
             CallErrorKind::StreamEnded => {
                 formatter.write_str("the stream has ended that made the call")
+            }
+            CallErrorKind::OutOfTime => {
+                formatter.write_str("no attempt ended before the time was up")
             }
         }
     }

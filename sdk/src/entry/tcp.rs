@@ -79,6 +79,10 @@ impl StreamContext for Tcp {
             _ => ClosedBy::Unknown,
         });
     }
+
+    fn on_log(&mut self) {
+        self.stream.complete();
+    }
 }
 
 impl Drop for Tcp {

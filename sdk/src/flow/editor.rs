@@ -109,7 +109,7 @@ impl Editor {
         if came && let Some(hook) = self.trailers_hook.take() {
             hook(&mut trailers);
         }
-        trailers.commit()
+        flow.commit(trailers)
     }
 }
 

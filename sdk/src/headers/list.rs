@@ -1,6 +1,8 @@
 use std::ops::Range;
 
+use crate::host::{self, Map};
 use crate::pairs;
+use crate::status::HostError;
 
 /// The name under which Envoy keeps `host`.
 pub(super) const AUTHORITY: &[u8] = b":authority";
@@ -32,6 +34,23 @@ pub(super) enum Write {
     Remove(Vec<u8>),
     Add(Vec<u8>, Vec<u8>),
     Replace(Vec<u8>, Vec<u8>),
+}
+
+impl Write {
+    pub(super) fn name(&self) -> &[u8] {
+        match self {
+            Self::Remove(name) | Self::Add(name, _) | Self::Replace(name, _) => name,
+        }
+    }
+
+    /// Makes the host call.
+    pub(super) fn make(&self, map: Map) -> Result<(), HostError> {
+        match self {
+            Self::Remove(name) => host::remove_header(map, name),
+            Self::Add(name, value) => host::add_header(map, name, value),
+            Self::Replace(name, value) => host::replace_header(map, name, value),
+        }
+    }
 }
 
 impl Text {
@@ -168,6 +187,25 @@ impl List {
                 writes.extend(after().map(add));
             }
         }
+    }
+
+    /// The host calls that give `name` the values again that were read.
+    pub(super) fn undo(&self, name: &[u8]) -> Vec<Write> {
+        let values: Vec<&[u8]> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.was_read())
+            .map(|entry| self.pair(entry))
+            .filter(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+            .collect();
+        if let [only] = values.as_slice() {
+            return vec![Write::Replace(name.to_vec(), only.to_vec())];
+        }
+        let add = |value: &&[u8]| Write::Add(name.to_vec(), value.to_vec());
+        let mut writes = vec![Write::Remove(name.to_vec())];
+        writes.extend(values.iter().map(add));
+        writes
     }
 
     fn pair<'a>(&'a self, entry: &'a Entry) -> (&'a [u8], &'a [u8]) {

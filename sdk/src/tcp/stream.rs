@@ -18,6 +18,7 @@ use crate::host::{self, Peer};
 use crate::metrics;
 use crate::phases::Phases;
 use crate::tasks::{self, Key};
+use crate::tcp::completed::CompletedConnection;
 use crate::tcp::connection::Connection;
 use crate::tcp::ending::{Closed, ClosedBy, Ending};
 use crate::tcp::link::{First, Link, Stage};
@@ -121,16 +122,25 @@ impl TcpStream {
     /// The end of the connection. Nothing that is done from here on has an effect on it.
     pub(crate) fn close(&self, by: ClosedBy) {
         tasks::callback(self.root, self.id, || {
-            if self.over.replace(true) {
-                return;
-            }
             self.link.closed.set(Some(Closed {
                 by,
                 client_ended: self.client_ended.get(),
                 upstream_ended: self.upstream_ended.get(),
             }));
-            self.advance();
+            if !self.over.replace(true) {
+                self.advance();
+            }
         });
+    }
+
+    /// The access-log moment, behind the end.
+    pub(crate) fn complete(&self) {
+        self.over.set(true);
+        if self.filter.phases().contains(Phases::COMPLETE) {
+            let closed = self.link.closed.get();
+            let connection = CompletedConnection::new(self.id, closed);
+            tasks::callback(self.root, self.id, || self.filter.complete(&connection));
+        }
     }
 
     /// The end of the context: the future is dropped.
