@@ -45,6 +45,9 @@
 //! assert!(snippet.contains("tag_name: method"));
 //! ```
 //!
+//! What is known only when a plugin is configured is a [`MetricSet`]: names and labels are checked then, and
+//! [`stats_tags_of`] prints what the bootstrap needs.
+//!
 //! # Cost
 //!
 //! A change is one host call. Metrics are defined once: plain ones when the plugin is configured, a
@@ -54,6 +57,7 @@
 
 mod family;
 mod kinds;
+mod set;
 mod standing;
 mod table;
 mod tags;
@@ -64,11 +68,12 @@ use crate::plugin::Plugin;
 
 pub use self::family::{Family, Series};
 pub use self::kinds::{Counter, Gauge, Held, Histogram, Metric};
+pub use self::set::{Member, MetricSet, SetSeries};
 #[cfg(target_arch = "wasm32")]
 pub(crate) use self::standing::configured;
 pub(crate) use self::standing::failed;
 pub use self::standing::{Outcomes, STANDING};
-pub use self::tags::{Declared, stats_tags};
+pub use self::tags::{Declared, stats_tags, stats_tags_of};
 
 impl Plugin {
     /// A counter of this name.

@@ -3,11 +3,8 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use super::kinds::Metric;
-use super::table::Table;
+use super::table::{SERIES, Table};
 use crate::constants::{has, is_same};
-
-/// How many series a family has unless it says otherwise.
-const SERIES: usize = 1_000;
 
 /// The declaration of a metric with `N` labels.
 ///
@@ -135,7 +132,7 @@ pub(super) const fn is_metric_name(name: &[u8]) -> bool {
     is_name(name, b":.")
 }
 
-const fn is_label_name(name: &[u8]) -> bool {
+pub(super) const fn is_label_name(name: &[u8]) -> bool {
     is_name(name, b"") && !(name.len() > 1 && name[0] == b'_' && name[1] == b'_')
 }
 

@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 
 use super::family::{Family, Series};
 use super::kinds::{Counter, done};
-use super::table::label_of;
+use super::table::{VALUE_BYTES, label_of};
 use super::tags::Declared;
 use crate::environment;
 use crate::host::metrics;
@@ -145,7 +145,7 @@ pub(crate) fn configured() {
 fn define(name: &str, labels: &[(&str, &str)]) -> Result<u32, HostError> {
     let mut name = name.to_owned();
     for (label, value) in labels {
-        label_of(&mut name, label, value.as_bytes());
+        label_of(&mut name, label, value.as_bytes(), VALUE_BYTES);
     }
     metrics::define(metrics::COUNTER, &name)
 }

@@ -12,10 +12,13 @@ use crate::host::metrics;
 use crate::status::HostError;
 
 /// What the labels say when there are too many series.
-const OVERFLOW: &[u8] = b"__overflow__";
+pub(super) const OVERFLOW: &[u8] = b"__overflow__";
+
+/// How many series there are unless somebody says otherwise.
+pub(super) const SERIES: usize = 1_000;
 
 /// How many bytes of a label's value are kept.
-const VALUE_BYTES: usize = 120;
+pub(super) const VALUE_BYTES: usize = 120;
 
 thread_local! {
     static PLAIN: RefCell<BTreeMap<(u32, String), u32>> = const { RefCell::new(BTreeMap::new()) };
@@ -108,7 +111,7 @@ impl Table {
         name.clear();
         name.push_str(self.name);
         for (label, value) in self.labels.iter().zip(values) {
-            label_of(name, label, value);
+            label_of(name, label, value, VALUE_BYTES);
         }
     }
 
@@ -120,13 +123,13 @@ impl Table {
     }
 }
 
-/// Appends a label as the name of a series has it. Bytes that would end it, or mean something to
+/// Appends a label as the name of a series has it, with `most` bytes of its value. Bytes that would end it, or mean something to
 /// what reads statistics, become `_`.
-pub(super) fn label_of(name: &mut String, label: &str, value: &[u8]) {
+pub(super) fn label_of(name: &mut String, label: &str, value: &[u8], most: usize) {
     name.push(';');
     name.push_str(label);
     name.push('=');
-    name.extend(value.iter().take(VALUE_BYTES).map(|byte| match byte {
+    name.extend(value.iter().take(most).map(|byte| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(*byte),
         b'_' | b'.' | b'/' | b':' | b'{' | b'}' | b'*' | b'-' | b',' | b'+' | b'@' => {
             char::from(*byte)

@@ -45,14 +45,26 @@ impl<M: Metric, const N: usize> Declared for Family<M, N> {
 /// ```
 #[must_use]
 pub fn stats_tags(families: &[&dyn Declared]) -> String {
-    let mut labels: Vec<&str> = Vec::new();
-    for label in families.iter().flat_map(|family| family.labels()) {
-        if !labels.contains(label) {
-            labels.push(label);
+    stats_tags_of(families.iter().flat_map(|family| family.labels()).copied())
+}
+
+/// As [`stats_tags`], for labels by their names, of which each is printed once.
+///
+/// ```
+/// use attache::metrics::stats_tags_of;
+///
+/// assert!(stats_tags_of(["tier"]).contains("tag_name: tier"));
+/// ```
+#[must_use]
+pub fn stats_tags_of<'l>(labels: impl IntoIterator<Item = &'l str>) -> String {
+    let mut known: Vec<&str> = Vec::new();
+    for label in labels {
+        if !known.contains(&label) {
+            known.push(label);
         }
     }
     let mut yaml = String::from("stats_config:\n  stats_tags:\n");
-    for label in labels {
+    for label in known {
         // Writing to a string does not fail.
         let _ = write!(
             yaml,
