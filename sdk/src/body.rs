@@ -92,17 +92,27 @@ pub(crate) fn map_body(link: &Link, direction: Direction, transform: impl BodyTr
     let (phase, refusal) = match direction {
         Direction::Request => (
             Phases::REQUEST_BODY,
-            "`request.map_body` needs `Phases::REQUEST_BODY`",
+            "the request's body is looked at, which needs `Phases::REQUEST_BODY`",
         ),
         Direction::Response => (
             Phases::RESPONSE_BODY,
-            "`response.map_body` needs `Phases::RESPONSE_BODY`",
+            "the response's body is looked at, which needs `Phases::RESPONSE_BODY`",
         ),
     };
     link.flow(direction).edit(|editor| {
         editor.map_body(Box::new(transform));
         if !link.phases().contains(phase) {
             editor.refuse(refusal);
+        }
+    });
+}
+
+/// The headers do not change for that.
+pub(crate) fn watch_body(link: &Link, direction: Direction, mut look: impl FnMut(&[u8]) + 'static) {
+    map_body(link, direction, move |piece: &mut Piece<'_>| {
+        if !piece.rest().is_empty() {
+            look(piece.rest());
+            piece.keep(usize::MAX);
         }
     });
 }

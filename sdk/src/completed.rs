@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,11 +20,25 @@ use crate::tasks;
 /// know it. It can be asked within that callback only.
 pub struct Completed {
     stream: u32,
+    kept: Option<Rc<dyn Any>>,
 }
 
 impl Completed {
     pub(crate) fn new(stream: u32) -> Self {
-        Self { stream }
+        Self { stream, kept: None }
+    }
+
+    pub(crate) fn of(link: &Link) -> Self {
+        Self {
+            stream: link.stream(),
+            kept: link.kept(),
+        }
+    }
+
+    /// What [`Request::keep`](crate::Request::keep) left, if that is a `T`.
+    #[must_use]
+    pub fn kept<T: 'static>(&self) -> Option<Rc<T>> {
+        Rc::clone(self.kept.as_ref()?).downcast().ok()
     }
 
     /// The status that the client got (`response.code`); `None` if it got none.
@@ -173,7 +188,7 @@ impl Future for Complete {
             )));
         }
         if link.is_complete() {
-            return Poll::Ready(Ok(Completed::new(link.stream())));
+            return Poll::Ready(Ok(Completed::of(link)));
         }
         if let Some(answer) = answer {
             link.answer_early(answer);

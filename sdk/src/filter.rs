@@ -64,8 +64,9 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
         FailureMode::Deny
     }
 
-    /// Sees each stream at its end, when its access log is written, be its future alive or not. Needs
-    /// [`Phases::COMPLETE`].
+    /// Sees each stream at its end, when its access log is written, be its future alive or not, and
+    /// also one that never came to [`call`](Self::call). Needs [`Phases::COMPLETE`].
+    /// [`Completed::kept`] is what `call` has left for it.
     fn on_complete(&self, _stream: &Completed) {}
 }
 
@@ -92,7 +93,7 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = Result<Answer, Error>>>>;
 /// A configured filter without its type.
 pub(crate) trait AnyFilter {
     fn start(self: Rc<Self>, link: &Rc<Link>) -> Task;
-    fn complete(&self, stream: u32);
+    fn complete(&self, link: &Link);
     fn failure_mode(&self) -> FailureMode;
     fn phases(&self) -> Phases;
     fn root_id(&self) -> &'static str;
@@ -125,8 +126,8 @@ impl<F: HttpFilter<M>, M: Mode> AnyFilter for Configured<F, Http<M>> {
         })
     }
 
-    fn complete(&self, stream: u32) {
-        self.filter.on_complete(&Completed::new(stream));
+    fn complete(&self, link: &Link) {
+        self.filter.on_complete(&Completed::of(link));
     }
 
     fn failure_mode(&self) -> FailureMode {

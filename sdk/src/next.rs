@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
@@ -31,6 +32,8 @@ pub(crate) struct Link {
     awaits_end: Cell<bool>,
     /// Whether that has come.
     complete: Cell<bool>,
+    /// What the future left for the stream's end.
+    kept: RefCell<Option<Rc<dyn Any>>>,
 }
 
 /// How a request was passed on.
@@ -55,6 +58,7 @@ impl Link {
             early: Cell::new(None),
             awaits_end: Cell::new(false),
             complete: Cell::new(false),
+            kept: RefCell::new(None),
         }
     }
 
@@ -112,6 +116,14 @@ impl Link {
 
     pub(crate) fn is_complete(&self) -> bool {
         self.complete.get()
+    }
+
+    pub(crate) fn keep(&self, value: Rc<dyn Any>) {
+        self.kept.replace(Some(value));
+    }
+
+    pub(crate) fn kept(&self) -> Option<Rc<dyn Any>> {
+        self.kept.borrow().clone()
     }
 
     /// Writes the request's changes and lets it go on.

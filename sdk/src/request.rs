@@ -109,6 +109,52 @@ impl<M: Mode> Request<M> {
         body::map_body(&self.link, Direction::Request, transform);
     }
 
+    /// Looks at the body while it passes, in pieces as the network has cut it. The headers stay as they
+    /// are. Needs [`Phases::REQUEST_BODY`](crate::Phases::REQUEST_BODY), and takes the place of
+    /// [`map_body`](Self::map_body).
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
+    /// let mut size = 0;
+    /// request.watch_body(move |piece| {
+    ///     size += piece.len();
+    ///     attache::log::debug!("{size} bytes so far");
+    /// });
+    /// next.run(request).await
+    /// # }
+    /// ```
+    pub fn watch_body(&mut self, look: impl FnMut(&[u8]) + 'static) {
+        body::watch_body(&self.link, Direction::Request, look);
+    }
+
+    /// Leaves a value for the stream's end, where
+    /// [`on_complete`](crate::HttpFilter::on_complete) finds it with
+    /// [`Completed::kept`](crate::Completed::kept), be the future alive then or not. It takes the place
+    /// of one that was left before.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # use attache::Completed;
+    /// struct Tier(u8);
+    ///
+    /// # struct Filter;
+    /// # impl Filter {
+    /// async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
+    ///     request.keep(Tier(u8::from(request.headers().contains("x-paid"))));
+    ///     next.forward(request)
+    /// }
+    ///
+    /// fn on_complete(&self, stream: &Completed) {
+    ///     let tier = stream.kept::<Tier>().map_or(0, |tier| tier.0);
+    ///     attache::log::info!("tier={tier} status={:?}", stream.status());
+    /// }
+    /// # }
+    /// ```
+    pub fn keep<T: 'static>(&self, value: T) {
+        self.link.keep(Rc::new(value));
+    }
+
     /// Changes the trailers, where the request has some. Needs [`Phases::REQUEST_TRAILERS`](crate::Phases::REQUEST_TRAILERS).
     pub fn map_trailers(&mut self, change: impl FnOnce(&mut Headers) + 'static) {
         body::map_trailers(&self.link, Direction::Request, change);

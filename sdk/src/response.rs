@@ -120,6 +120,24 @@ impl<M: Mode> Response<M> {
         }
     }
 
+    /// Looks at the body of the upstream's response while it passes, in pieces as the network has cut it.
+    /// The headers stay as they are. Needs [`Phases::RESPONSE_BODY`](crate::Phases::RESPONSE_BODY), and
+    /// takes the place of [`map_body`](Self::map_body).
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let mut response = next.run(request).await?;
+    /// response.watch_body(|piece| attache::log::debug!("{} bytes", piece.len()));
+    /// Ok(response)
+    /// # }
+    /// ```
+    pub fn watch_body(&mut self, look: impl FnMut(&[u8]) + 'static) {
+        if let Some(link) = self.answer.upstream() {
+            body::watch_body(link, Direction::Response, look);
+        }
+    }
+
     /// Changes the trailers of the upstream's response, where it has some. Needs
     /// [`Phases::RESPONSE_TRAILERS`](crate::Phases::RESPONSE_TRAILERS).
     pub fn map_trailers(&mut self, change: impl FnOnce(&mut Headers) + 'static) {

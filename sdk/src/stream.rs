@@ -153,7 +153,7 @@ impl Stream {
                 self.poll_last();
             }
             if self.link.phases().contains(Phases::COMPLETE) {
-                self.filter.complete(self.id);
+                self.filter.complete(&self.link);
             }
         }
         if let Some(key) = self.key {
