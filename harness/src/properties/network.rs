@@ -8,6 +8,10 @@ use super::stream_info::{StreamInfo, Upstream};
 use super::value::{ABSENT, Found, Value};
 use crate::attributes::Attributes;
 use crate::downstream::{Certificate, Downstream};
+use crate::response_flags::ResponseFlags;
+
+/// Why the connection to an upstream failed, where nobody listens.
+const REFUSED: &str = "delayed connect error: Connection refused";
 
 /// A field of one end of the downstream connection.
 pub(super) fn peer<'a>(address: SocketAddr, name: &[u8]) -> Found<'a> {
@@ -81,7 +85,15 @@ pub(super) fn upstream<'a>(
             Upstream::Selected,
             Value::Locality(&attributes.host_locality),
         ),
-        b"transport_failure_reason" => from(Upstream::Selected, Value::text("")),
+        b"transport_failure_reason" => {
+            let failed = ResponseFlags::UPSTREAM_CONNECTION_FAILURE.bits();
+            let reason = if info.flags & failed == 0 {
+                ""
+            } else {
+                REFUSED
+            };
+            from(Upstream::Selected, Value::text(reason))
+        }
         b"local_address" => {
             let local = attributes.upstream_local_address.to_string();
             from(Upstream::Connected, Value::owned(local))

@@ -62,7 +62,14 @@ impl<'a> From<&'a Stream> for StreamInfo<'a> {
         };
         let (selected, connected) = match tcp {
             Some(tcp) => tcp.upstream_progress(),
-            None => (exchange.upstream.is_some(), stream.latency.is_some()),
+            None => {
+                // Where nobody listens a host was chosen all the same.
+                let failed = exchange
+                    .flags
+                    .contains(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
+                let selected = exchange.upstream.is_some() || failed;
+                (selected, stream.latency.is_some())
+            }
         };
         Self {
             downstream: stream.downstream.as_deref(),
