@@ -1,0 +1,6 @@
+//! The shipped module in the harness.
+
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+mod configuration;
+mod suite;
