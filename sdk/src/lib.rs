@@ -55,6 +55,9 @@
 //! build machine, where host calls answer [`Status::UNIMPLEMENTED`], so that a filter's own logic
 //! has ordinary unit tests.
 //!
+//! The [`guide`] goes on from here: bodies, call-outs, state, testing, failure, and porting from the
+//! crate `proxy-wasm`.
+//!
 //! # Bodies
 //!
 //! `request.map_body` and `response.map_body` change a body while it passes ([`BodyTransform`]);
@@ -114,6 +117,9 @@ pub mod filter_state;
 mod flow;
 pub mod foreign;
 pub mod grpc;
+// Text only, so that a filter does not have it among the crate's modules.
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod headers;
 mod host;
 mod kind;
