@@ -1,5 +1,6 @@
 //! Playing drawn cases on both hosts.
 
+use attache_harness::KnownDifference;
 use attache_suite::{End, Suite, SuiteError, Target, Verdict};
 use serde_json::{Value, json};
 
@@ -18,8 +19,10 @@ pub enum Finding {
     Stopped(String),
     /// What one saw and the other did not.
     Disagreed(String),
-    /// The same, of a case that Envoy played otherwise each time.
+    /// The same, of a case that Envoy did not play alike each time.
     Unsteady(String),
+    /// Nothing can be told: Envoy never kept the times of the case, since the machine is too busy.
+    Late(String),
 }
 
 /// What came of a case, and what it took.
@@ -30,6 +33,8 @@ pub struct Judged {
     pub finding: Finding,
     /// How often Envoy played it.
     pub plays: usize,
+    /// The known differences from Envoy that its play on the harness came to.
+    pub known: Vec<KnownDifference>,
 }
 
 impl Finding {
@@ -75,6 +80,9 @@ pub fn play(cases: &[Value], target: &Target) -> Result<Vec<Judged>, SuiteError>
                 });
                 reasons.collect::<String>()
             };
+            if !case.passed() && case.looks().late.is_some() {
+                return Finding::Late(case.to_string());
+            }
             if !case.passed() && !case.looks().steady {
                 return Finding::Unsteady(case.to_string());
             }
@@ -97,6 +105,7 @@ pub fn play(cases: &[Value], target: &Target) -> Result<Vec<Judged>, SuiteError>
     let played = played.map(|(case, finding)| Judged {
         finding,
         plays: case.looks().plays,
+        known: case.known_differences().to_vec(),
     });
     Ok(played.collect())
 }

@@ -62,6 +62,15 @@ fn smaller(case: &Value) -> Vec<Value> {
         .collect()
 }
 
+/// JSON Pointers of the parts of which something is true.
+pub(crate) fn parts(case: &Value, which: &dyn Fn(&Value) -> bool) -> Vec<String> {
+    let mut parts = Vec::new();
+    find(case, &mut String::new(), &mut parts);
+    let pointers = parts.into_iter().map(|(pointer, _)| pointer);
+    let is_one = |pointer: &String| case.pointer(pointer).is_some_and(which);
+    pointers.filter(is_one).collect()
+}
+
 /// JSON Pointers of all parts, with their sizes.
 fn find(value: &Value, pointer: &mut String, parts: &mut Vec<(String, usize)>) {
     let mut child = |key: &str, value: &Value| {
@@ -82,7 +91,8 @@ fn find(value: &Value, pointer: &mut String, parts: &mut Vec<(String, usize)>) {
     }
 }
 
-fn without(case: &Value, pointer: &str) -> Option<Value> {
+/// The case without one of its parts.
+pub(crate) fn without(case: &Value, pointer: &str) -> Option<Value> {
     let mut case = case.clone();
     let (parent, key) = pointer.rsplit_once('/')?;
     match case.pointer_mut(parent)? {

@@ -4,6 +4,7 @@ use crate::abi::{BufferType, Direction, Status};
 use crate::body::Body;
 use crate::call::{Answer, Call, Stop};
 use crate::error::HostError;
+use crate::known_difference::KnownDifference;
 use crate::lints::LintKind;
 use crate::mutation::{Access, Resource, Rule};
 use crate::stream::BodyView;
@@ -159,6 +160,20 @@ fn is_moved(state: &mut VmState, buffer: u32) -> bool {
     !stream.filters.is_empty() && stream.side(at.filter, direction).body == BodyView::Moved
 }
 
+/// Whether a body is looked at that went into the stream's buffer with the end of an HTTP/1.1 message, in
+/// another callback than the one that saw it last: its codec may have freed it.
+fn is_freed(state: &mut VmState, buffer: u32) -> bool {
+    let (Some(direction), Some(at)) = (direction_of_body(buffer), state.place()) else {
+        return false;
+    };
+    let stream = &mut state.world.streams[at.slot];
+    let ended = stream
+        .filters
+        .get(at.filter)
+        .is_some_and(|filter| filter.end_of_stream);
+    ended && stream.side(at.filter, direction).body == BodyView::Moved
+}
+
 /// Envoy drains and prepends at the start, and appends past the end; it knows no middle.
 fn splice(body: &mut Body, start: usize, length: usize, data: &[u8]) -> Result<(), Status> {
     if start == 0 {
@@ -208,6 +223,12 @@ fn read<'a>(call: &'a mut Call<'_>, buffer: u32) -> Result<Shown<'a>, Stop> {
         return read_again(call);
     }
     let state = call.state();
+    if is_freed(state, number) {
+        let slot = state.place().map(|place| place.slot);
+        state
+            .world
+            .comes_to(slot, KnownDifference::BodyBehindWatermark);
+    }
     let flipped = state.flips(Resource::Buffer(number), Access::Read);
     let exists = match content(state, buffer) {
         Ok(_) if flipped => return Err(Status::NotFound.into()),

@@ -14,6 +14,7 @@ use crate::error::HostError;
 use crate::exchange::{DownstreamResponse, Message, Outcome};
 use crate::filter_chain::Data;
 use crate::headers::Headers;
+use crate::known_difference::KnownDifference;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::request::Request;
@@ -360,11 +361,21 @@ impl Proxy {
                 _ => {}
             }
         }
+        let nameless = sent.contains_key("");
+        let broken = http1 && sent.iter().any(|(_, value)| value.contains(&b'\n'));
         let timeline = &mut stream.exchange.timeline;
         timeline.note_code("response headers go downstream: ", code);
         stream.exchange.response = Some(DownstreamResponse {
             message: Message::new(sent),
         });
+        if nameless {
+            self.world
+                .comes_to(Some(slot), KnownDifference::EmptyHeaderName);
+        }
+        if broken {
+            self.world
+                .comes_to(Some(slot), KnownDifference::ResponseLineBreaks);
+        }
         if end { self.complete(slot) } else { Ok(()) }
     }
 

@@ -15,6 +15,7 @@ use crate::codec::{Codec, strip_keep_alive};
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::{Headers, Kind};
+use crate::known_difference::KnownDifference;
 use crate::lints::LintKind;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
@@ -183,9 +184,25 @@ impl Proxy {
         let Some(call) = self.vms[vm].state().calls.pending.get_mut(&token) else {
             return Ok(());
         };
+        let (cluster, id, nameless) = (
+            call.cluster,
+            call.id,
+            call.request.headers().contains_key(""),
+        );
         if let Some(why) = unsendable(call.request.headers()) {
             call.end = Some(replied(503, &why));
+            let maker = call.maker;
+            let name = self.world.clusters.name(cluster);
+            let mut before = self.world.call_outs.iter();
+            if before.any(|call| call.cluster() == name && call.id != id) {
+                let slot = self.world.account_of(maker);
+                self.world.comes_to(slot, KnownDifference::IdleConnection);
+            }
             return self.end_http_call(vm, token);
+        }
+        if nameless {
+            let slot = self.world.account_of(call.maker);
+            self.world.comes_to(slot, KnownDifference::EmptyHeaderName);
         }
         let response = self.world.clusters.answer(call.cluster, &call.request);
         let head = call.request.method() == b"HEAD";

@@ -1,5 +1,7 @@
 //! `proxy_log`, `proxy_get_log_level`.
 
+use std::time::Duration;
+
 use crate::abi::{LogLevel, Status};
 use crate::call::{Answer, Call};
 use crate::mutation::Rule;
@@ -30,6 +32,7 @@ pub(crate) fn line(call: &mut Call<'_>, level: LogLevel, message: &[u8]) {
     state.world.log(
         slot,
         LogLine {
+            time: Duration::ZERO,
             level,
             message,
             prefix,

@@ -38,10 +38,21 @@ pub(crate) enum Asked {
 
 impl Proxy {
     pub(crate) fn send_upstream(&mut self, slot: usize, bytes: Vec<u8>, end: bool) -> Moved {
-        if let Some(request) = &mut self.world.streams[slot].exchange.upstream {
-            request.message.push(bytes);
+        let Some(request) = &mut self.world.streams[slot].exchange.upstream else {
+            return if end { self.ask(slot) } else { Ok(()) };
+        };
+        request.message.push(bytes);
+        if end {
+            return self.ask(slot);
         }
-        if end { self.ask(slot) } else { Ok(()) }
+        // A server of HTTP/1.1 knows by the length that it has all, though a filter may hold the end.
+        if self.upstream_codec == Codec::Http1 && has_declared_length(&request.message) {
+            request.complete = true;
+            if !self.world.streams[slot].upstream_asked {
+                self.ask_upstream(slot);
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn ask_with_trailers(&mut self, slot: usize) -> Moved {
@@ -117,9 +128,13 @@ impl Proxy {
             return Ok(());
         };
         let response = self.world.clusters.answer(UPSTREAM, request);
+        if response.fault != Some(Fault::Failed(UpstreamFailure::Refused)) {
+            self.world.streams[slot].upstream_connection = UpstreamConnection::Connected;
+        }
         if response.latency.is_zero() {
             self.respond(slot, response)?;
         } else {
+            let stream = &mut self.world.streams[slot];
             let event = Event::Answer {
                 slot,
                 stream: stream.exchange.id,
@@ -310,6 +325,11 @@ pub(crate) fn status(headers: &Headers) -> Option<u32> {
         return Some(digit(a) * 100 + digit(b) * 10 + digit(c));
     }
     str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Whether a message is as long as it says.
+fn has_declared_length(message: &Message) -> bool {
+    message.headers().contains_key("content-length") && wrong_length("", message).is_none()
 }
 
 /// Envoy never corrects a `content-length`: the peer waits for the missing bytes, or takes the

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::abi::{LogLevel, Status};
 use crate::lints::Lint;
@@ -309,6 +310,8 @@ impl fmt::Display for Argument {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LogLine {
+    /// When it was logged, by the clock of [`Host::now`](crate::Host::now).
+    pub time: Duration,
     /// How grave it is.
     pub level: LogLevel,
     /// The message, without what Envoy puts before it. Bytes that are no UTF-8 are replaced.

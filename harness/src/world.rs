@@ -1,6 +1,6 @@
 //! What all VMs of a host share: time, streams, logs, metrics, shared data.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::downstream::Downstream;
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
+use crate::known_difference::KnownDifference;
 use crate::lints::Lints;
 use crate::metrics::Metrics;
 use crate::mutation::{Mutator, Rule};
@@ -67,6 +68,8 @@ pub(crate) struct World {
     /// The level that `proxy_get_log_level` tells.
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) lints: Lints,
+    /// Where a real Envoy is known to do otherwise, and a play has come to.
+    pub(crate) known_differences: BTreeSet<KnownDifference>,
     pub(crate) metrics: Metrics,
     /// What properties tell of node, listener, route and cluster.
     pub(crate) attributes: Attributes,
@@ -196,6 +199,8 @@ impl World {
 
     /// Logs a line, for the host and for the stream in whose callback it came.
     pub(crate) fn log(&mut self, slot: Option<usize>, line: LogLine) {
+        let time = self.clock.now();
+        let line = LogLine { time, ..line };
         let bytes = line.message.len() + line.prefix.len();
         if let Some(slot) = slot {
             let exchange = &mut self.streams[slot].exchange;
@@ -218,6 +223,7 @@ impl World {
             return;
         }
         self.log.push(LogLine {
+            time: self.clock.now(),
             level: LogLevel::Warn,
             message: format!(
                 "the host keeps {LOG_KEPT} bytes of log lines, and no more from here on"
@@ -231,6 +237,7 @@ impl World {
         self.log(
             slot,
             LogLine {
+                time: Duration::ZERO,
                 level,
                 message,
                 prefix: String::new(),

@@ -36,6 +36,7 @@ mod bless;
 mod case;
 mod check;
 mod compare;
+mod drift;
 mod file;
 mod forecast;
 mod mutated;

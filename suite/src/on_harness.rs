@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use attache_harness::mutation::Mutator;
 use attache_harness::{
-    Attributes, CallOut, Codec, Exchange, FailurePolicy, Host, HostBuilder, HostError, LogLevel,
-    LogLine, Outcome, Plugin, Response, StreamId, UpstreamRequest,
+    Attributes, CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder,
+    HostError, KnownDifference, LogLevel, LogLine, Outcome, Plugin, Response, StreamId,
+    UpstreamRequest,
 };
 
 use crate::case::{Case, Cluster, Filter, MARK, Policy, Protocol, Protocols, Step};
@@ -43,7 +44,7 @@ pub(crate) struct Insight {
 ///
 /// [`HarnessError`], when a plugin cannot start, and when the filters do what would crash Envoy.
 pub fn on_harness(case: &Case) -> Result<Seen, HarnessError> {
-    play(case, None).1.map(|played| played.seen)
+    play(case, None).played.map(|played| played.seen)
 }
 
 /// What a play on the harness shows.
@@ -68,19 +69,34 @@ impl Played {
     }
 }
 
+/// A play on the harness, whatever came of it.
+pub(crate) struct Performance {
+    pub(crate) pace: Pace,
+    /// The known differences from Envoy that it came to.
+    pub(crate) known: Vec<KnownDifference>,
+    pub(crate) played: Result<Played, HarnessError>,
+}
+
 /// Plays a case, with its pace, and an insight into each of its streams; for tests of tests on a harness
 /// that departs from Envoy.
-pub(crate) fn play(
-    case: &Case,
-    mutator: Option<Arc<Mutator>>,
-) -> (Pace, Result<Played, HarnessError>) {
+pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Performance {
     let mut host = match start(case, mutator) {
         Ok(host) => host,
-        Err(error) => return (Pace::default(), Err(error.into())),
+        Err(error) => {
+            return Performance {
+                pace: Pace::default(),
+                known: Vec::new(),
+                played: Err(error.into()),
+            };
+        }
     };
     let mut paced = Paced::default();
     let played = play_on(&mut host, case, &mut paced);
-    (paced.pace(&host), played.map_err(HarnessError))
+    Performance {
+        pace: paced.pace(&host),
+        known: host.known_differences().collect(),
+        played: played.map_err(HarnessError),
+    }
 }
 
 fn play_on(host: &mut Host, case: &Case, paced: &mut Paced) -> Result<Played, HostError> {
@@ -128,19 +144,19 @@ fn play_on(host: &mut Host, case: &Case, paced: &mut Paced) -> Result<Played, Ho
             }
             Step::Tcp(step) => connections.step(host, step)?,
             Step::Wait(time) => {
-                host.advance(*time)?;
+                pass(host, case, &streams, *time)?;
                 paced.waited(since, host);
             }
             Step::Disconnect(number) => {
                 if let Some(id) = streams.get(*number) {
                     // Who has an answer stays with it.
-                    let outcome = host.exchange(*id)?.outcome();
-                    if matches!(outcome, Outcome::Paused { .. } | Outcome::Running) {
+                    let exchange = host.exchange(*id)?;
+                    if is_under_way(exchange) && !is_whole(exchange, case.protocols) {
                         abandoned.push(*number);
                     }
                     host.disconnect(*id)?;
                 }
-                host.advance(NOTICED_AFTER)?;
+                pass(host, case, &streams, NOTICED_AFTER)?;
                 paced.waited(since, host);
             }
         }
@@ -184,10 +200,11 @@ fn play_on(host: &mut Host, case: &Case, paced: &mut Paced) -> Result<Played, Ho
 }
 
 /// A line of a filter, as it stands in Envoy's log, which is at info.
-fn line(case: &Case, line: &LogLine) -> Option<Line> {
-    let text = format!("{}{}", line.prefix, line.message);
-    let level = (line.level >= LogLevel::Info).then_some(line.level)?;
-    Line::of(case, "", level.to_string(), &text)
+fn line(case: &Case, logged: &LogLine) -> Option<Line> {
+    let text = format!("{}{}", logged.prefix, logged.message);
+    let level = (logged.level >= LogLevel::Info).then_some(logged.level)?;
+    let line = Line::of(case, "", level.to_string(), &text)?;
+    Some(line.at(Some(logged.time)))
 }
 
 /// Counts the lines of filters.
@@ -215,6 +232,17 @@ fn is_under_way(exchange: &Exchange) -> bool {
     )
 }
 
+/// Whether the client has the whole response though a filter holds its end: over HTTP/1.1 it knows by
+/// the length.
+fn is_whole(exchange: &Exchange, protocols: Protocols) -> bool {
+    let whole = |response: &DownstreamResponse| {
+        let length = response.headers().get("content-length");
+        let length = length.and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
+        length == Some(response.chunks().iter().map(Vec::len).sum::<usize>())
+    };
+    protocols.downstream == Protocol::Http1 && exchange.try_response().is_some_and(whole)
+}
+
 /// Lets time pass until requests have come as far as they can, as on Envoy, where it passes by itself;
 /// false if the time was over before.
 fn settle(
@@ -226,6 +254,7 @@ fn settle(
 ) -> Result<bool, HostError> {
     let mut left = limit;
     loop {
+        leave(host, case, streams)?;
         let done = has_come_far(host, case, streams, until);
         if done || left.is_zero() {
             return Ok(done);
@@ -236,12 +265,45 @@ fn settle(
     }
 }
 
+/// Lets time pass, in which clients leave that have their response.
+fn pass(
+    host: &mut Host,
+    case: &Case,
+    streams: &[StreamId],
+    time: Duration,
+) -> Result<(), HostError> {
+    let mut left = time;
+    while !left.is_zero() {
+        let goes_on = |id: &StreamId| host.exchange(*id).is_ok_and(is_under_way);
+        let step = match streams.iter().any(goes_on) {
+            true => left.min(STEP),
+            false => left,
+        };
+        host.advance(step)?;
+        left -= step;
+        leave(host, case, streams)?;
+    }
+    Ok(())
+}
+
+/// Has clients close their connections that have the whole response and do not wait for what a filter
+/// holds behind it, unless another request is to follow.
+fn leave(host: &mut Host, case: &Case, streams: &[StreamId]) -> Result<(), HostError> {
+    for (number, id) in streams.iter().enumerate() {
+        let exchange = host.exchange(*id)?;
+        if is_under_way(exchange) && is_whole(exchange, case.protocols) && !case.is_followed(number)
+        {
+            host.disconnect(*id)?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether requests have come as far as is waited for.
 fn has_come_far(host: &Host, case: &Case, streams: &[StreamId], until: Until) -> bool {
-    let has_ended = |id: &StreamId| {
-        let outcome = host.exchange(*id).map(Exchange::outcome);
-        !matches!(outcome, Ok(Outcome::Paused { .. } | Outcome::Running))
-    };
+    let goes_on =
+        |exchange: &Exchange| is_under_way(exchange) && !is_whole(exchange, case.protocols);
+    let has_ended = |id: &StreamId| !host.exchange(*id).is_ok_and(goes_on);
     match until {
         Until::Ended => streams.iter().all(has_ended),
         Until::PassedOn => streams.last().is_none_or(|id| {
@@ -383,6 +445,9 @@ fn stream(
         (Outcome::Completed, Some(response)) => {
             Ended::Answered(message::answered(response, protocols.downstream))
         }
+        (_, Some(response)) if is_whole(exchange, protocols) => {
+            Ended::Answered(message::answered(response, protocols.downstream))
+        }
         (Outcome::Paused { .. } | Outcome::Running, _) => Ended::Held,
         _ => Ended::Reset,
     };
@@ -412,7 +477,7 @@ fn insight(exchange: &Exchange, timeline: String) -> Insight {
 }
 
 fn access(exchange: &Exchange, ended: &Ended) -> Option<Access> {
-    if *ended == Ended::Held {
+    if *ended == Ended::Held || (is_under_way(exchange) && *ended != Ended::Abandoned) {
         return None;
     }
     Some(Access {

@@ -1,5 +1,8 @@
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use attache_harness::KnownDifference;
 
 use crate::check::Difference;
 use crate::forecast::Forecast;
@@ -35,6 +38,7 @@ pub struct CaseReport {
     pub(crate) end: Option<End>,
     pub(crate) pace: Pace,
     pub(crate) looks: Looks,
+    pub(crate) known: Vec<KnownDifference>,
 }
 
 /// How the harness broke off a case.
@@ -66,8 +70,10 @@ impl End {
 pub struct Looks {
     /// How often.
     pub plays: usize,
-    /// Whether the last two plays agree with each other, if there were two.
+    /// Whether it did the same each time that it kept the times of the case.
     pub steady: bool,
+    /// Whether it never kept them: how far they came apart, at the least.
+    pub late: Option<Duration>,
 }
 
 impl Looks {
@@ -75,7 +81,8 @@ impl Looks {
     pub(crate) fn first() -> Self {
         Self {
             plays: 1,
-            steady: false,
+            steady: true,
+            late: None,
         }
     }
 }
@@ -159,6 +166,7 @@ impl CaseReport {
             end: None,
             pace: Pace::default(),
             looks: Looks::default(),
+            known: Vec::new(),
         }
     }
 
@@ -178,6 +186,12 @@ impl CaseReport {
     #[must_use]
     pub fn looks(&self) -> Looks {
         self.looks
+    }
+
+    /// The known differences from Envoy that its play on the harness came to.
+    #[must_use]
+    pub fn known_differences(&self) -> &[KnownDifference] {
+        &self.known
     }
 
     /// How each request ended, in the words that `outcome` expects: on the harness, or where that did
@@ -201,6 +215,27 @@ impl CaseReport {
     #[must_use]
     pub fn passed(&self) -> bool {
         self.verdicts.iter().all(|(_, verdict)| verdict.is_good())
+    }
+
+    /// What one has to know of a case that failed.
+    fn notes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for known in &self.known {
+            writeln!(f, "    note: known difference {known}: {}", known.why())?;
+        }
+        let plays = self.looks.plays;
+        if let Some(late) = self.looks.late {
+            let late = late.as_millis();
+            writeln!(
+                f,
+                "    note: Envoy was late in each of {plays} plays, by {late} ms and more: the machine is too busy"
+            )?;
+        } else if plays > 1 && !self.looks.steady {
+            writeln!(
+                f,
+                "    note: Envoy did not do the same in each of {plays} plays"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -287,6 +322,9 @@ impl fmt::Display for CaseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.passed() { "ok" } else { "FAILED" };
         writeln!(f, "  {word:<6} {}", self.name)?;
+        if !self.passed() {
+            self.notes(f)?;
+        }
         for (player, verdict) in &self.verdicts {
             match verdict {
                 Verdict::Passed => {}

@@ -3,12 +3,15 @@
 mod envoys;
 
 use std::error::Error;
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use attache_envoy::Installation;
-use attache_harness::HostError;
 use attache_harness::mutation::Mutator;
+use attache_harness::{HostError, KnownDifference};
 use attache_module::Notice;
 
 use crate::case::Case;
@@ -65,7 +68,7 @@ pub fn on_both(
     installation: &Installation,
     folder: &Path,
 ) -> Result<(Seen, Seen), BothError> {
-    let played = on_harness::play(case, None).1?;
+    let played = on_harness::play(case, None).played?;
     let forecast = played.forecast();
     let seen = on_envoy::play_alone(case, Some(&forecast), installation, folder)?;
     Ok((played.seen, seen))
@@ -81,10 +84,10 @@ pub(crate) fn run(
         .map(|plan| CaseReport::new(&plan.name))
         .collect();
     if matches!(target, Target::Harness | Target::Both { .. }) {
-        for (plan, case) in plans.iter().zip(&mut cases) {
-            let rehearsed = harness(plan, None);
+        for (rehearsed, case) in rehearse(plans).into_iter().zip(&mut cases) {
             case.end = rehearsed.end;
             case.pace = rehearsed.pace;
+            case.known = rehearsed.known;
             case.verdicts.push((Player::Harness, rehearsed.verdict));
             case.forecast = rehearsed.played.as_ref().map(Played::forecast);
             case.on_harness = rehearsed.played.map(|played| played.seen);
@@ -121,17 +124,41 @@ pub(crate) fn run(
     cases
 }
 
+/// Plays cases on the harness, as many at a time as the machine can.
+fn rehearse(plans: &[Plan]) -> Vec<Rehearsed> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = plans.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let shares = plans.chunks(share).map(|share| {
+            scope.spawn(|| {
+                share
+                    .iter()
+                    .map(|plan| harness(plan, None))
+                    .collect::<Vec<_>>()
+            })
+        });
+        // All of them run before the first is waited for.
+        let shares: Vec<_> = shares.collect();
+        let ended = shares.into_iter().map(|share| match share.join() {
+            Ok(rehearsed) => rehearsed,
+            Err(panic) => resume_unwind(panic),
+        });
+        ended.flatten().collect()
+    })
+}
+
 /// What came of a play on the harness.
 pub(crate) struct Rehearsed {
     pub(crate) verdict: Verdict,
     pub(crate) played: Option<Played>,
     pub(crate) end: Option<End>,
     pub(crate) pace: Pace,
+    pub(crate) known: Vec<KnownDifference>,
 }
 
 pub(crate) fn harness(plan: &Plan, mutator: Option<Arc<Mutator>>) -> Rehearsed {
-    let (pace, played) = on_harness::play(&plan.case, mutator);
-    let (verdict, played, end) = match played {
+    let performance = on_harness::play(&plan.case, mutator);
+    let (verdict, played, end) = match performance.played {
         Ok(played) => {
             let verdict = judge(plan, &played.seen, Some(&played.insights));
             (verdict, Some(played), None)
@@ -142,7 +169,8 @@ pub(crate) fn harness(plan: &Plan, mutator: Option<Arc<Mutator>>) -> Rehearsed {
         verdict,
         played,
         end,
-        pace,
+        pace: performance.pace,
+        known: performance.known,
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::case::{Case, MARK};
 
@@ -159,7 +160,20 @@ pub struct Line {
     pub prefix: String,
     /// The message.
     pub message: String,
+    time: Time,
 }
+
+/// When something was seen, by a clock of the host's own: no two hosts are alike in it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Time(Option<Duration>);
+
+impl PartialEq for Time {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Time {}
 
 /// A message on the wire, less what differs each time.
 #[derive(Clone, Eq, PartialEq)]
@@ -315,6 +329,28 @@ impl Line {
         all
     }
 
+    #[cfg(test)]
+    pub(crate) fn new(level: &str, plugin: &str, message: &str) -> Self {
+        Self {
+            level: level.to_owned(),
+            plugin: plugin.to_owned(),
+            prefix: String::new(),
+            message: message.to_owned(),
+            time: Time::default(),
+        }
+    }
+
+    /// When it was logged, by the host's own clock.
+    pub(crate) fn time(&self) -> Option<Duration> {
+        self.time.0
+    }
+
+    /// The line with its time.
+    pub(crate) fn at(mut self, time: Option<Duration>) -> Self {
+        self.time = Time(time);
+        self
+    }
+
     /// The line that a host logged as `prefix` and `message`, if a filter of the case did, whose
     /// vm_id has `scope` before it on that host.
     pub(crate) fn of(case: &Case, scope: &str, level: String, text: &str) -> Option<Self> {
@@ -327,6 +363,7 @@ impl Line {
                     plugin: filter.name.clone(),
                     prefix: prefix(name, &filter.root_id, &filter.vm_id),
                     message: message.to_owned(),
+                    time: Time::default(),
                 })
             })
         })

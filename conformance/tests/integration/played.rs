@@ -1,9 +1,11 @@
 //! Every suite of the corpus is played, and what is known to differ still does.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use attache_envoy::{Environment, RunFolder, Selection};
+use attache_harness::KnownDifference;
 use attache_suite::{Report, Suite, Target};
 
 type Tried<T> = Result<T, Box<dyn Error>>;
@@ -65,6 +67,28 @@ fn a_known_difference_is_none_that_is_gone() -> Tried<()> {
             .collect();
         assert_eq!(agreed, [""; 0], "move these to the corpus");
     }
+    Ok(())
+}
+
+/// What the harness notes of a play is the name of a suite that shows it.
+#[test]
+fn a_known_difference_is_noted_where_it_is_met() -> Tried<()> {
+    let mut shown = BTreeSet::new();
+    for file in known_differences()? {
+        let name = file.file_name().and_then(|name| name.to_str());
+        let name = name.and_then(|name| name.strip_suffix(".suite.yaml"));
+        let name = name.ok_or("expected a suite")?.to_owned();
+        let report = Suite::load(&file)?.run_on(&Target::Harness)?;
+        for case in &report.cases {
+            let noted = case.known_differences().iter().map(|known| known.name());
+            assert_eq!(noted.collect::<Vec<_>>(), [&name], "{}", case.name);
+        }
+        shown.insert(name);
+    }
+    let known = KnownDifference::ALL
+        .iter()
+        .map(|known| known.name().to_owned());
+    assert_eq!(shown, known.collect::<BTreeSet<_>>());
     Ok(())
 }
 

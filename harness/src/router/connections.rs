@@ -50,13 +50,12 @@ impl Proxy {
     /// Leaves the connection of a stream that has its whole answer to others.
     fn return_connection(&mut self, slot: usize) {
         let stream = &mut self.world.streams[slot];
-        let sent = stream.exchange.upstream.as_ref();
         let answered = stream.latency.is_some() && !stream.response.reading;
         let used = !matches!(
             stream.upstream_connection,
             UpstreamConnection::None | UpstreamConnection::Returned
         );
-        if used && answered && sent.is_some_and(|request| request.complete) {
+        if used && answered && stream.asked_at.is_some() {
             stream.upstream_connection = UpstreamConnection::Returned;
             self.world.idle_connections.0 += 1;
         }
@@ -73,11 +72,8 @@ impl Proxy {
             return;
         }
         let connecting = stream.upstream_connection == UpstreamConnection::Connecting(now);
-        let sent = stream.exchange.upstream.as_ref();
-        if connecting
-            && sent.is_some_and(|request| !request.complete)
-            && !self.world.mutated(Rule::UpstreamIsConnectedAtOnce)
-        {
+        let is_unfinished = stream.exchange.upstream.is_some() && stream.asked_at.is_none();
+        if connecting && is_unfinished && !self.world.mutated(Rule::UpstreamIsConnectedAtOnce) {
             let stream = &mut self.world.streams[slot];
             stream.exchange.upstream = None;
             let note = "there is no connection to the upstream yet: it receives nothing";

@@ -8,6 +8,7 @@ use crate::decimal::Decimal;
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::Headers;
+use crate::known_difference::KnownDifference;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response_flags::ResponseFlags;
@@ -67,6 +68,10 @@ impl Proxy {
             .timeline
             .note("the request's headers reach the upstream");
         let mut sent = on_the_wire(headers, end, self.upstream_codec, self.world.version);
+        if sent.contains_key("") {
+            self.world
+                .comes_to(Some(slot), KnownDifference::EmptyHeaderName);
+        }
         if self.world.mutator.is_some() {
             self.send_otherwise(slot, &mut sent);
         }

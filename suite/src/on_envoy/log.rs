@@ -1,7 +1,7 @@
 //! What the filters of a case log on Envoy.
 
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use attache_envoy::{Envoy, LogLine, LogReader};
 
@@ -55,11 +55,29 @@ impl<'a> Log<'a> {
 
     pub(super) fn line(&self, line: &LogLine) -> Option<Line> {
         let level = line.level.map(|level| level.to_string());
-        Line::of(
-            self.case,
-            &self.scope,
-            level.unwrap_or_default(),
-            &line.message,
-        )
+        let level = level.unwrap_or_default();
+        let of_case = Line::of(self.case, &self.scope, level, &line.message)?;
+        Some(of_case.at(time_of_day(&line.time)))
+    }
+}
+
+/// The time of day in `2026-11-20 18:34:18.876500`.
+fn time_of_day(text: &str) -> Option<Duration> {
+    let (_, time) = text.split_once(' ')?;
+    let mut parts = time.split(':');
+    let mut next = || parts.next()?.parse::<f64>().ok();
+    let (hours, minutes, seconds) = (next()?, next()?, next()?);
+    Duration::try_from_secs_f64(hours * 3600.0 + minutes * 60.0 + seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_log_has_a_time() {
+        let time = time_of_day("2026-11-20 01:02:03.500000");
+        assert_eq!(time, Some(Duration::from_millis(3_723_500)));
+        assert_eq!(time_of_day(""), None);
     }
 }

@@ -5,13 +5,16 @@ use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use attache_envoy::{Ended as Exit, Installation, StartError};
 
 use super::{Progress, as_refused, chain, judge};
 use crate::case::{Case, Fault, Filter, Policy, Reply};
 use crate::compare::compare;
+use crate::drift::drift;
 use crate::on_envoy::{EnvoyError, Stage};
+use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::report::{CaseReport, Looks, Player, Verdict};
 use crate::seen::{Line, Seen};
@@ -47,35 +50,84 @@ struct Outcome {
     seen: Option<Seen>,
     /// Whether it is as it should be, and as on the harness.
     good: bool,
+    /// How far its times came apart, if too far to tell anything.
+    late: Option<Duration>,
+}
+
+/// What became of a case that was not as it should be, when it was played again.
+#[derive(Default)]
+struct Doubt {
+    /// A play that was as it should be, and one that was not and kept the times of the case.
+    good: Option<Outcome>,
+    bad: Option<Outcome>,
+    /// How often there was one like `bad`, and whether there was another.
+    alike: usize,
+    differs: bool,
+    /// The play that was late by the least.
+    late: Option<Outcome>,
+}
+
+impl Doubt {
+    fn hear(&mut self, outcome: Outcome) {
+        if outcome.good {
+            self.good = Some(outcome);
+        } else if outcome.late.is_some() {
+            let before = self.late.as_ref().and_then(|late| late.late);
+            if before.is_none_or(|before| outcome.late < Some(before)) {
+                self.late = Some(outcome);
+            }
+        } else if self.bad.as_ref().is_none_or(|bad| bad.is_like(&outcome)) {
+            self.alike += 1;
+            self.bad = Some(outcome);
+        } else {
+            self.differs = true;
+        }
+    }
+
+    /// Whether no further play would change anything.
+    fn is_settled(&self) -> bool {
+        let unsteady = self.differs || (self.good.is_some() && self.bad.is_some());
+        self.alike >= 2 || self.good.is_some() || unsteady
+    }
+
+    fn enter(self, reports: &mut [CaseReport], plays: usize) {
+        let steady = !self.differs && (self.good.is_none() || self.bad.is_none());
+        let late = match (&self.bad, &self.good, &self.late) {
+            (None, None, Some(late)) => late.late,
+            _ => None,
+        };
+        let looks = Looks {
+            plays,
+            steady,
+            late,
+        };
+        if let Some(outcome) = self.bad.or(self.good).or(self.late) {
+            outcome.enter(reports, looks);
+        }
+    }
 }
 
 impl Envoys<'_> {
     pub(super) fn play(&self, reports: &mut [CaseReport], progress: &mut dyn FnMut(Progress<'_>)) {
         let groups = self.groups(reports);
-        let mut doubtful: BTreeMap<usize, Outcome> = BTreeMap::new();
+        let mut doubtful: BTreeMap<usize, Doubt> = BTreeMap::new();
         for outcome in self.round(groups, LANES, reports, progress) {
             if outcome.good {
                 outcome.enter(reports, Looks::first());
             } else {
-                doubtful.insert(outcome.number, outcome);
+                doubtful.insert(outcome.number, Doubt::default());
             }
         }
-        // What is not as it should be counts if it comes out like this again, alone.
+        // What is not as it should be counts if it comes out like this again, alone and in time.
         for (before, lanes) in (1..).zip(QUIET_LANES) {
             let groups = doubtful.keys().map(|number| vec![*number]).collect();
             for outcome in self.round(groups, lanes, reports, progress) {
-                let looks = Looks {
-                    plays: before + 1,
-                    steady: doubtful
-                        .get(&outcome.number)
-                        .is_some_and(|before| before.is_like(&outcome)),
-                };
-                let last = before == QUIET_LANES.len();
-                if outcome.good || looks.steady || last {
-                    doubtful.remove(&outcome.number);
-                    outcome.enter(reports, looks);
-                } else {
-                    doubtful.insert(outcome.number, outcome);
+                let number = outcome.number;
+                let doubt = doubtful.entry(number).or_default();
+                doubt.hear(outcome);
+                if before == QUIET_LANES.len() || doubt.is_settled() {
+                    let doubt = doubtful.remove(&number).unwrap_or_default();
+                    doubt.enter(reports, before + 1);
                 }
             }
         }
@@ -190,8 +242,10 @@ impl Envoys<'_> {
                 Ok(seen) => {
                     let verdict = judge(&self.plans[number], &seen, None);
                     let agrees = agrees(&reports[number], &seen);
+                    let late = late(&reports[number], &seen);
                     let mut outcome = Outcome::new(number, verdict, Some(seen));
                     outcome.good &= agrees;
+                    outcome.late = late;
                     outcomes.push(outcome);
                 }
                 Err(error) if group.len() > 1 => {
@@ -217,6 +271,7 @@ impl Outcome {
             good: verdict.is_good(),
             verdict,
             seen,
+            late: None,
         }
     }
 
@@ -244,6 +299,7 @@ fn left(group: &[usize], error: &EnvoyError) -> Vec<Outcome> {
         verdict: Verdict::Error(chain(error)),
         seen: None,
         good: false,
+        late: None,
     };
     group.iter().map(outcome).collect()
 }
@@ -268,6 +324,17 @@ fn crash(mut stage: Stage) -> Verdict {
 fn agrees(report: &CaseReport, seen: &Seen) -> bool {
     let harness = report.on_harness.as_ref();
     harness.is_none_or(|harness| compare(harness, seen).is_empty())
+}
+
+/// By how much a play was late, if that is more than what lies between two things of the case.
+fn late(report: &CaseReport, seen: &Seen) -> Option<Duration> {
+    let drift = drift(report.on_harness.as_ref()?, seen);
+    let Pace {
+        closest,
+        closest_calls,
+        ..
+    } = report.pace;
+    (drift >= closest.min(closest_calls)).then_some(drift)
 }
 
 /// An upstream that nobody listens at is so for all, metrics are those of the process, back-off

@@ -1,0 +1,98 @@
+//! Ground on which the harness is known not to play what Envoy does.
+
+use crate::host::Host;
+use crate::world::World;
+
+/// Makes the enum and its texts: the name, and why.
+macro_rules! known_differences {
+    ($($(#[$doc:meta])* $kind:ident $name:literal $why:literal;)*) => {
+        /// What Envoy is known to do otherwise than the harness, or by a chance that a test cannot see.
+        ///
+        /// A host notes where a play comes to such ground, whatever its filters make of it: see
+        /// [`Host::known_differences`].
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[non_exhaustive]
+        pub enum KnownDifference {
+            $(
+                $(#[$doc])*
+                #[doc = concat!("\n\n`", $name, "`: ", $why, ".")]
+                $kind,
+            )*
+        }
+
+        impl KnownDifference {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// A stable name, such as `response-line-breaks`: that of the suite that shows it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+
+            /// What Envoy does, and why the harness does not.
+            #[must_use]
+            pub const fn why(self) -> &'static str {
+                match self { $(Self::$kind => $why,)* }
+            }
+        }
+    };
+}
+
+known_differences! {
+    /// A body that went behind the watermark with the end of the message is looked at later.
+    BodyBehindWatermark "body-behind-watermark"
+        "Envoy looks at a buffer that may be gone, and crashes or not as its codec's memory has it";
+    /// A header without a name goes to a peer.
+    EmptyHeaderName "empty-header-name"
+        "it sends the header, and hardly a peer takes a message with it; those of the harness do";
+    /// A call-out with a bad name or value comes to a cluster that was called before.
+    IdleConnection "idle-connection"
+        "Envoy may have kept a connection, on which such a call fails at once";
+    /// A value of a response holds a line break.
+    ResponseLineBreaks "response-line-breaks"
+        "over HTTP/1.1 Envoy sends it unchecked, and a client reads two headers";
+}
+
+impl std::fmt::Display for KnownDifference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl World {
+    /// Notes that a play has come to such ground, in a stream or outside of one.
+    pub(crate) fn comes_to(&mut self, slot: Option<usize>, difference: KnownDifference) {
+        if self.known_differences.insert(difference) {
+            let note = format!(
+                "known difference {difference}: from here on Envoy may do otherwise: {}",
+                difference.why()
+            );
+            self.timeline(slot).note(note);
+        }
+    }
+}
+
+impl Host {
+    /// The known differences from Envoy that what was played so far has come to, each once. Where there is
+    /// one, a real Envoy may do otherwise from there on.
+    pub fn known_differences(&self) -> impl Iterator<Item = KnownDifference> {
+        self.proxy.world.known_differences.iter().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_texts_are_fragments() {
+        let mut names: Vec<_> = KnownDifference::ALL.iter().map(|one| one.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), KnownDifference::ALL.len());
+        for one in KnownDifference::ALL {
+            assert!(!one.why().is_empty() && !one.why().ends_with('.'), "{one}");
+        }
+    }
+}
