@@ -69,6 +69,7 @@ impl Identity {
             Constant::CanonicalRevision => (&*self.canonical_revision, "latest"),
             Constant::Cluster => (&*self.cluster, "unknown"),
             Constant::Unknown => ("", "unknown"),
+            Constant::UnknownRevision => ("", "latest"),
         };
         if value.is_empty() { otherwise } else { value }
     }

@@ -39,6 +39,8 @@ pub(crate) enum Constant {
     Cluster,
     /// What nobody tells a proxy that is not part of Istio.
     Unknown,
+    /// The same of a revision.
+    UnknownRevision,
 }
 
 /// What is found out for each request.
@@ -81,8 +83,8 @@ pub(crate) enum Fact {
 /// Those labels, in the order in which they stand in the name of a series.
 pub(crate) const LABELS: [Label; 25] = {
     use Constant::{
-        App, CanonicalRevision, CanonicalService, Cluster, Namespace, Reporter, Unknown, Version,
-        Workload,
+        App, CanonicalRevision, CanonicalService, Cluster, Namespace, Reporter, Unknown,
+        UnknownRevision, Version, Workload,
     };
     use Fact::{
         ClientPrincipal, Code, Flags, GrpcStatus, OwnPrincipal, OwnUpstreamPrincipal,
@@ -97,7 +99,11 @@ pub(crate) const LABELS: [Label; 25] = {
         own("source_app", App, Unknown),
         own("source_version", Version, Unknown),
         own("source_canonical_service", CanonicalService, Unknown),
-        own("source_canonical_revision", CanonicalRevision, Unknown),
+        own(
+            "source_canonical_revision",
+            CanonicalRevision,
+            UnknownRevision,
+        ),
         own("source_cluster", Cluster, Unknown),
         theirs("destination_workload", PeerWorkload, Workload),
         theirs("destination_workload_namespace", PeerNamespace, Namespace),

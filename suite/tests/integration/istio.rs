@@ -72,7 +72,7 @@ fn the_wasm_plugin_satisfies_the_real_crd() {
 
 /// Makes unknown fields an error, as the API server does for a strict client, but where the schema
 /// keeps them. The server looks at `metadata` itself.
-fn close(schema: &mut Value) {
+pub(crate) fn close(schema: &mut Value) {
     let keeps = schema["x-kubernetes-preserve-unknown-fields"] == json!(true);
     if let Some(object) = schema.as_object_mut() {
         if object.contains_key("properties") && !keeps {

@@ -21,6 +21,7 @@ mod istio;
 mod large_answers;
 mod loading;
 mod messages;
+mod metrics;
 mod nested_traps;
 mod probe;
 mod properties;
