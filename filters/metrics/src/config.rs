@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use attache::FailureMode;
 use attache::schemars::{self, JsonSchema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The plugin configuration, as JSON. The README has the table of all fields.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -28,12 +28,12 @@ pub struct Config {
     pub response_code_class: bool,
     /// What is looked at in gRPC.
     pub grpc: Grpc,
-    /// What becomes of a stream when the filter fails.
+    /// What becomes of a stream when the filter fails; `allow` unless set.
     pub failure_mode: FailureMode,
 }
 
 /// Which end of a request a proxy is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reporter {
@@ -127,7 +127,7 @@ pub struct OnMiss {
 }
 
 /// Whether to count a request whose path has no template.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MissAction {
@@ -154,7 +154,7 @@ pub struct Cardinality {
 }
 
 /// What becomes of a request that would make a series too many.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Overflow {

@@ -138,7 +138,7 @@ fn thousands_of_random_paths_are_few_series_in_envoy() {
     let folder = folder("metrics-random-paths");
     let upstream = Upstream::echo().unwrap();
     let mut listener = Listener::new("inner");
-    let plugin = Plugin::new("metrics", module("metrics")).configured(&unbounded(SERIES));
+    let plugin = Plugin::new("metrics", module("metrics")).configured(unbounded(SERIES));
     listener.filters = vec![FilterSource::Static(plugin)];
     let bootstrap = Bootstrap::new(upstream.address().into(), vec![listener]);
     let path = bootstrap.write(&folder.join("envoy.yaml")).unwrap();

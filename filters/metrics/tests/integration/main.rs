@@ -3,4 +3,5 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 mod configuration;
+mod documentation;
 mod suite;
