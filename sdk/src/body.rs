@@ -19,11 +19,29 @@ pub use self::piece::{BodyTransform, Piece};
 use self::watchdog::Watchdog;
 
 /// The body was asked for to read it: its length stays what the headers say.
+///
+/// ```
+/// use attache::{Incoming, Reading};
+///
+/// /// A body that may be looked at, and not replaced.
+/// fn hold(body: &Incoming<Reading>) {}
+/// ```
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a mark without values")]
 pub enum Reading {}
 
 /// The body may be replaced: the headers do not tell its length, or are still held.
+///
+/// ```
+/// use attache::prelude::*;
+/// use attache::{Rewriting, Whole};
+///
+/// fn seal(whole: Whole<'_, Rewriting>) -> Result<(), Error> {
+///     let sealed = [whole.bytes(), b" (sealed)"].concat();
+///     whole.replace(sealed)?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a mark without values")]
 pub enum Rewriting {}
@@ -32,6 +50,20 @@ pub enum Rewriting {}
 ///
 /// It is held as long as this value lives, and goes on when it is dropped: [`pass`](Self::pass) says
 /// so. `K` says whether it may be replaced.
+///
+/// ```
+/// # use attache::prelude::*;
+/// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+/// let Sent { mut body, response } = next.send(request)?;
+/// let is_large = matches!(body.collect(1024).await?, Collected::TooLarge);
+/// body.pass();
+/// let mut response = response.await?;
+/// if is_large {
+///     response.headers_mut().insert(WARNING, HeaderValue::from_static("199 - large"));
+/// }
+/// Ok(response)
+/// # }
+/// ```
 #[must_use = "the body is held until this is dropped"]
 pub struct Incoming<K = Reading> {
     link: Rc<Link>,
@@ -40,6 +72,19 @@ pub struct Incoming<K = Reading> {
 }
 
 /// What came of [`Incoming::collect`] and its neighbours.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// /// Whether a body is one that may pass.
+/// fn may_pass(collected: &Collected<'_>) -> bool {
+///     match collected {
+///         Collected::Whole(whole) => whole.bytes().is_ascii(),
+///         Collected::TooLarge => false,
+///         Collected::Answered => true,
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[expect(
     clippy::exhaustive_enums,
@@ -57,6 +102,17 @@ pub enum Collected<'a, K = Reading> {
 }
 
 /// A whole body with its trailers, held until the message it belongs to goes on.
+///
+/// ```
+/// use attache::Whole;
+///
+/// /// Whether the trailers say what the body is.
+/// fn is_summed<K>(whole: &mut Whole<'_, K>) -> bool {
+///     let sum = whole.bytes().len().to_string();
+///     let told = whole.with_trailers(|trailers| trailers.all("x-size").contains(&sum.as_bytes()));
+///     told == Some(true)
+/// }
+/// ```
 pub struct Whole<'a, K = Reading> {
     link: Rc<Link>,
     direction: Direction,
@@ -65,6 +121,18 @@ pub struct Whole<'a, K = Reading> {
 }
 
 /// The future of [`Incoming::collect`] and its neighbours.
+///
+/// ```
+/// use attache::{Collected, Error, Incoming};
+///
+/// async fn size(mut body: Incoming) -> Result<Option<usize>, Error> {
+///     let collect = body.collect(64 * 1024);
+///     Ok(match collect.await? {
+///         Collected::Whole(whole) => Some(whole.bytes().len()),
+///         _ => None,
+///     })
+/// }
+/// ```
 ///
 /// # Errors
 ///
@@ -84,6 +152,16 @@ pub struct Collect<'a, K = Reading> {
 type Borrow<'a, K> = (&'a mut (), fn() -> K);
 
 /// A message without a body cannot be given one: Envoy has already said so to the peer.
+///
+/// ```
+/// use attache::{Bodiless, Rewriting, Whole};
+///
+/// fn replace(whole: Whole<'_, Rewriting>) {
+///     if let Err(Bodiless { .. }) = whole.replace("another body") {
+///         attache::log::info!("there was none");
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Bodiless;

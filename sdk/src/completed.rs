@@ -18,6 +18,16 @@ use crate::tasks;
 ///
 /// Everything is read when it is asked for, at one host call each, and `None` where Envoy does not
 /// know it. It can be asked within that callback only.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// fn tell(stream: &Completed) {
+///     if let Some(status) = stream.status().filter(|&status| status >= 500) {
+///         log::warn!("status={status} details={:?}", stream.code_details());
+///     }
+/// }
+/// ```
 pub struct Completed {
     stream: u32,
     kept: Option<Rc<dyn Any>>,
@@ -153,6 +163,16 @@ impl<M: Mode> From<Completed> for Response<M> {
 }
 
 /// The future of [`Response::complete`].
+///
+/// ```
+/// # use attache::prelude::*;
+/// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+/// let response = next.run(request).await?;
+/// let completed = response.complete().await?;
+/// log::info!("took {:?}", completed.duration());
+/// Ok(completed.into())
+/// # }
+/// ```
 ///
 /// # Errors
 ///

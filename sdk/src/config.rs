@@ -15,6 +15,14 @@ use crate::error::{Chain, Error};
 ///
 /// Values of the configuration never stand in it: they may be keys. The filter is then not
 /// configured, and Envoy refuses the plugin.
+///
+/// ```
+/// use attache::ConfigError;
+///
+/// let error = ConfigError::at("/rules/0/name", "expected a name");
+/// assert_eq!(error.pointer(), "/rules/0/name");
+/// assert_eq!(error.to_string(), r#"path="/rules/0/name" reason=expected a name"#);
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConfigError {
     pointer: String,

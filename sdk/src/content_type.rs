@@ -23,6 +23,14 @@ pub struct ContentType<'a> {
 }
 
 /// The value of a parameter, such as `utf-8` or `"utf-8"`; see [`ContentType::parameter`].
+///
+/// ```
+/// use attache::ContentType;
+///
+/// let kind = ContentType::parse(br#"multipart/form-data; boundary="a b""#).unwrap();
+/// let boundary = kind.parameter("boundary").unwrap();
+/// assert!(boundary.bytes().eq(*b"a b"));
+/// ```
 #[derive(Clone, Copy)]
 pub struct Parameter<'a> {
     text: &'a [u8],

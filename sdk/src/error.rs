@@ -8,10 +8,31 @@ use crate::status::HostError;
 ///
 /// What becomes of the stream is the filter's [`FailureMode`](crate::FailureMode). Client input
 /// never becomes an `Error`: answer it with a [`Response::local`](crate::Response::local).
+///
+/// ```
+/// use attache::Error;
+///
+/// fn port(text: &str) -> Result<u16, Error> {
+///     text.parse().map_err(Error::filter)
+/// }
+///
+/// assert!(port("http").is_err());
+/// ```
 #[derive(Debug)]
 pub struct Error(ErrorKind);
 
 /// What kind of fault an [`Error`] is.
+///
+/// ```
+/// use attache::{Error, ErrorKind};
+///
+/// /// Whether another service is to blame.
+/// fn is_foreign(error: &Error) -> bool {
+///     matches!(error.kind(), ErrorKind::CallOut(_))
+/// }
+///
+/// assert!(!is_foreign(&Error::filter("too late")));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {

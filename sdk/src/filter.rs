@@ -21,6 +21,30 @@ use crate::response::{Answer, Response};
 /// `impl HttpFilter for X` takes messages as they come ([`Streaming`]); `impl HttpFilter<Holding> for
 /// X` may hold headers until it knows the body ([`Holding`](crate::Holding)). See the [crate's
 /// documentation](crate) for an example.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// /// Answers to the health checks of a load balancer.
+/// struct Health;
+///
+/// impl HttpFilter for Health {
+///     type Config = ();
+///
+///     const PHASES: Phases = Phases::REQUEST;
+///
+///     fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+///         Ok(Self)
+///     }
+///
+///     async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
+///         if request.path().without_query() == b"/healthz" {
+///             return Ok(Response::local(StatusCode::OK, "well\n"));
+///         }
+///         next.forward(request)
+///     }
+/// }
+/// ```
 pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
     /// The plugin configuration. Give it `#[serde(deny_unknown_fields)]`: a misspelt option that
     /// is ignored is a filter that does less than its operator thinks.
@@ -71,6 +95,18 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
 }
 
 /// What becomes of a stream when its filter fails.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// /// As operators choose it: `{"failure_mode": "allow"}`.
+/// #[derive(Deserialize, JsonSchema)]
+/// #[serde(deny_unknown_fields)]
+/// struct Config {
+///     #[serde(default)]
+///     failure_mode: FailureMode,
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(

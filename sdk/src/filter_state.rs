@@ -155,6 +155,18 @@ impl<T> fmt::Debug for FilterState<T> {
 }
 
 /// How values of one name are kept; see [`FilterState::declare`].
+///
+/// ```
+/// use attache::ConfigError;
+/// use attache::filter_state::{Declaration, FilterState, Span};
+/// use attache::Plugin;
+///
+/// const TENANT: FilterState<String> = FilterState::new("acme.tenant");
+///
+/// fn declare(plugin: &Plugin) -> Result<(), ConfigError> {
+///     Ok(TENANT.declare(plugin, Declaration::text().span(Span::Connection))?)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Declaration {
     kind: u64,

@@ -23,6 +23,12 @@ pub use self::signature::{Hash, Key, sign, verify};
 
 /// Calls a function by its name: one of Envoy's that has no function here, or one of another host.
 ///
+/// ```
+/// fn is_known(name: &str) -> bool {
+///     attache::foreign::call(name, b"").is_ok()
+/// }
+/// ```
+///
 /// # Errors
 ///
 /// A [`HostError`] with whatever the function answers; an unknown one is
@@ -32,6 +38,12 @@ pub fn call(name: &str, argument: &[u8]) -> Result<Vec<u8>, HostError> {
 }
 
 /// Packs bytes as a zlib stream (RFC 1950), at the level that zlib calls its default.
+///
+/// ```
+/// fn pack(body: &[u8]) -> Result<Vec<u8>, attache::Error> {
+///     attache::foreign::compress(body)
+/// }
+/// ```
 ///
 /// # Errors
 ///
@@ -45,6 +57,13 @@ pub fn compress(bytes: &[u8]) -> Result<Vec<u8>, Error> {
 ///
 /// Envoy has no limit: a thousand bytes may become a million, in the proxy's memory and in the
 /// filter's. So this is for what the filter has packed itself, and not for what a client sends.
+///
+/// ```
+/// /// `None` for what is no zlib stream.
+/// fn unpack(body: &[u8]) -> Result<Option<Vec<u8>>, attache::Error> {
+///     attache::foreign::uncompress(body)
+/// }
+/// ```
 ///
 /// # Errors
 ///
@@ -61,6 +80,12 @@ pub fn uncompress(stream: &[u8]) -> Result<Option<Vec<u8>>, Error> {
 ///
 /// Envoy does that by itself when a filter changes a request's headers. This is for a route that depends
 /// on something else, such as filter state; it works while the request's headers have not gone on.
+///
+/// ```
+/// fn route_again() -> Result<(), attache::Error> {
+///     attache::foreign::clear_route_cache()
+/// }
+/// ```
 ///
 /// # Errors
 ///

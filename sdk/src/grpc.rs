@@ -1,14 +1,19 @@
 //! gRPC call-outs, on bytes.
 //!
-//! Bytes are what the host hands over; any crate for Protobuf makes messages of them.
+//! Bytes are what the host hands over; any crate for Protobuf makes messages of them. With this
+//! crate's feature `prost`, [`Rpc`] has `unary_message` and `open_messages`, on types of `prost` 0.14.
 
 pub use self::rpc::{Opening, Rpc, Unary};
 pub use self::stream::GrpcStream;
+#[cfg(feature = "prost")]
+pub use self::typed::MessageStream;
 use crate::cluster::Cluster;
 
 mod rpc;
 mod stream;
 mod target;
+#[cfg(feature = "prost")]
+mod typed;
 
 impl Cluster {
     /// A gRPC call of a method, such as `Check` of `envoy.service.auth.v3.Authorization`.

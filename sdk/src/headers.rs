@@ -26,6 +26,19 @@ mod list;
 ///
 /// When the host cannot be asked, the headers look empty, and passing the request or response on
 /// fails with the [`Error`] that says so.
+///
+/// ```
+/// # use attache::prelude::*;
+/// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
+/// let headers = request.headers_mut();
+/// headers.remove("x-internal");
+/// headers.insert(VIA, HeaderValue::from_static("proxy"));
+/// headers.retain(|name, _| !name.starts_with(b"x-debug-"));
+/// let tokens = request.headers().all(AUTHORIZATION).len();
+/// log::info!("{tokens} tokens");
+/// next.forward(request)
+/// # }
+/// ```
 pub struct Headers {
     map: Map,
     stream: u32,
@@ -39,6 +52,18 @@ pub struct Headers {
 /// ([`setting::HeaderName`]), text or bytes in any case.
 ///
 /// Sealed: implemented for these only.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// fn is_there(request: &Request, configured: &setting::HeaderName) -> bool {
+///     let headers = request.headers();
+///     headers.contains(VIA)
+///         && headers.contains("X-Any-Case")
+///         && headers.contains(&b"x-bytes"[..])
+///         && headers.contains(configured)
+/// }
+/// ```
 pub trait FieldName: sealed::Sealed {
     /// The name's bytes.
     fn as_bytes(&self) -> &[u8];

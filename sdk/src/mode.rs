@@ -4,12 +4,31 @@
 /// [`HttpFilter<Holding>`](crate::HttpFilter).
 ///
 /// Sealed: implemented for these two only.
+///
+/// ```
+/// use attache::prelude::*;
+/// use attache::Mode;
+///
+/// /// For filters that hold headers, and for those that do not.
+/// fn denied<M: Mode>() -> Response<M> {
+///     Response::local(StatusCode::FORBIDDEN, "denied\n")
+/// }
+/// ```
 pub trait Mode: sealed::Sealed + 'static {
     #[doc(hidden)]
     const HOLDS: bool;
 }
 
 /// A mode in which headers are held while a body is collected: [`Holding`].
+///
+/// ```
+/// use attache::prelude::*;
+/// use attache::Holds;
+///
+/// async fn is_small<M: Holds>(request: &mut Request<M>) -> Result<bool, Error> {
+///     Ok(matches!(request.collect(1024).await?, Collected::Whole(_)))
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a filter in mode `{Self}` does not hold headers while it collects a body",
     label = "the headers would have to be held",
@@ -21,6 +40,15 @@ pub trait Holds: Mode {}
 impl Holds for Holding {}
 
 /// Headers go on before the body is looked at, as Envoy does it unless told otherwise.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// /// The same as `Request`.
+/// fn path(request: &Request<Streaming>) -> &[u8] {
+///     request.path().as_bytes()
+/// }
+/// ```
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a mark without values")]
 pub enum Streaming {}
@@ -43,6 +71,33 @@ pub enum Streaming {}
 /// headers and delays its body for longer than the five seconds looks the same as a missing option.
 /// A filter that decides who may pass keeps [`FailureMode::Deny`](crate::FailureMode::Deny), which
 /// answers such a client with 503.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// struct Small;
+///
+/// impl HttpFilter<Holding> for Small {
+///     type Config = ();
+///
+///     fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+///         Ok(Self)
+///     }
+///
+///     async fn call(
+///         &self,
+///         mut request: Request<Holding>,
+///         next: Next<Holding>,
+///     ) -> Result<Response<Holding>, Error> {
+///         match request.collect(1024).await? {
+///             Collected::TooLarge => {
+///                 Ok(Response::local(StatusCode::PAYLOAD_TOO_LARGE, "too large\n"))
+///             }
+///             _ => next.run(request).await,
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a mark without values")]
 pub enum Holding {}

@@ -171,6 +171,19 @@ impl fmt::Debug for Link {
 
 /// The rest of the filter chain and the upstream. There is one for each stream, and using it uses
 /// it up.
+///
+/// ```
+/// # use attache::prelude::*;
+/// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+/// if request.headers().contains("x-skip") {
+///     // The response is none of this filter's business.
+///     return next.forward(request);
+/// }
+/// let mut response = next.run(request).await?;
+/// response.headers_mut().remove(SERVER);
+/// Ok(response)
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Next<M: Mode = Streaming> {
     link: Rc<Link>,
@@ -263,6 +276,18 @@ impl<M: Mode> Next<M> {
 
 /// What [`Next::send`] gives: the request's body, and the response to come. Both may be awaited at
 /// once.
+///
+/// ```
+/// # use attache::prelude::*;
+/// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+/// let Sent { mut body, response } = next.send(request)?;
+/// let (collected, response) = attache::join!(body.collect(1024), response);
+/// if matches!(collected?, Collected::TooLarge) {
+///     log::info!("a large one");
+/// }
+/// response
+/// # }
+/// ```
 #[derive(Debug)]
 #[expect(clippy::exhaustive_structs, reason = "it is there to be taken apart")]
 pub struct Sent<M: Mode = Streaming, K = Reading> {
@@ -273,6 +298,14 @@ pub struct Sent<M: Mode = Streaming, K = Reading> {
 }
 
 /// The future of [`Next::run`].
+///
+/// ```
+/// # use attache::prelude::*;
+/// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+/// let run = next.run(request);
+/// run.await
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -305,6 +338,15 @@ impl<M: Mode> Future for Run<M> {
 /// The response to a request that has been sent: a future that wakes with its headers.
 ///
 /// When this is dropped, the response goes to the client unseen.
+///
+/// ```
+/// # use attache::prelude::*;
+/// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+/// let Sent { body, response } = next.send(request)?;
+/// body.pass();
+/// Ok(response.forward())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "the response goes to the client unseen when this is dropped"]
 pub struct Arrival<M: Mode = Streaming> {

@@ -9,6 +9,15 @@ use crate::mode::Mode;
 /// that no filter of the module needs. The declaration is safe to get wrong in one direction only,
 /// and the other is caught at run time: what a filter does without having declared it becomes an
 /// [`Error`](crate::Error), which meets its [`FailureMode`](crate::FailureMode).
+///
+/// ```
+/// use attache::Phases;
+///
+/// const PHASES: Phases = Phases::REQUEST.union(Phases::RESPONSE);
+///
+/// assert!(PHASES.contains(Phases::REQUEST));
+/// assert!(!PHASES.contains(Phases::WAITS));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Phases(u32);
 

@@ -4,6 +4,15 @@ use crate::host;
 use crate::secret::wipe;
 
 /// The plugin that is being configured: the filter's place in a chain, as the operator named it.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// fn configure(plugin: &Plugin) -> Cluster {
+///     log::info!("{} of root id {}", plugin.name(), plugin.root_id());
+///     plugin.cluster("authz")
+/// }
+/// ```
 pub struct Plugin {
     root_id: String,
     configuration: Vec<u8>,

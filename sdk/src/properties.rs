@@ -177,6 +177,16 @@ impl<T> fmt::Display for Property<T> {
 }
 
 /// Why a property could not be read. Its value never stands in it.
+///
+/// ```
+/// use attache::properties::{PropertyError, xds};
+///
+/// match xds::ROUTE_NAME.get() {
+///     Ok(name) => println!("{name:?}"),
+///     Err(PropertyError::Host(refusal)) => println!("{refusal}"),
+///     Err(misfit) => println!("{misfit}"),
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PropertyError {

@@ -106,6 +106,16 @@ impl Plugin {
 }
 
 /// Sends to a queue. See [the module](self) for an example.
+///
+/// ```
+/// use attache::queue::Sender;
+///
+/// fn tell(events: &Sender) {
+///     if let Err(error) = events.send(b"something") {
+///         attache::log::warn!("{error}");
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sender {
     vm_id: Cow<'static, str>,
@@ -139,6 +149,15 @@ impl Sender {
 }
 
 /// Why an item was not sent.
+///
+/// ```
+/// use attache::queue::{SendError, Sender};
+///
+/// /// Whether somebody receives.
+/// fn is_received(events: &Sender) -> bool {
+///     !matches!(events.send(b"hello"), Err(SendError::NoQueue))
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SendError {
@@ -182,6 +201,19 @@ impl From<SendError> for Error {
 }
 
 /// The receiving end of a queue. See [the module](self) for an example.
+///
+/// ```
+/// use attache::Error;
+/// use attache::queue::Receiver;
+///
+/// fn drain(events: &mut Receiver) -> Result<usize, Error> {
+///     let mut count = 0;
+///     while events.try_next()?.is_some() {
+///         count += 1;
+///     }
+///     Ok(count)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Receiver {
     /// What tells receivers of one queue apart.

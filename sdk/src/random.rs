@@ -18,6 +18,14 @@ use crate::host::surroundings;
 
 /// Fills `target` with random bytes.
 ///
+/// ```
+/// fn nonce() -> Result<[u8; 16], attache::Error> {
+///     let mut nonce = [0; 16];
+///     attache::random::fill(&mut nonce)?;
+///     Ok(nonce)
+/// }
+/// ```
+///
 /// # Errors
 ///
 /// An [`Error`] when the host refuses, as one without the capability `random_get` does; `target` is
@@ -27,6 +35,12 @@ pub fn fill(target: &mut [u8]) -> Result<(), Error> {
 }
 
 /// Any number.
+///
+/// ```
+/// fn id() -> Result<String, attache::Error> {
+///     Ok(format!("{:016x}", attache::random::number()?))
+/// }
+/// ```
 ///
 /// # Errors
 ///
@@ -39,6 +53,13 @@ pub fn number() -> Result<u64, Error> {
 
 /// A number from 0 to `bound` - 1, each as likely as the other to one part in 2^32 or better; 0
 /// where `bound` is 0.
+///
+/// ```
+/// /// One in twenty.
+/// fn is_sampled() -> Result<bool, attache::Error> {
+///     Ok(attache::random::below(20)? == 0)
+/// }
+/// ```
 ///
 /// # Errors
 ///

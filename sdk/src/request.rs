@@ -17,6 +17,17 @@ use crate::next::Link;
 /// Changes reach the host when the request is passed on with [`Next`](crate::Next); until then,
 /// and when the filter fails in [`FailureMode::Allow`](crate::FailureMode::Allow), the request is
 /// as the client sent it.
+///
+/// ```
+/// # use attache::prelude::*;
+/// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
+/// if request.method() != b"GET" || !request.ends_with_headers() {
+///     return Ok(Response::local(StatusCode::METHOD_NOT_ALLOWED, "only GET\n"));
+/// }
+/// request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html"));
+/// next.run(request).await
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Request<M: Mode = Streaming> {
     link: Rc<Link>,
@@ -207,6 +218,17 @@ impl<M: Mode> Request<M> {
 }
 
 /// Path and query of a request, as the bytes on the wire.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// /// Whether the path, without its query, is below `/api`, and the query has no token.
+/// fn is_api(request: &Request) -> bool {
+///     let path = request.path();
+///     path.without_query().starts_with(b"/api/")
+///         && !path.query().is_some_and(|query| query.starts_with(b"token="))
+/// }
+/// ```
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Path<'a>(&'a [u8]);
 
@@ -242,6 +264,17 @@ impl fmt::Debug for Path<'_> {
 }
 
 /// A path that would not stay one line of a request.
+///
+/// ```
+/// # use attache::prelude::*;
+/// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
+/// let path = [b"/v2", request.path().as_bytes()].concat();
+/// if request.set_path(&path).is_err() {
+///     return Ok(Response::local(StatusCode::BAD_REQUEST, "no such path\n"));
+/// }
+/// next.run(request).await
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct InvalidPath;

@@ -20,6 +20,18 @@ mod local;
 
 /// What a filter answers with: the upstream's response, a local reply, or word that the request
 /// went on and its response is not this filter's business.
+///
+/// ```
+/// # use attache::prelude::*;
+/// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+/// let mut response = next.run(request).await?;
+/// if response.status() == Some(StatusCode::NOT_FOUND) {
+///     return Ok(Response::local(StatusCode::NOT_FOUND, "nothing here\n"));
+/// }
+/// response.headers_mut().remove(SERVER);
+/// Ok(response)
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Response<M: Mode = Streaming> {
     answer: Answer,
@@ -293,6 +305,18 @@ fn answers(link: &Link, asked: &[u8]) -> bool {
 }
 
 /// A response whose headers have gone on, and whose body is held as long as this lives.
+///
+/// ```
+/// # use attache::prelude::*;
+/// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+/// let mut sent = next.run(request).await?.send_to_rewrite()?;
+/// if let Collected::Whole(whole) = sent.collect(64 * 1024).await? {
+///     let upper = whole.bytes().to_ascii_uppercase();
+///     whole.replace(upper)?;
+/// }
+/// Ok(sent.finish())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "the body is held until this is dropped"]
 pub struct SentResponse<M: Mode = Streaming, K = Reading> {

@@ -182,13 +182,30 @@ impl Retryable for Result<CallResponse, CallError> {
 }
 
 /// The status 14, `UNAVAILABLE`, of a unary gRPC call.
+#[cfg(not(feature = "prost"))]
 impl Retryable for Result<Vec<u8>, CallError> {
     fn may_go_better(&self) -> bool {
-        let kind = self.as_ref().err().map(CallError::kind);
-        matches!(kind, Some(CallErrorKind::GrpcStatus { code: 14, .. }))
+        is_unavailable(self.as_ref().err())
     }
 
     fn out_of_time() -> Self {
         Err(CallError::new(&"".into(), CallErrorKind::OutOfTime))
     }
+}
+
+/// The same, with any message; bytes are one.
+#[cfg(feature = "prost")]
+impl<A: prost::Message> Retryable for Result<A, CallError> {
+    fn may_go_better(&self) -> bool {
+        is_unavailable(self.as_ref().err())
+    }
+
+    fn out_of_time() -> Self {
+        Err(CallError::new(&"".into(), CallErrorKind::OutOfTime))
+    }
+}
+
+fn is_unavailable(error: Option<&CallError>) -> bool {
+    let kind = error.map(CallError::kind);
+    matches!(kind, Some(CallErrorKind::GrpcStatus { code: 14, .. }))
 }

@@ -4,6 +4,13 @@ use std::fmt;
 ///
 /// The host is free to answer a number that no version of the ABI knows, so this is a number with
 /// names and not an enum.
+///
+/// ```
+/// use attache::Status;
+///
+/// assert_eq!(Status::new(1), Status::NOT_FOUND);
+/// assert_eq!(Status::new(4711).name(), None);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Status(u32);
 
@@ -71,6 +78,14 @@ impl fmt::Display for Status {
 }
 
 /// A host call that did not answer [`Status::OK`].
+///
+/// ```
+/// use attache::{Status, foreign};
+///
+/// // Outside of a host each call answers so.
+/// let error = foreign::call("clear_route_cache", b"").unwrap_err();
+/// assert_eq!(error.status, Status::UNIMPLEMENTED);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HostError {

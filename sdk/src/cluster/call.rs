@@ -18,12 +18,36 @@ use crate::tasks::{self, events::Kind};
 use crate::time::{Sleep, sleep};
 
 /// How long a call may take unless [`Call::timeout`] says otherwise.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(attache::cluster::DEFAULT_TIMEOUT, Duration::from_secs(5));
+/// ```
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How large the body of an answer may be unless [`Call::limit`] says otherwise.
+///
+/// ```
+/// assert_eq!(attache::cluster::DEFAULT_LIMIT, 1024 * 1024);
+/// ```
 pub const DEFAULT_LIMIT: usize = 1 << 20;
 
 /// A call-out that is being put together; [`send`](Self::send) makes it.
+///
+/// ```
+/// use std::time::Duration;
+/// use attache::cluster::{Call, Cluster};
+///
+/// fn report(collector: &Cluster, events: &[u32]) -> Call {
+///     collector
+///         .post("/events?source=proxy")
+///         .authority("collector.example")
+///         .header("x-version", "1")
+///         .json(&events)
+///         .timeout(Duration::from_secs(1))
+/// }
+/// ```
 #[must_use = "a call does nothing unless it is sent"]
 pub struct Call {
     cluster: Rc<str>,
@@ -213,6 +237,15 @@ impl fmt::Debug for Call {
 }
 
 /// The future of [`Call::send`].
+///
+/// ```
+/// use attache::cluster::Cluster;
+///
+/// async fn both(users: &Cluster, quotas: &Cluster) -> bool {
+///     let (user, quota) = attache::join!(users.get("/").send(), quotas.get("/").send());
+///     user.is_ok() && quota.is_ok()
+/// }
+/// ```
 #[must_use = "the call is made when this is awaited"]
 pub struct Sending(State);
 

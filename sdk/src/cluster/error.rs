@@ -11,6 +11,17 @@ use crate::status::HostError;
 /// A peer that refuses or takes too long is no such error: Envoy answers 503 or 504 in its place.
 /// [`CallResponse::error_for_server_failure`](super::CallResponse::error_for_server_failure) makes
 /// one of that.
+///
+/// ```
+/// use attache::cluster::Cluster;
+///
+/// async fn warm_up(keys: &Cluster) {
+///     if let Err(error) = keys.get("/keys").send().await {
+///         // cluster `keys`: the host refused the call
+///         attache::log::warn!("{error}");
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CallError {
     pub(crate) cluster: Rc<str>,
@@ -18,6 +29,15 @@ pub struct CallError {
 }
 
 /// What went wrong with a call-out.
+///
+/// ```
+/// use attache::cluster::{CallError, CallErrorKind};
+///
+/// /// Whether the peer said that there is no such thing.
+/// fn is_unknown(error: &CallError) -> bool {
+///     matches!(error.kind(), CallErrorKind::GrpcStatus { code: 5, .. })
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum CallErrorKind {
@@ -63,6 +83,8 @@ pub enum CallErrorKind {
         /// The byte in the line, from 1.
         column: usize,
     },
+    /// The answer is not the Protobuf message that was asked for.
+    NotProtobuf,
     /// The stream has ended that the call was made for, so the answer never arrives.
     StreamEnded,
     /// The time of a [`Retry`](crate::Retry) was up before any attempt ended.
@@ -119,6 +141,9 @@ impl fmt::Display for CallError {
                     formatter,
                     "the body is not what is expected, at line {line} column {column}"
                 )
+            }
+            CallErrorKind::NotProtobuf => {
+                formatter.write_str("the answer is not the message that was asked for")
             }
             CallErrorKind::StreamEnded => {
                 formatter.write_str("the stream has ended that made the call")

@@ -17,6 +17,20 @@ use crate::time::{Sleep, sleep};
 
 /// A gRPC call that is being put together: [`unary`](Self::unary) makes it, [`open`](Self::open)
 /// begins a stream.
+///
+/// ```
+/// use std::time::Duration;
+/// use attache::cluster::Cluster;
+/// use attache::grpc::Rpc;
+///
+/// fn check(authz: &Cluster) -> Rpc {
+///     authz
+///         .grpc("envoy.service.auth.v3.Authorization", "Check")
+///         .metadata("x-version", "1")
+///         .timeout(Duration::from_millis(200))
+///         .limit(16 * 1024)
+/// }
+/// ```
 #[must_use = "a call does nothing unless it is made"]
 pub struct Rpc {
     pub(super) cluster: Rc<str>,
@@ -181,6 +195,15 @@ impl<T> Deferred<T> {
 }
 
 /// The future of [`Rpc::open`].
+///
+/// ```
+/// use attache::cluster::{CallError, Cluster};
+/// use attache::grpc::GrpcStream;
+///
+/// async fn open(chat: &Cluster) -> Result<GrpcStream, CallError> {
+///     chat.grpc("chat.Service", "Talk").open().await
+/// }
+/// ```
 #[must_use = "the stream begins when this is awaited"]
 pub struct Opening(Deferred<Rpc>);
 
@@ -209,6 +232,14 @@ impl fmt::Debug for Opening {
 }
 
 /// The future of [`Rpc::unary`].
+///
+/// ```
+/// use attache::cluster::{CallError, Cluster};
+///
+/// async fn say(chat: &Cluster) -> Result<Vec<u8>, CallError> {
+///     chat.grpc("chat.Service", "Say").unary("hello").await
+/// }
+/// ```
 #[must_use = "the call is made when this is awaited"]
 pub struct Unary(State);
 

@@ -137,6 +137,11 @@ impl GrpcStream {
         self.inbox.state.borrow().trailers.clone()
     }
 
+    #[cfg(feature = "prost")]
+    pub(super) fn error(&self, kind: CallErrorKind) -> CallError {
+        CallError::new(&self.cluster, kind)
+    }
+
     fn check(&self, call: impl FnOnce(u32) -> Result<(), HostError>) -> Result<(), CallError> {
         let end = self.inbox.state.borrow().end.clone();
         match end {

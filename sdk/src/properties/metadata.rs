@@ -28,36 +28,66 @@ pub const ALL: Property<Vec<u8>> = Property::new("metadata");
 pub const NAMESPACES: Property<Map> = Property::new("metadata\0filter_metadata");
 
 /// What a filter has left for those after it: dynamic metadata of the stream.
+///
+/// ```
+/// let team = attache::properties::metadata::dynamic::<String>("acme", "team");
+/// assert!(team.to_string().ends_with(".filter_metadata.acme.team"));
+/// ```
 #[must_use]
 pub fn dynamic<T>(namespace: &str, key: &str) -> Property<T> {
     Property::at(&["metadata", "filter_metadata", namespace, key])
 }
 
 /// What the operator says of the route. Absent without a route, and on TCP.
+///
+/// ```
+/// let team = attache::properties::metadata::route::<String>("acme", "team");
+/// assert!(team.to_string().ends_with(".filter_metadata.acme.team"));
+/// ```
 #[must_use]
 pub fn route<T>(namespace: &str, key: &str) -> Property<T> {
     of("route_metadata", namespace, key)
 }
 
 /// What the operator says of the virtual host. Absent without a route, and on TCP.
+///
+/// ```
+/// let team = attache::properties::metadata::virtual_host::<String>("acme", "team");
+/// assert!(team.to_string().ends_with(".filter_metadata.acme.team"));
+/// ```
 #[must_use]
 pub fn virtual_host<T>(namespace: &str, key: &str) -> Property<T> {
     of("virtual_host_metadata", namespace, key)
 }
 
 /// What the operator says of the route's cluster. Absent without a route.
+///
+/// ```
+/// let team = attache::properties::metadata::cluster::<String>("acme", "team");
+/// assert!(team.to_string().ends_with(".filter_metadata.acme.team"));
+/// ```
 #[must_use]
 pub fn cluster<T>(namespace: &str, key: &str) -> Property<T> {
     of("cluster_metadata", namespace, key)
 }
 
 /// What the operator, or discovery, says of the host. Absent until one is chosen.
+///
+/// ```
+/// let team = attache::properties::metadata::upstream_host::<String>("acme", "team");
+/// assert!(team.to_string().ends_with(".filter_metadata.acme.team"));
+/// ```
 #[must_use]
 pub fn upstream_host<T>(namespace: &str, key: &str) -> Property<T> {
     of("upstream_host_metadata", namespace, key)
 }
 
 /// What the operator says of the listener.
+///
+/// ```
+/// let team = attache::properties::metadata::listener::<String>("acme", "team");
+/// assert!(team.to_string().ends_with(".filter_metadata.acme.team"));
+/// ```
 #[must_use]
 pub fn listener<T>(namespace: &str, key: &str) -> Property<T> {
     of("listener_metadata", namespace, key)

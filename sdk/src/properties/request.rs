@@ -58,6 +58,11 @@ pub const TOTAL_SIZE: Property<i64> = Property::new("request\0total_size");
 pub const HEADERS_BYTES: Property<i64> = Property::new("request\0headers_bytes");
 
 /// One header, in whatever case; several of one name are joined by a comma. Absent when there is none.
+///
+/// ```
+/// let agent = attache::properties::request::header("User-Agent");
+/// assert_eq!(agent.to_string(), "request.headers.user-agent");
+/// ```
 #[must_use]
 pub fn header(name: &str) -> Property<Vec<u8>> {
     HEADERS.child(&name.to_ascii_lowercase())

@@ -40,6 +40,11 @@ pub const HEADERS_BYTES: Property<i64> = Property::new("response\0headers_bytes"
 pub const BACKEND_LATENCY: Property<Duration> = Property::new("response\0backend_latency");
 
 /// One header, in whatever case; several of one name are joined by a comma. Absent when there is none.
+///
+/// ```
+/// let server = attache::properties::response::header("server");
+/// assert_eq!(server.to_string(), "response.headers.server");
+/// ```
 #[must_use]
 pub fn header(name: &str) -> Property<Vec<u8>> {
     HEADERS.child(&name.to_ascii_lowercase())

@@ -11,6 +11,19 @@ use crate::pairs;
 ///
 /// Envoy sets `content-length`, and `content-type: text/plain` where no header says otherwise. To
 /// a gRPC request it answers status 200 with the gRPC status and the body as its message.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// fn unknown() -> Response {
+///     LocalReply::new(StatusCode::UNAUTHORIZED)
+///         .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+///         .body("who are you?\n")
+///         .details("no_credential")
+///         .grpc_status(16)
+///         .into()
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct LocalReply {
     pub(super) status: StatusCode,
@@ -80,6 +93,12 @@ impl LocalReply {
 }
 
 /// The body of a local reply: text or bytes.
+///
+/// ```
+/// use attache::Body;
+///
+/// let bodies: [Body; 3] = ["text".into(), String::from("text").into(), vec![0xff].into()];
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Body(Cow<'static, [u8]>);
 

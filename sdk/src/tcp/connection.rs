@@ -7,6 +7,21 @@ use crate::tcp::data::DataTransform;
 use crate::tcp::link::Link;
 
 /// A new TCP connection, which has not gone on yet.
+///
+/// ```
+/// use attache::prelude::*;
+/// use attache::Data;
+///
+/// # async fn call(mut connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+/// if connection.source().is_some_and(|source| source.ip().is_loopback()) {
+///     connection.map_downstream(|data: &mut Data| {
+///         let upper = data.bytes().to_ascii_uppercase();
+///         data.replace(upper);
+///     });
+/// }
+/// next.forward(connection)
+/// # }
+/// ```
 pub struct Connection(Rc<Link>);
 
 impl Connection {

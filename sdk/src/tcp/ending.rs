@@ -1,4 +1,15 @@
 /// What a TCP filter ends with: the connection closed, or gone on without it.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// async fn call(connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+///     match connection.source() {
+///         Some(_) => next.forward(connection),
+///         None => Ok(Ending::close()),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Ending(Kind);
 
@@ -32,6 +43,18 @@ impl From<Closed> for Ending {
 }
 
 /// How a connection ended.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// async fn call(connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+///     let closed = next.run(connection).await?;
+///     if !closed.client_ended() {
+///         log::info!("cut off by {:?}", closed.by());
+///     }
+///     Ok(closed.into())
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Closed {
     pub(super) by: ClosedBy,
@@ -40,6 +63,14 @@ pub struct Closed {
 }
 
 /// Who closed a connection, as Envoy sees it.
+///
+/// ```
+/// use attache::{Closed, ClosedBy};
+///
+/// fn is_impatient(closed: Closed) -> bool {
+///     closed.by() == ClosedBy::Client && !closed.upstream_ended()
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ClosedBy {

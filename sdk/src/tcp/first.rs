@@ -31,6 +31,20 @@ pub struct FirstBytes {
 }
 
 /// What came of waiting for more of a client's first bytes.
+///
+/// ```
+/// use attache::{FirstBytes, More};
+///
+/// /// Waits for four bytes.
+/// async fn four(first: &mut FirstBytes) -> bool {
+///     while first.bytes().len() < 4 {
+///         if first.more().await != More::Arrived {
+///             return false;
+///         }
+///     }
+///     true
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no fourth way to wait")]
 pub enum More {

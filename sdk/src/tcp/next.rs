@@ -11,6 +11,16 @@ use crate::tcp::link::{Link, Stage};
 
 /// The rest of a TCP connection's filter chain and the upstream. There is one for each connection,
 /// and using it uses it up.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// async fn call(connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+///     let closed = next.run(connection).await?;
+///     log::info!("{closed:?}");
+///     Ok(closed.into())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TcpNext(Rc<Link>);
 
@@ -69,6 +79,21 @@ fn pass(link: &Rc<Link>, connection: &Connection) -> Result<(), Error> {
 }
 
 /// The future of [`TcpNext::run`] and [`FirstBytes::run`].
+///
+/// ```
+/// use std::time::Duration;
+/// use attache::prelude::*;
+/// use attache::timeout;
+///
+/// /// No connection lasts longer than an hour.
+/// async fn call(connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+///     let end = next.run(connection);
+///     match timeout(Duration::from_secs(3_600), end).await {
+///         Ok(closed) => Ok(closed?.into()),
+///         Err(_) => Ok(Ending::close()),
+///     }
+/// }
+/// ```
 ///
 /// # Errors
 ///
