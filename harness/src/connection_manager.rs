@@ -62,6 +62,11 @@ impl Proxy {
         if refused && request.codec == Codec::Http1 {
             headers.remove(b":scheme");
         }
+        // Envoy says 100 itself, before any filter, and nobody behind it is asked.
+        let expected = headers.get("expect");
+        if expected.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue")) && !refused {
+            headers.remove(b"expect");
+        }
         if !refused
             && headers
                 .iter()
