@@ -38,4 +38,5 @@ mod suites;
 mod tcp;
 mod tls;
 mod toolchains;
+mod transform_configs;
 mod upstream_filters;

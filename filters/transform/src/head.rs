@@ -1,0 +1,170 @@
+//! A message without its body, apart from any host.
+
+use std::borrow::Cow;
+
+/// What is known of a request, or of a response, before its body.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "tests and fuzzing make messages of it"
+)]
+pub struct Head {
+    /// `:method` of a request.
+    pub method: Vec<u8>,
+    /// `:scheme` of a request.
+    pub scheme: Vec<u8>,
+    /// `:authority` of a request.
+    pub authority: Vec<u8>,
+    /// `:path` of a request, with its query.
+    pub path: Vec<u8>,
+    /// `:status` of a response.
+    pub status: Option<u16>,
+    /// Names, in lower case, and values in order.
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Head {
+    /// Every value of a header.
+    pub fn values<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
+        let named = self
+            .headers
+            .iter()
+            .filter(move |(found, _)| found == name.as_bytes());
+        named.map(|(_, value)| &**value)
+    }
+
+    /// Whether there is a header of this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.values(name).next().is_some()
+    }
+
+    /// The values of a header as one, as they may be sent in one line (RFC 9110, 5.3).
+    #[must_use]
+    pub fn joined<'h>(&'h self, name: &'h str) -> Option<Cow<'h, [u8]>> {
+        let mut values = self.values(name);
+        let first = values.next()?;
+        let rest: Vec<&[u8]> = values.collect();
+        if rest.is_empty() {
+            return Some(Cow::Borrowed(first));
+        }
+        let mut joined = first.to_vec();
+        for value in rest {
+            joined.extend_from_slice(b", ");
+            joined.extend_from_slice(value);
+        }
+        Some(Cow::Owned(joined))
+    }
+
+    /// Takes out every header of this name.
+    pub fn remove(&mut self, name: &str) {
+        self.headers.retain(|(found, _)| found != name.as_bytes());
+    }
+
+    /// Adds a header behind all others.
+    pub fn append(&mut self, name: &str, value: &[u8]) {
+        self.headers.push((name.into(), value.to_vec()));
+    }
+
+    /// Makes `value` the only one of its name.
+    pub fn set(&mut self, name: &str, value: &[u8]) {
+        self.remove(name);
+        self.append(name, value);
+    }
+
+    /// The path up to its `?`, and the query behind that.
+    #[must_use]
+    pub fn path_and_query(&self) -> (&[u8], Option<&[u8]>) {
+        match self.path.iter().position(|&byte| byte == b'?') {
+            Some(at) => (&self.path[..at], Some(&self.path[at + 1..])),
+            None => (&self.path, None),
+        }
+    }
+
+    /// Sets the path and leaves the query.
+    pub fn set_path(&mut self, path: &[u8]) {
+        let mut whole = path.to_vec();
+        if let (_, Some(query)) = self.path_and_query() {
+            whole.push(b'?');
+            whole.extend_from_slice(query);
+        }
+        self.path = whole;
+    }
+
+    /// Sets the query and leaves the path; of an empty one, no `?` is left.
+    pub fn set_query(&mut self, query: &[u8]) {
+        let (path, _) = self.path_and_query();
+        let mut whole = path.to_vec();
+        if !query.is_empty() {
+            whole.push(b'?');
+            whole.extend_from_slice(query);
+        }
+        self.path = whole;
+    }
+
+    /// The names whose values differ between two messages, each once.
+    pub fn differing<'h>(&'h self, other: &'h Self) -> Vec<&'h [u8]> {
+        if self.headers == other.headers {
+            return Vec::new();
+        }
+        let values = |head: &'h Self, name: &[u8]| -> Vec<&'h [u8]> {
+            let named = head.headers.iter().filter(|(found, _)| found == name);
+            named.map(|(_, value)| &**value).collect()
+        };
+        let mut names: Vec<&[u8]> = Vec::new();
+        for (name, _) in self.headers.iter().chain(&other.headers) {
+            if !names.contains(&&**name) && values(self, name) != values(other, name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(path: &str, headers: &[(&str, &str)]) -> Head {
+        let headers = headers.iter();
+        Head {
+            path: path.into(),
+            headers: headers
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+            ..Head::default()
+        }
+    }
+
+    #[test]
+    fn path_and_query_change_apart() {
+        let mut head = head("/a?b?c", &[]);
+        head.set_path(b"/x");
+        assert_eq!(head.path, b"/x?b?c");
+        head.set_query(b"d");
+        assert_eq!(head.path, b"/x?d");
+        head.set_query(b"");
+        assert_eq!(head.path, b"/x");
+        head.set_path(b"/");
+        assert_eq!(head.path, b"/");
+    }
+
+    #[test]
+    fn values_of_one_name_are_one_in_order() {
+        let head = head("/", &[("a", "1"), ("b", "2"), ("a", "3")]);
+        assert_eq!(head.joined("a").as_deref(), Some(&b"1, 3"[..]));
+        assert_eq!(head.joined("b").as_deref(), Some(&b"2"[..]));
+        assert_eq!(head.joined("c"), None);
+    }
+
+    #[test]
+    fn only_what_differs_is_named() {
+        let one = head("/", &[("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")]);
+        let mut other = one.clone();
+        assert!(one.differing(&other).is_empty());
+        other.set("a", b"1");
+        other.remove("c");
+        other.append("d", b"5");
+        assert_eq!(one.differing(&other), [&b"a"[..], b"c", b"d"]);
+    }
+}
