@@ -1,13 +1,14 @@
 //! The plugin configuration: JSON into a filter's own type, with the place of each fault.
 
 mod deserializer;
+mod json;
 mod value;
 
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::value::Value;
+pub use self::value::Document;
 use crate::error::{Chain, Error};
 
 /// Why a plugin configuration was refused: where, as a JSON Pointer (RFC 6901), and what was
@@ -74,20 +75,17 @@ impl From<Error> for ConfigError {
 /// Reads `bytes` as JSON into `T`. No bytes at all mean the empty object: Envoy has no
 /// configuration to hand over then, and a filter's defaults apply.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ConfigError> {
-    let mut document = read(bytes)?;
-    let result = interpret(&document);
-    document.wipe();
-    result
+    interpret(&read(bytes)?)
 }
 
 /// The document that [`parse`] reads.
-pub(crate) fn read(bytes: &[u8]) -> Result<Value, ConfigError> {
-    value::read(if bytes.is_empty() { b"{}" } else { bytes })
+pub(crate) fn read(bytes: &[u8]) -> Result<Document, ConfigError> {
+    json::read(if bytes.is_empty() { b"{}" } else { bytes })
 }
 
 /// What [`parse`] makes of it.
-pub(crate) fn interpret<T: DeserializeOwned>(document: &Value) -> Result<T, ConfigError> {
-    T::deserialize(deserializer::Document::new(document)).map_err(ConfigError::from)
+pub(crate) fn interpret<T: DeserializeOwned>(document: &Document) -> Result<T, ConfigError> {
+    T::deserialize(deserializer::Reader::new(document)).map_err(ConfigError::from)
 }
 
 /// The JSON Pointer of a place that is told from its innermost key outwards.

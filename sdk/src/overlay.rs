@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde::de::DeserializeOwned;
 
 use self::metadata::{overlay_of, read_struct};
-use crate::config::{self, ConfigError, Value};
+use crate::config::{self, ConfigError, Document};
 use crate::error::Error;
 use crate::host;
 use crate::plugin::Plugin;
@@ -76,14 +76,14 @@ const REMEMBERED: usize = 64;
 /// remembered.
 pub struct PerRoute<T> {
     plugin: String,
-    document: Value,
+    document: Document,
     build: Build<T>,
     base: Rc<T>,
     /// By the overlay's bytes; the one that was used last comes first.
     known: RefCell<Vec<(Vec<u8>, Built<T>)>>,
 }
 
-type Build<T> = Box<dyn Fn(&Value) -> Built<T>>;
+type Build<T> = Box<dyn Fn(&Document) -> Built<T>>;
 type Built<T> = Result<Rc<T>, ConfigError>;
 
 impl Plugin {
@@ -148,7 +148,6 @@ impl<T> PerRoute<T> {
             let mut document = self.document.clone();
             merge(&mut document, overlay_value);
             let built = (self.build)(&document);
-            document.wipe();
             known.truncate(REMEMBERED - 1);
             known.insert(0, (overlay.to_vec(), built));
         }
@@ -157,12 +156,6 @@ impl<T> PerRoute<T> {
             Some((_, Err(error))) => Err(Error::overlay(error.clone())),
             None => Ok(Rc::clone(&self.base)),
         }
-    }
-}
-
-impl<T> Drop for PerRoute<T> {
-    fn drop(&mut self) {
-        self.document.wipe();
     }
 }
 
@@ -180,25 +173,25 @@ fn garbled() -> Error {
 }
 
 /// RFC 7396.
-fn merge(base: &mut Value, patch: Value) {
-    let Value::Object(members) = patch else {
+fn merge(base: &mut Document, patch: Document) {
+    let Document::Object(members) = patch else {
         *base = patch;
         return;
     };
-    if !matches!(base, Value::Object(_)) {
-        *base = Value::Object(Vec::new());
+    if !matches!(base, Document::Object(_)) {
+        *base = Document::Object(Vec::new());
     }
-    let Value::Object(object) = base else {
+    let Document::Object(object) = base else {
         return;
     };
     for (key, value) in members {
         let place = object.iter().position(|(known, _)| *known == key);
         match (place, value) {
-            (Some(place), Value::Null) => drop(object.remove(place)),
-            (None, Value::Null) => {}
+            (Some(place), Document::Null) => drop(object.remove(place)),
+            (None, Document::Null) => {}
             (place, value) => {
                 let place = place.unwrap_or_else(|| {
-                    object.push((key, Value::Null));
+                    object.push((key, Document::Null));
                     object.len() - 1
                 });
                 if let Some((_, member)) = object.get_mut(place) {

@@ -1,13 +1,43 @@
+use std::cell::Cell;
 use std::fmt::{self, Display, Write};
 
 use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess, SeqAccess, Unexpected,
-    VariantAccess, Visitor,
+    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess, SeqAccess,
+    Unexpected, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
-use super::value::Value;
+use super::value::Document;
 use super::{ConfigError, pointer};
+
+/// The name under which a [`Document`] asks for itself. `serde` knows no way to hand over a value of
+/// one's own, and to be told of all of its parts would cost more than the whole reader.
+const DOCUMENT: &str = "$attache::Document";
+
+thread_local! {
+    static HANDED_OVER: Cell<Option<Document>> = const { Cell::new(None) };
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(DOCUMENT, Itself)
+    }
+}
+
+struct Itself;
+
+impl Visitor<'_> for Itself {
+    type Value = Document;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a configuration")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Document, E> {
+        let document = HANDED_OVER.take();
+        document.ok_or_else(|| E::custom("a document can be read from configurations only"))
+    }
+}
 
 /// A fault on its way up: the innermost frame says why, each outer one adds its key.
 #[derive(Debug)]
@@ -109,29 +139,33 @@ fn kind(unexpected: &Unexpected<'_>) -> &'static str {
 }
 
 /// A value of the document, as `serde` asks for it.
-pub(super) struct Document<'a>(&'a Value);
+pub(super) struct Reader<'a>(&'a Document);
 
-impl<'a> Document<'a> {
-    pub(super) fn new(value: &'a Value) -> Self {
+impl<'a> Reader<'a> {
+    pub(super) fn new(value: &'a Document) -> Self {
         Self(value)
     }
 }
 
-impl<'de> Deserializer<'de> for Document<'_> {
+impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Unsigned(value) => visitor.visit_u64(*value),
-            Value::Signed(value) => visitor.visit_i64(*value),
-            Value::Float(value) => visitor.visit_f64(*value),
-            Value::Text(value) => visitor.visit_str(value),
-            Value::List(values) => visitor.visit_seq(Elements {
+            Document::Null => visitor.visit_unit(),
+            Document::Bool(value) => visitor.visit_bool(*value),
+            Document::Unsigned(value) => visitor.visit_u64(*value),
+            Document::Signed(value) => visitor.visit_i64(*value),
+            Document::Float(value) => visitor.visit_f64(*value),
+            Document::Decimal(text) => match decimal(text) {
+                Some(value) => visitor.visit_f64(value),
+                None => Err(mismatch(self.0, &visitor)),
+            },
+            Document::Text(value) => visitor.visit_str(value.expose()),
+            Document::List(values) => visitor.visit_seq(Elements {
                 rest: values.iter().enumerate(),
             }),
-            Value::Object(members) => visitor.visit_map(Members {
+            Document::Object(members) => visitor.visit_map(Members {
                 rest: members.iter(),
                 current: None,
             }),
@@ -143,18 +177,18 @@ impl<'de> Deserializer<'de> for Document<'_> {
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
-            Value::Bool(value) => visitor.visit_bool(*value),
+            Document::Bool(value) => visitor.visit_bool(*value),
             other => Err(mismatch(other, &visitor)),
         }
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
-            Value::Unsigned(value) => visitor.visit_u64(*value),
-            Value::Signed(value) => visitor.visit_i64(*value),
+            Document::Unsigned(value) => visitor.visit_u64(*value),
+            Document::Signed(value) => visitor.visit_i64(*value),
             // In metadata, and in a configuration that is a `Struct`, Envoy reads numbers from YAML as
             // text when they have a fraction or more than 32 bits.
-            Value::Text(text) => match (text.parse(), text.parse()) {
+            Document::Text(text) => match (text.expose().parse(), text.expose().parse()) {
                 (Ok(value), _) => visitor.visit_u64(value),
                 (_, Ok(value)) => visitor.visit_i64(value),
                 _ => Err(mismatch(self.0, &visitor)),
@@ -165,11 +199,15 @@ impl<'de> Deserializer<'de> for Document<'_> {
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
-            Value::Float(value) => visitor.visit_f64(*value),
+            Document::Float(value) => visitor.visit_f64(*value),
             // As in `deserialize_u64`.
-            Value::Text(text) => match text.parse::<f64>() {
-                Ok(value) if value.is_finite() => visitor.visit_f64(value),
-                _ => Err(mismatch(self.0, &visitor)),
+            Document::Text(text) => match decimal(text.expose()) {
+                Some(value) => visitor.visit_f64(value),
+                None => Err(mismatch(self.0, &visitor)),
+            },
+            Document::Decimal(text) => match decimal(text) {
+                Some(value) => visitor.visit_f64(value),
+                None => Err(mismatch(self.0, &visitor)),
             },
             _ => self.deserialize_u64(visitor),
         }
@@ -177,14 +215,14 @@ impl<'de> Deserializer<'de> for Document<'_> {
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
-            Value::Text(value) => visitor.visit_str(value),
+            Document::Text(value) => visitor.visit_str(value.expose()),
             other => Err(mismatch(other, &visitor)),
         }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
-            Value::List(values) => {
+            Document::List(values) => {
                 let mut elements = Elements {
                     rest: values.iter().enumerate(),
                 };
@@ -200,7 +238,7 @@ impl<'de> Deserializer<'de> for Document<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
-            Value::Object(members) => visitor.visit_map(Members {
+            Document::Object(members) => visitor.visit_map(Members {
                 rest: members.iter(),
                 current: None,
             }),
@@ -267,16 +305,20 @@ impl<'de> Deserializer<'de> for Document<'_> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
-            Value::Null => visitor.visit_none(),
+            Document::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
+        if name == DOCUMENT {
+            HANDED_OVER.set(Some(self.0.clone()));
+            return visitor.visit_unit();
+        }
         visitor.visit_newtype_struct(self)
     }
 
@@ -287,8 +329,8 @@ impl<'de> Deserializer<'de> for Document<'_> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         let (variant, content) = match self.0 {
-            Value::Text(variant) => (variant, None),
-            Value::Object(members) if members.len() == 1 => (&members[0].0, Some(&members[0].1)),
+            Document::Text(variant) => (variant.expose(), None),
+            Document::Object(members) if members.len() == 1 => (&members[0].0, Some(&members[0].1)),
             other => {
                 return Err(Fault::new(format!(
                     "expected {}, found {}",
@@ -320,8 +362,8 @@ impl<'de> Deserializer<'de> for Document<'_> {
     /// `()` is the configuration of a filter that has none: an empty object, or none at all.
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Object(members) if members.is_empty() => visitor.visit_unit(),
+            Document::Null => visitor.visit_unit(),
+            Document::Object(members) if members.is_empty() => visitor.visit_unit(),
             other => Err(Fault::new(format!(
                 "expected null or an empty object, for there is nothing to configure; found {}",
                 other.kind()
@@ -342,12 +384,16 @@ impl<'de> Deserializer<'de> for Document<'_> {
     }
 }
 
-fn mismatch(found: &Value, expected: &dyn Expected) -> Fault {
+fn decimal(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+fn mismatch(found: &Document, expected: &dyn Expected) -> Fault {
     Fault::new(format!("expected {expected}, found {}", found.kind()))
 }
 
 struct Elements<'a> {
-    rest: std::iter::Enumerate<std::slice::Iter<'a, Value>>,
+    rest: std::iter::Enumerate<std::slice::Iter<'a, Document>>,
 }
 
 impl<'de> SeqAccess<'de> for Elements<'_> {
@@ -360,7 +406,7 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
         let Some((index, value)) = self.rest.next() else {
             return Ok(None);
         };
-        seed.deserialize(Document(value))
+        seed.deserialize(Reader(value))
             .map(Some)
             .map_err(|fault| fault.under(index))
     }
@@ -371,8 +417,8 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
 }
 
 struct Members<'a> {
-    rest: std::slice::Iter<'a, (String, Value)>,
-    current: Option<&'a (String, Value)>,
+    rest: std::slice::Iter<'a, (String, Document)>,
+    current: Option<&'a (String, Document)>,
 }
 
 impl<'de> MapAccess<'de> for Members<'_> {
@@ -397,14 +443,14 @@ impl<'de> MapAccess<'de> for Members<'_> {
                 "a value was asked for before its key".to_owned(),
             ));
         };
-        seed.deserialize(Document(value))
+        seed.deserialize(Reader(value))
             .map_err(|fault| fault.under(key))
     }
 }
 
 struct Variant<'a> {
     variant: &'a str,
-    content: Option<&'a Value>,
+    content: Option<&'a Document>,
 }
 
 impl<'a, 'de> EnumAccess<'de> for Variant<'a> {
@@ -421,11 +467,11 @@ impl<'a, 'de> EnumAccess<'de> for Variant<'a> {
     }
 }
 
-struct Content<'a>(Option<&'a Value>);
+struct Content<'a>(Option<&'a Document>);
 
 impl Content<'_> {
-    fn value(&self) -> &Value {
-        self.0.unwrap_or(&Value::Null)
+    fn value(&self) -> &Document {
+        self.0.unwrap_or(&Document::Null)
     }
 }
 
@@ -434,7 +480,7 @@ impl<'de> VariantAccess<'de> for Content<'_> {
 
     fn unit_variant(self) -> Result<(), Fault> {
         match self.value() {
-            Value::Null => Ok(()),
+            Document::Null => Ok(()),
             other => Err(Fault::new(format!(
                 "expected nothing, found {}",
                 other.kind()
@@ -443,11 +489,11 @@ impl<'de> VariantAccess<'de> for Content<'_> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
-        seed.deserialize(Document(self.value()))
+        seed.deserialize(Reader(self.value()))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Fault> {
-        Document(self.value()).deserialize_seq(visitor)
+        Reader(self.value()).deserialize_seq(visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -455,6 +501,6 @@ impl<'de> VariantAccess<'de> for Content<'_> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        Document(self.value()).deserialize_any(visitor)
+        Reader(self.value()).deserialize_any(visitor)
     }
 }

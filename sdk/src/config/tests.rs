@@ -135,7 +135,7 @@ fn a_key_cannot_forge_a_log_line() {
 fn nesting_without_end_is_refused() {
     let deep = format!("{{\"rules\": {}", "[".repeat(100_000));
     let (_, reason) = refusal(&deep);
-    assert!(reason.contains("recursion limit"), "{reason}");
+    assert!(reason.contains("nested too deeply"), "{reason}");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The messages that a route's metadata are made of: `envoy.config.core.v3.Metadata` and
 //! `google.protobuf.Struct`.
 
-use crate::config::Value;
+use crate::config::Document;
 use crate::foreign::{Field, read};
+use crate::secret::Secret;
 
 /// How deep a value may be nested; Protobuf's own limit is 100 messages, two for each level.
 const DEPTH: usize = 64;
@@ -24,12 +25,12 @@ pub(super) fn overlay_of<'a>(metadata: &'a [u8], name: &str) -> Option<Option<&'
 }
 
 /// The value of a `Struct`; `None` for bytes that are none.
-pub(super) fn read_struct(bytes: &[u8]) -> Option<Value> {
+pub(super) fn read_struct(bytes: &[u8]) -> Option<Document> {
     structure(bytes, DEPTH)
 }
 
-fn structure(bytes: &[u8], depth: usize) -> Option<Value> {
-    let mut members: Vec<(String, Value)> = Vec::new();
+fn structure(bytes: &[u8], depth: usize) -> Option<Document> {
+    let mut members: Vec<(String, Document)> = Vec::new();
     for field in read(bytes)? {
         if let (1, Field::Bytes(entry)) = field {
             let (key, value) = entry_of(entry)?;
@@ -39,17 +40,19 @@ fn structure(bytes: &[u8], depth: usize) -> Option<Value> {
             members.push((key, value));
         }
     }
-    Some(Value::Object(members))
+    Some(Document::Object(members))
 }
 
-fn any(bytes: &[u8], depth: usize) -> Option<Value> {
-    let mut value = Value::Null;
+fn any(bytes: &[u8], depth: usize) -> Option<Document> {
+    let mut value = Document::Null;
     for field in read(bytes)? {
         value = match field {
-            (1, Field::Varint(_)) => Value::Null,
+            (1, Field::Varint(_)) => Document::Null,
             (2, Field::Fixed(bits)) => number(f64::from_bits(bits)),
-            (3, Field::Bytes(text)) => Value::Text(String::from_utf8(text.to_vec()).ok()?),
-            (4, Field::Varint(truth)) => Value::Bool(truth != 0),
+            (3, Field::Bytes(text)) => {
+                Document::Text(Secret::new(String::from_utf8(text.to_vec()).ok()?))
+            }
+            (4, Field::Varint(truth)) => Document::Bool(truth != 0),
             (5, Field::Bytes(message)) => structure(message, depth)?,
             (6, Field::Bytes(message)) => list(message, depth)?,
             _ => value,
@@ -58,7 +61,7 @@ fn any(bytes: &[u8], depth: usize) -> Option<Value> {
     Some(value)
 }
 
-fn list(bytes: &[u8], depth: usize) -> Option<Value> {
+fn list(bytes: &[u8], depth: usize) -> Option<Document> {
     let depth = depth.checked_sub(1)?;
     let mut values = Vec::new();
     for field in read(bytes)? {
@@ -66,22 +69,22 @@ fn list(bytes: &[u8], depth: usize) -> Option<Value> {
             values.push(any(value, depth)?);
         }
     }
-    Some(Value::List(values))
+    Some(Document::List(values))
 }
 
 /// A whole number is one: a `Struct` has no other way to say so.
-fn number(number: f64) -> Value {
+fn number(number: f64) -> Document {
     /// Up to here, every whole number has a floating-point number of its own.
     const EXACT: f64 = 9_007_199_254_740_991.0;
 
     if number.fract() != 0.0 || !(-EXACT..=EXACT).contains(&number) {
-        return Value::Float(number);
+        return Document::Float(number);
     }
     #[expect(clippy::cast_possible_truncation, reason = "whole, and below 2^53")]
     let whole = number as i64;
     match u64::try_from(whole) {
-        Ok(whole) => Value::Unsigned(whole),
-        Err(_) => Value::Signed(whole),
+        Ok(whole) => Document::Unsigned(whole),
+        Err(_) => Document::Signed(whole),
     }
 }
 
