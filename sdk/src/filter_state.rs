@@ -1,5 +1,6 @@
 //! Values that are kept with a stream or a connection, by filters and by Envoy itself.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -36,7 +37,7 @@ use crate::shared::Value;
 ///
 /// Without a stream, in a service or an access logger, nothing can be kept.
 pub struct FilterState<T> {
-    name: &'static str,
+    name: Cow<'static, str>,
     kind: PhantomData<fn() -> T>,
 }
 
@@ -72,15 +73,33 @@ impl<T> FilterState<T> {
             "the name is empty, has a NUL, or is Envoy's own"
         );
         Self {
-            name,
+            name: Cow::Borrowed(name),
             kind: PhantomData,
         }
     }
 
+    /// A value whose name is known only when it runs, such as one of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] for a name that [`new`](Self::new) would not compile with.
+    pub fn named(name: impl Into<String>) -> Result<Self, Error> {
+        let name = name.into();
+        if !is_free(name.as_bytes()) {
+            return Err(Error::misuse(
+                "the name of a filter state is empty, has a NUL, or is Envoy's own",
+            ));
+        }
+        Ok(Self {
+            name: Cow::Owned(name),
+            kind: PhantomData,
+        })
+    }
+
     /// The name, without the `wasm.` that Envoy puts before it.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -280,6 +299,13 @@ mod tests {
         assert!(!is_free(b""));
         assert!(!is_free(b"a\0b"));
         assert!(is_free(b"request.id"));
+    }
+
+    #[test]
+    fn a_name_of_the_configuration_is_checked_when_it_runs() {
+        let state = FilterState::<String>::named("scrub.path").unwrap();
+        assert_eq!(state.name(), "scrub.path");
+        assert!(FilterState::<String>::named("request").is_err());
     }
 
     #[test]

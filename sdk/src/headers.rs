@@ -69,6 +69,21 @@ pub trait FieldName: sealed::Sealed {
     fn as_bytes(&self) -> &[u8];
 }
 
+/// What becomes of a header; see [`Headers::rewrite`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "there is nothing else to do with one"
+)]
+pub enum Fate {
+    /// It stays as it is.
+    Stays,
+    /// It goes.
+    Goes,
+    /// It has another value.
+    Becomes(HeaderValue),
+}
+
 #[derive(Debug)]
 enum Change {
     Remove(Vec<u8>),
@@ -180,6 +195,50 @@ impl Headers {
             return 0;
         };
         list.retain(|name, value| is_pseudo(name) || keep(name, value))
+    }
+
+    /// Makes of each header what `change` answers, and says how many do not stay as they are. The order
+    /// among values of one name stays.
+    ///
+    /// ```
+    /// # use attache::Fate;
+    /// # use attache::prelude::*;
+    /// # fn call(request: &mut Request) {
+    /// request.headers_mut().rewrite(|name, value| match name {
+    ///     b"x-debug" => Fate::Goes,
+    ///     b"x-tenant" => match HeaderValue::from_bytes(&value.to_ascii_lowercase()) {
+    ///         Ok(value) => Fate::Becomes(value),
+    ///         Err(_) => Fate::Goes,
+    ///     },
+    ///     _ => Fate::Stays,
+    /// });
+    /// # }
+    /// ```
+    pub fn rewrite(&mut self, mut change: impl FnMut(&[u8], &[u8]) -> Fate) -> usize {
+        self.list();
+        let Some(list) = self.list.get_mut() else {
+            return 0;
+        };
+        // By reference: the work behind it is then compiled once.
+        list.rewrite(&mut |name, value| match is_pseudo(name) {
+            true => Fate::Stays,
+            false => change(name, value),
+        })
+    }
+
+    /// As [`insert`](Self::insert), for a name that is known only when it runs. A name that is no token
+    /// (RFC 9110, 5.6.2) is a fault of the filter's: passing the message on fails.
+    pub fn put(&mut self, name: impl FieldName, value: impl Into<HeaderValue>) {
+        let name = name.as_bytes();
+        if !is_token(name) {
+            let fault = Error::misuse("the filter puts a header whose name is none");
+            self.fault.set(Some(fault));
+            return;
+        }
+        self.list();
+        if let Some(list) = self.list.get_mut() {
+            list.set(&name.to_ascii_lowercase(), value.into().as_bytes());
+        }
     }
 
     /// The first value of a pseudo header; Envoy joins several by a comma, so there is but one.
@@ -336,6 +395,11 @@ impl Change {
             }
         }
     }
+}
+
+fn is_token(name: &[u8]) -> bool {
+    let of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !name.is_empty() && name.iter().all(of_token)
 }
 
 fn is_pseudo(name: &[u8]) -> bool {

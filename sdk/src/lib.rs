@@ -157,11 +157,11 @@ pub use crate::body::{
 pub use crate::cache::Cache;
 pub use crate::clock::Timestamp;
 pub use crate::completed::{Complete, Completed};
-pub use crate::config::ConfigError;
+pub use crate::config::{ConfigError, Document};
 pub use crate::content_type::{ContentType, Parameter};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::filter::{FailureMode, HttpFilter};
-pub use crate::headers::{FieldName, Headers};
+pub use crate::headers::{Fate, FieldName, Headers};
 pub use crate::mode::{Holding, Holds, Mode, Streaming};
 pub use crate::next::{Arrival, Next, Run, Sent};
 pub use crate::overlay::PerRoute;

@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use super::Fate;
 use crate::host::{self, Map};
 use crate::pairs;
 use crate::status::HostError;
@@ -129,6 +130,47 @@ impl List {
             if !keep(name, value) {
                 entry.removed = true;
                 count += 1;
+            }
+        }
+        count
+    }
+
+    pub(super) fn rewrite(&mut self, change: &mut dyn FnMut(&[u8], &[u8]) -> Fate) -> usize {
+        let mut count = 0;
+        let mut news = Vec::new();
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            if entry.removed {
+                continue;
+            }
+            let (name, value) = (
+                entry.name.bytes(&self.block),
+                entry.value.bytes(&self.block),
+            );
+            match change(name, value) {
+                Fate::Stays => continue,
+                Fate::Goes => {}
+                Fate::Becomes(other) => news.push((
+                    index,
+                    Entry {
+                        name: Text::Own(name.to_vec()),
+                        value: Text::Own(other.as_bytes().to_vec()),
+                        removed: false,
+                    },
+                )),
+            }
+            entry.removed = true;
+            count += 1;
+        }
+        if news.is_empty() {
+            return count;
+        }
+        // Each behind the one whose place it takes.
+        let mut news = news.into_iter().peekable();
+        let entries = std::mem::take(&mut self.entries);
+        for (index, entry) in entries.into_iter().enumerate() {
+            self.entries.push(entry);
+            if let Some((_, new)) = news.next_if(|(place, _)| *place == index) {
+                self.entries.push(new);
             }
         }
         count
@@ -319,6 +361,38 @@ mod tests {
         let mut list = list();
         list.set(b"x-c", b"other");
         list.set(b"x-c", b"3");
+        assert_eq!(list.writes(), []);
+    }
+
+    #[test]
+    fn values_change_in_their_places() {
+        let mut list = list();
+        let count = list.rewrite(&mut |name, value| match (name, value) {
+            (b"x-a", b"1") => Fate::Becomes("0".parse().unwrap()),
+            (b"x-c", _) => Fate::Becomes("4".parse().unwrap()),
+            (b"x-b", _) => Fate::Goes,
+            _ => Fate::Stays,
+        });
+        assert_eq!(count, 3);
+        assert_eq!(
+            list.writes(),
+            [
+                remove(b"x-a"),
+                add(b"x-a", b"0"),
+                add(b"x-a", b"\xff"),
+                remove(b"x-b"),
+                replace(b"x-c", b"4"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_value_that_becomes_itself_is_not_written() {
+        let mut list = list();
+        list.rewrite(&mut |name, _| match name {
+            b"x-c" => Fate::Becomes("3".parse().unwrap()),
+            _ => Fate::Stays,
+        });
         assert_eq!(list.writes(), []);
     }
 
