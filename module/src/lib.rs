@@ -23,6 +23,7 @@ mod interpreter;
 mod reach;
 mod references;
 mod rewrite;
+mod traits;
 
 pub use crate::callbacks::Callbacks;
 pub use crate::description::{DescribeError, Description, FilterDescription, HostOptions};

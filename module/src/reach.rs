@@ -9,6 +9,7 @@ use wasmparser::{
 };
 
 use crate::references::{References, Target, first_slot};
+use crate::traits::is_unused;
 
 /// What a module needs.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ pub(crate) fn reachable(
     keep: impl Fn(&str) -> bool,
 ) -> Result<Live, BinaryReaderError> {
     let references = References::read(bytes)?;
-    let start = Start::read(bytes, keep, references.is_none())?;
+    let start = Start::read(bytes, &keep, references.is_none())?;
     let references = references.unwrap_or_default();
 
     let mut live = Live::default();
@@ -49,8 +50,16 @@ pub(crate) fn reachable(
                 }
             }
             Target::Chunk(chunk) if chunks.insert(chunk) => {
-                let chunk = references.chunks.get(chunk);
-                todo.extend(chunk.into_iter().flat_map(|chunk| &chunk.targets));
+                let targets = references.chunks.get(chunk);
+                let targets = targets.into_iter().flat_map(|chunk| &chunk.targets);
+                let is_used = |target: &&Target| match target {
+                    Target::Function(function) => {
+                        let name = references.names.get(function);
+                        !name.is_some_and(|name| is_unused(name, &keep))
+                    }
+                    Target::Chunk(_) => true,
+                };
+                todo.extend(targets.filter(is_used));
             }
             Target::Function(_) | Target::Chunk(_) => {}
         }

@@ -22,6 +22,8 @@ pub(crate) struct References {
     pub(crate) chunks: Vec<Chunk>,
     /// What data refers to that belongs to no part.
     pub(crate) others: Vec<Target>,
+    /// The names of functions, as the linker knows them.
+    pub(crate) names: BTreeMap<u32, String>,
 }
 
 /// Something that is referred to.
@@ -69,6 +71,7 @@ struct Layout {
     /// What stands in the function table.
     table: BTreeMap<u32, u32>,
     symbols: Vec<Symbol>,
+    names: BTreeMap<u32, String>,
     relocations: Vec<(u32, RelocationEntry)>,
 }
 
@@ -161,7 +164,12 @@ impl Layout {
                     if let Linking::SymbolTable(symbols) = part? {
                         for symbol in symbols {
                             self.symbols.push(match symbol? {
-                                SymbolInfo::Func { index, .. } => Symbol::Function(index),
+                                SymbolInfo::Func { index, name, .. } => {
+                                    if let Some(name) = name {
+                                        self.names.insert(index, name.to_owned());
+                                    }
+                                    Symbol::Function(index)
+                                }
                                 SymbolInfo::Data {
                                     symbol: Some(place),
                                     ..
@@ -185,6 +193,7 @@ impl Layout {
     fn references(&self, bytes: &[u8]) -> Option<References> {
         let mut references = References {
             chunks: self.chunks()?,
+            names: self.names.clone(),
             ..References::default()
         };
         for (section, entry) in &self.relocations {
