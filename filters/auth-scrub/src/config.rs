@@ -1,153 +1,91 @@
-use attache::schemars::{self, JsonSchema};
+//! The plugin configuration: what may stand in it, in tables, and what does, as [`Place`]s.
+//!
+//! Types that `serde` reads would be a quarter of the module. Here one function checks a document
+//! against the tables, and the JSON Schema is made of the same tables, and of words that the module does
+//! not keep.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use attache::schemars::{JsonSchema, Schema, SchemaGenerator};
+use attache::{ConfigError, Document};
 use serde::Deserialize;
 
-/// The plugin configuration, as JSON. The README has the table of all fields.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What to remove; absent for the default credentials. An empty list is refused: a filter that
-    /// removes nothing is almost always a mistake.
-    pub rules: Option<Vec<RuleConfig>>,
-    /// Which names count as the same.
-    #[serde(default)]
-    pub name_matching: NameMatching,
+use self::shapes::{CONFIG, WORDS};
+
+pub(crate) use self::place::Place;
+
+mod place;
+mod schema;
+mod shapes;
+
+/// The plugin configuration. The README has the table of all fields.
+#[derive(Deserialize)]
+pub struct Config(Document);
+
+/// An object: its fields by name.
+pub(crate) struct Shape {
+    pub(crate) name: &'static str,
+    pub(crate) fields: &'static [Field],
 }
 
-/// One rule. All rules apply.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct RuleConfig {
-    /// A word for people who read the configuration.
-    #[serde(default)]
-    pub name: String,
-    /// What to remove from requests.
-    pub request: RequestConfig,
+/// A field of an object.
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) required: bool,
 }
 
-/// What a rule removes from requests.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct RequestConfig {
-    /// Headers by name.
-    #[serde(default)]
-    pub headers: Vec<HeaderConfig>,
-    /// Query parameters by their decoded name.
-    #[serde(default)]
-    pub query_parameters: Vec<ParameterConfig>,
+/// What a value may be.
+pub(crate) enum Kind {
+    Flag,
+    Number,
+    Text,
+    /// One of these.
+    Word(&'static [&'static str]),
+    Object(&'static Shape),
+    Objects(&'static Shape),
+    Texts,
+    /// A name, or the beginning of names.
+    Name,
+    /// What texts are compared with.
+    Patterns,
+    /// Texts by text.
+    Map,
+    /// A text, or an object with a text.
+    Regex,
 }
 
-/// A header to remove.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct HeaderConfig {
-    /// Its name, in any case.
-    pub name: Removable,
-    /// What to do with it.
-    pub action: Action,
-}
+impl Config {
+    /// Reads a configuration from JSON.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for what is no JSON.
+    pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
+        Document::read(json).map(Self)
+    }
 
-/// A query parameter to remove.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ParameterConfig {
-    /// Its name, decoded.
-    pub name: ParameterName,
-    /// What to do with it.
-    pub action: Action,
-}
-
-/// What to do with a credential.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Action {
-    /// Take it out, in all its repetitions.
-    Remove,
-}
-
-/// Which names count as the same.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct NameMatching {
-    /// Whether `x_api_key` and `x.api.key` are `x-api-key`: CGI, WSGI and PHP upstreams read them
-    /// as one variable. Default: true.
-    pub underscore_equals_hyphen: bool,
-    /// Whether `ACCESS_TOKEN` is the query parameter `access_token`, as it is to ASP.NET.
-    /// Default: true.
-    pub query_ignores_case: bool,
-}
-
-impl Default for NameMatching {
-    fn default() -> Self {
-        Self {
-            underscore_equals_hyphen: true,
-            query_ignores_case: true,
-        }
+    /// The whole of it, once all of it is known to be of the right shape.
+    pub(crate) fn place(&self) -> Result<Place<'_>, ConfigError> {
+        let place = Place::root(&self.0);
+        place.check(&Kind::Object(&CONFIG))?;
+        Ok(place)
     }
 }
 
-/// The name of a header that may be removed, in lower case: a token (RFC 9110, 5.6.2), and not a
-/// header that the message itself needs.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-pub struct Removable(String);
-
-impl Removable {
-    /// In lower case.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+impl fmt::Debug for Config {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Config").finish_non_exhaustive()
     }
 }
 
-impl TryFrom<String> for Removable {
-    type Error = &'static str;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        // Not `http::HeaderName`: its table of standard names alone is a tenth of the module.
-        let is_token =
-            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.starts_with(':') {
-            return Err("expected a header, found a pseudo header");
-        }
-        if name.is_empty() || !name.bytes().all(is_token) {
-            return Err("expected a header name: letters, digits and !#$%&'*+-.^_`|~");
-        }
-        match name.to_ascii_lowercase() {
-            name if ["host", "content-length", "transfer-encoding"].contains(&name.as_str()) => {
-                Err("this header is part of the message and cannot be removed")
-            }
-            name => Ok(Self(name)),
-        }
+impl JsonSchema for Config {
+    fn schema_name() -> Cow<'static, str> {
+        "Config".into()
     }
-}
 
-/// The name of a query parameter; never empty.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-pub struct ParameterName(String);
-
-impl ParameterName {
-    /// As it was given.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl TryFrom<String> for ParameterName {
-    type Error = &'static str;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        if name.is_empty() {
-            return Err("expected the name of a query parameter, found an empty string");
-        }
-        Ok(Self(name))
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schema::of(&CONFIG, WORDS, generator)
     }
 }

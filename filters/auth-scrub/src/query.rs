@@ -1,77 +1,131 @@
-//! Parameters out of a query, with every byte of the others kept.
+//! Parameters of a query, with every byte of the others kept.
 //!
-//! Upstreams read names differently, and where any of these readings names a credential, the
-//! parameter goes: percent-decoded, `+` as a blank, `%u0061` as `a` (ASP.NET); by PHP's rules
+//! Upstreams read names differently, and where any of these readings is looked for, the parameter is
+//! meant: percent-decoded, `+` as a blank, `%u0061` as `a` (ASP.NET); by PHP's rules
 //! (`main/php_variables.c`) without leading blanks, cut at NUL, with `.` and blank as `_`, and cut at
 //! `[` or, where that is never closed, with `_` in its place; and `[name]` as `name` (the library
 //! `qs` of Express).
 
 use std::borrow::Cow;
 
-/// The path with query `path`, less the parameters that `doomed` names; `None` when there are none
-/// such, so that nothing has to be written.
+use crate::change::Outcome;
+use crate::judge::{Judge, Verdict};
+
+/// What becomes of a path with its query.
 ///
 /// Parameters are separated by `&`. Some upstreams separate by `;` too: within a parameter that
-/// stays, parts after a `;` are judged like parameters; one that goes takes its `;` parts along,
-/// because they may be its value. A `?` with nothing left after it goes as well.
-#[must_use]
-pub fn scrub(path: &[u8], mut doomed: impl FnMut(&[u8]) -> bool) -> Option<Vec<u8>> {
-    let mark = path.iter().position(|&byte| byte == b'?')?;
-    let (base, query) = (path.get(..mark)?, path.get(mark + 1..)?);
+/// stays, parts after a `;` are judged like parameters; one that does not stay takes its `;` parts
+/// along, because they may be its value. A `?` with nothing left after it goes as well.
+pub(crate) fn scrub(path: &[u8], judge: &Judge<'_>) -> Outcome {
+    let Some(mark) = path.iter().position(|&byte| byte == b'?') else {
+        return Outcome::Stays;
+    };
+    let (base, query) = path.split_at_checked(mark).unwrap_or((path, b""));
+    match parameters(query.get(1..).unwrap_or_default(), judge) {
+        None => Outcome::Stays,
+        Some(query) if query.is_empty() => Outcome::Becomes(base.to_vec()),
+        Some(query) => Outcome::Becomes([base, b"?", &query].concat()),
+    }
+}
 
+/// What becomes of a URL: its query is judged, and its fragment as if it were one where `fragment`
+/// says so.
+pub(crate) fn scrub_url(url: &[u8], fragment: bool, judge: &Judge<'_>) -> Outcome {
+    let hash = url.iter().position(|&byte| byte == b'#');
+    let (front, back) = url
+        .split_at_checked(hash.unwrap_or(url.len()))
+        .unwrap_or((url, b""));
+    let kept = match back.get(1..).filter(|_| fragment) {
+        None => None,
+        Some(parts) => parameters(parts, judge),
+    };
+    let front_after = scrub(front, judge);
+    let front = match (&front_after, &kept) {
+        (Outcome::Becomes(front), _) => front,
+        (_, Some(_)) => front,
+        _ => return Outcome::Stays,
+    };
+    Outcome::Becomes(match kept {
+        None => [front, back].concat(),
+        Some(parts) if parts.is_empty() => front.to_vec(),
+        Some(parts) => [front, &b"#"[..], &parts].concat(),
+    })
+}
+
+/// The parameters that are left; `None` where all stay as they are.
+fn parameters(query: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
     let mut kept: Vec<Cow<'_, [u8]>> = Vec::new();
     let mut changed = false;
     for parameter in query.split(|&byte| byte == b'&') {
-        let mut parts = parameter.split(|&byte| byte == b';');
-        let first = parts.next().unwrap_or_default();
-        if goes(first, &mut doomed) {
-            changed = true;
-            continue;
+        match whole(parameter, judge) {
+            Some(Outcome::Stays) => kept.push(Cow::Borrowed(parameter)),
+            Some(Outcome::Goes) => changed = true,
+            Some(Outcome::Becomes(other)) => {
+                changed = true;
+                kept.push(Cow::Owned(other));
+            }
+            None => match behind_semicolons(parameter, judge) {
+                None => kept.push(Cow::Borrowed(parameter)),
+                Some(other) => {
+                    changed = true;
+                    kept.push(Cow::Owned(other));
+                }
+            },
         }
-        if parts.clone().any(|part| goes(part, &mut doomed)) {
-            changed = true;
-            let rest = parts.filter(|part| !goes(part, &mut doomed));
-            let whole: Vec<&[u8]> = std::iter::once(first).chain(rest).collect();
-            kept.push(Cow::Owned(whole.join(&b';')));
-        } else {
-            kept.push(Cow::Borrowed(parameter));
-        }
     }
-    if !changed {
-        return None;
-    }
-    let mut path = base.to_vec();
-    for (index, parameter) in kept.iter().enumerate() {
-        path.push(if index == 0 { b'?' } else { b'&' });
-        path.extend_from_slice(parameter);
-    }
-    Some(path)
+    changed.then(|| kept.join(&b'&'))
 }
 
-/// Whether some upstream reads the name of `name=value`, or of `name`, as one that is doomed.
-fn goes(parameter: &[u8], doomed: &mut impl FnMut(&[u8]) -> bool) -> bool {
-    let raw = parameter
-        .split(|&byte| byte == b'=')
-        .next()
-        .unwrap_or_default();
+/// What becomes of `name=value` up to its `&`; `None` where nobody names it.
+fn whole(parameter: &[u8], judge: &Judge<'_>) -> Option<Outcome> {
+    let end = |&byte: &u8| byte == b'=' || byte == b';';
+    let name = parameter.split(end).next().unwrap_or_default();
+    let verdict = readings(name, judge);
+    let item = match verdict {
+        Verdict::Unnamed => return None,
+        Verdict::Keeps => return behind_semicolons(parameter, judge).map(Outcome::Becomes),
+        Verdict::Changes(item) => item,
+    };
+    let value = parameter
+        .get(name.len()..)
+        .and_then(|rest| rest.strip_prefix(b"="));
+    Some(
+        match item.apply(&decode(value.unwrap_or_default()), judge.hasher) {
+            Outcome::Becomes(other) => Outcome::Becomes([name, b"=", &encode(&other)].concat()),
+            outcome => outcome,
+        },
+    )
+}
+
+/// A parameter that stays, less the parts after a `;` that do not; `None` where all do.
+fn behind_semicolons(parameter: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
+    let mut parts = parameter.split(|&byte| byte == b';');
+    let mut kept = vec![Cow::Borrowed(parts.next().unwrap_or_default())];
+    let mut changed = false;
+    for part in parts {
+        match whole(part, judge) {
+            None | Some(Outcome::Stays) => kept.push(Cow::Borrowed(part)),
+            Some(Outcome::Goes) => changed = true,
+            Some(Outcome::Becomes(other)) => {
+                changed = true;
+                kept.push(Cow::Owned(other));
+            }
+        }
+    }
+    changed.then(|| kept.join(&b';'))
+}
+
+/// What is said of a name in any reading of it. Where one says that it goes and another that it stays,
+/// it goes.
+pub(crate) fn readings<'r>(raw: &[u8], judge: &Judge<'r>) -> Verdict<'r> {
     let plain = |byte: &u8| !matches!(byte, b'%' | b'+' | b' ' | b'.' | b'[' | 0);
     if raw.iter().all(plain) {
-        return doomed(raw);
+        return judge.of(raw);
     }
     let decoded = decode(raw);
     let start = decoded.iter().take_while(|&&byte| byte == b' ').count();
     let name = decoded.get(start..).unwrap_or_default();
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-    let fold = |bytes: &[u8]| -> Vec<u8> {
-        let fold = |&byte| {
-            if matches!(byte, b'.' | b' ' | b'[') {
-                b'_'
-            } else {
-                byte
-            }
-        };
-        bytes.iter().map(fold).collect()
-    };
     let mut brackets = name.split(|&byte| byte == b'[');
     let before = brackets.next().unwrap_or_default();
     let inside = brackets.next().unwrap_or_default();
@@ -79,10 +133,39 @@ fn goes(parameter: &[u8], doomed: &mut impl FnMut(&[u8]) -> bool) -> bool {
         .split(|&byte| byte == b']')
         .next()
         .unwrap_or_default();
-    doomed(name)
-        || doomed(&fold(before))
-        || (name.contains(&b'[') && doomed(&fold(name)))
-        || (before.is_empty() && doomed(&fold(inside)))
+    let has_bracket = name.contains(&b'[');
+    let mut said = judge.of(name).or(|| judge.of(&folded(before)));
+    if has_bracket {
+        said = said.or(|| judge.of(&folded(name)));
+    }
+    if before.is_empty() {
+        said = said.or(|| judge.of(&folded(inside)));
+    }
+    said
+}
+
+/// As PHP writes names.
+fn folded(name: &[u8]) -> Vec<u8> {
+    let fold = |&byte| match byte {
+        b'.' | b' ' | b'[' => b'_',
+        byte => byte,
+    };
+    name.iter().map(fold).collect()
+}
+
+/// What may stand in a query as it is, of what masks and hashes are made of.
+fn encode(value: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |four: u8| DIGITS.get(usize::from(four)).copied().unwrap_or(b'0');
+    let mut encoded = Vec::with_capacity(value.len());
+    for &byte in value {
+        if byte.is_ascii_alphanumeric() || b"-._~:*!".contains(&byte) {
+            encoded.push(byte);
+        } else {
+            encoded.extend([b'%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    encoded
 }
 
 /// Percent-decodes; what is no escape stays as it is.
@@ -122,8 +205,22 @@ fn digit(byte: u8) -> Option<u8> {
 mod tests {
     use super::*;
 
+    use crate::change::{Change, Item};
+
+    fn scrubbed(path: &[u8], name: &[u8], item: &Item) -> Option<Vec<u8>> {
+        let find = |other: &[u8]| match other == name {
+            true => Verdict::Changes(item),
+            false => Verdict::Unnamed,
+        };
+        match scrub(path, &Judge::new(&find, None)) {
+            Outcome::Stays => None,
+            Outcome::Becomes(path) => Some(path),
+            Outcome::Goes => panic!("a path never goes"),
+        }
+    }
+
     fn without_token(path: &str) -> Option<String> {
-        scrub(path.as_bytes(), |name| name == b"access_token")
+        scrubbed(path.as_bytes(), b"access_token", &Item::REMOVE)
             .map(|path| String::from_utf8(path).unwrap())
     }
 
@@ -166,8 +263,8 @@ mod tests {
 
     #[test]
     fn a_name_with_brackets_can_be_meant() {
-        let doomed = |name: &[u8]| name == b"filter[key]";
-        let scrubbed = scrub(b"/?filter%5Bkey%5D=s&filter[other]=1", doomed).unwrap();
+        let path = b"/?filter%5Bkey%5D=s&filter[other]=1";
+        let scrubbed = scrubbed(path, b"filter[key]", &Item::REMOVE).unwrap();
         assert_eq!(scrubbed, b"/?filter[other]=1");
     }
 
@@ -235,7 +332,60 @@ mod tests {
     #[test]
     fn bytes_that_are_not_text_stay() {
         let path = b"/\xff?\xfe=\xfd&access_token=\x80&\x81";
-        let scrubbed = scrub(path, |name| name == b"access_token").unwrap();
+        let scrubbed = scrubbed(path, b"access_token", &Item::REMOVE).unwrap();
         assert_eq!(scrubbed, b"/\xff?\xfe=\xfd&\x81");
+    }
+
+    #[test]
+    fn a_value_can_change_and_is_written_as_a_query_is() {
+        let item = Item {
+            change: Change::Mask {
+                first: 2,
+                last: 0,
+                letter: b'*',
+            },
+            ..Item::REMOVE
+        };
+        for (before, after) in [
+            ("/?token=abcd&b=%20", "/?token=ab**&b=%20"),
+            ("/?%74oken=a%26cd", "/?%74oken=a%26**"),
+            ("/?a=1;token=abcd;b", "/?a=1;token=ab**;b"),
+            ("/?token=ab;cd", "/?token=ab***"),
+        ] {
+            assert_eq!(
+                scrubbed(before.as_bytes(), b"token", &item).as_deref(),
+                Some(after.as_bytes())
+            );
+        }
+        for same in ["/?token", "/?token=", "/?token=**"] {
+            assert_eq!(scrubbed(same.as_bytes(), b"token", &item), None, "{same}");
+        }
+    }
+
+    #[test]
+    fn a_url_keeps_its_fragment_or_has_it_judged() {
+        static ITEM: Item = Item::REMOVE;
+        let find = |name: &[u8]| match name == b"t" {
+            true => Verdict::Changes(&ITEM),
+            false => Verdict::Unnamed,
+        };
+        let judge = Judge::new(&find, None);
+        for (url, fragment, after) in [
+            ("https://a/b?t=1#c", false, Some("https://a/b#c")),
+            ("https://a/b?x#t=1", false, None),
+            ("https://a/b?x#t=1&y", true, Some("https://a/b?x#y")),
+            ("https://a/b?t#t=1", true, Some("https://a/b")),
+            ("https://a/b#?t=1", false, None),
+        ] {
+            let outcome = match after {
+                None => Outcome::Stays,
+                Some(after) => Outcome::Becomes(after.as_bytes().to_vec()),
+            };
+            assert_eq!(
+                scrub_url(url.as_bytes(), fragment, &judge),
+                outcome,
+                "{url}"
+            );
+        }
     }
 }

@@ -1,64 +1,106 @@
+//! The configuration, ready to decide.
+
 use attache::ConfigError;
 
-use crate::config::{Config, NameMatching, RuleConfig};
+use crate::address::Prefixes;
+use crate::change::Item;
+use crate::condition::{Condition, Facts, Holds};
+use crate::config::Place;
+use crate::digest::Hasher;
+use crate::judge::Verdict;
+use crate::names::{Fold, Names};
+use crate::special::Specials;
+use crate::token::JwtAction;
 
-/// What goes by default. The README's table is held against these by a test.
-pub(crate) const DEFAULT_HEADERS: [&str; 8] = [
-    "authorization",
-    "proxy-authorization",
-    "x-api-key",
-    "api-key",
-    "x-auth-token",
-    "x-access-token",
-    "x-amz-security-token",
-    "x-forwarded-access-token",
-];
+mod check;
+mod compile;
+mod defaults;
 
-/// What goes by default from the query.
-pub(crate) const DEFAULT_PARAMETERS: [&str; 10] = [
-    "access_token",
-    "id_token",
-    "token",
-    "api_key",
-    "apikey",
-    "key",
-    "sig",
-    "signature",
-    "password",
-    "client_secret",
-];
+pub(crate) use self::check::is_protected;
+use self::defaults::{HEADERS as DEFAULT_HEADERS, PARAMETERS as DEFAULT_PARAMETERS};
 
-/// The configuration, ready to decide.
+/// What goes, and where.
 #[derive(Debug)]
-pub struct Rules {
-    matching: NameMatching,
+pub(crate) struct Rules {
+    rules: Vec<Rule>,
+    pub(crate) folds: Folds,
+    pub(crate) special: Specials,
+    pub(crate) hasher: Option<Hasher>,
+    /// Whether all rules are for all requests, so that nothing is asked of them.
+    is_simple: bool,
+    asks_cluster: bool,
+}
+
+/// What counts as the same name, by kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Folds {
+    pub(crate) header: Fold,
+    pub(crate) cookie: Fold,
+    pub(crate) parameter: Fold,
+}
+
+/// The kinds of names that items are for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Header,
+    Cookie,
+    Parameter,
+    ResponseHeader,
+    SetCookie,
+}
+
+/// Items by name.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) names: Names,
+    pub(crate) items: Vec<Item>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Rule {
+    condition: Condition,
+    headers: Table,
+    cookies: Table,
+    parameters: Table,
+    pub(crate) addresses: Option<Prefixes>,
+    pub(crate) jwt: Option<Jwt>,
+    pub(crate) trailers: bool,
+    pub(crate) copies: bool,
+    response_headers: Table,
+    set_cookies: Table,
+    pub(crate) location_query: bool,
+    pub(crate) response_trailers: bool,
+    allow: Vec<Allow>,
+}
+
+/// Where something may go on.
+#[derive(Debug)]
+struct Allow {
+    condition: Condition,
     headers: Names,
+    cookies: Names,
     parameters: Names,
 }
 
-/// Names, folded as [`Rules::matching`] says.
-#[derive(Debug, Default)]
-struct Names {
-    names: Vec<Vec<u8>>,
-    /// A bit for each length that occurs, the last one for all from 63 on. Most headers differ from
-    /// all names in length already, and each of them asks.
-    lengths: u64,
+/// What is done with a token.
+#[derive(Debug)]
+pub(crate) struct Jwt {
+    pub(crate) from: Vec<u8>,
+    pub(crate) action: JwtAction,
+    /// Claims and the headers that they go to.
+    pub(crate) claims: Vec<(String, String)>,
 }
 
-impl Names {
-    fn push(&mut self, name: Vec<u8>) {
-        self.lengths |= length_bit(&name);
-        self.names.push(name);
-    }
+/// The rules that are for one stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan(Vec<Active>);
 
-    /// Whether `name`, folded, is among them.
-    fn contain(&self, name: &[u8], fold: impl Fn(u8) -> u8) -> bool {
-        self.lengths & length_bit(name) != 0 && self.names.iter().any(|own| same(own, name, &fold))
-    }
-}
-
-fn length_bit(name: &[u8]) -> u64 {
-    1 << name.len().min(63)
+#[derive(Clone, Copy, Debug)]
+struct Active {
+    rule: usize,
+    certain: bool,
+    /// A bit for each of its `allow` that holds.
+    allow: u64,
 }
 
 impl Rules {
@@ -66,147 +108,172 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for rules that would remove nothing.
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let mut rules = Self {
-            matching: config.name_matching,
-            headers: Names::default(),
-            parameters: Names::default(),
+    /// A [`ConfigError`] for what cannot work or would do nothing.
+    pub(crate) fn new(config: &Place<'_>, hasher: Option<Hasher>) -> Result<Self, ConfigError> {
+        let folds = Folds::new(config);
+        let rules = compile::rules(config, folds, hasher.is_some())?;
+        let simple = |rule: &Rule| rule.condition.is_empty() && rule.allow.is_empty();
+        let asks_cluster = |rule: &Rule| {
+            let conditions = rule.allow.iter().map(|allow| &allow.condition);
+            conditions
+                .chain([&rule.condition])
+                .any(|condition| !condition.cluster.is_empty())
         };
-        match config.rules {
-            None => {
-                for name in DEFAULT_HEADERS {
-                    rules.add_header(name.as_bytes());
-                }
-                for name in DEFAULT_PARAMETERS {
-                    rules.add_parameter(name.as_bytes());
-                }
-            }
-            Some(list) if list.is_empty() => {
-                return Err(ConfigError::at(
-                    "/rules",
-                    "an empty list removes nothing; leave `rules` out for the default credentials",
-                ));
-            }
-            Some(list) => {
-                for (index, rule) in list.iter().enumerate() {
-                    rules.add(rule, index)?;
-                }
-            }
-        }
-        Ok(rules)
-    }
-
-    /// Whether a header of this name goes.
-    #[must_use]
-    pub fn names_header(&self, name: &[u8]) -> bool {
-        self.headers.contain(name, |byte| self.fold_header(byte))
-    }
-
-    /// Whether a query parameter of this decoded name goes.
-    #[must_use]
-    pub fn names_parameter(&self, name: &[u8]) -> bool {
-        self.parameters
-            .contain(name, |byte| self.fold_parameter(byte))
-    }
-
-    fn add(&mut self, rule: &RuleConfig, index: usize) -> Result<(), ConfigError> {
-        let request = &rule.request;
-        if request.headers.is_empty() && request.query_parameters.is_empty() {
-            return Err(ConfigError::at(
-                format!("/rules/{index}/request"),
-                "names neither `headers` nor `query_parameters`, so the rule removes nothing",
-            ));
-        }
-        for header in &request.headers {
-            self.add_header(header.name.as_bytes());
-        }
-        for parameter in &request.query_parameters {
-            self.add_parameter(parameter.name.as_bytes());
-        }
-        Ok(())
-    }
-
-    fn add_header(&mut self, name: &[u8]) {
-        let name = name.iter().map(|&byte| self.fold_header(byte)).collect();
-        self.headers.push(name);
-    }
-
-    fn add_parameter(&mut self, name: &[u8]) {
-        let name = name.iter().map(|&byte| self.fold_parameter(byte)).collect();
-        self.parameters.push(name);
-    }
-
-    fn fold_header(&self, byte: u8) -> u8 {
-        match byte {
-            b'_' | b'.' if self.matching.underscore_equals_hyphen => b'-',
-            byte => byte.to_ascii_lowercase(),
-        }
-    }
-
-    /// The reader of the query hands names over with `.` and blank as `_`, so these are folded in
-    /// the configuration too.
-    fn fold_parameter(&self, byte: u8) -> u8 {
-        match byte {
-            b'.' | b' ' => b'_',
-            byte if self.matching.query_ignores_case => byte.to_ascii_lowercase(),
-            byte => byte,
-        }
-    }
-}
-
-/// Whether `name`, folded, is `own`, which already is.
-fn same(own: &[u8], name: &[u8], fold: &impl Fn(u8) -> u8) -> bool {
-    own.len() == name.len() && own.iter().zip(name).all(|(&own, &byte)| own == fold(byte))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-
-    fn rules(matching: NameMatching) -> Rules {
-        Rules::new(Config {
-            rules: None,
-            name_matching: matching,
+        Ok(Self {
+            is_simple: rules.iter().all(simple),
+            asks_cluster: rules.iter().any(asks_cluster),
+            rules,
+            special: Specials::new(folds.header),
+            folds,
+            hasher,
         })
-        .unwrap()
     }
 
-    #[test]
-    fn each_spelling_of_a_default_header_goes() {
-        let rules = rules(NameMatching::default());
-        for name in DEFAULT_HEADERS {
-            for spelling in [
-                name.to_owned(),
-                name.to_uppercase(),
-                name.replace('-', "_"),
-                name.replace('-', "."),
-            ] {
-                assert!(rules.names_header(spelling.as_bytes()), "{spelling}");
+    /// Whether the cluster of a request has to be known.
+    pub(crate) fn asks_cluster(&self) -> bool {
+        self.asks_cluster
+    }
+
+    /// Whether all rules are for all requests.
+    pub(crate) fn is_simple(&self) -> bool {
+        self.is_simple
+    }
+
+    /// The rules that are for a request. Without facts, those that are for all.
+    pub(crate) fn plan(&self, facts: Option<&Facts>) -> Plan {
+        let Some(facts) = facts else {
+            let active = |rule| Active {
+                rule,
+                certain: true,
+                allow: 0,
+            };
+            return Plan((0..self.rules.len()).map(active).collect());
+        };
+        let mut plan = Plan::default();
+        for (rule, own) in self.rules.iter().enumerate() {
+            let holds = own.condition.holds(facts);
+            if holds == Holds::No {
+                continue;
+            }
+            let allows = |allow: &Allow| allow.condition.holds(facts) == Holds::Yes;
+            let bits = own.allow.iter().enumerate();
+            let allow = bits.fold(0, |bits, (index, allow)| {
+                bits | u64::from(allows(allow)) << index
+            });
+            plan.0.push(Active {
+                rule,
+                certain: holds == Holds::Yes,
+                allow,
+            });
+        }
+        plan
+    }
+
+    /// The rules of a plan.
+    pub(crate) fn of<'r>(&'r self, plan: &'r Plan) -> impl Iterator<Item = &'r Rule> {
+        plan.0
+            .iter()
+            .filter_map(|active| self.rules.get(active.rule))
+    }
+
+    /// What is said of a name. `value` is that of a header, which some items look at.
+    pub(crate) fn verdict<'r>(
+        &'r self,
+        plan: &Plan,
+        kind: Kind,
+        name: &[u8],
+        value: Option<&[u8]>,
+    ) -> Verdict<'r> {
+        for active in &plan.0 {
+            let Some(rule) = self.rules.get(active.rule) else {
+                continue;
+            };
+            if active.allow != 0 && rule.allows(active.allow, kind, name) {
+                return Verdict::Keeps;
+            }
+            let Some(item) = rule.table(kind).find(name) else {
+                continue;
+            };
+            if value.is_some_and(|value| !item.concerns(value)) {
+                continue;
+            }
+            if !item.keeps() {
+                return Verdict::Changes(item);
+            }
+            if active.certain {
+                return Verdict::Keeps;
             }
         }
-        for other in ["authorization2", "x-authorization", "cookie", "x-api", ""] {
-            assert!(!rules.names_header(other.as_bytes()), "{other}");
+        Verdict::Unnamed
+    }
+
+    /// Whether any rule of the plan looks at this kind.
+    pub(crate) fn looks_at(&self, plan: &Plan, kind: Kind) -> bool {
+        self.of(plan).any(|rule| !rule.table(kind).names.is_empty())
+    }
+}
+
+impl Plan {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Rule {
+    fn table(&self, kind: Kind) -> &Table {
+        match kind {
+            Kind::Header => &self.headers,
+            Kind::Cookie => &self.cookies,
+            Kind::Parameter => &self.parameters,
+            Kind::ResponseHeader => &self.response_headers,
+            Kind::SetCookie => &self.set_cookies,
         }
     }
 
-    #[test]
-    fn underscores_can_be_kept_apart() {
-        let matching = NameMatching {
-            underscore_equals_hyphen: false,
-            ..NameMatching::default()
-        };
-        assert!(rules(matching).names_header(b"x-api-key"));
-        assert!(!rules(matching).names_header(b"x_api_key"));
+    fn allows(&self, bits: u64, kind: Kind, name: &[u8]) -> bool {
+        self.allow.iter().enumerate().any(|(index, allow)| {
+            let names = match kind {
+                Kind::Header => &allow.headers,
+                Kind::Cookie => &allow.cookies,
+                Kind::Parameter => &allow.parameters,
+                Kind::ResponseHeader | Kind::SetCookie => return false,
+            };
+            bits >> index & 1 == 1 && names.find(name).is_some()
+        })
+    }
+}
+
+impl Table {
+    fn new(fold: Fold) -> Self {
+        Self {
+            names: Names::new(fold),
+            items: Vec::new(),
+        }
     }
 
-    #[test]
-    fn the_case_of_parameters_can_be_kept_apart() {
-        let mut matching = NameMatching::default();
-        assert!(rules(matching).names_parameter(b"Access_Token"));
-        matching.query_ignores_case = false;
-        assert!(!rules(matching).names_parameter(b"Access_Token"));
-        assert!(rules(matching).names_parameter(b"access_token"));
+    fn find(&self, name: &[u8]) -> Option<&Item> {
+        self.items.get(self.names.find(name)?)
+    }
+}
+
+impl Folds {
+    fn new(config: &Place<'_>) -> Self {
+        let matching = config.get("name_matching");
+        let flag = |key| {
+            matching
+                .as_ref()
+                .is_none_or(|matching| matching.flag(key, true))
+        };
+        Self {
+            header: Fold::Header {
+                hyphens: flag("underscore_equals_hyphen"),
+            },
+            cookie: Fold::Parameter {
+                case: !flag("cookies_ignore_case"),
+            },
+            parameter: Fold::Parameter {
+                case: !flag("query_ignores_case"),
+            },
+        }
     }
 }

@@ -2,6 +2,8 @@ use attache_suite::{Case, Ended, Filter, Request, Seen};
 
 use crate::both::{Play, module, plays};
 
+mod beside;
+
 plays! {
     each_repetition_and_spelling_of_a_credential_is_gone => spellings();
     what_is_not_a_credential_keeps_every_byte => untouched();

@@ -35,13 +35,14 @@ fn the_bootstrap_of_auth_scrub_hides_credentials() {
     let envoy = Envoy::start(envoy(), &path, &folder, StartOptions::default())
         .unwrap_or_else(|error| panic!("{error}"));
     let request = b"GET /?access_token=s&page=2 HTTP/1.1\r\nhost: a\r\nX-API-Key: s\r\n\
-        Authorization: Bearer s\r\nx-kept: 1\r\n\r\n";
+        Authorization: Bearer s\r\ncookie: session=s; a=1\r\nx-kept: 1\r\n\r\n";
     let address = envoy.listener_address("http").unwrap();
     let response = http1::exchange(address, request, Duration::from_secs(10)).unwrap();
     assert_eq!(response.status, 200);
     let received = &upstream.take()[0];
     assert_eq!(received.target, b"/?page=2");
     assert_eq!(received.header("x-kept").count(), 1);
+    assert_eq!(received.header("cookie").next(), Some(&b"a=1"[..]));
     for gone in ["authorization", "x-api-key"] {
         assert_eq!(received.header(gone).count(), 0, "{gone}");
     }

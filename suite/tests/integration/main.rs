@@ -13,6 +13,7 @@ mod compose;
 mod configurations;
 mod entry_points;
 mod envoy_configs;
+mod envoy_gateway;
 mod examples;
 mod expressions;
 mod files;

@@ -6,8 +6,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod access_log;
 mod configuration;
 mod cost;
 mod documentation;
+mod properties;
 mod scrubbing;
 mod suite;

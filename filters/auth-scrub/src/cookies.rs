@@ -1,0 +1,231 @@
+//! Single cookies of `cookie` and `set-cookie` (RFC 6265, 4), with every byte of the others kept.
+
+use std::borrow::Cow;
+
+use crate::change::{Item, Outcome};
+use crate::credentials::trim;
+use crate::judge::{Judge, Verdict};
+use crate::query::readings;
+
+/// What becomes of a line of cookies.
+///
+/// They are separated by `;`. A quoted value may reach over one of these for some upstreams, so one
+/// that does not stay takes along what its quotes enclose. Old upstreams separate by `,` too: in a
+/// cookie that stays, parts after a comma are judged like cookies.
+pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
+    let segments: Vec<&[u8]> = line.split(|&byte| byte == b';').collect();
+    let mut kept: Vec<Cow<'_, [u8]>> = Vec::new();
+    let mut changed = false;
+    let mut index = 0;
+    while let Some(segment) = segments.get(index) {
+        index += 1;
+        let (name, value) = pair(segment);
+        let Verdict::Changes(item) = readings(trim(name), judge) else {
+            match behind_commas(segment, judge) {
+                None => kept.push(Cow::Borrowed(segment)),
+                Some(other) => {
+                    changed = true;
+                    kept.push(Cow::Owned(other));
+                }
+            }
+            continue;
+        };
+        let mut value = value.map(<[u8]>::to_vec);
+        if let Some(value) = &mut value
+            && is_open(value)
+            && let Some(more) = segments
+                .get(index..)
+                .and_then(|rest| rest.iter().position(|later| trim(later).ends_with(b"\"")))
+        {
+            for later in segments.iter().skip(index).take(more + 1) {
+                value.push(b';');
+                value.extend_from_slice(later);
+            }
+            index += more + 1;
+        }
+        match changed_pair(name, value.as_deref(), item, judge) {
+            Outcome::Stays => kept.push(match value {
+                None => Cow::Borrowed(segment),
+                Some(value) => Cow::Owned([name, b"=", &value].concat()),
+            }),
+            Outcome::Goes => changed = true,
+            Outcome::Becomes(other) => {
+                changed = true;
+                kept.push(Cow::Owned(other));
+            }
+        }
+    }
+    if !changed {
+        return Outcome::Stays;
+    }
+    let line = kept.join(&b';');
+    let line = line.trim_ascii_start();
+    if line.iter().all(|&byte| byte <= b' ' || byte == b';') {
+        Outcome::Goes
+    } else {
+        Outcome::Becomes(line.to_vec())
+    }
+}
+
+/// What becomes of a line that sets a cookie. Its attributes stay.
+pub(crate) fn scrub_set(line: &[u8], judge: &Judge<'_>) -> Outcome {
+    let cookie = line.split(|&byte| byte == b';').next().unwrap_or_default();
+    let (name, value) = pair(cookie);
+    let Verdict::Changes(item) = readings(trim(name), judge) else {
+        return Outcome::Stays;
+    };
+    if value.is_some_and(is_open) {
+        // Where the value ends, and the attributes begin, is a matter of opinion.
+        return Outcome::Goes;
+    }
+    match changed_pair(name, value, item, judge) {
+        Outcome::Becomes(other) => {
+            let attributes = line.get(cookie.len()..).unwrap_or_default();
+            Outcome::Becomes([&other, attributes].concat())
+        }
+        outcome => outcome,
+    }
+}
+
+/// A cookie that stays, less the parts after a comma that do not; `None` where all do.
+fn behind_commas(segment: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
+    if !segment.contains(&b',') {
+        return None;
+    }
+    let mut parts = segment.split(|&byte| byte == b',');
+    let mut kept = vec![parts.next().unwrap_or_default()];
+    let mut changed = false;
+    for part in parts {
+        let (name, _) = pair(part);
+        match readings(trim(name), judge) {
+            Verdict::Changes(_) => changed = true,
+            _ => kept.push(part),
+        }
+    }
+    changed.then(|| kept.join(&b','))
+}
+
+fn changed_pair(name: &[u8], value: Option<&[u8]>, item: &Item, judge: &Judge<'_>) -> Outcome {
+    let value = trim(value.unwrap_or_default());
+    let inside = value
+        .strip_prefix(b"\"")
+        .and_then(|value| value.strip_suffix(b"\""));
+    match item.apply(inside.unwrap_or(value), judge.hasher) {
+        // A value that would end the cookie would begin another one.
+        Outcome::Becomes(other) if other.iter().any(|byte| b";,\"\\".contains(byte)) => {
+            Outcome::Goes
+        }
+        Outcome::Becomes(other) => Outcome::Becomes([name, b"=", &other].concat()),
+        outcome => outcome,
+    }
+}
+
+fn pair(cookie: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match cookie.iter().position(|&byte| byte == b'=') {
+        None => (cookie, None),
+        Some(sign) => (
+            cookie.get(..sign).unwrap_or_default(),
+            cookie.get(sign + 1..),
+        ),
+    }
+}
+
+/// Whether a quote begins the value, and none ends it.
+fn is_open(value: &[u8]) -> bool {
+    let value = trim(value);
+    value.starts_with(b"\"") && (value.len() == 1 || !value.ends_with(b"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Change;
+
+    fn judged(
+        line: &str,
+        item: &Item,
+        scrub: fn(&[u8], &Judge<'_>) -> Outcome,
+    ) -> Option<Option<String>> {
+        let find = |name: &[u8]| match name {
+            b"session" => Verdict::Changes(item),
+            _ => Verdict::Unnamed,
+        };
+        match scrub(line.as_bytes(), &Judge::new(&find, None)) {
+            Outcome::Stays => Some(Some(line.to_owned())),
+            Outcome::Goes => None,
+            Outcome::Becomes(line) => Some(Some(String::from_utf8(line).unwrap())),
+        }
+        .map(|line| line.filter(|line| !line.is_empty()))
+    }
+
+    #[test]
+    fn one_cookie_goes_and_the_others_keep_every_byte() {
+        for (line, after) in [
+            ("session=s; theme=dark", "theme=dark"),
+            ("theme=dark; session=s", "theme=dark"),
+            ("a=1;session=s;b=2", "a=1;b=2"),
+            ("a=1; session=s;  b=2; session=t; c", "a=1;  b=2; c"),
+            ("a=1;; session", "a=1;"),
+            ("a=1; session = s", "a=1"),
+            ("a=1; sess%69on=s; session[x]=t", "a=1"),
+            ("a=1; session=\"x;y\"; b=2", "a=1; b=2"),
+            ("a=1; session=\"x; b=2", "a=1; b=2"),
+            ("a=\"x; session=s\"; b=2", "a=\"x; b=2"),
+            ("a=1, session=s, b=2; c", "a=1, b=2; c"),
+            (
+                "session2=a; __Host-session=b; xsession=c",
+                "session2=a; __Host-session=b; xsession=c",
+            ),
+        ] {
+            let judged = judged(line, &Item::REMOVE, scrub);
+            assert_eq!(judged, Some(Some(after.to_owned())), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_a_cookie_left_goes() {
+        for line in ["session=s", "session=s; session=t", " session=s ;; "] {
+            assert_eq!(judged(line, &Item::REMOVE, scrub), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_that_is_set_goes_whole_or_keeps_its_attributes() {
+        let expires = "session=s; Expires=Wed, 09 Jun 2027 10:18:14 GMT";
+        assert_eq!(judged(expires, &Item::REMOVE, scrub_set), None);
+        let other = "other=session=s; Path=/, session=s";
+        assert_eq!(
+            judged(other, &Item::REMOVE, scrub_set),
+            Some(Some(other.to_owned()))
+        );
+        let mask = Item {
+            change: Change::Mask {
+                first: 1,
+                last: 0,
+                letter: b'*',
+            },
+            ..Item::REMOVE
+        };
+        for (line, after) in [
+            (
+                "session=abc; Path=/; HttpOnly",
+                Some("session=a**; Path=/; HttpOnly"),
+            ),
+            ("session=\"abc\"", Some("session=a**")),
+            ("session=\"ab;c\"; Path=/", None),
+            ("session=; Max-Age=0", Some("session=; Max-Age=0")),
+        ] {
+            let after = after.map(|after| Some(after.to_owned()));
+            assert_eq!(judged(line, &mask, scrub_set), after, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_would_begin_another_cookie_goes() {
+        let item = Item {
+            change: Change::Truncate(3),
+            ..Item::REMOVE
+        };
+        assert_eq!(judged("session=\"a;bcd\"", &item, scrub), None);
+    }
+}

@@ -1,0 +1,134 @@
+//! The schemes of credentials (RFC 9110, 11): the word before the first blank.
+
+/// How many bytes of a value are its scheme and the blanks after it; 0 without a scheme.
+pub(crate) fn scheme_length(value: &[u8]) -> usize {
+    let Some(word) = value.iter().position(|&byte| is_blank(byte)) else {
+        return 0;
+    };
+    match value.get(..word) {
+        Some(scheme) if is_token(scheme) => {
+            let blanks = value.iter().skip(word);
+            word + blanks.take_while(|&&byte| is_blank(byte)).count()
+        }
+        _ => 0,
+    }
+}
+
+/// The scheme of a value, if it has one.
+pub(crate) fn scheme(value: &[u8]) -> Option<&[u8]> {
+    let length = scheme_length(value);
+    let scheme = value.get(..length)?;
+    (length > 0).then(|| trim(scheme))
+}
+
+/// Whether a value has one of these schemes, which are in lower case, in any of its parts between
+/// commas: Envoy joins repeated lines so, and a client may. A part that is neither of another scheme
+/// nor a parameter of the one before counts too, because nobody knows what it is.
+pub(crate) fn has_scheme(value: &[u8], schemes: &[Vec<u8>]) -> bool {
+    let mut has_scheme_before = false;
+    value.split(|&byte| byte == b',').any(|part| {
+        let part = trim(part);
+        if part.is_empty() {
+            return false;
+        }
+        if let Some(scheme) = scheme(part) {
+            has_scheme_before = true;
+            return schemes.iter().any(|own| own.eq_ignore_ascii_case(scheme));
+        }
+        let is_parameter = has_scheme_before && is_parameter(part);
+        // A scheme alone, without credentials: `Negotiate`.
+        !is_parameter
+    })
+}
+
+/// `name=value` of a scheme before. The padding of Base64 is no value.
+fn is_parameter(part: &[u8]) -> bool {
+    let Some(sign) = part.iter().position(|&byte| byte == b'=') else {
+        return false;
+    };
+    let (name, value) = (part.get(..sign), part.get(sign + 1..));
+    name.is_some_and(|name| is_token(trim(name)))
+        && value.is_some_and(|value| value.iter().any(|&byte| byte != b'='))
+}
+
+/// Without blanks and controls around it.
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
+    let begins = text.iter().position(|&byte| !is_blank(byte));
+    let ends = text.iter().rposition(|&byte| !is_blank(byte));
+    match (begins, ends) {
+        (Some(first), Some(last)) => text.get(first..=last).unwrap_or_default(),
+        _ => b"",
+    }
+}
+
+/// What parsers have been seen to take for a blank, and more.
+pub(crate) fn is_blank(byte: u8) -> bool {
+    byte <= b' '
+}
+
+/// A token (RFC 9110, 5.6.2).
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    let of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(of_token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goes(value: &str) -> bool {
+        has_scheme(value.as_bytes(), &[b"basic".to_vec(), b"bearer".to_vec()])
+    }
+
+    #[test]
+    fn a_scheme_counts_in_any_case_and_in_any_part() {
+        for value in [
+            "Basic x",
+            "BEARER x",
+            "bearer\tx",
+            "bearer\u{b}x",
+            "  Bearer x",
+            "Digest a=\"b\", Bearer y",
+            "Digest a=\"b, Bearer y\"",
+            "Basic x, Digest a=b",
+        ] {
+            assert!(goes(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_scheme_counts() {
+        for value in [
+            "x",
+            "Bearer=x",
+            "Bearer:x y",
+            "Digest a=b, c2VjcmV0",
+            "Token x, c2VjcmV0==",
+        ] {
+            assert!(goes(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn other_schemes_do_not_count() {
+        for value in [
+            "",
+            " , ",
+            "Token x",
+            "Digest username=\"a\", realm=\"b\"",
+            "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c",
+            "Bearerx y",
+        ] {
+            assert!(!goes(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_scheme_is_the_word_before_a_blank() {
+        assert_eq!(scheme(b"Bearer  x"), Some(&b"Bearer"[..]));
+        assert_eq!(scheme_length(b"Bearer  x"), 8);
+        assert_eq!(scheme(b"Bearer"), None);
+        assert_eq!(scheme(b" x"), None);
+        assert_eq!(scheme(b"a:b c"), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! Headers that are more than a name and a value.
+
+use crate::address;
+use crate::names::{Fold, Names};
+
+/// What a header is made of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Special {
+    /// Cookies.
+    Cookie,
+    /// Addresses of the client.
+    Address,
+    /// A URL, or a path, that may repeat the request's own query.
+    Url,
+    /// Names of protocols, among which browsers' scripts hide tokens: they can set no other header of a
+    /// WebSocket.
+    Protocols,
+}
+
+/// Headers that carry the path before somebody changed it, or the page before this one.
+const URLS: [&str; 7] = [
+    "referer",
+    "x-original-url",
+    "x-original-uri",
+    "x-rewrite-url",
+    "x-envoy-original-path",
+    "x-forwarded-uri",
+    "x-forwarded-path",
+];
+
+const KINDS: [Special; 4] = [
+    Special::Cookie,
+    Special::Address,
+    Special::Url,
+    Special::Protocols,
+];
+
+/// These headers by name.
+#[derive(Debug)]
+pub(crate) struct Specials(Names);
+
+impl Specials {
+    pub(crate) fn new(fold: Fold) -> Self {
+        let mut names = Names::new(fold);
+        let lists = [
+            &["cookie"][..],
+            &address::HEADERS,
+            &URLS,
+            &["sec-websocket-protocol"],
+        ];
+        for (number, list) in lists.into_iter().enumerate() {
+            for name in list {
+                names.add(name, number);
+            }
+        }
+        Self(names)
+    }
+
+    pub(crate) fn find(&self, name: &[u8]) -> Option<Special> {
+        KINDS.get(self.0.find(name)?).copied()
+    }
+}

@@ -1,0 +1,80 @@
+//! Tokens among the protocols of a WebSocket (`sec-websocket-protocol`).
+
+use crate::change::Outcome;
+use crate::credentials::trim;
+
+/// What becomes of the list, where `doomed` says which names are those of credentials. Schemes and
+/// tokens that say what they are go where `authorization` does.
+///
+/// Known ways to pass a token are `bearer, TOKEN`, `access_token, TOKEN`, `NAME.TOKEN`, Kubernetes'
+/// `base64url.bearer.authorization.k8s.io.TOKEN`, and a JSON Web Token alone.
+pub(crate) fn scrub(value: &[u8], doomed: impl Fn(&[u8]) -> bool) -> Outcome {
+    let hides_authorization = doomed(b"authorization");
+    let is_credential = |word: &[u8]| {
+        let is_scheme = [&b"bearer"[..], b"basic", b"authorization"]
+            .iter()
+            .any(|own| own.eq_ignore_ascii_case(word));
+        (is_scheme && hides_authorization) || doomed(word)
+    };
+    let mut kept: Vec<&[u8]> = Vec::new();
+    let mut changed = false;
+    let mut is_value = false;
+    for item in value.split(|&byte| byte == b',') {
+        let name = trim(item);
+        let goes_as_value = std::mem::take(&mut is_value);
+        if is_credential(name) {
+            is_value = true;
+            changed = true;
+            continue;
+        }
+        let mut parts = name.split(|byte| b".=".contains(byte));
+        let is_token =
+            name.starts_with(b"eyJ") && name.iter().filter(|&&byte| byte == b'.').count() >= 2;
+        if goes_as_value || (is_token && hides_authorization) || parts.any(is_credential) {
+            changed = true;
+            continue;
+        }
+        kept.push(item);
+    }
+    if !changed {
+        return Outcome::Stays;
+    }
+    let list = kept.join(&b',');
+    match trim(&list) {
+        b"" => Outcome::Goes,
+        list => Outcome::Becomes(list.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(value: &str) -> Option<String> {
+        let doomed = |name: &[u8]| [&b"authorization"[..], b"access_token"].contains(&name);
+        match scrub(value.as_bytes(), doomed) {
+            Outcome::Stays => Some(value.to_owned()),
+            Outcome::Goes => None,
+            Outcome::Becomes(value) => Some(String::from_utf8(value).unwrap()),
+        }
+    }
+
+    #[test]
+    fn tokens_go_and_protocols_stay() {
+        for (value, kept) in [
+            ("graphql-transport-ws", Some("graphql-transport-ws")),
+            ("v1.chat, v2.chat", Some("v1.chat, v2.chat")),
+            ("bearer, abc", None),
+            ("chat, Bearer, abc, v2", Some("chat, v2")),
+            ("access_token,abc, chat", Some("chat")),
+            ("access_token.abc, chat", Some("chat")),
+            (
+                "base64url.bearer.authorization.k8s.io.abc, base64.binary.k8s.io",
+                Some("base64.binary.k8s.io"),
+            ),
+            ("chat, eyJhbGciOiJI.e30.abc", Some("chat")),
+        ] {
+            assert_eq!(after(value).as_deref(), kept, "{value}");
+        }
+    }
+}

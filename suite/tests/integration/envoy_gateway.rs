@@ -1,0 +1,69 @@
+//! The policies of `envoy-configs/envoy-gateway/`.
+
+use std::path::PathBuf;
+
+use attache_suite::{Case, Filter, Request, on_harness};
+use serde_json::{Value, json};
+
+use crate::both::{module, repository_file};
+use crate::istio::close;
+
+fn policy() -> Value {
+    let file = repository_file("envoy-configs/envoy-gateway/auth-scrub.yaml");
+    serde_saphyr::from_str(&file).unwrap()
+}
+
+#[test]
+fn the_configuration_of_the_extension_policy_scrubs() {
+    let plugin = &policy()["spec"]["wasm"][0];
+    // Envoy Gateway hands `config` over as JSON text.
+    let filter = Filter::new(plugin["rootID"].as_str().unwrap(), module("auth-scrub"))
+        .configured(plugin["config"].to_string());
+    let request = Request::get("/?access_token=s")
+        .header("x-api-key", "s")
+        .header("cookie", "a=1; session=s");
+    let seen = on_harness(&Case::new(filter).request(request)).unwrap();
+    let upstream = seen.streams[0].upstream.as_ref().unwrap();
+    assert_eq!(upstream.start, "GET /");
+    assert_eq!(upstream.values("x-api-key").count(), 0);
+    assert_eq!(upstream.values("cookie").collect::<Vec<_>>(), [b"a=1"]);
+}
+
+#[test]
+#[ignore = "needs ATTACHE_TEST_DATA, with the real CRDs"]
+fn the_extension_policy_satisfies_the_real_crd() {
+    let data = std::env::var_os("ATTACHE_TEST_DATA").expect("ATTACHE_TEST_DATA names a folder");
+    let crd = PathBuf::from(data).join("crds/envoyextensionpolicy.yaml");
+    let crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(crd).unwrap()).unwrap();
+    let version = &crd["spec"]["versions"][0];
+    let policy = policy();
+    let (group, name) = (&crd["spec"]["group"], &version["name"]);
+    let api = format!("{}/{}", group.as_str().unwrap(), name.as_str().unwrap());
+    assert_eq!(policy["apiVersion"], api.as_str());
+    assert_eq!(policy["kind"], crd["spec"]["names"]["kind"]);
+
+    let mut schema = version["schema"]["openAPIV3Schema"].clone();
+    close(&mut schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let faults = |document: &Value| -> Vec<String> {
+        let faults = validator.iter_errors(document);
+        faults
+            .map(|fault| format!("{}: {fault}", fault.instance_path()))
+            .collect()
+    };
+    assert_eq!(faults(&policy), [""; 0]);
+
+    // The schema does refuse what is wrong.
+    for (pointer, wrong) in [
+        ("/spec/wasm/0/code/type", json!("Git")),
+        ("/spec/wasm/0/failOpen", json!("no")),
+        ("/spec/wasm/0/code/image/url", json!(7)),
+    ] {
+        let mut broken = policy.clone();
+        *broken.pointer_mut(pointer).unwrap() = wrong;
+        assert_ne!(faults(&broken), [""; 0], "{pointer}");
+    }
+    let mut unknown = policy;
+    unknown["spec"]["wasm"][0]["rootId"] = json!("auth-scrub");
+    assert_ne!(faults(&unknown), [""; 0]);
+}
