@@ -1,5 +1,6 @@
 //! The filter metrics as operators see it: in Envoy's own pages, in a Prometheus, in manifests.
 
+mod odd;
 mod prometheus;
 
 use std::net::SocketAddr;
@@ -16,18 +17,14 @@ use crate::both::{envoy, folder, module, repository_file, until};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The Envoy of `envoy-configs/metrics.yaml`, but for ports and paths.
-fn started(folder: &RunFolder) -> (Envoy, Upstream, SocketAddr) {
-    let upstream = Upstream::echo().unwrap();
+/// The bootstrap `envoy-configs/metrics.yaml`, but for ports and paths.
+fn with_upstream(port: u16) -> String {
     let mut config = repository_file("envoy-configs/metrics.yaml");
     let module = module("metrics");
     for (from, to) in [
         ("port_value: 9901", "port_value: 0".to_owned()),
         ("port_value: 8080", "port_value: 0".to_owned()),
-        (
-            "port_value: 8081",
-            format!("port_value: {}", upstream.address().port()),
-        ),
+        ("port_value: 8081", format!("port_value: {port}")),
         (
             "filename: target/attache/metrics.wasm",
             format!("filename: {:?}", module.to_str().unwrap()),
@@ -36,8 +33,14 @@ fn started(folder: &RunFolder) -> (Envoy, Upstream, SocketAddr) {
         assert_eq!(config.matches(from).count(), 1, "{from}");
         config = config.replace(from, &to);
     }
+    config
+}
+
+/// The Envoy of that bootstrap.
+fn started(folder: &RunFolder) -> (Envoy, Upstream, SocketAddr) {
+    let upstream = Upstream::echo().unwrap();
     let path = folder.join("envoy.yaml");
-    std::fs::write(&path, config).unwrap();
+    std::fs::write(&path, with_upstream(upstream.address().port())).unwrap();
     let envoy = Envoy::start(envoy(), &path, folder, StartOptions::default())
         .unwrap_or_else(|error| panic!("{error}"));
     let address = envoy.listener_address("http").unwrap();

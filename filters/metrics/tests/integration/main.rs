@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
+mod any;
 mod configuration;
 mod documentation;
 mod suite;
