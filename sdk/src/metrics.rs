@@ -56,6 +56,7 @@
 //! [`at_most`](Family::at_most), all the others are one, whose labels are `__overflow__`.
 
 mod family;
+mod index;
 mod kinds;
 mod set;
 mod standing;

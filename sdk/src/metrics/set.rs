@@ -1,7 +1,6 @@
 //! Metrics whose names and labels are known only when a plugin is configured.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -9,6 +8,7 @@ use std::rc::Rc;
 use log::warn;
 
 use super::family::{is_label_name, is_metric_name};
+use super::index::Index;
 use super::kinds::{Metric, done};
 use super::table::{OVERFLOW, SERIES, VALUE_BYTES, label_of};
 use crate::error::Error;
@@ -107,7 +107,7 @@ struct Sheet {
     /// The constant labels, as the name of a series has them.
     tail: String,
     metrics: RefCell<Vec<(u32, String)>>,
-    rows: RefCell<BTreeMap<Rc<str>, Rc<Row>>>,
+    rows: RefCell<Index<Rc<Row>>>,
     overflow: RefCell<Option<Rc<Row>>>,
     /// The labels that are looked up, kept so that looking up allocates nothing.
     wanted: RefCell<String>,

@@ -2,11 +2,11 @@
 //! so a name is defined once, however often a plugin is configured.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use log::warn;
 
+use super::index::Index;
 use super::kinds::done;
 use crate::host::metrics;
 use crate::status::HostError;
@@ -21,18 +21,21 @@ pub(super) const SERIES: usize = 1_000;
 pub(super) const VALUE_BYTES: usize = 120;
 
 thread_local! {
-    static PLAIN: RefCell<BTreeMap<(u32, String), u32>> = const { RefCell::new(BTreeMap::new()) };
+    /// By the kind's digit and the name.
+    static PLAIN: RefCell<Index<u32>> = const { RefCell::new(Index::new()) };
     static TABLES: RefCell<Vec<Rc<Table>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Defines a metric without labels, unless this VM has done so before.
 pub(super) fn define(kind: u32, name: &str) -> Result<u32, HostError> {
-    let key = (kind, name.to_owned());
+    let digit = char::from_digit(kind, 10).unwrap_or_default();
+    let mut key = String::from(digit);
+    key.push_str(name);
     if let Some(id) = PLAIN.with_borrow(|plain| plain.get(&key).copied()) {
         return Ok(id);
     }
     let id = metrics::define(kind, name)?;
-    PLAIN.with_borrow_mut(|plain| plain.insert(key, id));
+    PLAIN.with_borrow_mut(|plain| plain.insert(Rc::from(key), id));
     Ok(id)
 }
 
@@ -44,7 +47,7 @@ pub(super) struct Table {
     labels: &'static [&'static str],
     limit: Cell<usize>,
     /// By the whole name. One that the host refused has no id, and is not tried again.
-    series: RefCell<BTreeMap<String, Option<u32>>>,
+    series: RefCell<Index<Option<u32>>>,
     overflow: Cell<Option<Option<u32>>>,
     /// The name that is looked up, kept so that looking up allocates nothing.
     wanted: RefCell<String>,
@@ -90,7 +93,7 @@ impl Table {
         }
         if series.len() < self.limit.get() {
             let id = self.define(&wanted);
-            series.insert(wanted.clone(), id);
+            series.insert(Rc::from(wanted.as_str()), id);
             return id;
         }
         if let Some(id) = self.overflow.get() {
