@@ -20,8 +20,8 @@ use crate::proxy::{Moved, Proxy};
 use crate::request::Request;
 use crate::response::has_no_body;
 use crate::response_flags::ResponseFlags;
-use crate::router::{status, wrong_length};
-use crate::stream::{Reply, Stream};
+use crate::router::{is_unreadable, status, wrong_length};
+use crate::stream::{Reply, Routing, Stream};
 use crate::tcp_streams::CloseType;
 use crate::upstream_failure::UpstreamFailure;
 use crate::vm::Vm;
@@ -143,6 +143,10 @@ impl Proxy {
                 .flags
                 .set(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
         }
+        stream.routing = match refused.protocol_error {
+            true => Routing::Nothing,
+            false => Routing::VirtualHost,
+        };
         stream.request.observed_end |= !refused.closes;
         stream.request.aborted = true;
         stream.exchange.details = Some(refused.details.to_owned());
@@ -366,16 +370,16 @@ impl Proxy {
                 _ => {}
             }
         }
-        let nameless = sent.contains_key("");
+        let unreadable = is_unreadable(&sent, stream.codec);
         let broken = http1 && sent.iter().any(|(_, value)| value.contains(&b'\n'));
         let timeline = &mut stream.exchange.timeline;
         timeline.note_code("response headers go downstream: ", code);
         stream.exchange.response = Some(DownstreamResponse {
             message: Message::new(sent),
         });
-        if nameless {
+        if unreadable {
             self.world
-                .comes_to(Some(slot), KnownDifference::EmptyHeaderName);
+                .comes_to(Some(slot), KnownDifference::UnreadableMessage);
         }
         if broken {
             self.world

@@ -20,7 +20,7 @@ use crate::lints::LintKind;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response, has_no_body};
-use crate::router::{on_the_wire, route_timeout, status, unsendable};
+use crate::router::{is_unreadable, on_the_wire, route_timeout, status, unsendable};
 use crate::vm::{Deferred, Phase};
 use crate::world::World;
 
@@ -184,10 +184,10 @@ impl Proxy {
         let Some(call) = self.vms[vm].state().calls.pending.get_mut(&token) else {
             return Ok(());
         };
-        let (cluster, id, nameless) = (
+        let (cluster, id, unreadable) = (
             call.cluster,
             call.id,
-            call.request.headers().contains_key(""),
+            is_unreadable(call.request.headers(), Codec::Http1),
         );
         if let Some(why) = unsendable(call.request.headers()) {
             call.end = Some(replied(503, &why));
@@ -200,9 +200,10 @@ impl Proxy {
             }
             return self.end_http_call(vm, token);
         }
-        if nameless {
+        if unreadable {
             let slot = self.world.account_of(call.maker);
-            self.world.comes_to(slot, KnownDifference::EmptyHeaderName);
+            self.world
+                .comes_to(slot, KnownDifference::UnreadableMessage);
         }
         let response = self.world.clusters.answer(call.cluster, &call.request);
         let head = call.request.method() == b"HEAD";

@@ -325,6 +325,9 @@ pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
             &stream.request.trailers,
             request.trailers_visible && !filter.logging,
         ),
+        MapType::ResponseHeaders if response.sees_overwritten && !filter.logging => {
+            (&stream.response.overwritten, response.headers_visible)
+        }
         MapType::ResponseHeaders => (
             &stream.response.headers,
             filter.logging || response.headers_visible,
@@ -345,8 +348,14 @@ fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
     match map {
         MapType::RequestHeaders | MapType::ResponseHeaders => {
             let direction = direction(map);
-            let visible = stream.side(at.filter, direction).headers_visible;
-            stream.flow(direction).headers.as_mut().filter(|_| visible)
+            let side = stream.side(at.filter, direction);
+            let (visible, overwritten) = (side.headers_visible, side.sees_overwritten);
+            let flow = stream.flow(direction);
+            let headers = match overwritten {
+                true => &mut flow.overwritten,
+                false => &mut flow.headers,
+            };
+            headers.as_mut().filter(|_| visible)
         }
         MapType::RequestTrailers | MapType::ResponseTrailers => {
             let direction = direction(map);

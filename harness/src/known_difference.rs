@@ -43,15 +43,15 @@ known_differences! {
     /// A body that went behind the watermark with the end of the message is looked at later.
     BodyBehindWatermark "body-behind-watermark"
         "Envoy looks at a buffer that may be gone, and crashes or not as its codec's memory has it";
-    /// A header without a name goes to a peer.
-    EmptyHeaderName "empty-header-name"
-        "it sends the header, and hardly a peer takes a message with it; those of the harness do";
     /// A call-out with a bad name or value comes to a cluster that was called before.
     IdleConnection "idle-connection"
         "Envoy may have kept a connection, on which such a call fails at once";
     /// A value of a response holds a line break.
     ResponseLineBreaks "response-line-breaks"
         "over HTTP/1.1 Envoy sends it unchecked, and a client reads two headers";
+    /// A message goes to a peer that no peer reads: a header has no name, say.
+    UnreadableMessage "unreadable-message"
+        "Envoy sends it, and peers refuse it, each in its own way; those of the harness take it";
 }
 
 impl std::fmt::Display for KnownDifference {

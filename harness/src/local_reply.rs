@@ -143,7 +143,11 @@ impl Proxy {
         self.leave_upstream(slot);
         let (headers, body) = self.compose(slot, reply);
         let stream = &mut self.world.streams[slot];
-        stream.response.headers = Some(headers);
+        // Filters that have the response's headers in view keep those.
+        stream.response.overwritten = stream.response.headers.replace(headers);
+        for filter in &mut stream.filters {
+            filter.response.sees_overwritten = filter.response.headers_visible;
+        }
         stream.response.trailers = None;
         stream.response.observed_end = true;
         self.write_headers(slot, body.is_empty())?;

@@ -6,7 +6,7 @@ mod headers;
 pub(crate) use connections::{IdleConnections, UpstreamConnection};
 
 use self::headers::milliseconds;
-pub(crate) use self::headers::{on_the_wire, route_timeout, unsendable};
+pub(crate) use self::headers::{is_unreadable, on_the_wire, route_timeout, unsendable};
 use crate::abi::Direction;
 use crate::agenda::Event;
 use crate::arrival;

@@ -36,6 +36,8 @@ pub(crate) struct Stream {
     pub(crate) connection: Option<u64>,
     /// What filters that are not Wasm said of it.
     pub(crate) dynamic_metadata: Option<Box<Metadata>>,
+    /// How far a route was found for it.
+    pub(crate) routing: Routing,
     /// Who sends the request; none if it is whom the host has by default.
     pub(crate) downstream: Option<Box<Downstream>>,
     pub(crate) started: Duration,
@@ -56,6 +58,8 @@ pub(crate) struct Stream {
     pub(crate) is_malformed: bool,
     /// How its request goes to the upstream.
     pub(crate) upstream_connection: UpstreamConnection,
+    /// Whether a host of the upstream was chosen for it.
+    pub(crate) host_is_chosen: bool,
     /// Whether the upstream was asked for its answer.
     pub(crate) upstream_asked: bool,
     /// How long the upstream may take; no limit if zero.
@@ -120,10 +124,22 @@ impl Stream {
     }
 }
 
+/// Which part of a route a request has.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Routing {
+    #[default]
+    Route,
+    /// A virtual host, and no route in it.
+    VirtualHost,
+    Nothing,
+}
+
 /// One direction of a stream.
 #[derive(Default)]
 pub(crate) struct Flow {
     pub(crate) headers: Option<Headers>,
+    /// Those of a response that a reply has taken the place of.
+    pub(crate) overwritten: Option<Headers>,
     pub(crate) trailers: Option<Headers>,
     /// The piece that the body callback being made works on.
     pub(crate) chunk: Body,
@@ -211,6 +227,8 @@ pub(crate) struct Side {
     pub(crate) in_callback: bool,
     /// Which maps and bytes its host calls see.
     pub(crate) headers_visible: bool,
+    /// Whether they are those that a reply has taken the place of.
+    pub(crate) sees_overwritten: bool,
     pub(crate) trailers_visible: bool,
     pub(crate) body: BodyView,
     /// Whether its last body callback returned `StopIterationAndBuffer`.

@@ -7,7 +7,7 @@ use crate::attributes::Metadata;
 use crate::downstream::Downstream;
 use crate::filter_state::FilterState;
 use crate::response_flags::ResponseFlags;
-use crate::stream::Stream;
+use crate::stream::{Routing, Stream};
 
 /// A stream, or a connection, as properties see it. Header maps are not part of it: they come and
 /// go with the callbacks.
@@ -32,6 +32,7 @@ pub(crate) struct StreamInfo<'a> {
     /// Whether the response's last byte has come.
     pub(crate) answered: bool,
     pub(crate) upstream: Upstream,
+    pub(crate) routing: Routing,
     pub(crate) dynamic_metadata: Option<&'a Metadata>,
     pub(crate) filter_state: &'a FilterState,
 }
@@ -62,16 +63,10 @@ impl<'a> From<&'a Stream> for StreamInfo<'a> {
         };
         let (selected, connected) = match tcp {
             Some(tcp) => tcp.upstream_progress(),
-            None => {
-                // Where nobody listens a host was chosen all the same.
-                let failed = exchange
-                    .flags
-                    .contains(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
-                let selected = exchange.upstream.is_some() || failed;
-                (selected, stream.latency.is_some())
-            }
+            None => (stream.host_is_chosen, stream.latency.is_some()),
         };
         Self {
+            routing: stream.routing,
             downstream: stream.downstream.as_deref(),
             connection: stream.connection(),
             protocol: tcp.is_none().then(|| stream.codec.name()),

@@ -3,6 +3,7 @@
 use super::stream_info::{StreamInfo, Upstream};
 use super::value::{ABSENT, Found, Value};
 use crate::attributes::{Attributes, Metadata};
+use crate::stream::Routing;
 
 /// A field of the configuration. Root contexts know the node and nothing else.
 pub(super) fn xds<'a>(
@@ -24,6 +25,14 @@ pub(super) fn xds<'a>(
     match name {
         // The TCP proxy chooses a cluster when it hears of the connection.
         b"cluster_name" | b"cluster_metadata" if !http && info.upstream == Upstream::None => {
+            Err(ABSENT)
+        }
+        b"cluster_name" | b"cluster_metadata" | b"route_name" | b"route_metadata"
+            if info.routing != Routing::Route =>
+        {
+            Err(ABSENT)
+        }
+        b"virtual_host_name" | b"virtual_host_metadata" if info.routing == Routing::Nothing => {
             Err(ABSENT)
         }
         b"cluster_name" => Ok(Value::text(&attributes.cluster_name)),

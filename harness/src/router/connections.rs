@@ -44,7 +44,9 @@ impl Proxy {
             }
             UpstreamConnection::Connected
         };
-        self.world.streams[slot].upstream_connection = connection;
+        let stream = &mut self.world.streams[slot];
+        stream.upstream_connection = connection;
+        stream.host_is_chosen = true;
     }
 
     /// Leaves the connection of a stream that has its whole answer to others.

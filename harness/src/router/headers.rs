@@ -12,7 +12,7 @@ use crate::known_difference::KnownDifference;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response_flags::ResponseFlags;
-use crate::stream::Reply;
+use crate::stream::{Reply, Routing};
 
 impl Proxy {
     /// Finds a route, or replies.
@@ -37,6 +37,9 @@ impl Proxy {
                     Rule::BadHeadersHaveNoDetails,
                 ),
             };
+            if reply.status == 404 {
+                self.world.streams[slot].routing = Routing::VirtualHost;
+            }
             self.garble(&mut reply, status, body, details);
             return self.send_local_reply(slot, reply);
         }
@@ -68,9 +71,9 @@ impl Proxy {
             .timeline
             .note("the request's headers reach the upstream");
         let mut sent = on_the_wire(headers, end, self.upstream_codec, self.world.version);
-        if sent.contains_key("") {
+        if is_unreadable(&sent, self.upstream_codec) {
             self.world
-                .comes_to(Some(slot), KnownDifference::EmptyHeaderName);
+                .comes_to(Some(slot), KnownDifference::UnreadableMessage);
         }
         if self.world.mutator.is_some() {
             self.send_otherwise(slot, &mut sent);
@@ -205,6 +208,19 @@ pub(crate) fn unsendable(headers: &Headers) -> Option<String> {
         let name = String::from_utf8_lossy(name);
         Some(format!("invalid header {what}: {name}"))
     })
+}
+
+/// Whether Envoy sends a message that peers refuse: a header has no name, over HTTP/2 the authority is
+/// empty, or the target holds what no URL does.
+pub(crate) fn is_unreadable(headers: &Headers, codec: Codec) -> bool {
+    let target = headers.get(":path").unwrap_or_default();
+    let unprintable = |byte: &u8| match codec {
+        Codec::Http1 => *byte <= b' ' || *byte == 0x7f,
+        Codec::Http2 => !(0x21..=0x7e).contains(byte),
+    };
+    headers.contains_key("")
+        || (codec == Codec::Http2 && headers.get(":authority") == Some(b""))
+        || target.iter().any(unprintable)
 }
 
 /// A token ([RFC 9110, 5.6.2]), after the colon of a pseudo header; Envoy lets the empty name pass.
