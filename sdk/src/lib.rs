@@ -10,26 +10,24 @@
 //!
 //! /// Marks what came through this proxy, and hides who serves it.
 //! struct Badge {
-//!     name: HeaderValue,
+//!     config: Config,
 //! }
 //!
 //! #[derive(Deserialize, JsonSchema)]
 //! #[serde(deny_unknown_fields)]
 //! struct Config {
-//!     name: String,
+//!     name: setting::HeaderValue,
 //! }
 //!
 //! impl HttpFilter for Badge {
 //!     type Config = Config;
 //!
 //!     fn configure(config: Config, _plugin: &Plugin) -> Result<Self, ConfigError> {
-//!         let name = HeaderValue::from_str(&config.name)
-//!             .map_err(|_| ConfigError::at("/name", "not a legal header value"))?;
-//!         Ok(Self { name })
+//!         Ok(Self { config })
 //!     }
 //!
 //!     async fn call(&self, mut request: Request, next: Next) -> Result<Response, Error> {
-//!         request.headers_mut().insert(VIA, self.name.clone());
+//!         request.headers_mut().insert(VIA, &self.config.name);
 //!         let mut response = next.run(request).await?;
 //!         response.headers_mut().remove(SERVER);
 //!         Ok(response)
@@ -85,6 +83,10 @@
 //! Everything is at the root; [`prelude`] is what a filter imports. Inside, `host` is the only
 //! place that calls Envoy, `stream` holds the rules of a stream's life, `tasks` the futures that
 //! wait, [`cluster`] and [`grpc`] call out, and `config` reads the plugin configuration.
+//!
+//! # Features
+//!
+//! * `prost`: gRPC call-outs on messages of the crate `prost` 0.14, beside those on bytes ([`grpc`]).
 //!
 //! # What may go wrong
 //!

@@ -10,25 +10,24 @@ impl Rpc {
     /// Sends one message of a type of `prost`, and waits for one; as [`unary`](Self::unary) does on
     /// bytes. Needs this crate's feature `prost`.
     ///
-    /// ```
-    /// use attache::cluster::{CallError, Cluster};
+    /// A type derives `prost::Message`, or is made from a `.proto` file by `prost-build`:
     ///
+    /// ```ignore
     /// #[derive(Clone, PartialEq, prost::Message)]
     /// struct User {
     ///     #[prost(string, tag = "1")]
     ///     name: String,
     /// }
+    /// ```
     ///
-    /// #[derive(Clone, PartialEq, prost::Message)]
-    /// struct Quota {
-    ///     #[prost(uint64, tag = "1")]
-    ///     left: u64,
-    /// }
+    /// Some of Protobuf's own are types of Rust's: `()` is the empty message, and a `String` is a
+    /// `google.protobuf.StringValue`.
     ///
-    /// async fn left(quotas: &Cluster, name: &str) -> Result<u64, CallError> {
-    ///     let user = User { name: name.to_owned() };
-    ///     let quota: Quota = quotas.grpc("shop.Quotas", "Get").unary_message(&user).await?;
-    ///     Ok(quota.left)
+    /// ```
+    /// use attache::cluster::{CallError, Cluster};
+    ///
+    /// async fn left(quotas: &Cluster, name: String) -> Result<u64, CallError> {
+    ///     quotas.grpc("shop.Quotas", "Left").unary_message(&name).await
     /// }
     /// ```
     ///
@@ -52,20 +51,14 @@ impl Rpc {
     /// ```
     /// use attache::cluster::{CallError, Cluster};
     ///
-    /// #[derive(Clone, PartialEq, prost::Message)]
-    /// struct Line {
-    ///     #[prost(string, tag = "1")]
-    ///     text: String,
-    /// }
-    ///
     /// async fn last_word(chat: &Cluster) -> Result<Option<String>, CallError> {
     ///     let call = chat.grpc("chat.Service", "Talk");
-    ///     let mut talk = call.open_messages::<Line, Line>().await?;
-    ///     talk.send(&Line { text: "hello".to_owned() })?;
+    ///     let mut talk = call.open_messages::<String, String>().await?;
+    ///     talk.send(&"hello".to_owned())?;
     ///     talk.finish()?;
     ///     let mut last = None;
-    ///     while let Some(line) = talk.next().await? {
-    ///         last = Some(line.text);
+    ///     while let Some(word) = talk.next().await? {
+    ///         last = Some(word);
     ///     }
     ///     Ok(last)
     /// }
