@@ -249,17 +249,22 @@ impl World {
         self.call_outs.push(call);
     }
 
-    /// Adds a message to the records of a stream.
-    fn record_message(&mut self, maker: Option<(usize, StreamId)>, id: CallId, frame: &[u8]) {
-        let add = |calls: &mut Vec<CallOut>| {
+    /// Brings the records of a call up to date.
+    fn record_more(
+        &mut self,
+        maker: Option<(usize, StreamId)>,
+        id: CallId,
+        record: impl Fn(&mut UpstreamRequest),
+    ) {
+        let find = |calls: &mut Vec<CallOut>| {
             if let Some(call) = calls.iter_mut().rev().find(|call| call.id == id) {
-                call.request.message.push(frame.to_vec());
+                record(&mut call.request);
             }
         };
         if let Some(slot) = self.account_of(maker) {
-            add(&mut self.streams[slot].exchange.calls);
+            find(&mut self.streams[slot].exchange.calls);
         }
-        add(&mut self.call_outs);
+        find(&mut self.call_outs);
     }
 
     /// Notes what becomes of a call, in its stream's timeline or in the host's.
@@ -296,8 +301,15 @@ impl Proxy {
         match event {
             CallEvent::Message(message) => {
                 let frame = frames::framed(message);
-                self.world.record_message(call.maker, id, &frame);
+                self.world.record_more(call.maker, id, |request| {
+                    request.message.push(frame.clone());
+                });
                 call.request.message.push(frame);
+            }
+            CallEvent::HalfClosed => {
+                let end = |request: &mut UpstreamRequest| request.complete = true;
+                self.world.record_more(call.maker, id, end);
+                end(&mut call.request);
             }
             CallEvent::Made => {
                 let plugin = state.contexts.get(&call.root).map(|context| context.plugin);
@@ -315,7 +327,7 @@ impl Proxy {
                     self.world.record_call(call.maker, record);
                 }
             }
-            CallEvent::HalfClosed | CallEvent::Cancelled(_) => {}
+            CallEvent::Cancelled(_) => {}
         }
         match kind {
             CallKind::Http => self.answer_http_call(vm, token),

@@ -102,7 +102,9 @@ pub(crate) fn stream(
         envoy: call.world().version,
         timeout: None,
     };
-    let (request, timeout) = request::open(&opening);
+    let (mut request, timeout) = request::open(&opening);
+    // It ends when the guest says so.
+    request.complete = false;
     let state = call.state();
     match target.open(state) {
         Ok(cluster) => state.place_call(number, (CallKind::GrpcStream, cluster), request, timeout),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::check::{
-    Key, connection_yaml, log_yaml, outcome_of, request_yaml, response_yaml, shown_path,
+    Key, calls_yaml, connection_yaml, log_yaml, outcome_of, request_yaml, response_yaml, shown_path,
 };
 use crate::plan::{Plan, PlannedStream};
 use crate::report::{CaseReport, Player, Report, Verdict};
@@ -181,6 +181,9 @@ impl Writer<'_> {
             let counters = seen.counters.iter();
             let counters = counters.map(|(name, value)| (name.clone(), Yaml::word(value)));
             entries.push(("counters".to_owned(), Yaml::Map(counters.collect())));
+        }
+        if !seen.calls.is_empty() {
+            entries.push(("clusters".to_owned(), calls_yaml(seen.calls.iter())));
         }
         self.insert(node, "expect", &Yaml::Map(entries));
     }

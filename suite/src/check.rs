@@ -1,11 +1,13 @@
 //! What was expected against what was seen.
 
+mod calls;
 mod connection;
 mod reload;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub(crate) use calls::calls_yaml;
 pub(crate) use connection::connection_yaml;
 
 use crate::file::{
@@ -175,6 +177,9 @@ impl Checker {
         self.headers(&expect.headers, &expect.lacks, message);
         self.lines("all_headers", expect.all_headers.as_ref(), &message.headers);
         self.text("body", expect.body.as_ref(), &message.body);
+        if let Some(messages) = &expect.messages {
+            self.messages(messages, message);
+        }
         self.lines("trailers", expect.trailers.as_ref(), &message.trailers);
     }
 
@@ -318,6 +323,11 @@ impl Checker {
         self.metrics("gauges", expect.gauges.as_ref(), &seen.gauges);
         let histograms = expect.histograms.as_ref();
         self.metrics("histograms", histograms, &seen.histograms);
+        self.within("clusters", |checker| {
+            for (name, expect) in expect.clusters.iter().flatten() {
+                checker.calls(name, expect, seen.calls.get(name));
+            }
+        });
     }
 
     fn metrics(
@@ -409,7 +419,10 @@ pub(crate) fn response_yaml(message: &Message) -> Yaml {
 
 fn message_yaml(message: &Message, entries: &mut Vec<(String, Yaml)>) {
     entries.push(("all_headers".to_owned(), lines_yaml(&message.headers)));
-    if !message.body.is_empty() {
+    if let Some(messages) = message.grpc_messages() {
+        let messages = messages.into_iter().map(Yaml::text).collect();
+        entries.push(("messages".to_owned(), Yaml::List(messages)));
+    } else if !message.body.is_empty() {
         entries.push(("body".to_owned(), Yaml::text(message.body.clone())));
     }
     if !message.trailers.is_empty() {

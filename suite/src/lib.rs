@@ -65,7 +65,7 @@ pub use crate::report::{CaseReport, End, FailedSuite, Looks, Player, Report, Ver
 pub use crate::run::Progress;
 pub use crate::run::{BothError, on_both};
 pub use crate::seen::{
-    Access, Connection, Ended, Line, Message, PeerEnd, Received, Refusal, Seen, Stream,
+    Access, Calls, Connection, Ended, Line, Message, PeerEnd, Received, Refusal, Seen, Stream,
 };
 pub use crate::suite::{Suite, SuiteError, Target};
 pub use crate::testing::{TestError, on_both_hosts, on_the_harness};

@@ -15,11 +15,11 @@ use attache_harness::{
     UpstreamRequest,
 };
 
-use crate::case::{Case, Cluster, Filter, MARK, Policy, Protocol, Protocols, Step};
+use crate::case::{Case, Filter, MARK, Policy, Protocol, Protocols, Step};
 use crate::forecast::{Forecast, Milestone};
 use crate::on_envoy::{HELD_AFTER, HELD_IN_THE_END, NOTICED_AFTER, Until};
 use crate::pace::{Pace, Paced};
-use crate::seen::{Access, Ended, Line, Message, Seen, Stream, grown};
+use crate::seen::{Access, Calls, Ended, Line, Seen, Stream, grown};
 
 /// How finely time passes while something is waited for.
 const STEP: Duration = Duration::from_millis(5);
@@ -375,22 +375,23 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
 }
 
 /// What clusters received; those that nobody listens at receive nothing.
-fn calls(case: &Case, made: &[CallOut]) -> BTreeMap<String, Vec<Message>> {
-    let mut calls: BTreeMap<String, Vec<Message>> = BTreeMap::new();
+fn calls(case: &Case, made: &[CallOut]) -> BTreeMap<String, Calls> {
+    let mut calls: BTreeMap<String, Calls> = BTreeMap::new();
     for call in made {
         let known = case.clusters.get(call.cluster());
-        if known.is_some_and(Cluster::records) {
-            let received = message::received(call.request(), Protocol::Http1);
+        let Some(cluster) = known.filter(|cluster| cluster.listens()) else {
+            continue;
+        };
+        if call.request().is_complete() {
+            let received = message::received(call.request(), cluster.protocol);
             calls
                 .entry(call.cluster().to_owned())
                 .or_default()
+                .0
                 .push(received);
         }
     }
     calls
-        .into_iter()
-        .map(|(name, calls)| (name, Message::sorted(calls)))
-        .collect()
 }
 
 fn entries(mut builder: HostBuilder, case: &Case) -> HostBuilder {

@@ -137,7 +137,7 @@ impl Plan {
         answers.extend(clusters(&case.clusters)?);
         let expect = case.expect.clone().unwrap_or_default();
         alone(&expect)?;
-        visible::check(case, &plugins.names())?;
+        visible::check(case, &plugins.names(), &answers)?;
         let protocols = Protocols {
             downstream: protocol(protocols.downstream),
             upstream: protocol(protocols.upstream),
@@ -253,8 +253,10 @@ fn alone(expect: &CaseExpect) -> Result<(), Fault> {
             expect.counters.is_some() || expect.gauges.is_some() || expect.histograms.is_some();
         if log {
             Some("log")
+        } else if metrics {
+            Some("counters")
         } else {
-            metrics.then_some("counters")
+            expect.clusters.is_some().then_some("clusters")
         }
     });
     let mut ends = expect.ends().map(|(key, _)| key);

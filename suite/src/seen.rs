@@ -20,9 +20,8 @@ pub struct Seen {
     /// How much each counter (`wasmcustom.<name>`) grew since the first request: those that did, and
     /// those that the case asks for, if they exist.
     pub counters: BTreeMap<String, u64>,
-    /// What each cluster received since the first request, gRPC aside: in the order of the bytes, since
-    /// calls that are made together overtake one another.
-    pub calls: BTreeMap<String, Vec<Message>>,
+    /// What each cluster received since the first request.
+    pub calls: BTreeMap<String, Calls>,
     /// How many values each histogram took that the case asks for, if it exists.
     pub histograms: BTreeMap<String, u64>,
     /// The gauges that the case asks for, in the end.
@@ -53,6 +52,38 @@ pub enum Ended {
     Held,
     /// The client went away.
     Abandoned,
+}
+
+/// The requests that a cluster received whole, in the order in which they came. Two are equal in any
+/// order: calls that are made together overtake one another.
+#[derive(Clone, Default)]
+pub struct Calls(pub(crate) Vec<Message>);
+
+impl Calls {
+    /// One after the other.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Message> {
+        self.0.iter()
+    }
+
+    fn sorted(&self) -> Vec<&Message> {
+        let mut messages: Vec<&Message> = self.0.iter().collect();
+        messages.sort_by_cached_key(|message| format!("{message:?}"));
+        messages
+    }
+}
+
+impl PartialEq for Calls {
+    fn eq(&self, other: &Self) -> bool {
+        self.sorted() == other.sorted()
+    }
+}
+
+impl Eq for Calls {}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sorted().fmt(formatter)
+    }
 }
 
 /// That a plugin was refused, with lines that say why. Hosts have their own, so that two refusals are
@@ -247,10 +278,21 @@ impl Message {
         }
     }
 
-    /// Puts messages into an order that does not depend on who came first.
-    pub(crate) fn sorted(mut messages: Vec<Self>) -> Vec<Self> {
-        messages.sort_by_cached_key(|message| format!("{message:?}"));
-        messages
+    /// The messages of a gRPC call; `None` where the body is something else.
+    pub(crate) fn grpc_messages(&self) -> Option<Vec<&[u8]>> {
+        let is_grpc = |kind: &[u8]| kind.starts_with(b"application/grpc");
+        if !self.values("content-type").any(is_grpc) {
+            return None;
+        }
+        let mut messages = Vec::new();
+        let mut rest = self.body.as_slice();
+        // A flag, a length of four bytes, the message.
+        while let Some(([_, length @ ..], behind)) = rest.split_first_chunk::<5>() {
+            let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+            messages.push(behind.get(..length)?);
+            rest = &behind[length..];
+        }
+        rest.is_empty().then_some(messages)
     }
 
     /// All values of a header, in order.

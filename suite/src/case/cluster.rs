@@ -67,9 +67,9 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Whether it is looked at what it receives.
-    pub(crate) fn records(&self) -> bool {
-        self.grpc.is_none() && self.answer.fault != Some(Fault::Refused)
+    /// Whether somebody is there to receive anything.
+    pub(crate) fn listens(&self) -> bool {
+        self.answer.fault != Some(Fault::Refused)
     }
 }
 

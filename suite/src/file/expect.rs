@@ -37,6 +37,9 @@ pub(crate) struct CaseExpect {
     pub(crate) gauges: Option<BTreeMap<String, u64>>,
     /// How many values histograms (`wasmcustom.<name>`) take from the first request on.
     pub(crate) histograms: Option<BTreeMap<String, u64>>,
+    /// All requests that clusters received from the first request on, by the cluster's name, in the
+    /// order in which they came; `[]` for none.
+    pub(crate) clusters: Option<BTreeMap<String, Vec<RequestExpect>>>,
     /// The chain does not start, and one line of the log is like this. Nothing else is expected then.
     pub(crate) refused: Option<Matcher>,
     /// Envoy crashes; the harness says so, in words like these.
@@ -187,6 +190,8 @@ pub(crate) struct RequestExpect {
     pub(crate) all_headers: Option<Headers>,
     /// The whole body.
     pub(crate) body: Option<Matcher>,
+    /// The messages of a gRPC call, in the place of its body.
+    pub(crate) messages: Option<Vec<Matcher>>,
     /// All trailers in order; `{}` for none.
     pub(crate) trailers: Option<Headers>,
 }

@@ -10,7 +10,7 @@ use attache_envoy::{Cluster as Configured, Codec};
 
 use super::{LATE, lock, wire};
 use crate::case::{Case, Cluster, ClusterKind, Fault, Grpc, GrpcPart, HeaderLine};
-use crate::seen::{Message, Seen};
+use crate::seen::{Calls, Seen};
 
 /// The servers of the clusters of several cases, which are played one after the other.
 pub(super) struct Doubles(BTreeMap<String, (ClusterKind, Upstream)>);
@@ -62,27 +62,24 @@ impl Doubles {
     }
 
     /// Takes what the clusters of a case received; what is foreseen is waited for.
-    pub(super) fn take(
-        &self,
-        case: &Case,
-        foreseen: Option<&Seen>,
-    ) -> BTreeMap<String, Vec<Message>> {
+    pub(super) fn take(&self, case: &Case, foreseen: Option<&Seen>) -> BTreeMap<String, Calls> {
         let expected = |name: &String| foreseen.and_then(|seen| seen.calls.get(name));
         let mut calls = BTreeMap::new();
         for (name, _) in case
             .clusters
             .iter()
-            .filter(|(_, cluster)| cluster.records())
+            .filter(|(_, cluster)| cluster.listens())
         {
-            let mut received: Vec<Message> = Vec::new();
-            if let Some((_, double)) = self.0.get(name) {
-                let expected = expected(name).map_or(0, Vec::len);
-                let awaited = double.wait_for(expected, LATE).unwrap_or_default();
-                let all = awaited.into_iter().chain(double.take());
-                received.extend(all.map(|request| wire::received(&request)));
-            }
+            let Some((_, double)) = self.0.get(name) else {
+                continue;
+            };
+            let expected = expected(name).map_or(0, |calls| calls.iter().len());
+            let awaited = double.wait_for(expected, LATE).unwrap_or_default();
+            let all = awaited.into_iter().chain(double.take());
+            let whole = all.filter(|request| request.complete);
+            let received: Vec<_> = whole.map(|request| wire::received(&request)).collect();
             if !received.is_empty() {
-                calls.insert(name.clone(), Message::sorted(received));
+                calls.insert(name.clone(), Calls(received));
             }
         }
         calls

@@ -1,5 +1,8 @@
 //! Whether what is expected can be seen at all: what cannot be would never fail, or never hold.
 
+use std::collections::BTreeMap;
+
+use crate::case::Cluster;
 use crate::file::{
     CaseExpect, CaseFile, HeaderExpect, Headers, Level, LineExpect, RequestExpect, ResponseExpect,
     StreamExpect, UpstreamExpect,
@@ -8,10 +11,15 @@ use crate::seen::VOLATILE;
 use crate::yaml::{Fault, nearest};
 
 /// Refuses expectations that look at nothing.
-pub(super) fn check(case: &CaseFile, plugins: &[&str]) -> Result<(), Fault> {
+pub(super) fn check(
+    case: &CaseFile,
+    plugins: &[&str],
+    known: &BTreeMap<String, Cluster>,
+) -> Result<(), Fault> {
     if let Some(expect) = &case.expect {
         stream(&expect.stream())
             .and_then(|()| log(expect, plugins))
+            .and_then(|()| clusters(expect, known).map_err(|fault| fault.under("clusters")))
             .map_err(|fault| fault.under("expect"))?;
     }
     for (index, step) in case.steps.iter().flatten().enumerate() {
@@ -23,14 +31,8 @@ pub(super) fn check(case: &CaseFile, plugins: &[&str]) -> Result<(), Fault> {
 }
 
 fn stream(expect: &StreamExpect) -> Result<(), Fault> {
-    if let Some(UpstreamExpect::Request(request)) = &expect.upstream {
-        let RequestExpect {
-            headers,
-            lacks,
-            all_headers,
-            ..
-        } = &**request;
-        message(headers, lacks, all_headers.as_ref()).map_err(|fault| fault.under("upstream"))?;
+    if let Some(UpstreamExpect::Request(expect)) = &expect.upstream {
+        request(expect).map_err(|fault| fault.under("upstream"))?;
     }
     if let Some(ResponseExpect {
         headers,
@@ -40,6 +42,34 @@ fn stream(expect: &StreamExpect) -> Result<(), Fault> {
     }) = &expect.response
     {
         message(headers, lacks, all_headers.as_ref()).map_err(|fault| fault.under("response"))?;
+    }
+    Ok(())
+}
+
+fn request(expect: &RequestExpect) -> Result<(), Fault> {
+    let all = expect.all_headers.as_ref();
+    message(&expect.headers, &expect.lacks, all)?;
+    match (&expect.body, &expect.messages) {
+        (Some(_), Some(_)) => {
+            let reason = "the messages are the body of a gRPC call; drop one of the two";
+            Err(Fault::new(reason).under("messages"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn clusters(expect: &CaseExpect, known: &BTreeMap<String, Cluster>) -> Result<(), Fault> {
+    for (name, requests) in expect.clusters.iter().flatten() {
+        if !known.contains_key(name) {
+            let hint = nearest(name, known.keys().map(String::as_str)).map_or_else(
+                || "say under `clusters` of the suite or the case what it answers".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            return Err(Fault::new(format!("no cluster is called `{name}`; {hint}")).under(name));
+        }
+        for (index, expect) in requests.iter().enumerate() {
+            request(expect).map_err(|fault| fault.within(index).under(name))?;
+        }
     }
     Ok(())
 }

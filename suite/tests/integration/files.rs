@@ -528,7 +528,7 @@ fn the_examples_of_the_documentation_hold() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 7);
+    assert_eq!(examples.len(), 8);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     for example in examples {
         let suite = Suite::from_text(&path, example).unwrap();

@@ -3,6 +3,31 @@
 use super::{refusal, suite};
 
 #[test]
+fn what_a_cluster_receives_is_expected_of_a_cluster_that_there_is() {
+    for (expect, place, reason) in [
+        ("{authx: []}", "authx: ", "did you mean `authz`?"),
+        (
+            "{authz: [{}, {headers: {':path': /}}]}",
+            "authz[1].headers.:path: ",
+            "is not on the wire",
+        ),
+        (
+            "{authz: [{body: a, messages: [a]}]}",
+            "authz[0].messages: ",
+            "drop one of the two",
+        ),
+        ("{authz: {path: /}}", "authz: ", "expected a list"),
+    ] {
+        let refusal = refusal(&suite(&format!(
+            "request: {{}}\nclusters: {{authz: {{}}}}\nexpect: {{clusters: {expect}}}"
+        )));
+        let place = format!("cases[0].expect.clusters.{place}");
+        assert!(refusal.contains(&place), "{expect}: {refusal}");
+        assert!(refusal.contains(reason), "{expect}: {refusal}");
+    }
+}
+
+#[test]
 fn a_grpc_server_answers_what_grpc_can_carry() {
     for (cluster, place, reason) in [
         (
