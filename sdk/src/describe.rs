@@ -41,7 +41,7 @@ pub const fn described<F: Registered<Kind>, Kind>(root_id: &'static str) -> Desc
     Described {
         root_id,
         kind: F::KIND,
-        configuration: F::configuration,
+        configuration: schema_of::<F::Settings>,
     }
 }
 

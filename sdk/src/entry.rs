@@ -22,7 +22,7 @@ use crate::metrics;
 use crate::plugin::{Plugin, property_text};
 use crate::registry::{Registration, select};
 use crate::tasks::events;
-use crate::tasks::{self, Key};
+use crate::tasks::{self, root::RootTask};
 
 /// Starts a module: called by [`filters!`](crate::filters) in `_initialize`.
 #[doc(hidden)]
@@ -48,7 +48,7 @@ struct Root {
     id: u32,
     installed: Option<Installed>,
     /// What lives with it.
-    task: Option<Key>,
+    task: Option<Rc<RootTask>>,
     /// Whether it was said that the plugin is at the wrong place.
     said: Cell<bool>,
 }
@@ -72,7 +72,7 @@ impl Root {
 
     fn end(&mut self) {
         if let Some(task) = self.task.take() {
-            tasks::forget(task);
+            task.end();
         }
     }
 

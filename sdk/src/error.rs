@@ -18,8 +18,9 @@ use crate::status::HostError;
 ///
 /// assert!(port("http").is_err());
 /// ```
+// A pointer: a result that is `Ok` is moved about with every request, and a fault is rare.
 #[derive(Debug)]
-pub struct Error(ErrorKind);
+pub struct Error(Box<ErrorKind>);
 
 /// What kind of fault an [`Error`] is.
 ///
@@ -60,23 +61,28 @@ pub enum ErrorKind {
 impl Error {
     /// A fault of the filter's own making, with its cause.
     pub fn filter(cause: impl Into<Box<dyn std::error::Error>>) -> Self {
-        Self(ErrorKind::Filter(cause.into()))
+        Self::of(ErrorKind::Filter(cause.into()))
     }
 
     pub(crate) fn call_out(cause: impl std::error::Error + 'static) -> Self {
-        Self(ErrorKind::CallOut(Box::new(cause)))
+        Self::of(ErrorKind::CallOut(Box::new(cause)))
     }
 
     pub(crate) fn misuse(what: &'static str) -> Self {
-        Self(ErrorKind::Misuse { what })
+        Self::of(ErrorKind::Misuse { what })
     }
 
     pub(crate) fn garbled(call: &'static str) -> Self {
-        Self(ErrorKind::Garbled { call })
+        Self::of(ErrorKind::Garbled { call })
     }
 
     pub(crate) fn overlay(refusal: ConfigError) -> Self {
-        Self(ErrorKind::Overlay(refusal))
+        Self::of(ErrorKind::Overlay(refusal))
+    }
+
+    #[cold]
+    fn of(kind: ErrorKind) -> Self {
+        Self(Box::new(kind))
     }
 
     /// Which kind of fault.
@@ -88,13 +94,13 @@ impl Error {
 
 impl From<HostError> for Error {
     fn from(error: HostError) -> Self {
-        Self(ErrorKind::Host(error))
+        Self::of(ErrorKind::Host(error))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match self.kind() {
             ErrorKind::Host(_) => formatter.write_str("a host call failed"),
             ErrorKind::Garbled { call } => {
                 write!(formatter, "`{call}` handed over bytes that cannot be read")
@@ -111,7 +117,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0 {
+        match self.kind() {
             ErrorKind::Host(error) => Some(error),
             ErrorKind::Overlay(refusal) => Some(refusal),
             ErrorKind::CallOut(cause) | ErrorKind::Filter(cause) => Some(cause.as_ref()),

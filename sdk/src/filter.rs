@@ -154,10 +154,11 @@ impl<F, Kind> Configured<F, Kind> {
 
 impl<F: HttpFilter<M>, M: Mode> AnyFilter for Configured<F, Http<M>> {
     fn start(self: Rc<Self>, link: &Rc<Link>) -> Task {
-        let request = Request::new(Rc::clone(link));
-        let next = Next::new(Rc::clone(link));
+        let link = Rc::clone(link);
+        // Made in here, they are kept once: what a future captures stays beside what it hands on.
         Box::pin(async move {
-            let response = self.filter.call(request, next).await?;
+            let request = Request::new(Rc::clone(&link));
+            let response = self.filter.call(request, Next::new(link)).await?;
             Ok(response.into_answer())
         })
     }

@@ -1,7 +1,7 @@
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderName, HeaderValue};
 
 use crate::content_type::ContentType;
@@ -11,8 +11,10 @@ use crate::setting;
 use crate::tasks;
 
 use self::list::{AUTHORITY, List, Write};
+use self::writes::Writes;
 
 mod list;
+mod writes;
 
 /// The headers of a request or a response, as bytes.
 ///
@@ -43,8 +45,8 @@ pub struct Headers {
     map: Map,
     stream: u32,
     list: OnceCell<List>,
-    /// Changes made before the first reading.
-    early: RefCell<Vec<Change>>,
+    /// What was changed before the first reading.
+    early: Cell<Writes>,
     fault: Cell<Option<Error>>,
 }
 
@@ -84,20 +86,13 @@ pub enum Fate {
     Becomes(HeaderValue),
 }
 
-#[derive(Debug)]
-enum Change {
-    Remove(Vec<u8>),
-    Insert(HeaderName, HeaderValue),
-    Append(HeaderName, HeaderValue),
-}
-
 impl Headers {
     pub(crate) fn new(map: Map, stream: u32) -> Self {
         Self {
             map,
             stream,
             list: OnceCell::new(),
-            early: RefCell::default(),
+            early: Cell::default(),
             fault: Cell::new(None),
         }
     }
@@ -175,17 +170,26 @@ impl Headers {
         if is_pseudo(name.as_bytes()) {
             return;
         }
-        self.change(Change::Remove(name.as_bytes().to_vec()));
+        self.change(Write::Remove(name.as_bytes()));
     }
 
     /// Makes `value` the only value of `name`.
     pub fn insert(&mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) {
-        self.change(Change::Insert(name.into(), value.into()));
+        let (name, value) = (name.into(), value.into());
+        if name == HOST {
+            self.change(Write::Replace(AUTHORITY, value.as_bytes()));
+            return;
+        }
+        // A replacement removes first: hosts have been seen to overwrite only the first of several
+        // values.
+        self.change(Write::Remove(name.as_str().as_bytes()));
+        self.change(Write::Add(name.as_str().as_bytes(), value.as_bytes()));
     }
 
     /// Adds `value` after those that `name` has.
     pub fn append(&mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) {
-        self.change(Change::Append(name.into(), value.into()));
+        let (name, value) = (name.into(), value.into());
+        self.change(Write::Add(name.as_str().as_bytes(), value.as_bytes()));
     }
 
     /// Removes each header for which `keep` answers false, and says how many those were.
@@ -270,48 +274,59 @@ impl Headers {
 
     /// Writes what has changed to the host. Where the host refuses some of it, what was written
     /// before is taken back.
-    pub(crate) fn commit(mut self) -> Result<(), Refusal> {
-        if let Some(error) = self.fault.take() {
+    pub(crate) fn commit(self) -> Result<(), Refusal> {
+        let Self {
+            map,
+            stream,
+            list,
+            early,
+            fault,
+        } = self;
+        if let Some(error) = fault.into_inner() {
             let is_torn = false;
             return Err(Refusal { error, is_torn });
         }
-        let map = self.map;
-        let list = self.list.take();
-        let writes = match &list {
-            Some(list) => list.writes(),
-            None => self
-                .early
-                .take()
-                .into_iter()
-                .flat_map(Change::blind_writes)
-                .collect(),
-        };
-        if writes.is_empty() {
-            return Ok(());
-        }
-        let is_torn = Cell::new(false);
-        let outcome = tasks::within(self.stream, || {
-            for (index, write) in writes.iter().enumerate() {
-                if let Err(refusal) = write.make(map) {
-                    let made = writes.get(..index).unwrap_or_default();
-                    is_torn.set(!take_back(list.as_ref(), map, made));
-                    return Err(refusal);
+        let (list, early) = (list.into_inner(), early.into_inner());
+        let mut is_torn = false;
+        let outcome = match &list {
+            Some(list) => {
+                let writes = list.writes();
+                if writes.is_empty() {
+                    return Ok(());
                 }
-                is_torn.set(true);
+                tasks::within(stream, || {
+                    for (index, write) in writes.iter().enumerate() {
+                        if let Err(refusal) = write.make(map) {
+                            let made = writes.get(..index).unwrap_or_default();
+                            is_torn = !take_back(list, map, made);
+                            return Err(refusal);
+                        }
+                        is_torn = true;
+                    }
+                    Ok(())
+                })
             }
-            Ok(())
-        });
+            None if early.is_empty() => return Ok(()),
+            // What was not read cannot be given back.
+            None => tasks::within(stream, || {
+                early.iter().try_for_each(|write| {
+                    write.make(map)?;
+                    is_torn = true;
+                    Ok(())
+                })
+            }),
+        };
         outcome
             .and_then(|outcome| outcome)
             .map_err(|refusal| Refusal {
                 error: refusal.into(),
-                is_torn: is_torn.get(),
+                is_torn,
             })
     }
 
-    fn change(&mut self, change: Change) {
+    fn change(&mut self, change: Write<'_>) {
         match self.list.get_mut() {
-            Some(list) => change.apply(list),
+            Some(list) => list.apply(change),
             None => self.early.get_mut().push(change),
         }
     }
@@ -325,8 +340,8 @@ impl Headers {
                     List::default()
                 }
             };
-            for change in self.early.take() {
-                change.apply(&mut list);
+            for change in self.early.take().iter() {
+                list.apply(change);
             }
             list
         })
@@ -343,16 +358,12 @@ impl Headers {
     }
 }
 
-/// Takes back what was written; whether the host's map is again what it was. What was not read is not
-/// known.
+/// Takes back what was written; whether the host's map is again what it was.
 #[cold]
-fn take_back(list: Option<&List>, map: Map, made: &[Write]) -> bool {
-    made.is_empty()
-        || list.is_some_and(|list| {
-            made.iter()
-                .flat_map(|write| list.undo(write.name()))
-                .all(|write| write.make(map).is_ok())
-        })
+fn take_back(list: &List, map: Map, made: &[Write<'_>]) -> bool {
+    made.iter()
+        .flat_map(|write| list.undo(write.name()))
+        .all(|write| write.make(map).is_ok())
 }
 
 /// Why changes were not written.
@@ -361,40 +372,6 @@ pub(crate) struct Refusal {
     pub(crate) error: Error,
     /// Whether some of them were, and could not be taken back.
     pub(crate) is_torn: bool,
-}
-
-impl Change {
-    fn apply(self, list: &mut List) {
-        match self {
-            Self::Remove(name) => list.remove(&name),
-            Self::Insert(name, value) => list.set(name.as_str().as_bytes(), value.as_bytes()),
-            Self::Append(name, value) => list.append(name.as_str().as_bytes(), value.as_bytes()),
-        }
-    }
-
-    /// What to write when nothing was read. A replacement removes first: hosts have been seen to
-    /// overwrite only the first of several values.
-    fn blind_writes(self) -> Vec<Write> {
-        match self {
-            Self::Remove(name) => vec![Write::Remove(name)],
-            Self::Insert(name, value) if name == http::header::HOST => {
-                vec![Write::Replace(
-                    AUTHORITY.to_vec(),
-                    value.as_bytes().to_vec(),
-                )]
-            }
-            Self::Insert(name, value) => {
-                let name = name.as_str().as_bytes().to_vec();
-                vec![
-                    Write::Remove(name.clone()),
-                    Write::Add(name, value.as_bytes().to_vec()),
-                ]
-            }
-            Self::Append(name, value) => {
-                vec![Write::Add(name.as_str().into(), value.as_bytes().to_vec())]
-            }
-        }
-    }
 }
 
 fn is_token(name: &[u8]) -> bool {

@@ -11,16 +11,16 @@ use std::rc::Rc;
 
 #[cfg(target_arch = "wasm32")]
 use proxy_wasm::traits::StreamContext;
-use schemars::Schema;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 
-use crate::config::{self, ConfigError};
-use crate::describe::schema_of;
+use crate::config::ConfigError;
 use crate::filter::{Configured, HttpFilter};
 use crate::mode::Mode;
 use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::stream::Stream;
-use crate::tasks::Key;
+use crate::tasks::root::RootTask;
 use crate::tcp::{self, TcpFilter};
 
 /// A type that [`filters!`](crate::filters) takes, and its kind.
@@ -32,23 +32,23 @@ use crate::tcp::{self, TcpFilter};
     note = "a filter implements `HttpFilter`, `TcpFilter`, `AccessLogger` or `Service`"
 )]
 pub trait Registered<Kind>: sealed::Sealed<Kind> {
+    /// The plugin configuration.
+    type Settings: DeserializeOwned + JsonSchema;
+
     /// The callbacks that it needs.
     const PHASES: Phases;
 
     /// The kind's name in a module's description, such as `http`.
     const KIND: &'static str;
 
-    /// The JSON Schema of its configuration. Called when the module is built, never in a proxy.
-    fn configuration() -> Schema;
-
-    /// Makes the filter from the bytes of its configuration.
+    /// Makes the filter from its configuration, to be called under `root_id`.
     ///
     /// # Errors
     ///
     /// What is wrong with the configuration.
-    fn install(
+    fn make(
+        settings: Self::Settings,
         root_id: &'static str,
-        configuration: &[u8],
         plugin: &Plugin,
     ) -> Result<Installed, ConfigError>;
 }
@@ -96,7 +96,7 @@ pub(crate) trait AnyPlugin {
     }
 
     /// What lives with root context `root` from now on.
-    fn start(self: Rc<Self>, root: u32) -> Option<Key> {
+    fn start(self: Rc<Self>, root: u32) -> Option<Rc<RootTask>> {
         let _ = root;
         None
     }
@@ -109,19 +109,17 @@ pub struct Http<M>(PhantomData<M>);
 impl<F: HttpFilter<M>, M: Mode> sealed::Sealed<Http<M>> for F {}
 
 impl<F: HttpFilter<M>, M: Mode> Registered<Http<M>> for F {
+    type Settings = F::Config;
+
     const PHASES: Phases = Phases::of_http::<F, M>();
     const KIND: &'static str = "http";
 
-    fn configuration() -> Schema {
-        schema_of::<F::Config>()
-    }
-
-    fn install(
+    fn make(
+        settings: F::Config,
         root_id: &'static str,
-        configuration: &[u8],
         plugin: &Plugin,
     ) -> Result<Installed, ConfigError> {
-        let filter = F::configure(config::parse(configuration)?, plugin)?;
+        let filter = F::configure(settings, plugin)?;
         Ok(Installed(Rc::new(Configured::<F, Http<M>>::new(
             filter, root_id,
         ))))
@@ -145,19 +143,17 @@ pub enum Tcp {}
 impl<F: TcpFilter> sealed::Sealed<Tcp> for F {}
 
 impl<F: TcpFilter> Registered<Tcp> for F {
+    type Settings = F::Config;
+
     const PHASES: Phases = Phases::CONNECTION.union(F::PHASES);
     const KIND: &'static str = "tcp";
 
-    fn configuration() -> Schema {
-        schema_of::<F::Config>()
-    }
-
-    fn install(
+    fn make(
+        settings: F::Config,
         root_id: &'static str,
-        configuration: &[u8],
         plugin: &Plugin,
     ) -> Result<Installed, ConfigError> {
-        let filter = F::configure(config::parse(configuration)?, plugin)?;
+        let filter = F::configure(settings, plugin)?;
         Ok(Installed(Rc::new(tcp::Configured { filter, root_id })))
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Link {
     deaf: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// What the future answered before its end.
-    early: Cell<Option<Answer>>,
+    early: Cell<Option<Box<Answer>>>,
     /// Whether the future waits for the stream's end.
     awaits_end: Cell<bool>,
     /// Whether that has come.
@@ -101,11 +101,11 @@ impl Link {
     /// Answers while the future lives on.
     pub(crate) fn answer_early(&self, answer: Answer) {
         self.awaits_end.set(true);
-        self.early.set(Some(answer));
+        self.early.set(Some(Box::new(answer)));
     }
 
     pub(crate) fn take_early(&self) -> Option<Answer> {
-        self.early.take()
+        self.early.take().map(|answer| *answer)
     }
 
     /// Whether the future wants to see the stream's end, which it then does.

@@ -1,6 +1,6 @@
 //! The filters of a module, by root id.
 
-use crate::config::ConfigError;
+use crate::config::{self, ConfigError};
 use crate::kind::{Installed, Registered};
 use crate::phases::Phases;
 use crate::plugin::Plugin;
@@ -21,8 +21,16 @@ pub struct Registration {
 pub const fn register<F: Registered<Kind>, Kind>(root_id: &'static str) -> Registration {
     Registration {
         root_id,
-        install: F::install,
+        install: install::<F, Kind>,
     }
+}
+
+fn install<F: Registered<Kind>, Kind>(
+    root_id: &'static str,
+    configuration: &[u8],
+    plugin: &Plugin,
+) -> Result<Installed, ConfigError> {
+    F::make(config::parse(configuration)?, root_id, plugin)
 }
 
 /// What a filter declares. Its kind is inferred.

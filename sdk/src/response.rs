@@ -50,7 +50,7 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) enum Origin {
     Upstream,
-    Local(LocalReply),
+    Local(Box<LocalReply>),
     Forwarded,
     /// Its headers have gone on, or the stream is over.
     Sent,
@@ -349,6 +349,6 @@ impl<M: Mode> From<LocalReply> for Response<M> {
         for (name, value) in reply.headers.drain(..) {
             headers.append(name, value);
         }
-        Self::of(None, headers, Origin::Local(reply))
+        Self::of(None, headers, Origin::Local(Box::new(reply)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use http::StatusCode;
 use log::{error, warn};
@@ -16,7 +16,7 @@ use crate::metrics;
 use crate::next::{Link, Way};
 use crate::phases::Phases;
 use crate::response::{self, Answer, LocalReply, Origin};
-use crate::tasks::{self, Key};
+use crate::tasks::{self, Place};
 
 /// One stream of one plugin.
 pub(crate) struct Stream {
@@ -25,9 +25,7 @@ pub(crate) struct Stream {
     filter: Rc<dyn AnyFilter>,
     link: Rc<Link>,
     task: RefCell<Option<FilterFuture>>,
-    /// Its place among those that may be woken, if it may.
-    key: Option<Key>,
-    waker: Waker,
+    place: Place,
     /// The callback that the host waits in, while it does.
     callback: Cell<Option<Direction>>,
     /// Whether a local reply or a reset went out, or the access log was written. From here on a
@@ -57,25 +55,17 @@ pub(crate) enum End {
 impl Stream {
     pub(crate) fn new(root: u32, id: u32, filter: Rc<dyn AnyFilter>) -> Rc<Self> {
         let phases = filter.phases();
-        let waits = phases.contains(Phases::WAITS);
-        let key = waits.then(tasks::reserve);
-        let stream = Rc::new(Self {
+        tasks::make(phases.contains(Phases::WAITS), |place| Self {
             root,
             id,
             filter,
             link: Rc::new(Link::new(id, phases)),
             task: RefCell::new(None),
-            key,
-            waker: key.map_or_else(|| Waker::noop().clone(), tasks::waker),
+            place,
             callback: Cell::new(None),
             over: Cell::new(false),
             ended: Cell::new(false),
-        });
-        if let Some(key) = key {
-            let task: Rc<dyn tasks::Task> = Rc::<Self>::clone(&stream);
-            tasks::register(key, task);
-        }
-        stream
+        })
     }
 
     fn flow(&self, direction: Direction) -> &Flow {
@@ -112,7 +102,7 @@ impl Stream {
             (Event::Body { size, is_last }, _) => flow.body_came(size, is_last),
             (Event::Trailers, _) => flow.trailers_came(),
         }
-        if flow.wakes(&self.waker) {
+        if flow.wakes(self.place.waker()) {
             self.advance();
         }
     }
@@ -132,7 +122,7 @@ impl Stream {
         let listens = is_judged && self.link.is_listening() && self.is_alive() && !self.over.get();
         response.headers_came(if listens { Gate::Held } else { Gate::Open }, is_last);
         if listens {
-            self.link.deliver(&self.waker);
+            self.link.deliver(self.place.waker());
             self.advance();
         } else if !is_judged && !self.over.get() {
             // A response to a request that never went on: Envoy's own (413, a time limit), another
@@ -140,7 +130,7 @@ impl Stream {
             request.set_gate(Gate::Shut);
             self.end_task();
         } else if request.is_wanted() {
-            self.link.deliver(&self.waker);
+            self.link.deliver(self.place.waker());
             self.advance();
         }
     }
@@ -156,9 +146,7 @@ impl Stream {
                 self.filter.complete(&self.link);
             }
         }
-        if let Some(key) = self.key {
-            tasks::forget(key);
-        }
+        self.place.leave();
         self.end_task();
     }
 
@@ -209,7 +197,7 @@ impl Stream {
         let Some(mut task) = self.task.take() else {
             return;
         };
-        match task.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+        match task.as_mut().poll(&mut self.place.context()) {
             Poll::Ready(answer) => {
                 drop(task);
                 // Answered otherwise before the end was waited for.
@@ -231,7 +219,7 @@ impl Stream {
         let Some(mut task) = self.task.take() else {
             return;
         };
-        let poll = task.as_mut().poll(&mut Context::from_waker(&self.waker));
+        let poll = task.as_mut().poll(&mut self.place.context());
         if let Poll::Ready(Err(fault)) = poll {
             let name = self.filter.root_id();
             error!("filter={name} reason={}", Chain(&fault));

@@ -7,10 +7,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Wake, Waker};
+use std::task::{Context, Wake, Waker};
 
-pub(crate) use self::table::Key;
-use self::table::Table;
+use self::table::{Key, Table};
 use crate::host;
 use crate::status::HostError;
 
@@ -132,25 +131,46 @@ pub(crate) fn registrant() -> Option<u32> {
     (registrant != 0 && lasts).then_some(registrant)
 }
 
-/// Makes room for a task that may be woken from another callback.
-pub(crate) fn reserve() -> Key {
-    WAITING.with_borrow_mut(Table::reserve)
+/// A task's place among those that may be woken from another callback, if it may, and what wakes it.
+pub(crate) struct Place {
+    key: Option<Key>,
+    waker: Waker,
 }
 
-/// Remembers the task that room was made for.
-pub(crate) fn register(key: Key, task: Rc<dyn Task>) {
-    WAITING.with_borrow_mut(|waiting| waiting.put(key, task));
+impl Place {
+    /// The context of a poll of the task's future.
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context::from_waker(&self.waker)
+    }
+
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Gives the place up. A later wake of the task's future does nothing.
+    pub(crate) fn leave(&self) {
+        if let Some(key) = self.key {
+            // Dropped after the table is released: dropping a future runs the filter's code.
+            let entry = WAITING.with_borrow_mut(|waiting| waiting.free(key));
+            drop(entry);
+        }
+    }
 }
 
-/// Forgets it. A later wake of its future does nothing.
-pub(crate) fn forget(key: Key) {
-    // The entry is dropped after the table is released: dropping a future runs the filter's code.
-    let entry = WAITING.with_borrow_mut(|waiting| waiting.free(key));
-    drop(entry);
+/// Makes a task; only one that `waits` may be woken from another callback.
+pub(crate) fn make<T: Task + 'static>(waits: bool, make: impl FnOnce(Place) -> T) -> Rc<T> {
+    let key = waits.then(|| WAITING.with_borrow_mut(Table::reserve));
+    let waker = key.map_or_else(|| Waker::noop().clone(), waker);
+    let task = Rc::new(make(Place { key, waker }));
+    if let Some(key) = key {
+        let task: Rc<dyn Task> = Rc::<T>::clone(&task);
+        WAITING.with_borrow_mut(|waiting| waiting.put(key, task));
+    }
+    task
 }
 
 /// A waker for the future of a task.
-pub(crate) fn waker(key: Key) -> Waker {
+fn waker(key: Key) -> Waker {
     Waker::from(Arc::new(TaskWaker {
         key,
         queued: AtomicBool::new(false),

@@ -30,15 +30,15 @@ enum Text {
 }
 
 /// One host call that carries a change over.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) enum Write {
-    Remove(Vec<u8>),
-    Add(Vec<u8>, Vec<u8>),
-    Replace(Vec<u8>, Vec<u8>),
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Write<'a> {
+    Remove(&'a [u8]),
+    Add(&'a [u8], &'a [u8]),
+    Replace(&'a [u8], &'a [u8]),
 }
 
-impl Write {
-    pub(super) fn name(&self) -> &[u8] {
+impl<'a> Write<'a> {
+    pub(super) fn name(&self) -> &'a [u8] {
         match self {
             Self::Remove(name) | Self::Add(name, _) | Self::Replace(name, _) => name,
         }
@@ -120,6 +120,14 @@ impl List {
         });
     }
 
+    pub(super) fn apply(&mut self, change: Write<'_>) {
+        match change {
+            Write::Remove(name) => self.remove(name),
+            Write::Add(name, value) => self.append(name, value),
+            Write::Replace(name, value) => self.set(name, value),
+        }
+    }
+
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) -> usize {
         let mut count = 0;
         for entry in self.entries.iter_mut().filter(|entry| !entry.removed) {
@@ -178,7 +186,7 @@ impl List {
 
     /// The host calls that make the host's map what this one is: only for names whose values
     /// differ, and the fewest for each that are right whatever the host makes of repeated names.
-    pub(super) fn writes(&self) -> Vec<Write> {
+    pub(super) fn writes(&self) -> Vec<Write<'_>> {
         let mut writes = Vec::new();
         for (index, entry) in self.entries.iter().enumerate() {
             let name = entry.name.bytes(&self.block);
@@ -192,9 +200,8 @@ impl List {
         writes
     }
 
-    fn write(&self, name: &[u8], writes: &mut Vec<Write>) {
+    fn write<'a>(&'a self, name: &'a [u8], writes: &mut Vec<Write<'a>>) {
         let named = |entry: &&Entry| entry.name.bytes(&self.block).eq_ignore_ascii_case(name);
-        let value = |entry: &'_ Entry| entry.value.bytes(&self.block).to_vec();
         let before = || {
             self.entries
                 .iter()
@@ -207,32 +214,32 @@ impl List {
                 .filter(named)
                 .filter(|entry| !entry.removed)
         };
-        let bytes = |entry| self.pair(entry).1;
+        let value = |entry: &'a Entry| entry.value.bytes(&self.block);
         let (was, is) = (before().count(), after().count());
         let kept = before()
-            .map(bytes)
-            .zip(after().map(bytes))
+            .map(value)
+            .zip(after().map(value))
             .take_while(|(before, after)| before == after)
             .count();
         if kept == was && kept == is {
             return;
         }
-        let add = |entry| Write::Add(name.to_vec(), value(entry));
+        let add = |entry| Write::Add(name, value(entry));
         match is {
-            0 => writes.push(Write::Remove(name.to_vec())),
+            0 => writes.push(Write::Remove(name)),
             1 if was <= 1 => {
-                writes.extend(after().map(|only| Write::Replace(name.to_vec(), value(only))));
+                writes.extend(after().map(|only| Write::Replace(name, value(only))));
             }
             _ if kept == was => writes.extend(after().skip(kept).map(add)),
             _ => {
-                writes.push(Write::Remove(name.to_vec()));
+                writes.push(Write::Remove(name));
                 writes.extend(after().map(add));
             }
         }
     }
 
     /// The host calls that give `name` the values again that were read.
-    pub(super) fn undo(&self, name: &[u8]) -> Vec<Write> {
+    pub(super) fn undo<'a>(&'a self, name: &'a [u8]) -> Vec<Write<'a>> {
         let values: Vec<&[u8]> = self
             .entries
             .iter()
@@ -242,11 +249,11 @@ impl List {
             .map(|(_, value)| value)
             .collect();
         if let [only] = values.as_slice() {
-            return vec![Write::Replace(name.to_vec(), only.to_vec())];
+            return vec![Write::Replace(name, only)];
         }
-        let add = |value: &&[u8]| Write::Add(name.to_vec(), value.to_vec());
-        let mut writes = vec![Write::Remove(name.to_vec())];
-        writes.extend(values.iter().map(add));
+        let add = |value| Write::Add(name, value);
+        let mut writes = vec![Write::Remove(name)];
+        writes.extend(values.into_iter().map(add));
         writes
     }
 
@@ -281,16 +288,16 @@ mod tests {
         List::parse(pairs::serialize(pairs.into_iter()).unwrap()).unwrap()
     }
 
-    fn remove(name: &[u8]) -> Write {
-        Write::Remove(name.to_vec())
+    fn remove(name: &[u8]) -> Write<'_> {
+        Write::Remove(name)
     }
 
-    fn add(name: &[u8], value: &[u8]) -> Write {
-        Write::Add(name.to_vec(), value.to_vec())
+    fn add<'a>(name: &'a [u8], value: &'a [u8]) -> Write<'a> {
+        Write::Add(name, value)
     }
 
-    fn replace(name: &[u8], value: &[u8]) -> Write {
-        Write::Replace(name.to_vec(), value.to_vec())
+    fn replace<'a>(name: &'a [u8], value: &'a [u8]) -> Write<'a> {
+        Write::Replace(name, value)
     }
 
     #[test]

@@ -5,18 +5,16 @@ use std::rc::Rc;
 use log::error;
 #[cfg(target_arch = "wasm32")]
 use proxy_wasm::traits::StreamContext;
-use schemars::Schema;
 
 use super::{AnyPlugin, Installed, Registered, sealed};
 use crate::access_logger::AccessLogger;
 use crate::completed::Completed;
-use crate::config::{self, ConfigError};
-use crate::describe::schema_of;
+use crate::config::ConfigError;
 use crate::error::{Chain, Error};
 use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::service::Service;
-use crate::tasks::{self, Key, root::live_with};
+use crate::tasks::{self, root::RootTask, root::live_with};
 
 /// A configured one, with what its future needs.
 struct Configured<F, Kind> {
@@ -33,19 +31,17 @@ pub enum Log {}
 impl<F: AccessLogger> sealed::Sealed<Log> for F {}
 
 impl<F: AccessLogger> Registered<Log> for F {
+    type Settings = F::Config;
+
     const PHASES: Phases = Phases::ACCESS_LOG;
     const KIND: &'static str = "access_logger";
 
-    fn configuration() -> Schema {
-        schema_of::<F::Config>()
-    }
-
-    fn install(
+    fn make(
+        settings: F::Config,
         root_id: &'static str,
-        configuration: &[u8],
         plugin: &Plugin,
     ) -> Result<Installed, ConfigError> {
-        let filter = F::configure(config::parse(configuration)?, plugin)?;
+        let filter = F::configure(settings, plugin)?;
         Ok(installed::<F, Log>(filter, root_id, plugin))
     }
 }
@@ -61,7 +57,7 @@ impl<F: AccessLogger> AnyPlugin for Configured<F, Log> {
         true
     }
 
-    fn start(self: Rc<Self>, root: u32) -> Option<Key> {
+    fn start(self: Rc<Self>, root: u32) -> Option<Rc<RootTask>> {
         Some(live_with(root, async move {
             say(self.root_id, self.filter.run(&self.plugin).await);
         }))
@@ -75,19 +71,17 @@ pub enum Run {}
 impl<F: Service> sealed::Sealed<Run> for F {}
 
 impl<F: Service> Registered<Run> for F {
+    type Settings = F::Config;
+
     const PHASES: Phases = Phases::SERVICE;
     const KIND: &'static str = "service";
 
-    fn configuration() -> Schema {
-        schema_of::<F::Config>()
-    }
-
-    fn install(
+    fn make(
+        settings: F::Config,
         root_id: &'static str,
-        configuration: &[u8],
         plugin: &Plugin,
     ) -> Result<Installed, ConfigError> {
-        let filter = F::configure(config::parse(configuration)?, plugin)?;
+        let filter = F::configure(settings, plugin)?;
         Ok(installed::<F, Run>(filter, root_id, plugin))
     }
 }
@@ -98,7 +92,7 @@ impl<F: Service> AnyPlugin for Configured<F, Run> {
         Some(crate::entry::tcp::refused())
     }
 
-    fn start(self: Rc<Self>, root: u32) -> Option<Key> {
+    fn start(self: Rc<Self>, root: u32) -> Option<Rc<RootTask>> {
         Some(live_with(root, async move {
             say(self.root_id, self.filter.run(&self.plugin).await);
         }))

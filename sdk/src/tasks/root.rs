@@ -3,17 +3,17 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use log::error;
 
-use super::{Key, Task, register, reserve, waker, within};
+use super::{Place, Task, make, within};
 
-struct RootTask {
+/// The future of a service.
+pub(crate) struct RootTask {
     root: u32,
-    key: Key,
+    place: Place,
     future: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>,
-    waker: Waker,
 }
 
 impl Task for RootTask {
@@ -26,10 +26,10 @@ impl Task for RootTask {
             let Some(mut future) = self.future.take() else {
                 return;
             };
-            match future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+            match future.as_mut().poll(&mut self.place.context()) {
                 Poll::Ready(()) => {
                     drop(future);
-                    super::forget(self.key);
+                    self.place.leave();
                 }
                 Poll::Pending => drop(self.future.replace(Some(future))),
             }
@@ -40,21 +40,22 @@ impl Task for RootTask {
     }
 }
 
+impl RootTask {
+    /// Drops the future with the last that holds it: to be called in the callback that deletes the
+    /// root, so that destructors act on it.
+    pub(crate) fn end(self: Rc<Self>) {
+        self.place.leave();
+    }
+}
+
 /// Polls `future` whenever it is woken, first at the end of the callback that runs now. Its host
 /// calls act on root context `root`.
-///
-/// [`forget`](super::forget) ends it: to be called in the callback that deletes the root, so that
-/// the future's destructors act on it.
-pub(crate) fn live_with(root: u32, future: impl Future<Output = ()> + 'static) -> Key {
-    let key = reserve();
-    let waker = waker(key);
-    waker.wake_by_ref();
-    let task = RootTask {
+pub(crate) fn live_with(root: u32, future: impl Future<Output = ()> + 'static) -> Rc<RootTask> {
+    let task = make(true, |place| RootTask {
         root,
-        key,
+        place,
         future: RefCell::new(Some(Box::pin(future))),
-        waker,
-    };
-    register(key, Rc::new(task));
-    key
+    });
+    task.place.waker().wake_by_ref();
+    task
 }

@@ -10,7 +10,7 @@ pub(super) struct Table {
 
 /// Names a task. A place is used again, with another number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Key {
+pub(super) struct Key {
     place: usize,
     number: u32,
 }

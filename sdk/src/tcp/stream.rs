@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use log::error;
 
@@ -17,7 +17,7 @@ use crate::flow::Action;
 use crate::host::{self, Peer};
 use crate::metrics;
 use crate::phases::Phases;
-use crate::tasks::{self, Key};
+use crate::tasks::{self, Place};
 use crate::tcp::completed::CompletedConnection;
 use crate::tcp::connection::Connection;
 use crate::tcp::ending::{Closed, ClosedBy, Ending};
@@ -33,9 +33,7 @@ pub(crate) struct TcpStream {
     link: Rc<Link>,
     over: Cell<bool>,
     task: RefCell<Option<Task>>,
-    /// Its place among those that may be woken, if it may.
-    key: Option<Key>,
-    waker: Waker,
+    place: Place,
     /// Whether the host waits in a callback that can hold what comes from downstream.
     answers: Cell<bool>,
     /// What the last such callback holds.
@@ -56,26 +54,19 @@ enum Held {
 impl TcpStream {
     pub(crate) fn new(root: u32, id: u32, filter: Rc<dyn AnyTcpFilter>) -> Rc<Self> {
         let phases = filter.phases();
-        let key = phases.contains(Phases::WAITS).then(tasks::reserve);
-        let stream = Rc::new(Self {
+        tasks::make(phases.contains(Phases::WAITS), |place| Self {
             root,
             id,
             filter,
             link: Rc::new(Link::new(phases)),
             over: Cell::new(false),
             task: RefCell::new(None),
-            key,
-            waker: key.map_or_else(|| Waker::noop().clone(), tasks::waker),
+            place,
             answers: Cell::new(false),
             paused: Cell::new(None),
             client_ended: Cell::new(false),
             upstream_ended: Cell::new(false),
-        });
-        if let Some(key) = key {
-            let task: Rc<dyn tasks::Task> = Rc::<Self>::clone(&stream);
-            tasks::register(key, task);
-        }
-        stream
+        })
     }
 
     pub(crate) fn new_connection(&self) -> Action {
@@ -146,9 +137,7 @@ impl TcpStream {
     /// The end of the context: the future is dropped.
     pub(crate) fn end(&self) {
         self.over.set(true);
-        if let Some(key) = self.key {
-            tasks::forget(key);
-        }
+        self.place.leave();
         // Where the host no longer knows the connection, they go all the same.
         let mut task = self.task.take();
         let _ = tasks::within(self.id, || {
@@ -242,7 +231,7 @@ impl TcpStream {
         let Some(mut task) = self.task.take() else {
             return;
         };
-        match task.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+        match task.as_mut().poll(&mut self.place.context()) {
             Poll::Ready(answer) => {
                 drop(task);
                 match answer {

@@ -1,0 +1,71 @@
+use super::list::Write;
+
+/// Changes of a map that was not read, in order: of each its kind, the lengths of name and value, and
+/// the two. In one buffer, because allocations are most of what a small change costs.
+#[derive(Default)]
+pub(super) struct Writes(Vec<u8>);
+
+impl Writes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn push(&mut self, write: Write<'_>) {
+        let (kind, name, value) = match write {
+            Write::Remove(name) => (0, name, &b""[..]),
+            Write::Add(name, value) => (1, name, value),
+            Write::Replace(name, value) => (2, name, value),
+        };
+        let size = 1 + 2 * size_of::<usize>() + name.len() + value.len();
+        if self.0.is_empty() {
+            self.0 = Vec::with_capacity(size);
+        }
+        self.0.push(kind);
+        self.0.extend_from_slice(&name.len().to_ne_bytes());
+        self.0.extend_from_slice(&value.len().to_ne_bytes());
+        self.0.extend_from_slice(name);
+        self.0.extend_from_slice(value);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Write<'_>> {
+        let mut rest = self.0.as_slice();
+        std::iter::from_fn(move || {
+            let kind = *rest.split_off_first()?;
+            let (name, value) = (length(&mut rest)?, length(&mut rest)?);
+            let name = rest.split_off(..name)?;
+            let value = rest.split_off(..value)?;
+            Some(match kind {
+                0 => Write::Remove(name),
+                1 => Write::Add(name, value),
+                _ => Write::Replace(name, value),
+            })
+        })
+    }
+}
+
+fn length(rest: &mut &[u8]) -> Option<usize> {
+    let bytes = rest.split_off(..size_of::<usize>())?;
+    Some(usize::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_come_back_in_their_order() {
+        let pushed = [
+            Write::Remove(b"x-\xff"),
+            Write::Add(b"x-a", b""),
+            Write::Replace(b"", b"\0"),
+            Write::Add(b"x-a", &[7; 300]),
+        ];
+        let mut writes = Writes::default();
+        assert!(writes.is_empty());
+        for write in pushed {
+            writes.push(write);
+        }
+        assert!(!writes.is_empty());
+        assert_eq!(writes.iter().collect::<Vec<_>>(), pushed);
+    }
+}
