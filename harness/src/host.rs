@@ -191,6 +191,15 @@ impl Host {
         self.settle()
     }
 
+    /// From now on, each host call of this name answers `status` and does nothing: as on a host that is
+    /// broken, hostile or of the future, which may answer any number. `None` makes it a call again.
+    pub fn force_status(&mut self, call: impl Into<String>, status: impl Into<Option<u32>>) {
+        match status.into() {
+            Some(status) => self.proxy.world.forced.insert(call.into(), status),
+            None => self.proxy.world.forced.remove(&call.into()),
+        };
+    }
+
     /// Tells the stats sinks of all stats now, as each `stats_flush_interval` does.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What all VMs of a host share: time, streams, logs, metrics, shared data.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +88,8 @@ pub(crate) struct World {
     pub(crate) fatal: Option<HostError>,
     /// The Envoy that is played.
     pub(crate) version: EnvoyVersion,
+    /// What host calls answer by their names, without doing anything.
+    pub(crate) forced: BTreeMap<String, u32>,
     /// How this host departs from Envoy; None but in tests of tests.
     pub(crate) mutator: Option<Arc<Mutator>>,
 }

@@ -31,6 +31,7 @@ mod reload;
 mod repeated_headers;
 mod sdk_answers;
 mod sdk_counts;
+mod sdk_hostile;
 mod sdk_pruned;
 mod sdk_upgrades;
 mod sdk_waits;

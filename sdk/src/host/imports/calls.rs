@@ -45,6 +45,17 @@ unsafe extern "C" {
         milliseconds: u32,
         token: *mut u32,
     ) -> u32;
+    fn proxy_grpc_stream(
+        target: *const u8,
+        target_size: usize,
+        service: *const u8,
+        service_size: usize,
+        method: *const u8,
+        method_size: usize,
+        metadata: *const u8,
+        metadata_size: usize,
+        token: *mut u32,
+    ) -> u32;
     fn proxy_grpc_send(token: u32, message: *const u8, size: usize, ends: u32) -> u32;
     fn proxy_grpc_close(token: u32) -> u32;
     fn proxy_grpc_cancel(token: u32) -> u32;
@@ -89,6 +100,7 @@ fn check_trust(
 thread_local! {
     static HTTP: Cell<Trust> = const { Cell::new(Trust::Unknown) };
     static GRPC: Cell<Trust> = const { Cell::new(Trust::Unknown) };
+    static GRPC_STREAMS: Cell<Trust> = const { Cell::new(Trust::Unknown) };
 }
 
 /// A call to the cluster without a name, which there cannot be.
@@ -111,9 +123,12 @@ fn ask_http() -> u32 {
     }
 }
 
-/// A call to what is neither the name of a cluster nor the message that could stand in its place.
+/// What is neither the name of a cluster nor the message that could stand in its place.
+const NOBODY: &[u8] = b"\xff";
+
+/// A call to nobody.
 fn ask_grpc() -> u32 {
-    let target = b"\xff";
+    let target = NOBODY;
     let mut token = 0;
     // SAFETY: the host reads one byte of `target`, all other sizes are 0; it writes four bytes to
     // `token`.
@@ -130,6 +145,26 @@ fn ask_grpc() -> u32 {
             null(),
             0,
             1,
+            &raw mut token,
+        )
+    }
+}
+
+/// A stream to nobody.
+fn ask_grpc_stream() -> u32 {
+    let target = NOBODY;
+    let mut token = 0;
+    // SAFETY: as in `ask_grpc`.
+    unsafe {
+        proxy_grpc_stream(
+            target.as_ptr(),
+            target.len(),
+            null(),
+            0,
+            null(),
+            0,
+            null(),
+            0,
             &raw mut token,
         )
     }
@@ -187,7 +222,8 @@ pub(in crate::host) fn grpc_call(call: GrpcCall<'_>) -> Result<u32, u32> {
 }
 
 pub(in crate::host) fn grpc_stream(call: GrpcCall<'_>) -> Result<u32, u32> {
-    GRPC.with(|trust| check_trust(trust, [PARSE_FAILURE, INTERNAL_FAILURE], ask_grpc))?;
+    let expected = [PARSE_FAILURE, INTERNAL_FAILURE];
+    GRPC_STREAMS.with(|trust| check_trust(trust, expected, ask_grpc_stream))?;
     hostcalls::open_grpc_stream(
         text(call.target),
         call.service,
