@@ -232,8 +232,61 @@ fn guest() -> Vec<u8> {
 #[test]
 #[ignore = "needs Envoy"]
 fn every_property_answers_in_every_phase_as_in_envoy() {
+    let predicted = on_harness(Host::builder().attributes(all()), &guest(), known());
+    let folder = folder("properties");
+    let count = predicted.len();
+    let seen = on_envoy(&folder, &guest(), count, |upstream| {
+        bootstrap(&folder, upstream)
+    });
+    compare(&predicted, &seen);
+    let access_log = || std::fs::read_to_string(folder.join("access.log")).unwrap();
+    until(|| !access_log().is_empty());
+    let access_log = access_log();
+    assert_eq!(
+        access_log.trim_end(),
+        r#"{"@type":"type.googleapis.com/google.protobuf.BytesValue","value":"Y2hhbmdlZA=="} changed a state"#
+    );
+}
+
+/// What the SDK reads as types, in the guest `keeper`.
+const TYPED: &[&str] = &[
+    "xds.upstream_host_metadata.filter_metadata.h.k is not there",
+    r#"xds.upstream_host_metadata.filter_metadata.h.k = "host""#,
+    r#"xds.cluster_metadata.filter_metadata.m.k = "cluster""#,
+    r#"xds.virtual_host_metadata.filter_metadata.v.k = "vhost""#,
+    r#"xds.listener_metadata.filter_metadata.l.k = "listener""#,
+    r#"metadata.filter_metadata.dyn.text = "dynamic""#,
+    "metadata.filter_metadata.dyn.nothing is not there",
+    r#"xds.route_metadata.filter_metadata.text.k = "v""#,
+    "xds.route_metadata.filter_metadata.number.k = 2.0",
+    "xds.route_metadata.filter_metadata.bool.k = true",
+    "xds.route_metadata.filter_metadata.null.k: cannot read a property",
+    "xds.route_metadata.filter_metadata.list.k = List([[97], [0, 0, 0, 0, 0, 0, 0, 64], [1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 98, 0, 0]])",
+    "xds.route_metadata.filter_metadata.deep.k = Map([([105, 110, 110, 101, 114], [1, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 108, 101, 97, 102, 0, 120, 0])])",
+    "xds.route_metadata.filter_metadata.deep.k.inner = Map([([108, 101, 97, 102], [120])])",
+    "xds.route_metadata.filter_metadata.text.k: property `xds.route_metadata.filter_metadata.text.k` is of another kind than a number",
+    "xds.route_metadata.filter_metadata.number.k: property `xds.route_metadata.filter_metadata.number.k` is of another kind than a truth value",
+    "xds.route_metadata.filter_metadata.text.k: property `xds.route_metadata.filter_metadata.text.k` is not a map",
+];
+
+#[test]
+#[ignore = "needs Envoy"]
+fn the_sdk_reads_metadata_as_types() {
+    let guest = std::fs::read(crate::both::module("keeper")).unwrap();
+    let builder = Host::builder().attributes(all());
+    let predicted = on_harness_as("operator", builder, &guest, known());
+    assert_eq!(predicted, TYPED);
+    let folder = folder("properties-typed");
+    let seen = on_envoy(&folder, &guest, TYPED.len(), |upstream| {
+        bootstrap(&folder, upstream).replace("the-root", "operator")
+    });
+    assert_eq!(seen, TYPED);
+}
+
+/// The attributes of [`bootstrap`].
+fn all() -> Attributes {
     let metadata = |key: &str, value: &str| [(key.to_owned(), json!(value))];
-    let attributes = Attributes::default()
+    Attributes::default()
         .node_id("the-node")
         .node_cluster("the-node-cluster")
         .node_metadata(metadata("k", "v"))
@@ -256,25 +309,14 @@ fn every_property_answers_in_every_phase_as_in_envoy() {
         .cluster_metadata("m", metadata("k", "cluster"))
         .upstream_host_metadata("h", metadata("k", "host"))
         .upstream_host_locality_metadata("q", metadata("k", "locality"))
-        .upstream_locality(locality("ur", "uz", ""));
-    let request = request()
-        .dynamic_metadata("dyn", metadata("text", "dynamic"))
-        .filter_state("test.state", "a state");
-    let predicted = on_harness(Host::builder().attributes(attributes), &guest(), request);
+        .upstream_locality(locality("ur", "uz", ""))
+}
 
-    let folder = folder("properties");
-    let count = predicted.len();
-    let seen = on_envoy(&folder, &guest(), count, |upstream| {
-        bootstrap(&folder, upstream)
-    });
-    compare(&predicted, &seen);
-    let access_log = || std::fs::read_to_string(folder.join("access.log")).unwrap();
-    until(|| !access_log().is_empty());
-    let access_log = access_log();
-    assert_eq!(
-        access_log.trim_end(),
-        r#"{"@type":"type.googleapis.com/google.protobuf.BytesValue","value":"Y2hhbmdlZA=="} changed a state"#
-    );
+/// The request, with what the filters before in [`bootstrap`] make of it.
+fn known() -> Request {
+    request()
+        .dynamic_metadata("dyn", [("text", json!("dynamic"))])
+        .filter_state("test.state", "a state")
 }
 
 #[test]
@@ -390,8 +432,17 @@ pub(crate) fn request() -> Request {
 }
 
 pub(crate) fn on_harness(builder: HostBuilder, guest: &[u8], request: Request) -> Vec<String> {
+    on_harness_as("the-root", builder, guest, request)
+}
+
+fn on_harness_as(
+    root_id: &str,
+    builder: HostBuilder,
+    guest: &[u8],
+    request: Request,
+) -> Vec<String> {
     let plugin = attache_harness::Plugin::from_bytes("reader", guest)
-        .root_id("the-root")
+        .root_id(root_id)
         .vm_id("the-vm");
     let mut host = builder.plugin(plugin).start().unwrap();
     host.upstream(|_| Response::new(201).header("x-up", "1").body("hello"));
