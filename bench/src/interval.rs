@@ -1,5 +1,8 @@
 //! Medians, and how sure they are.
 
+/// How often numbers are drawn again to see how much depends on which ones there are.
+const DRAWS: usize = 2_000;
+
 /// A median with the interval that holds it at 95 % confidence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Median {
@@ -23,6 +26,36 @@ impl Median {
     }
 }
 
+impl Median {
+    /// Of one median to another, of as many numbers that belong together in pairs. The interval is that
+    /// of pairs drawn again and again (bootstrap): a ratio of single numbers would be mostly the noise of
+    /// the lower one.
+    pub(crate) fn of_ratio(numbers: &[f64], to: &[f64]) -> Self {
+        let median = |numbers: &[f64], pairs: &[usize]| {
+            Self::of(pairs.iter().map(|&pair| numbers[pair]).collect()).value
+        };
+        let ratio = |pairs: &[usize]| median(numbers, pairs) / median(to, pairs);
+        let all: Vec<usize> = (0..numbers.len()).collect();
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut draw = |_: &usize| {
+            // xorshift64
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random % all.len() as u64) as usize
+        };
+        let mut ratios: Vec<f64> = (0..DRAWS)
+            .map(|_| ratio(&all.iter().map(&mut draw).collect::<Vec<_>>()))
+            .collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        Self {
+            value: ratio(&all),
+            low: ratios[DRAWS / 40],
+            high: ratios[DRAWS - 1 - DRAWS / 40],
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +64,14 @@ mod tests {
     fn the_interval_of_a_hundred_numbers() {
         let median = Median::of((0..100).rev().map(f64::from).collect());
         assert_eq!((median.low, median.value, median.high), (40.0, 50.0, 60.0));
+    }
+
+    #[test]
+    fn a_ratio_of_what_varies_alike_is_sure() {
+        let low: Vec<f64> = (1..=40).map(f64::from).collect();
+        let high: Vec<f64> = low.iter().map(|number| number * 3.0).collect();
+        let ratio = Median::of_ratio(&high, &low);
+        assert_eq!((ratio.low, ratio.value, ratio.high), (3.0, 3.0, 3.0));
     }
 
     #[test]

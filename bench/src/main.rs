@@ -21,7 +21,7 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] | ["harness"] => harness::run(root),
-        ["envoy"] => on_envoy::run(root, 40),
+        ["envoy"] => on_envoy::run(root, 150),
         ["envoy", rounds] => {
             let rounds = rounds.parse().ok().filter(|rounds| *rounds >= 6);
             on_envoy::run(root, rounds.context("ROUNDS is a number from 6 on")?)

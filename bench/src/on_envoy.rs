@@ -1,7 +1,8 @@
 //! What a filter costs in a real Envoy: the processor time that a request takes more than without it.
 //!
-//! One Envoy has a listener for each variant. They take turns within a round, so that what the machine
-//! does otherwise meets them alike, and what is compared is compared within the round.
+//! One Envoy has a listener for each variant. They take short turns within a round, to and fro, so that what
+//! the machine does otherwise meets them alike, and what is compared is compared within the round. A chain
+//! has a cheap filter several times, so that its cost stands out from Envoy's own.
 
 mod bootstrap;
 mod load;
@@ -17,8 +18,8 @@ use self::variant::{Variant, variants};
 use crate::interval::Median;
 use crate::process::Process;
 
-/// Requests of one variant in one round.
-const REQUESTS: usize = 3_000;
+/// Requests of one variant in one turn. A round has two.
+const REQUESTS: usize = 400;
 
 /// Prints the table of what filters cost.
 pub(crate) fn run(root: &Path, rounds: usize) -> anyhow::Result<()> {
@@ -51,11 +52,18 @@ pub(crate) fn run(root: &Path, rounds: usize) -> anyhow::Result<()> {
     let mut costs: Vec<Vec<f64>> = vec![Vec::new(); variants.len()];
     for round in 0..rounds {
         eprint!("\rround {} of {rounds}", round + 1);
-        for (client, costs) in clients.iter_mut().zip(&mut costs) {
+        let mut turn = |at: usize| -> anyhow::Result<f64> {
             let before = process.time()?;
-            let (count, _) = client.send(REQUESTS)?;
+            let (count, _) = clients[at].send(REQUESTS)?;
             let time = process.time()? - before;
-            costs.push(time.as_secs_f64() * 1e6 / count as f64);
+            Ok(time.as_secs_f64() * 1e6 / count as f64)
+        };
+        // What gets slower meanwhile weighs on all alike.
+        for at in 0..variants.len() {
+            costs[at].push(turn(at)? / 2.0);
+        }
+        for at in (0..variants.len()).rev() {
+            costs[at][round] += turn(at)? / 2.0;
         }
     }
     eprintln!();
@@ -71,7 +79,10 @@ fn print(variants: &[Variant], costs: &[Vec<f64>]) -> anyhow::Result<()> {
     };
     let added = |at: usize, without: usize| -> Vec<f64> {
         let pairs = costs[at].iter().zip(&costs[without]);
-        pairs.map(|(with, without)| with - without).collect()
+        let copies = variants[at].copies() as f64;
+        pairs
+            .map(|(with, without)| (with - without) / copies)
+            .collect()
     };
     println!(
         "{:<42} {:>22}   {:<34} budget",
@@ -91,8 +102,7 @@ fn print(variants: &[Variant], costs: &[Vec<f64>]) -> anyhow::Result<()> {
         for (than, budget) in variant.compared {
             let other = added(position(than)?, without);
             ensure!(other.len() == own.len(), "rounds are missing");
-            let ratios = own.iter().zip(&other).map(|(own, other)| own / other);
-            let Median { value, low, high } = Median::of(ratios.collect());
+            let Median { value, low, high } = Median::of_ratio(&own, &other);
             print!("   {value:.2} ({low:.2} to {high:.2}) of {than}; {budget}");
         }
         println!();

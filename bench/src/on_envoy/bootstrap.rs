@@ -18,7 +18,11 @@ fn loopback() -> Value {
 }
 
 fn listener(variant: &Variant) -> Value {
-    let mut filters: Vec<Value> = variant.filter.iter().cloned().collect();
+    let mut filters: Vec<Value> = variant
+        .filter
+        .iter()
+        .flat_map(|filter| std::iter::repeat_n(filter.clone(), variant.copies()))
+        .collect();
     filters.push(json!({
         "name": "router",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},

@@ -61,6 +61,14 @@ impl Variant {
         format!("GET /orders?page=2 HTTP/1.1\r\nhost: bench\r\n{headers}\r\n")
     }
 
+    /// How often the filter stands in the chain: what scrubs finds something to do only once.
+    pub(crate) fn copies(&self) -> usize {
+        match self.subject {
+            Subject::Header => 4,
+            Subject::Nothing | Subject::Scrub => 1,
+        }
+    }
+
     /// Whether the filter does what it is measured for, as far as the response shows.
     pub(crate) fn check(&self, response: &str) -> anyhow::Result<()> {
         ensure!(response.starts_with("HTTP/1.1 200"), "not answered");
