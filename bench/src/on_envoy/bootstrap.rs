@@ -68,6 +68,18 @@ pub(crate) fn wasm(name: &str, path: &std::path::Path) -> Value {
     })
 }
 
+/// As [`wasm`], with a configuration, and headers that may wait for the body.
+pub(crate) fn wasm_configured(name: &str, path: &std::path::Path, configuration: &str) -> Value {
+    let mut filter = wasm(name, path);
+    let config = &mut filter["typed_config"]["config"];
+    config["allow_on_headers_stop_iteration"] = json!(true);
+    config["configuration"] = json!({
+        "@type": "type.googleapis.com/google.protobuf.StringValue",
+        "value": configuration,
+    });
+    filter
+}
+
 /// A Lua script.
 pub(crate) fn lua(script: &str) -> Value {
     json!({
@@ -90,6 +102,31 @@ pub(crate) fn header_mutation() -> Value {
                     {"append": {"header": {"key": "x-bench", "value": "1"}}},
                 ],
                 "response_mutations": [{"remove": "x-powered-by"}],
+            },
+        },
+    })
+}
+
+/// Envoy's own filter for two headers and a parameter.
+pub(crate) fn heads_mutation() -> Value {
+    json!({
+        "name": "heads_mutation",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": {
+                "request_mutations": [
+                    {"append": {
+                        "header": {"key": "x-bench", "value": "1"},
+                        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                    }},
+                    {"remove": "x-tenant"},
+                ],
+                "query_parameter_mutations": [
+                    {"append": {
+                        "record": {"key": "tenant", "value": "acme"},
+                        "action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                    }},
+                ],
             },
         },
     })

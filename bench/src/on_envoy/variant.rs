@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use attache_module::{Guest, without_exports};
 use serde_json::Value;
 
-use super::bootstrap::{header_mutation, lua, wasm};
+use super::bootstrap::{header_mutation, heads_mutation, lua, wasm, wasm_configured};
 
 /// The callbacks that two header operations do not need.
 const UNUSED: [&str; 19] = [
@@ -49,6 +49,8 @@ enum Subject {
     Nothing,
     Header,
     Scrub,
+    Heads,
+    Body,
 }
 
 impl Variant {
@@ -56,7 +58,14 @@ impl Variant {
     pub(crate) fn request(&self) -> String {
         let headers = match self.subject {
             Subject::Nothing | Subject::Header => "accept: */*\r\nuser-agent: bench/1.0\r\n",
-            Subject::Scrub => SCRUBBED,
+            Subject::Scrub | Subject::Heads => SCRUBBED,
+            Subject::Body => {
+                let length = BODY.len();
+                return format!(
+                    "POST /orders HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
+                     content-length: {length}\r\n\r\n{BODY}"
+                );
+            }
         };
         format!("GET /orders?page=2 HTTP/1.1\r\nhost: bench\r\n{headers}\r\n")
     }
@@ -87,6 +96,21 @@ const SCRUBBED: &str = "authorization: Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0d
     x-request-id: 0b7e3c1a-7d0f-4a53-9d5e-000000000000\r\nx-forwarded-for: 192.0.2.1\r\n\
     traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nx-tenant: acme\r\n";
 
+/// A body of JSON with a field that is replaced.
+const BODY: &str = "{\"user\": {\"name\": \"ada\", \"role\": \"admin\"}, \"items\": [{\"id\": 1, \
+    \"name\": \"tea\", \"price\": 3.50}, {\"id\": 2, \"name\": \"milk\", \"price\": 1.20}], \
+    \"note\": \"leave it at the door\", \"paid\": true}";
+
+/// Two headers and a parameter.
+const HEADS: &str = r#"{"request": {"rules": [{"match": {"path": [{"prefix": "/orders"}]}, "steps": [
+    {"op": "set", "header": "x-bench", "value": "1"},
+    {"op": "remove", "header": "x-tenant"},
+    {"op": "set", "query": "tenant", "value": "acme"}]}]}}"#;
+
+/// A field of a body, while the headers wait.
+const FIELD: &str = r#"{"request": {"body": {"hold_headers": true}, "rules": [{"steps": [
+    {"op": "replace", "body": "/user/role", "value": "guest"}]}]}}"#;
+
 /// All variants, their modules built and written to `folder`.
 pub(crate) fn variants(root: &Path, folder: &Path) -> anyhow::Result<Vec<Variant>> {
     let bench = root.join("bench");
@@ -96,6 +120,12 @@ pub(crate) fn variants(root: &Path, folder: &Path) -> anyhow::Result<Vec<Variant
     let mut notice = |notice| eprintln!("{notice}");
     let sdk = Guest::in_workspace(&bench, Some("sdk-header")).build(&mut notice)?;
     let scrub = Guest::in_workspace(root, Some("auth-scrub")).build(&mut notice)?;
+    let transform = Guest::in_workspace(root, Some("transform")).build(&mut notice)?;
+    let configured = |name: &'static str, configuration: &str| -> anyhow::Result<Option<Value>> {
+        let path = folder.join(format!("{}.wasm", name.replace([' ', ','], "-")));
+        std::fs::write(&path, &transform.bytes)?;
+        Ok(Some(wasm_configured(name, &path, configuration)))
+    };
     let module = |name: &'static str, bytes: &[u8]| -> anyhow::Result<Option<Value>> {
         let path = folder.join(format!("{}.wasm", name.replace(' ', "-")));
         std::fs::write(&path, bytes)?;
@@ -122,6 +152,25 @@ pub(crate) fn variants(root: &Path, folder: &Path) -> anyhow::Result<Vec<Variant
         compared,
         subject: Subject::Scrub,
     };
+    let changes = |name, filter, without, subject, compared| Variant {
+        name,
+        filter,
+        without: Some(without),
+        compared,
+        subject,
+    };
+    let heads = |name, filter, compared| {
+        changes(
+            name,
+            filter,
+            "no filter, 12 headers",
+            Subject::Heads,
+            compared,
+        )
+    };
+    let bodies = |name, filter, compared| {
+        changes(name, filter, "no filter, a body", Subject::Body, compared)
+    };
     Ok(vec![
         without("no filter", Subject::Nothing),
         header("native header_mutation", Some(header_mutation()), &[]),
@@ -147,6 +196,31 @@ pub(crate) fn variants(root: &Path, folder: &Path) -> anyhow::Result<Vec<Variant
             "auth-scrub",
             module("auth-scrub", &scrub.bytes)?,
             &[("Lua, scrubbing", "1.00")],
+        ),
+        heads(
+            "Lua, headers and query",
+            Some(lua(include_str!("heads.lua"))),
+            &[],
+        ),
+        heads("native, headers and query", Some(heads_mutation()), &[]),
+        heads(
+            "transform, headers and query",
+            configured("transform, headers and query", HEADS)?,
+            &[
+                ("Lua, headers and query", "no budget"),
+                ("native, headers and query", "no budget"),
+            ],
+        ),
+        without("no filter, a body", Subject::Body),
+        bodies(
+            "Lua, a field by pattern",
+            Some(lua(include_str!("field.lua"))),
+            &[],
+        ),
+        bodies(
+            "transform, a field",
+            configured("transform, a field", FIELD)?,
+            &[("Lua, a field by pattern", "no budget")],
         ),
     ])
 }
