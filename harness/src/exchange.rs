@@ -100,9 +100,16 @@ impl Message {
 pub struct UpstreamRequest {
     pub(crate) message: Message,
     pub(crate) complete: bool,
+    pub(crate) cut: bool,
 }
 
 impl UpstreamRequest {
+    /// Whether Envoy has given it up before its end: the stream is over, or was answered by a local reply.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// Whether its end has arrived.
     #[must_use]
     pub fn is_complete(&self) -> bool {

@@ -100,6 +100,7 @@ pub(crate) fn http_call(
     ));
     message.push(body);
     let request = UpstreamRequest {
+        cut: false,
         message,
         complete: true,
     };

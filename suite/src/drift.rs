@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::seen::{Line, Seen};
 
-/// How much later one thing came on Envoy than another, by the times of their lines in the log. What lay
-/// further apart than that came in its order.
+/// How much later things came on Envoy than what was before them, by the times of their lines in the log.
+/// What lay further apart than that came in its order. That something comes early is no doing of a busy machine.
 ///
 /// It is looked at as far as the logs are alike, and at the first lines that differ, where they stand
 /// elsewhere in the other log.
@@ -34,17 +34,18 @@ pub(crate) fn drift(harness: &Seen, envoy: &Seen) -> Duration {
                 .map(|other| (other, line)),
         );
     }
-    let late = |(ours, theirs): (&Line, &Line)| {
-        let (ours, theirs) = (ours.time()?.as_micros(), theirs.time()?.as_micros());
-        i128::try_from(theirs)
-            .ok()?
-            .checked_sub(i128::try_from(ours).ok()?)
-    };
-    let late: Vec<i128> = pairs.into_iter().filter_map(late).collect();
-    let drift = match (late.iter().min(), late.iter().max()) {
-        (Some(least), Some(most)) => most - least,
-        _ => 0,
-    };
+    let times = pairs
+        .into_iter()
+        .filter_map(|(one, other)| Some((one.time()?, other.time()?)));
+    let mut times: Vec<(Duration, Duration)> = times.collect();
+    times.sort();
+    let (mut drift, mut least) = (0, i128::MAX);
+    for (ours, theirs) in times {
+        let micros = |time: Duration| i128::try_from(time.as_micros()).unwrap_or(i128::MAX);
+        let late = micros(theirs).saturating_sub(micros(ours));
+        least = least.min(late);
+        drift = drift.max(late.saturating_sub(least));
+    }
     Duration::from_micros(u64::try_from(drift).unwrap_or(u64::MAX))
 }
 
@@ -78,6 +79,13 @@ mod tests {
         let ours = seen(&[("start", 0), ("piece", 40), ("tick", 240)]);
         let theirs = seen(&[("start", 0), ("tick", 241), ("piece", 250)]);
         assert_eq!(drift(&ours, &theirs), Duration::from_millis(210));
+    }
+
+    #[test]
+    fn what_comes_early_is_not_late() {
+        let ours = seen(&[("start", 0), ("next", 500)]);
+        let theirs = seen(&[("start", 0), ("other", 5), ("next", 20)]);
+        assert_eq!(drift(&ours, &theirs), Duration::ZERO);
     }
 
     #[test]

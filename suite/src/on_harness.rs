@@ -456,7 +456,7 @@ fn stream(
         upstream: exchange
             .try_upstream_request()
             // A server tells of a request when it has ended, one way or the other.
-            .filter(|request| request.is_complete() || !is_under_way(exchange))
+            .filter(|request| request.is_complete() || request.is_cut() || !is_under_way(exchange))
             .map(|request| message::received(request, protocols.upstream)),
         access: access(exchange, &downstream),
         downstream,

@@ -47,6 +47,7 @@ pub(crate) fn open(opening: &Opening<'_>) -> (UpstreamRequest, Duration) {
     let message = Message::new(on_the_wire(&headers, false, Codec::Http2, opening.envoy));
     (
         UpstreamRequest {
+            cut: false,
             message,
             complete: true,
         },

@@ -85,6 +85,11 @@ impl Proxy {
         } else if self.upstream_codec == Codec::Http2 {
             self.world.idle_connections.0 += 1;
         }
-        self.world.streams[slot].upstream_connection = UpstreamConnection::Returned;
+        let stream = &mut self.world.streams[slot];
+        stream.upstream_connection = UpstreamConnection::Returned;
+        let asked = stream.asked_at.is_some();
+        if let Some(request) = &mut stream.exchange.upstream {
+            request.cut = !asked && !request.complete;
+        }
     }
 }

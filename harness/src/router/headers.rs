@@ -81,6 +81,7 @@ impl Proxy {
         self.connect_upstream(slot);
         let stream = &mut self.world.streams[slot];
         stream.exchange.upstream = Some(UpstreamRequest {
+            cut: false,
             message: Message::new(sent),
             complete: false,
         });

@@ -430,4 +430,54 @@ mod tests {
         seen.counters.insert("of_another_case".to_owned(), 1);
         assert!(!agrees(&report, &seen));
     }
+
+    fn play(logged: &str, good: bool, late: Option<u64>) -> Outcome {
+        let seen = Seen {
+            log: vec![Line::new("info", "a", logged)],
+            ..Seen::default()
+        };
+        Outcome {
+            good,
+            late: late.map(Duration::from_millis),
+            ..Outcome::new(0, Verdict::Passed, Some(seen))
+        }
+    }
+
+    /// Whether plays settle a case, and how it is entered.
+    fn heard(plays: impl IntoIterator<Item = Outcome>) -> (bool, Looks, CaseReport) {
+        let mut doubt = Doubt::default();
+        plays.into_iter().for_each(|play| doubt.hear(play));
+        let settled = doubt.is_settled();
+        let mut reports = [CaseReport::new("a case")];
+        doubt.enter(&mut reports, 4);
+        let [report] = reports;
+        (settled, report.looks, report)
+    }
+
+    #[test]
+    fn a_difference_is_settled_once_it_came_twice_in_time() {
+        assert!(!heard([play("x", false, None)]).0);
+        let (settled, looks, _) = heard([play("x", false, None), play("x", false, None)]);
+        assert!(settled && looks.steady && looks.late.is_none());
+        let (settled, looks, _) = heard([play("x", false, None), play("y", false, None)]);
+        assert!(!looks.steady && settled);
+    }
+
+    #[test]
+    fn a_play_that_was_late_tells_nothing() {
+        let (settled, looks, report) =
+            heard([play("x", false, Some(300)), play("y", false, Some(200))]);
+        assert!(!settled);
+        assert_eq!(looks.late, Some(Duration::from_millis(200)));
+        assert_eq!(report.on_envoy.unwrap().log[0].message, "y");
+        let (settled, looks, _) = heard([play("x", false, Some(300)), play("x", true, None)]);
+        assert!(settled && looks.steady && looks.late.is_none());
+    }
+
+    #[test]
+    fn a_case_that_is_as_it_should_be_only_now_and_then_is_not_steady() {
+        let (settled, looks, report) = heard([play("x", false, None), play("y", true, None)]);
+        assert!(settled && !looks.steady);
+        assert_eq!(report.on_envoy.unwrap().log[0].message, "x");
+    }
 }
