@@ -7,11 +7,13 @@ mod json_patch;
 
 use std::path::PathBuf;
 
-/// Each file of JSON in a folder of the data.
+/// Each file of JSON in a folder of the data; none where the data has no such folder.
 fn files(folder: &str) -> Vec<(String, String)> {
     let data = std::env::var_os("ATTACHE_TEST_DATA").expect("ATTACHE_TEST_DATA is set");
     let folder = PathBuf::from(data).join(folder);
-    let entries = std::fs::read_dir(&folder).expect("the folder is there");
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        return Vec::new();
+    };
     let paths = entries.map(|entry| entry.expect("the folder can be read").path());
     let mut paths: Vec<PathBuf> = paths
         .filter(|path| {
