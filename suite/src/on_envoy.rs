@@ -469,12 +469,13 @@ fn scope(cases: &[Case], number: usize) -> String {
 fn listener(cases: &[Case], number: usize, folder: &Path) -> Listener {
     let case = &cases[number];
     let mut listener = Listener::new(listener_name(number));
+    // Of TCP, too, where clusters that filters call have trailers.
+    listener.trailers = Trailers::Kept;
     if case.tcp.is_some() {
         listener.proxy = Proxy::Tcp {
             cluster: "upstream".to_owned(),
         };
     } else {
-        listener.trailers = Trailers::Kept;
         listener.delayed_close = Some(CUT_AFTER);
     }
     listener.buffer_limit = case.buffer_limit;

@@ -138,11 +138,15 @@ fn play_on(host: &mut Host, case: &Case, paced: &mut Paced) -> Result<Played, Ho
                 }
             }
             Step::Reload(filter) => {
+                paced.acts(host);
                 let from = host.log().len();
                 seen.reloads.push(reload::reload(host, filter)?);
                 sorted.push(from..host.log().len());
             }
-            Step::Tcp(step) => connections.step(host, step)?,
+            Step::Tcp(step) => {
+                paced.acts(host);
+                connections.step(host, step)?;
+            }
             Step::Wait(time) => {
                 pass(host, case, &streams, *time)?;
                 paced.waited(since, host);

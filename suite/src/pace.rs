@@ -37,6 +37,31 @@ impl Default for Pace {
 pub(crate) struct Paced {
     /// From when to when the client waited.
     client: Vec<(Duration, Duration)>,
+    /// When the client did what takes no time on the harness and some on Envoy.
+    acted: Vec<Act>,
+}
+
+/// What the client does may take so long on Envoy: a plugin is replaced, or nothing more comes of a piece.
+const ACT: Duration = Duration::from_secs(4);
+
+/// Something that the client did.
+#[derive(Clone, Copy, Debug)]
+struct Act {
+    time: Duration,
+    /// So many appointments had been made.
+    before: usize,
+}
+
+impl Act {
+    /// Whether something was due that may come while it lasts.
+    fn is_interrupted(&self, host: &Host) -> bool {
+        let pending = host.appointments().iter().take(self.before);
+        let mut pending = pending.filter(|one| {
+            let kept = one.called_off.is_none_or(|time| time > self.time);
+            kept && one.due > self.time
+        });
+        pending.any(|one| one.due - self.time < ACT)
+    }
 }
 
 /// Whose doing something is.
@@ -58,6 +83,14 @@ impl Paced {
         self.client.push((since, host.now()));
     }
 
+    /// The client does now what takes its time on Envoy: nothing else may be due meanwhile.
+    pub(crate) fn acts(&mut self, host: &Host) {
+        self.acted.push(Act {
+            time: host.now(),
+            before: host.appointments().len(),
+        });
+    }
+
     /// The pace of a play that is over.
     pub(crate) fn pace(&self, host: &Host) -> Pace {
         let now = host.now();
@@ -74,6 +107,9 @@ impl Paced {
                     }
                 }
             }
+        }
+        if self.acted.iter().any(|acted| acted.is_interrupted(host)) {
+            pace.closest = Duration::ZERO;
         }
         let client = self.client.iter();
         due.extend(client.map(|(since, time)| (*since, *time, Whose::Client)));

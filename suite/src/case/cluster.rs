@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::{Fault, HeaderLine, Protocol, Reply};
 
 /// A cluster that filters call out to.
@@ -27,6 +29,8 @@ pub(crate) struct Grpc {
 /// Messages, and the end of the call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GrpcPart {
+    /// How long the server thinks before; that of the last part stands with the answer.
+    pub(crate) after: Duration,
     pub(crate) messages: Vec<Vec<u8>>,
     pub(crate) status: Option<GrpcStatus>,
 }

@@ -71,6 +71,8 @@ pub(crate) struct GrpcFile {
     expecting = "the keys of a part of a gRPC answer, such as `messages`"
 )]
 pub(crate) struct GrpcPartFile {
+    /// How long the server thinks before; not at all unless set.
+    pub(crate) after: Option<Span>,
     /// Messages.
     #[serde(default)]
     pub(crate) messages: Vec<Text>,

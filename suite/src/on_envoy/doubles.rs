@@ -155,6 +155,7 @@ fn grpc(cluster: &Cluster, event: GrpcEvent<'_>) -> GrpcReply {
         return GrpcReply::default();
     }
     let mut reply = reply(grpc, part);
+    reply.after = part.after;
     if last {
         reply.after = cluster.answer.after;
         if fault == Some(Fault::Cut) {

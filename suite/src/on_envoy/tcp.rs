@@ -49,7 +49,9 @@ impl Clients {
                     client.look();
                     if let Some(stream) = client.stream.take() {
                         attache_envoy::tcp::reset(stream)?;
-                        client.received.end = PeerEnd::Reset;
+                        if client.received.end == PeerEnd::Open {
+                            client.received.end = PeerEnd::Reset;
+                        }
                     }
                 }
             }

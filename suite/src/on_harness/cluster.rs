@@ -37,7 +37,7 @@ fn part(grpc: &Grpc, part: &GrpcPart) -> GrpcReply {
     if part.is_empty() {
         return GrpcReply::new();
     }
-    reply(grpc, part)
+    reply(grpc, part).after(part.after)
 }
 
 fn reply(grpc: &Grpc, part: &GrpcPart) -> GrpcReply {

@@ -78,13 +78,21 @@ fn reply(upstream: &TcpUpstream, arrival: Arrival<'_>) -> TcpReply {
             upstream.answer.as_ref(),
             upstream.ends == TcpEnds::AfterAnswer,
         ),
-        Arrival::End if upstream.ends == TcpEnds::WithClient => TcpReply::none().end(),
+        // One that waits for bytes, to answer or to reset at, is gone when none come.
+        Arrival::End
+            if upstream.ends != TcpEnds::Never || upstream.fault == Some(TcpFault::Reset) =>
+        {
+            TcpReply::none().end()
+        }
         _ => TcpReply::none(),
     }
 }
 
 fn said(text: Option<&Vec<u8>>, last: bool) -> TcpReply {
     match text {
+        // A server that writes nothing sends no piece.
+        Some(text) if text.is_empty() && last => TcpReply::none().end(),
+        Some(text) if text.is_empty() => TcpReply::none(),
         Some(text) if last => TcpReply::none().send_last(text.clone()),
         Some(text) => TcpReply::none().send(text.clone()),
         None => TcpReply::none(),

@@ -1,6 +1,7 @@
 //! Clusters that filters call out to.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::message::{lines, reply};
 use super::{protocol, speakable};
@@ -83,6 +84,7 @@ fn server(file: &GrpcFile, cut: bool) -> Result<Grpc, Fault> {
         opening: part("opening", &file.opening)?,
         each_message: part("each_message", &file.each_message)?,
         last: GrpcPart {
+            after: Duration::ZERO,
             messages: messages(&file.messages),
             status: ended(end, file.status_message.as_ref(), &file.trailers)?,
         },
@@ -99,6 +101,7 @@ fn part(file: &GrpcPartFile) -> Result<GrpcPart, Fault> {
         return Err(Fault::new("this belongs to a `status`").under(key));
     }
     Ok(GrpcPart {
+        after: file.after.map_or(Duration::ZERO, |after| after.0),
         messages: messages(&file.messages),
         status: ended(file.status, file.status_message.as_ref(), &file.trailers)?,
     })

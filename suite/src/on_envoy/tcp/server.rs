@@ -103,13 +103,15 @@ fn serve(
     let mut buffer = [0; 16 * 1024];
     if upstream.fault == Some(TcpFault::Reset) {
         // A socket that is dropped with bytes unread resets.
-        let count = stream.peek(&mut buffer).unwrap_or(0);
+        let count = stream.peek(&mut buffer);
         let mut seen = lock(seen);
-        seen.bytes.extend_from_slice(&buffer[..count]);
-        seen.end = if count > 0 {
-            PeerEnd::Reset
-        } else {
-            PeerEnd::Fin
+        seen.end = match count {
+            Ok(0) => PeerEnd::Fin,
+            Ok(count) => {
+                seen.bytes.extend_from_slice(&buffer[..count]);
+                PeerEnd::Reset
+            }
+            Err(_) => PeerEnd::Reset,
         };
         return None;
     }
