@@ -128,7 +128,12 @@ impl HostBuilder {
 fn answer_whole(answer: &mut GrpcClosure, request: &UpstreamRequest) -> GrpcReply {
     let mut reply = answer(&GrpcEvent::Opened(request));
     for message in messages(request) {
-        reply = reply.then(answer(&GrpcEvent::Message(&message)));
+        if !reply.has_ended() {
+            reply = reply.then(answer(&GrpcEvent::Message(&message)));
+        }
+    }
+    if reply.has_ended() {
+        return reply;
     }
     reply.then(answer(&GrpcEvent::HalfClosed))
 }

@@ -60,7 +60,7 @@ impl GrpcReply {
         self
     }
 
-    /// Adds initial metadata.
+    /// Adds initial metadata. It goes out with the first reply of a call that is not empty.
     #[must_use]
     pub fn initial(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         let pair = (name.as_ref().to_vec(), value.as_ref().to_vec());
@@ -110,12 +110,26 @@ impl GrpcReply {
         self.initial.is_empty() && self.pieces.is_empty() && self.status.is_none()
     }
 
+    /// Whether nothing can follow.
+    pub(crate) fn has_ended(&self) -> bool {
+        let cut = |piece: &Piece| matches!(piece, Piece::Cut(_));
+        self.status.is_some() || self.pieces.iter().any(cut)
+    }
+
+    /// What it is behind another one: initial metadata goes out once.
+    pub(crate) fn without_initial(mut self) -> Self {
+        self.initial.clear();
+        self
+    }
+
     /// Both, one after the other.
     pub(crate) fn then(mut self, next: Self) -> Self {
+        if self.is_empty() {
+            self.initial = next.initial;
+        }
         if !next.latency.is_zero() {
             self.pieces.push(Piece::Pause(next.latency));
         }
-        self.initial.extend(next.initial);
         self.pieces.extend(next.pieces);
         self.trailing.extend(next.trailing);
         self.trailers_only |= next.trailers_only;

@@ -76,6 +76,24 @@ impl Proxy {
         }
     }
 
+    /// A stream's context is deleted. It is known until Envoy has done with what it does now.
+    pub(crate) fn bury_later(&mut self, vm: usize, context: u32) {
+        if self.world.mutated(Rule::DeletedContextsAreUnknownAtOnce) {
+            self.vms[vm].state().contexts.remove(&context);
+        } else {
+            self.buried.push((vm, context));
+        }
+    }
+
+    /// Forgets the contexts that were deleted.
+    pub(crate) fn bury(&mut self) {
+        for (vm, context) in std::mem::take(&mut self.buried) {
+            if let Some(vm) = self.vms.get_mut(vm) {
+                vm.state().contexts.remove(&context);
+            }
+        }
+    }
+
     /// Ends a root that nobody holds, and its VM with the last one. False if none waits.
     pub(crate) fn let_go(&mut self) -> Result<bool, HostError> {
         let Some((vm, root)) = self.released.pop_front() else {

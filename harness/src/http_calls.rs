@@ -4,8 +4,12 @@
 //! fails is answered by a *response* of 503 or 504. Only one whose response has begun and does not
 //! end is answered by nothing, with status 11.
 
+mod connections;
+
 use std::time::Duration;
 
+pub(crate) use self::connections::CallConnections;
+use self::connections::stays_open;
 use crate::abi::Status;
 use crate::arrival::Piece;
 use crate::call::{Answer, Call};
@@ -33,6 +37,8 @@ pub(crate) struct HttpResponse {
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Option<Headers>,
+    /// Whether it leaves the connection for another call.
+    stays_open: bool,
 }
 
 /// What a call comes to.
@@ -104,6 +110,12 @@ pub(crate) fn http_call(
         message,
         complete: true,
     };
+    let thread = state.thread;
+    let idle = state.world.call_connections.take(thread, cluster);
+    if idle && unsendable(request.headers()).is_some() {
+        // The codec refuses it while it is sent. The connection is closed, and nobody is told later.
+        return Err(Status::InternalFailure.into());
+    }
     state.place_call(number, (CallKind::Http, cluster), request, timeout);
     if !trailers.is_empty() {
         let what = "`proxy_http_call` was given trailers";
@@ -185,19 +197,16 @@ impl Proxy {
         let Some(call) = self.vms[vm].state().calls.pending.get_mut(&token) else {
             return Ok(());
         };
-        let (cluster, id, unreadable) = (
+        let (cluster, unreadable) = (
             call.cluster,
-            call.id,
             is_unreadable(call.request.headers(), Codec::Http1),
         );
         if let Some(why) = unsendable(call.request.headers()) {
             call.end = Some(replied(503, &why));
-            let maker = call.maker;
-            let name = self.world.clusters.name(cluster);
-            let mut before = self.world.call_outs.iter();
-            if before.any(|call| call.cluster() == name && call.id != id) {
-                let slot = self.world.account_of(maker);
-                self.world.comes_to(slot, KnownDifference::IdleConnection);
+            let thread = self.vms[vm].thread();
+            let version = self.world.version;
+            if version.is_before(VersionDifference::RefusedCallsCloseTheirConnection) {
+                self.world.call_connections.leave(thread, cluster);
             }
             return self.end_http_call(vm, token);
         }
@@ -234,6 +243,7 @@ impl Proxy {
     /// Hands the response of a call to its root context.
     pub(crate) fn end_http_call(&mut self, vm: usize, token: u32) -> Moved {
         let failed = self.vms[vm].failed;
+        let thread = self.vms[vm].thread();
         let state = self.vms[vm].state();
         let Some(call) = state.calls.pending.remove(&token) else {
             return Ok(());
@@ -243,6 +253,9 @@ impl Proxy {
         };
         let counts = match call.end {
             Some(HttpEnd::Answered(response)) => {
+                if response.stays_open {
+                    self.world.call_connections.leave(thread, call.cluster);
+                }
                 let trailers = response.trailers.as_ref().map_or(0, Headers::len);
                 let counts = [response.headers.len(), response.body.len(), trailers];
                 root.call.http_response = Some(response);
@@ -302,6 +315,7 @@ fn ending(
     }
     let lost = |time, why| Some((time, HttpEnd::Lost, format!("{why} of the response to")));
     let mut headers = response.headers;
+    let stays_open = stays_open(&headers);
     if !envoy.is_before(VersionDifference::KeepAliveIsOfTheUpstream) {
         strip_keep_alive(&mut headers);
     }
@@ -334,6 +348,7 @@ fn ending(
         headers,
         body,
         trailers: response.trailers.filter(|_| !bodiless),
+        stays_open,
     }));
     Some((time, end, format!("answers {code} to")))
 }
@@ -348,6 +363,7 @@ fn replied(status: u16, body: &str) -> HttpEnd {
         headers,
         body: body.as_bytes().to_vec(),
         trailers: None,
+        stays_open: false,
     }))
 }
 

@@ -9,6 +9,7 @@ use self::second_end::End;
 use crate::abi::{Direction, Status};
 use crate::call::{Answer, Call};
 use crate::error::HostError;
+use crate::exchange::Outcome;
 use crate::lints::LintKind;
 use crate::mutation::Rule;
 use crate::stream::Reply;
@@ -38,8 +39,11 @@ pub(crate) fn send_local_response(
     let Some(place) = state.place().filter(|place| is_http(state, *place)) else {
         return nothing(call);
     };
-    if let Some(Phase::Log | Phase::Done | Phase::Delete) = state.own_phase() {
-        if state.world.mutated(Rule::ReplyBehindTheEndIsSurvived) {
+    if let Some(phase @ (Phase::Log | Phase::Done | Phase::Delete)) = state.own_phase() {
+        let survived = phase != Phase::Log
+            && is_reset_unanswered(state, place)
+            && !state.world.mutated(Rule::ReplyBehindAResetCrashes);
+        if survived || state.world.mutated(Rule::ReplyBehindTheEndIsSurvived) {
             return Ok(());
         }
         return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
@@ -79,6 +83,13 @@ pub(crate) fn send_local_response(
     let reply = Deferred::LocalReply(place, reply);
     call.state().deferred.push_back(reply);
     Ok(())
+}
+
+/// Whether a stream was reset, by its client or a filter, before anything was answered: Envoy makes no reply
+/// then, but logs again for each that is asked for in the log, without an end.
+fn is_reset_unanswered(state: &VmState, place: Place) -> bool {
+    let exchange = &state.world.streams[place.slot].exchange;
+    *exchange.outcome() == Outcome::Reset && exchange.response_code() == 0
 }
 
 /// Without a stream nothing happens, and the answer is 0.

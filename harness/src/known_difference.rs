@@ -43,9 +43,6 @@ known_differences! {
     /// A body that went behind the watermark with the end of the message is looked at later.
     BodyBehindWatermark "body-behind-watermark"
         "Envoy looks at a buffer that may be gone, and crashes or not as its codec's memory has it";
-    /// A call-out with a bad name or value comes to a cluster that was called before.
-    IdleConnection "idle-connection"
-        "Envoy may have kept a connection, on which such a call fails at once";
     /// A value of a response holds a line break.
     ResponseLineBreaks "response-line-breaks"
         "over HTTP/1.1 Envoy sends it unchecked, and a client reads two headers";

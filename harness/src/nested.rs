@@ -13,6 +13,8 @@ impl Call<'_> {
     /// Does what was deferred when the callback `inner` has returned into the host call.
     pub(crate) fn settle_inside(&mut self, inner: &str) -> Answer {
         let state = self.state();
+        // A reply stops what its own callback is about, and the inner one is over.
+        state.stops &= state.world.mutated(Rule::InnerRepliesStopTheOuterCallback);
         let deferred = std::mem::take(&mut state.deferred);
         for action in deferred {
             let left = state.act_inside(action);

@@ -39,6 +39,8 @@ pub(crate) struct Proxy {
     pub(crate) reloads: BTreeMap<String, u64>,
     /// Roots that nobody holds any more, each with its VM.
     pub(crate) released: VecDeque<(usize, u32)>,
+    /// Contexts that were deleted, of VMs: guests can name them until what Envoy does now is done.
+    pub(crate) buried: Vec<(usize, u32)>,
     /// Whether the proxy was shut down.
     pub(crate) ended: bool,
     /// The main thread and then the workers.
@@ -241,14 +243,15 @@ impl Proxy {
     pub(crate) fn run_until_idle(&mut self) -> Moved {
         let mut notifications = 0;
         loop {
-            if self.run_due()? {
-                continue;
-            }
+            self.bury();
             // Envoy posts a notification to its own thread: it comes before anything new from a peer.
             let late =
                 self.world.shared_queues.wait() && self.world.mutated(Rule::QueuesAreToldLast);
             if !late && self.notify_queue()? {
                 self.count_notification(&mut notifications)?;
+                continue;
+            }
+            if self.run_due()? {
                 continue;
             }
             if let Some(asked) = self.world.asked.pop_front() {

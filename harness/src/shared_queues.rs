@@ -142,6 +142,15 @@ impl Proxy {
         Ok(true)
     }
 
+    /// Makes all notifications that wait, where more of Envoy's own work comes behind them.
+    pub(crate) fn notify_queues(&mut self) -> Moved {
+        let mut notifications = 0;
+        while !self.world.mutated(Rule::QueuesAreToldLast) && self.notify_queue()? {
+            self.count_notification(&mut notifications)?;
+        }
+        Ok(())
+    }
+
     /// Refuses to go on when notifications, or call-outs from answers to call-outs, never end.
     pub(crate) fn count_notification(&self, count: &mut usize) -> Moved {
         *count += 1;

@@ -37,6 +37,9 @@ pub(crate) struct TcpStream {
     unread: Vec<u8>,
     unread_end: bool,
     unread_reset: bool,
+    /// Whether downstream has reset a connection of which Envoy had read the end: it reads no more then,
+    /// and notices when it writes.
+    lost: bool,
     /// What Envoy has read from the upstream and the chain not passed.
     pub(crate) write: Body,
     upstream_end_read: bool,
@@ -301,13 +304,16 @@ impl Proxy {
         }
         let tcp = self.tcp(slot);
         let bytes = std::mem::take(&mut tcp.write).into_bytes();
+        if tcp.lost && !bytes.is_empty() {
+            return self.close_connection(slot, CloseType::Remote, Outcome::Reset);
+        }
         let note = format!(
             "downstream receives {} bytes{}",
             bytes.len(),
             if end { " and the end" } else { "" }
         );
         tcp.downstream.push(bytes);
-        if end {
+        if end && !tcp.lost {
             tcp.downstream.end = End::Fin;
         }
         self.world.timeline(Some(slot)).note(note);
@@ -324,7 +330,15 @@ impl Proxy {
         let upstream_over = tcp.upstream_end_read && tcp.upstream.end != End::Open;
         let close = match (downstream_over, upstream_over) {
             (true, _) => close,
-            (false, true) => CloseType::Local,
+            (false, true) => {
+                // The upstream's connection is closed once its end is written, which comes behind what
+                // is posted.
+                self.notify_queues()?;
+                if self.world.streams[slot].finished {
+                    return Ok(());
+                }
+                CloseType::Local
+            }
             (false, false) => return Ok(()),
         };
         self.close_connection(slot, close, Outcome::Completed)
@@ -333,8 +347,17 @@ impl Proxy {
     /// Downstream resets the connection. Before the upstream is connected nothing is read from
     /// downstream, so that Envoy does not notice until then.
     pub(crate) fn downstream_resets(&mut self, slot: usize) -> Moved {
+        let unnoticed = !self.world.mutated(Rule::TcpResetsAreNoticedAfterTheEnd);
         let tcp = self.tcp(slot);
-        tcp.downstream.end = End::Reset;
+        if tcp.downstream.end == End::Open {
+            tcp.downstream.end = End::Reset;
+        }
+        if tcp.read_end && unnoticed {
+            tcp.lost = true;
+            let note = "downstream resets, which is not noticed behind its end";
+            self.world.timeline(Some(slot)).note(note);
+            return Ok(());
+        }
         tcp.unread_end = true;
         tcp.unread_reset = true;
         if tcp.proxy != TcpProxy::Connected {

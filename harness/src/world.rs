@@ -17,6 +17,7 @@ use crate::downstream::Downstream;
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
+use crate::http_calls::CallConnections;
 use crate::known_difference::KnownDifference;
 use crate::lints::Lints;
 use crate::metrics::Metrics;
@@ -52,6 +53,8 @@ pub(crate) struct World {
     numbered: u64,
     /// Who waits for the answer of a cluster, in the order in which they asked.
     pub(crate) asked: VecDeque<Asked>,
+    /// Connections that call-outs have left.
+    pub(crate) call_connections: CallConnections,
     /// How long the upstream may take to answer a stream; no limit if zero.
     pub(crate) route_timeout: Duration,
     /// How long nothing may move on an HTTP stream; no limit if zero.

@@ -94,6 +94,10 @@ differences! {
         "The functions of WASI are all there but for those of threads.",
         before: "27 are missing, such as `clock_res_get` and `fd_filestat_get`: a module that imports one does not load.",
         shown: "a module that imports all of WASI";
+    RefusedCallsCloseTheirConnection in V1_39:
+        "A call with a name or value that the codec refuses closes the connection that it has got.",
+        before: "A new connection that it has got stays for others.",
+        shown: "two calls that the codec refuses";
     ModelsAndBooleans in V1_40:
         "`set_envoy_filter_state` makes `envoy.bool` and `envoy.ai.model.request`.",
         before: "They are not found.",

@@ -152,7 +152,9 @@ impl Proxy {
             CallEvent::Message(_) | CallEvent::Cancelled(_) => false,
         };
         let reply = match told {
-            Some(reply) => (!reply.is_empty()).then(|| reply.into()),
+            Some(reply) if reply.is_empty() => None,
+            Some(reply) if call.grpc.headers_sent => Some(reply.without_initial().into()),
+            Some(reply) => Some(reply.into()),
             None => whole.then(|| clusters.answer(cluster, &call.request)),
         };
         if let Some(reply) = reply {
@@ -383,7 +385,9 @@ impl Proxy {
         let answer = call.grpc.answer.take();
         call.grpc.closed_by_peer = true;
         call.grpc.steps.clear();
-        if kind == CallKind::Grpc || call.grpc.closed_by_guest {
+        let at_once = self.world.mutated(Rule::GrpcStreamsEndBeforeTheirClose);
+        let state = self.vms[vm].state();
+        if kind == CallKind::Grpc || at_once {
             state.calls.pending.remove(&token);
         }
         self.world.note_call(maker, note);
@@ -399,7 +403,20 @@ impl Proxy {
             (CallKind::Grpc, 0, None) => {
                 self.tell_close(vm, (root, token, slot), INTERNAL, Vec::new())
             }
-            _ => self.tell_close(vm, (root, token, slot), code, text),
+            _ => {
+                self.tell_close(vm, (root, token, slot), code, text)?;
+                self.forget_stream(vm, token, id);
+                Ok(())
+            }
+        }
+    }
+
+    /// The guest has been told of a stream's end: the token is unknown now if the guest had closed it.
+    fn forget_stream(&mut self, vm: usize, token: u32, id: CallId) {
+        let state = self.vms[vm].state();
+        let call = state.call_mut(token, id);
+        if call.is_some_and(|call| call.grpc.closed_by_guest) {
+            state.calls.pending.remove(&token);
         }
     }
 

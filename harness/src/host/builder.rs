@@ -224,6 +224,7 @@ impl HostBuilder {
             reloads: BTreeMap::new(),
             flushed: BTreeMap::new(),
             released: VecDeque::new(),
+            buried: Vec::new(),
             ended: false,
             plugins: Vec::new(),
             entries,

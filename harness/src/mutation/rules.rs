@@ -63,6 +63,9 @@ rules! {
     DoneOfAStreamCanBeRefused "a stream's context whose `proxy_on_done` returned false is not deleted";
     DeleteBeforeDone "`proxy_on_delete` comes before `proxy_on_done`";
     NoDone "`proxy_on_done` of streams is not called";
+    DeletedContextsAreUnknownAtOnce "a context cannot be named once it is deleted";
+    InnerRepliesStopTheOuterCallback "a reply in a callback inside of a host call stops the stream of the outer one";
+    ReplyBehindAResetCrashes "a reply crashes Envoy behind a reset of the stream, too";
     NoDelete "`proxy_on_delete` of streams is not called";
     // What callbacks are told.
     HeadersAreMiscounted "headers callbacks are told of one header more";
@@ -291,6 +294,7 @@ rules! {
     AnsweredGrpcCallsAreClosed "a gRPC call with one answer is also closed";
     GrpcMetadataIsMiscounted "callbacks about gRPC metadata are told of one entry more";
     GrpcMetadataTellsNoServiceTime "gRPC metadata does not tell how long the upstream took";
+    GrpcStreamsEndBeforeTheirClose "the token of a gRPC stream is unknown in `proxy_on_grpc_close`";
     GrpcTrailersAreInitialMetadata "an answer of trailers only has initial metadata";
     GrpcMessagesAreMiscounted "`proxy_on_grpc_receive` is told of one byte more";
     GrpcMessagesHaveNoDetails "a gRPC message lacks the details behind it";
@@ -318,6 +322,7 @@ rules! {
     TcpFiltersDoNotLog "`proxy_on_log` of a TCP filter is not called";
     TcpFiltersAreNotDeleted "`proxy_on_delete` of a TCP filter is not called";
     TcpContinueIsIgnored "`proxy_continue_stream(2)` does nothing";
+    TcpResetsAreNoticedAfterTheEnd "a reset of a TCP connection is noticed even behind the client's end";
     TcpCloseIsIgnored "`proxy_close_stream(2)` does nothing";
     TcpBuffersStayInView "data that has passed can be read behind the callback";
     TcpFailuresHaveNoFlags "`response.flags` of a TCP connection is 0 whatever its upstream did";

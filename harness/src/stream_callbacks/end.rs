@@ -30,7 +30,8 @@ impl Proxy {
             }
             let filter = &self.world.streams[slot].filters[filter];
             if let Some(vm) = filter.vm {
-                self.vms[vm].state().contexts.remove(&filter.context);
+                let context = filter.context;
+                self.bury_later(vm, context);
             }
         }
         if log_last {

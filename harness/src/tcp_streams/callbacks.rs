@@ -158,7 +158,7 @@ impl Proxy {
                 proxy.call(vm, at, "proxy_on_delete", |all| &all.delete, (context,))
             })?;
         }
-        self.vms[vm].state().contexts.remove(&context);
+        self.bury_later(vm, context);
         Ok(())
     }
 
