@@ -42,13 +42,6 @@ impl Cells {
             .get(&key)
             .map_or(0, |statuses| statuses.values().sum())
     }
-
-    /// Which of these pairs of callback and host call were never reached.
-    #[must_use]
-    pub fn missing(&self, pairs: &BTreeSet<(String, String)>) -> Vec<(String, String)> {
-        let missing = pairs.iter().filter(|pair| !self.counts.contains_key(*pair));
-        missing.cloned().collect()
-    }
 }
 
 /// A table: a row for each host call with its statuses, a column for each callback.

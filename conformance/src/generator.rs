@@ -1,15 +1,19 @@
 //! Random cases: from a seed, a chain of probes with random scripts, requests and answers.
 
 mod chain;
+mod connections;
 mod draw;
 mod peers;
+mod reload;
 mod script;
+mod servers;
 mod times;
 
 use serde_json::{Value, json};
 
 use self::draw::Draw;
 use self::times::Times;
+use crate::coverage::{self, Cell};
 
 /// A case of a suite, drawn by lot.
 #[derive(Clone, Debug)]
@@ -26,31 +30,79 @@ impl Scenario {
     /// Draws a case; the same seed always gives the same one, but for its times, which each attempt
     /// draws anew.
     ///
-    /// What differs from run to run on Envoy is not drawn: reading the time or chance, ticking without an
-    /// end.
+    /// Each has one host call in one callback that its seed plants, so that many seeds in a row have all
+    /// of them. What differs from run to run on Envoy is not drawn: reading the time or chance, ticking
+    /// without an end.
     #[must_use]
     pub fn draw(seed: u64, attempt: u32) -> Self {
         let mut draw = Draw::new(seed);
         let times = Times::new(seed, attempt);
-        let protocols = peers::protocols(&mut draw);
-        let plugins = chain::plugins(&mut draw, &times, seed);
-        let clusters = peers::clusters(&mut draw, &times, &plugins);
-        let steps = peers::steps(&mut draw, &times, &protocols, &plugins);
-        let mut case = json!({
-            "name": format!("seed {seed}"),
-            "plugins": plugins,
-            "steps": steps,
-            "protocols": protocols,
-            "clusters": clusters,
-        });
-        if draw.chance(6) {
-            case["buffer_limit"] = json!(draw.between(1_500, 3_000));
-        }
+        let planted = Cell::planted(seed);
+        let of_tcp = match planted {
+            Some(cell) if coverage::is_of_tcp(cell.callback) => true,
+            Some(cell) if coverage::is_flow(cell.callback) => false,
+            // ABI 0.1.0 cannot resume a connection.
+            Some(cell) if coverage::ONLY_0_1_0.contains(&cell.call) => false,
+            _ => draw.chance(15),
+        };
+        let case = if of_tcp {
+            tcp(&mut draw, &times, seed, planted)
+        } else {
+            http(&mut draw, &times, seed, planted)
+        };
         Self {
             seed,
             case,
             crowded: false,
         }
+    }
+}
+
+fn http(draw: &mut Draw, times: &Times, seed: u64, planted: Option<Cell>) -> Value {
+    let protocols = peers::protocols(draw);
+    let chain = chain::Chain::draw(draw, times, seed, planted, chain::Entry::Http);
+    let mut steps = peers::steps(draw, times, &protocols, &chain, planted);
+    if chain.reloads {
+        reload::insert(draw, &chain, &mut steps);
+    }
+    let mut case = json!({
+        "name": format!("seed {seed}"),
+        "plugins": chain.plugins,
+        "access_loggers": chain.loggers,
+        "steps": steps,
+        "protocols": protocols,
+    });
+    case["clusters"] = servers::clusters(draw, times, &case);
+    if draw.chance(6) {
+        case["buffer_limit"] = json!(draw.between(1_500, 3_000));
+    }
+    case
+}
+
+fn tcp(draw: &mut Draw, times: &Times, seed: u64, planted: Option<Cell>) -> Value {
+    let chain = chain::Chain::draw(draw, times, seed, planted, chain::Entry::Tcp);
+    let mut case = json!({
+        "name": format!("seed {seed}"),
+        "plugins": chain.plugins,
+        "access_loggers": chain.loggers,
+        "tcp": connections::upstream(draw, planted),
+        "steps": connections::steps(draw, times, &chain, planted),
+    });
+    case["clusters"] = servers::clusters(draw, times, &case);
+    case
+}
+
+/// The words of scripts.
+struct Words(String);
+
+impl Words {
+    fn of(scripts: &Value) -> Self {
+        Self(scripts.to_string())
+    }
+
+    /// Whether a script has this word.
+    fn has(&self, word: &str) -> bool {
+        self.0.contains(&format!("\"{word}\""))
     }
 }
 

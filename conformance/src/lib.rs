@@ -16,6 +16,7 @@ mod batch;
 mod behaviour;
 mod cells;
 mod corpus;
+mod coverage;
 mod generator;
 mod mutations;
 mod pacing;
@@ -27,6 +28,7 @@ pub use crate::batch::{Finding, Judged, play};
 pub use crate::behaviour::{Statement, statements, with_links};
 pub use crate::cells::Cells;
 pub use crate::corpus::{corpus, repository};
+pub use crate::coverage::{Cell, Coverage, Reason, SEEDS};
 pub use crate::generator::Scenario;
 pub use crate::mutations::{
     Outcome, Stage, StageError, Thoroughness, known_survivors, sample, seed_of,

@@ -13,6 +13,7 @@ use anyhow::Context;
 use attache_conformance::{Outcome, Stage, Thoroughness, known_survivors, sample, seed_of};
 use attache_harness::mutation::Mutation;
 use clap::{Args, Parser, Subcommand};
+use program::coverage::Coverage;
 use program::generate::Generate;
 use program::versions::Versions;
 
@@ -29,6 +30,7 @@ enum Command {
     /// Plays the corpus on harnesses that are wrong in one place each, and says which cases notice.
     Mutations(Mutations),
     Generate(Generate),
+    Coverage(Coverage),
     Versions(Versions),
 }
 
@@ -59,6 +61,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Mutations(mutations) => mutations.run(),
         Command::Generate(generate) => generate.run(),
+        Command::Coverage(coverage) => coverage.run(),
         Command::Versions(versions) => versions.run(),
     }
 }

@@ -1,5 +1,6 @@
 //! The larger commands.
 
+pub(crate) mod coverage;
 pub(crate) mod generate;
 pub(crate) mod versions;
 

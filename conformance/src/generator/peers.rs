@@ -1,16 +1,12 @@
-//! What client, upstream and clusters say.
+//! What client and upstream of HTTP say.
 
 use serde_json::{Map, Value, json};
 
+use super::chain::Chain;
 use super::draw::Draw;
 use super::times::Times;
-
-/// Names of clusters that scripts wait for. Each takes a time of its own.
-pub(super) const AWAITED: [&str; 5] = ["quick", "quick-2", "quick-3", "broken", "broken-2"];
-/// One that is asked and not waited for.
-pub(super) const SLOW: &str = "slow";
-/// One that does not exist.
-pub(super) const NOWHERE: &str = "nowhere";
+use super::{Words, servers};
+use crate::coverage::Cell;
 
 const NAMES: [&str; 9] = [
     "x-a",
@@ -23,49 +19,46 @@ const NAMES: [&str; 9] = [
     "referer",
     "user-agent",
 ];
-const VALUES: [&str; 6] = ["1", "two", "", "a, b", "x=y; z", "  v  "];
+pub(super) const VALUES: [&str; 6] = ["1", "two", "", "a, b", "x=y; z", "  v  "];
 
 pub(super) fn protocols(draw: &mut Draw) -> Value {
     let side = |draw: &mut Draw| draw.weighted(&[(3, "http1"), (1, "http2")]);
     json!({ "downstream": side(draw), "upstream": side(draw) })
 }
 
-/// What the clusters answer that the plugins call. `slow` thinks so long that whoever asked is gone.
-pub(super) fn clusters(draw: &mut Draw, times: &Times, plugins: &Value) -> Value {
-    let mut clusters = Map::new();
-    for name in AWAITED {
-        let mut cluster = if name.starts_with("broken") {
-            json!({ "fault": draw.one_of(&["closed", "malformed"]) })
-        } else {
-            answer(draw, "http1", false)
-        };
-        if name.starts_with("quick") && draw.chance(30) {
-            cluster["status"] = json!(draw.one_of(&[302, 404, 503]));
-        }
-        cluster["after"] = times.soon();
-        clusters.insert(name.to_owned(), cluster);
-    }
-    let slow = json!({ "after": times.late(), "status": 200, "headers": { "x-slow": "1" } });
-    clusters.insert(SLOW.to_owned(), slow);
-    clusters.retain(|name, _| names(plugins, name));
-    Value::Object(clusters)
-}
-
-/// Whether a script has this word.
-fn names(plugins: &Value, word: &str) -> bool {
-    plugins.to_string().contains(&format!("\"{word}\""))
-}
-
 /// Requests one after the other, with what is answered to each.
-pub(super) fn steps(draw: &mut Draw, times: &Times, protocols: &Value, plugins: &Value) -> Value {
+pub(super) fn steps(
+    draw: &mut Draw,
+    times: &Times,
+    protocols: &Value,
+    chain: &Chain,
+    planted: Option<Cell>,
+) -> Value {
     let http2 = |side: &str| protocols[side] == json!("http2");
+    let wanted = Wanted::of(planted);
     let requests = draw.weighted(&[(5, 1), (3, 2), (1, 3)]);
+    let requests = if chain.reloads {
+        requests.max(2)
+    } else {
+        requests
+    };
     let mut steps = Vec::new();
     for number in 0..requests {
+        let mut upstream = answer(
+            draw,
+            if http2("upstream") { "http2" } else { "http1" },
+            true,
+        );
+        let mut request = request(draw, http2("downstream"));
+        // The first request has what leads to the call that is planted.
+        if number == 0 {
+            wanted.of_request(draw, &mut request);
+            wanted.of_answer(draw, &mut upstream);
+        }
         let mut step = json!({
-            "request": request(draw, http2("downstream")),
+            "request": request,
             "name": format!("r{number}"),
-            "upstream": answer(draw, if http2("upstream") { "http2" } else { "http1" }, true),
+            "upstream": upstream,
         });
         if draw.chance(15) {
             step["upstream"]["after"] = times.soon();
@@ -80,11 +73,64 @@ pub(super) fn steps(draw: &mut Draw, times: &Times, protocols: &Value, plugins: 
         }
     }
     // Whatever waits for a slow cluster or a tick gets its time.
-    let late = [SLOW, "set_tick_period_milliseconds"];
-    if late.iter().chain(&AWAITED).any(|word| names(plugins, word)) {
+    let scripts = Words::of(&chain.scripts());
+    let has = |words: &[&str]| words.iter().any(|word| scripts.has(word));
+    if has(&servers::RPC) {
+        steps.push(json!({ "wait": times.after_rpc() }));
+    } else if has(&[servers::SLOW, "set_tick_period_milliseconds"]) || has(&servers::AWAITED) {
         steps.push(json!({ "wait": times.wait() }));
     }
     json!(steps)
+}
+
+/// What a planted call needs to be made.
+struct Wanted {
+    body: bool,
+    trailers: bool,
+    response: bool,
+}
+
+impl Wanted {
+    fn of(planted: Option<Cell>) -> Self {
+        let callback = planted.map_or("", |cell| cell.callback);
+        Self {
+            body: callback.ends_with("_body"),
+            trailers: callback.ends_with("_trailers"),
+            response: callback.starts_with("response_"),
+        }
+    }
+
+    fn of_request(&self, draw: &mut Draw, request: &mut Value) {
+        if self.response && request["method"] == json!("HEAD") {
+            request["method"] = json!("GET");
+        }
+        if !self.response && (self.body || self.trailers) {
+            request["method"] = json!("POST");
+            self.of_message(draw, request);
+        }
+    }
+
+    fn of_answer(&self, draw: &mut Draw, answer: &mut Value) {
+        if self.response && (self.body || self.trailers) {
+            answer["status"] = json!(200);
+            answer.as_object_mut().map(|answer| answer.remove("fault"));
+            self.of_message(draw, answer);
+        }
+    }
+
+    fn of_message(&self, draw: &mut Draw, message: &mut Value) {
+        if message.get("body").is_some() && self.trailers {
+            message
+                .as_object_mut()
+                .map(|message| message.remove("body"));
+        }
+        if message.get("body").is_none() && message.get("chunks").is_none() {
+            message["chunks"] = json!([text(draw)]);
+        }
+        if self.trailers {
+            message["trailers"] = json!({ "x-t": draw.one_of(&VALUES) });
+        }
+    }
 }
 
 fn request(draw: &mut Draw, http2: bool) -> Value {
@@ -118,7 +164,7 @@ fn request(draw: &mut Draw, http2: bool) -> Value {
 }
 
 /// An answer, now and then one that fails where `may_fail`.
-fn answer(draw: &mut Draw, protocol: &str, may_fail: bool) -> Value {
+pub(super) fn answer(draw: &mut Draw, protocol: &str, may_fail: bool) -> Value {
     let status = draw.weighted(&[(12, 200), (1, 201), (1, 204), (1, 304), (2, 404), (1, 500)]);
     let mut answer = json!({ "status": status, "headers": headers(draw) });
     if !matches!(status, 204 | 304) {

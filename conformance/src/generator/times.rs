@@ -44,6 +44,16 @@ impl Times {
         text(self.between(1_000, 1_500))
     }
 
+    /// What a step of TCP is followed by, where somebody waits for something.
+    pub(super) fn pause(&self) -> Value {
+        text(self.between(600, 700 + 20 * self.attempt))
+    }
+
+    /// The same where gRPC servers say one thing after the other.
+    pub(super) fn after_rpc(&self) -> Value {
+        text(self.between(1_600, 1_800 + 60 * self.attempt))
+    }
+
     /// What a case waits in the end.
     pub(super) fn wait(&self) -> Value {
         text(self.between(700, 900 + 80 * self.attempt))
