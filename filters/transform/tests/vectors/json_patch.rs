@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use transform::Fuel;
 use transform::json::{Value, equal, parse};
 use transform::json_patch::Patch;
@@ -27,7 +29,9 @@ fn holds(record: &Value<'static>) -> Result<(), String> {
 #[ignore = "needs the public test data"]
 fn the_public_tests_of_json_patch_hold() {
     let mut count = 0;
-    for (name, text) in crate::files("json-patch") {
+    let data = std::env::var_os("ATTACHE_TEST_DATA").map(PathBuf::from);
+    let data = data.expect("ATTACHE_TEST_DATA is set");
+    for (name, text) in crate::files(&data.join("json-patch")) {
         let records = parse(text.leak()).expect("the file is JSON").value;
         for (index, record) in records.elements().expect("a list").enumerate() {
             let is_disabled = record.member("disabled").is_some();

@@ -1,19 +1,16 @@
-//! The public vectors of JSON Patch and JMESPath, in the folder that `ATTACHE_TEST_DATA` names.
+//! The public vectors of JSON Patch, in the folder that `ATTACHE_TEST_DATA` names, and of JMESPath, in the one
+//! that `.ci/jmespath` prints.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod jmespath;
 mod json_patch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Each file of JSON in a folder of the data; none where the data has no such folder.
-fn files(folder: &str) -> Vec<(String, String)> {
-    let data = std::env::var_os("ATTACHE_TEST_DATA").expect("ATTACHE_TEST_DATA is set");
-    let folder = PathBuf::from(data).join(folder);
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        return Vec::new();
-    };
+/// Each file of JSON in a folder.
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(folder).expect("the folder of the vectors can be read");
     let paths = entries.map(|entry| entry.expect("the folder can be read").path());
     let mut paths: Vec<PathBuf> = paths
         .filter(|path| {
