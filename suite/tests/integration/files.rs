@@ -351,7 +351,13 @@ expect:
   response: {status: 200}
   log: []
   harness:
-    host_calls: [proxy_get_header_map_pairs, proxy_replace_header_map_value]";
+    host_calls:
+      - proxy_define_metric
+      - proxy_increment_metric
+      - proxy_get_header_map_pairs
+      - proxy_define_metric
+      - proxy_increment_metric
+      - proxy_replace_header_map_value";
     assert_eq!(blessed(before), after);
     assert_eq!(blessed(after), after, "what is right is left alone");
 }
@@ -380,7 +386,9 @@ expect:
       - content-length: \"1\"
       - server: envoy
     body: {bytes: \"\\\\xff\"}
-  log: []"
+  log: []
+  counters:
+    \"attache_requests_total;plugin=auth-scrub\": 1"
     );
 }
 
@@ -394,7 +402,9 @@ fn steps_are_blessed_one_by_one() {
         after.contains("- request: {path: /b}\n    expect:\n      upstream:"),
         "{after}"
     );
-    assert!(after.ends_with("expect:\n  log: []"), "{after}");
+    let end =
+        "expect:\n  log: []\n  counters:\n    \"attache_requests_total;plugin=auth-scrub\": 2";
+    assert!(after.ends_with(end), "{after}");
 }
 
 #[test]
