@@ -234,6 +234,23 @@ impl VmState {
     }
 }
 
+impl CallEvent {
+    /// Adds what the guest did to the request as its cluster receives it.
+    fn add_to(&self, request: &mut UpstreamRequest) {
+        match self {
+            Self::Message(message) => request.message.push(frames::framed(message)),
+            Self::HalfClosed => request.complete = true,
+            Self::Made | Self::Cancelled(_) => {}
+        }
+    }
+}
+
+fn add_to(calls: &mut [CallOut], id: CallId, event: &CallEvent) {
+    if let Some(call) = calls.iter_mut().rev().find(|call| call.id == id) {
+        event.add_to(&mut call.request);
+    }
+}
+
 impl World {
     /// The stream that made a call, as long as it is under way.
     pub(crate) fn account_of(&self, maker: Option<(usize, StreamId)>) -> Option<usize> {
@@ -250,21 +267,19 @@ impl World {
     }
 
     /// Brings the records of a call up to date.
-    fn record_more(
-        &mut self,
-        maker: Option<(usize, StreamId)>,
-        id: CallId,
-        record: impl Fn(&mut UpstreamRequest),
-    ) {
-        let find = |calls: &mut Vec<CallOut>| {
-            if let Some(call) = calls.iter_mut().rev().find(|call| call.id == id) {
-                record(&mut call.request);
-            }
-        };
+    fn record_more(&mut self, maker: Option<(usize, StreamId)>, id: CallId, event: &CallEvent) {
         if let Some(slot) = self.account_of(maker) {
-            find(&mut self.streams[slot].exchange.calls);
+            add_to(&mut self.streams[slot].exchange.calls, id, event);
         }
-        find(&mut self.call_outs);
+        add_to(&mut self.call_outs, id, event);
+    }
+
+    /// Brings the records of a call up to date that is over.
+    fn record_late(&mut self, id: CallId, event: &CallEvent) {
+        for stream in &mut self.streams {
+            add_to(&mut stream.exchange.calls, id, event);
+        }
+        add_to(&mut self.call_outs, id, event);
     }
 
     /// Notes what becomes of a call, in its stream's timeline or in the host's.
@@ -291,25 +306,21 @@ impl Proxy {
             return Ok(());
         };
         let state = guest.state();
-        let Some(call) = state.calls.pending.get_mut(&token) else {
+        let Some(call) = state
+            .calls
+            .pending
+            .get_mut(&token)
+            .filter(|call| call.id == id)
+        else {
+            // It was on its way when the cluster ended the call.
+            self.world.record_late(id, event);
             return Ok(());
         };
-        if call.id != id {
-            return Ok(());
-        }
         let kind = call.kind;
         match event {
-            CallEvent::Message(message) => {
-                let frame = frames::framed(message);
-                self.world.record_more(call.maker, id, |request| {
-                    request.message.push(frame.clone());
-                });
-                call.request.message.push(frame);
-            }
-            CallEvent::HalfClosed => {
-                let end = |request: &mut UpstreamRequest| request.complete = true;
-                self.world.record_more(call.maker, id, end);
-                end(&mut call.request);
+            CallEvent::Message(_) | CallEvent::HalfClosed => {
+                self.world.record_more(call.maker, id, event);
+                event.add_to(&mut call.request);
             }
             CallEvent::Made => {
                 let plugin = state.contexts.get(&call.root).map(|context| context.plugin);
