@@ -59,11 +59,11 @@ pub(crate) fn run(root: &Path, rounds: usize) -> anyhow::Result<()> {
             Ok(time.as_secs_f64() * 1e6 / count as f64)
         };
         // What gets slower meanwhile weighs on all alike.
-        for at in 0..variants.len() {
-            costs[at].push(turn(at)? / 2.0);
+        for (at, costs) in costs.iter_mut().enumerate() {
+            costs.push(turn(at)? / 2.0);
         }
-        for at in (0..variants.len()).rev() {
-            costs[at][round] += turn(at)? / 2.0;
+        for (at, costs) in costs.iter_mut().enumerate().rev() {
+            costs[round] += turn(at)? / 2.0;
         }
     }
     eprintln!();

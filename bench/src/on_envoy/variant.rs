@@ -70,11 +70,11 @@ impl Variant {
         format!("GET /orders?page=2 HTTP/1.1\r\nhost: bench\r\n{headers}\r\n")
     }
 
-    /// How often the filter stands in the chain: what scrubs finds something to do only once.
+    /// How often the filter stands in the chain: what scrubs or transforms finds something to do only once.
     pub(crate) fn copies(&self) -> usize {
         match self.subject {
             Subject::Header => 4,
-            Subject::Nothing | Subject::Scrub => 1,
+            Subject::Nothing | Subject::Scrub | Subject::Heads | Subject::Body => 1,
         }
     }
 

@@ -26,7 +26,7 @@ pub fn encode(body: &[u8]) -> Vec<u8> {
 
 /// The length modulo 2^32.
 fn length(body: &[u8]) -> u32 {
-    let low = body.len() & 0xffff_ffff;
+    let low = u64::try_from(body.len()).unwrap_or(0) & u64::from(u32::MAX);
     u32::try_from(low).unwrap_or(0)
 }
 

@@ -21,7 +21,7 @@ pub fn print(value: &Value<'_>, limit: usize) -> Result<String, Failure> {
 ///
 /// # Errors
 ///
-/// As [`print`].
+/// As [`print()`].
 pub fn print_document(document: &Document<'_>, limit: usize) -> Result<String, Failure> {
     let mut printer = Printer {
         text: String::new(),
