@@ -7,30 +7,30 @@ use attache_envoy::{Envoy, StartOptions, http1};
 
 use crate::both::{envoy, folder, module, repository_file};
 
-#[test]
-#[ignore = "needs Envoy"]
-fn the_bootstrap_of_auth_scrub_hides_credentials() {
-    let upstream = Upstream::echo().unwrap();
-    let mut config = repository_file("envoy-configs/auth-scrub.yaml");
-    let module = module("auth-scrub");
+/// The bootstrap of a filter, but for ports and paths.
+pub(crate) fn bootstrap(filter: &'static str, port: u16) -> String {
+    let mut config = repository_file(&format!("envoy-configs/{filter}.yaml"));
+    let module = module(filter);
+    let built = format!("filename: target/attache/{filter}.wasm");
     for (from, to) in [
         ("port_value: 9901", "port_value: 0".to_owned()),
         ("port_value: 8080", "port_value: 0".to_owned()),
-        (
-            "port_value: 8081",
-            format!("port_value: {}", upstream.address().port()),
-        ),
-        (
-            "filename: target/attache/auth-scrub.wasm",
-            format!("filename: {:?}", module.to_str().unwrap()),
-        ),
+        ("port_value: 8081", format!("port_value: {port}")),
+        (&built, format!("filename: {:?}", module.to_str().unwrap())),
     ] {
         assert_eq!(config.matches(from).count(), 1, "{from}");
         config = config.replace(from, &to);
     }
+    config
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn the_bootstrap_of_auth_scrub_hides_credentials() {
+    let upstream = Upstream::echo().unwrap();
     let folder = folder("envoy-configs-auth-scrub");
     let path = folder.join("envoy.yaml");
-    std::fs::write(&path, config).unwrap();
+    std::fs::write(&path, bootstrap("auth-scrub", upstream.address().port())).unwrap();
 
     let envoy = Envoy::start(envoy(), &path, &folder, StartOptions::default())
         .unwrap_or_else(|error| panic!("{error}"));

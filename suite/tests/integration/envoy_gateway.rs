@@ -1,12 +1,10 @@
 //! The policies of `envoy-configs/envoy-gateway/`.
 
-use std::path::PathBuf;
-
 use attache_suite::{Case, Filter, Request, on_harness};
 use serde_json::{Value, json};
 
 use crate::both::{module, repository_file};
-use crate::istio::close;
+use crate::crds::Crd;
 
 fn policy() -> Value {
     let file = repository_file("envoy-configs/envoy-gateway/auth-scrub.yaml");
@@ -32,26 +30,9 @@ fn the_configuration_of_the_extension_policy_scrubs() {
 #[test]
 #[ignore = "needs ATTACHE_TEST_DATA, with the real CRDs"]
 fn the_extension_policy_satisfies_the_real_crd() {
-    let data = std::env::var_os("ATTACHE_TEST_DATA").expect("ATTACHE_TEST_DATA names a folder");
-    let crd = PathBuf::from(data).join("crds/envoyextensionpolicy.yaml");
-    let crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(crd).unwrap()).unwrap();
-    let version = &crd["spec"]["versions"][0];
+    let crd = Crd::read("envoyextensionpolicy");
     let policy = policy();
-    let (group, name) = (&crd["spec"]["group"], &version["name"]);
-    let api = format!("{}/{}", group.as_str().unwrap(), name.as_str().unwrap());
-    assert_eq!(policy["apiVersion"], api.as_str());
-    assert_eq!(policy["kind"], crd["spec"]["names"]["kind"]);
-
-    let mut schema = version["schema"]["openAPIV3Schema"].clone();
-    close(&mut schema);
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let faults = |document: &Value| -> Vec<String> {
-        let faults = validator.iter_errors(document);
-        faults
-            .map(|fault| format!("{}: {fault}", fault.instance_path()))
-            .collect()
-    };
-    assert_eq!(faults(&policy), [""; 0]);
+    crd.check(&policy);
 
     // The schema does refuse what is wrong.
     for (pointer, wrong) in [
@@ -59,11 +40,9 @@ fn the_extension_policy_satisfies_the_real_crd() {
         ("/spec/wasm/0/failOpen", json!("no")),
         ("/spec/wasm/0/code/image/url", json!(7)),
     ] {
-        let mut broken = policy.clone();
-        *broken.pointer_mut(pointer).unwrap() = wrong;
-        assert_ne!(faults(&broken), [""; 0], "{pointer}");
+        crd.check_refused(&policy, pointer, wrong);
     }
     let mut unknown = policy;
     unknown["spec"]["wasm"][0]["rootId"] = json!("auth-scrub");
-    assert_ne!(faults(&unknown), [""; 0]);
+    assert_ne!(crd.faults(&unknown), [""; 0]);
 }

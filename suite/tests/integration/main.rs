@@ -11,6 +11,7 @@ mod both;
 mod call_outs;
 mod compose;
 mod configurations;
+mod crds;
 mod entry_points;
 mod envoy_configs;
 mod envoy_gateway;

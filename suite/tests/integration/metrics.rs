@@ -14,33 +14,16 @@ use attache_harness::{Attributes, Host, Request, Response, TrafficDirection};
 use serde_json::{Value, json};
 
 use crate::both::{envoy, folder, module, repository_file, until};
+use crate::crds::Crd;
+use crate::envoy_configs::bootstrap;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The bootstrap `envoy-configs/metrics.yaml`, but for ports and paths.
-fn with_upstream(port: u16) -> String {
-    let mut config = repository_file("envoy-configs/metrics.yaml");
-    let module = module("metrics");
-    for (from, to) in [
-        ("port_value: 9901", "port_value: 0".to_owned()),
-        ("port_value: 8080", "port_value: 0".to_owned()),
-        ("port_value: 8081", format!("port_value: {port}")),
-        (
-            "filename: target/attache/metrics.wasm",
-            format!("filename: {:?}", module.to_str().unwrap()),
-        ),
-    ] {
-        assert_eq!(config.matches(from).count(), 1, "{from}");
-        config = config.replace(from, &to);
-    }
-    config
-}
-
-/// The Envoy of that bootstrap.
+/// The Envoy of the bootstrap `envoy-configs/metrics.yaml`.
 fn started(folder: &RunFolder) -> (Envoy, Upstream, SocketAddr) {
     let upstream = Upstream::echo().unwrap();
     let path = folder.join("envoy.yaml");
-    std::fs::write(&path, with_upstream(upstream.address().port())).unwrap();
+    std::fs::write(&path, bootstrap("metrics", upstream.address().port())).unwrap();
     let envoy = Envoy::start(envoy(), &path, folder, StartOptions::default())
         .unwrap_or_else(|error| panic!("{error}"));
     let address = envoy.listener_address("http").unwrap();
@@ -331,41 +314,18 @@ fn the_configurations_of_the_manifests_are_accepted() {
 #[test]
 #[ignore = "needs ATTACHE_TEST_DATA, with the real CRDs"]
 fn the_manifests_satisfy_the_real_crds() {
-    let data = std::env::var_os("ATTACHE_TEST_DATA").expect("ATTACHE_TEST_DATA names a folder");
     for (crd, path) in [
-        ("wasmplugin.yaml", "envoy-configs/istio/metrics.yaml"),
+        ("wasmplugin", "envoy-configs/istio/metrics.yaml"),
         (
-            "envoyextensionpolicy.yaml",
+            "envoyextensionpolicy",
             "envoy-configs/envoy-gateway/metrics.yaml",
         ),
     ] {
-        let crd = std::path::Path::new(&data).join("crds").join(crd);
-        let crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(crd).unwrap()).unwrap();
+        let crd = Crd::read(crd);
         let manifest = manifest(path);
-        let (group, version) = manifest["apiVersion"]
-            .as_str()
-            .unwrap()
-            .split_once('/')
-            .unwrap();
-        assert_eq!(crd["spec"]["group"], group);
-        assert_eq!(crd["spec"]["names"]["kind"], manifest["kind"]);
-        let versions = crd["spec"]["versions"].as_array().unwrap();
-        let version = versions
-            .iter()
-            .find(|known| known["name"] == version)
-            .unwrap();
-        let mut schema = version["schema"]["openAPIV3Schema"].clone();
-        crate::istio::close(&mut schema);
-        let validator = jsonschema::validator_for(&schema).unwrap();
-        let faults = |document: &Value| -> Vec<String> {
-            let faults = validator.iter_errors(document);
-            faults
-                .map(|fault| format!("{}: {fault}", fault.instance_path()))
-                .collect()
-        };
-        assert_eq!(faults(&manifest), [""; 0], "{path}");
+        crd.check(&manifest);
         let mut unknown = manifest;
         unknown["spec"]["unknown"] = json!({});
-        assert_ne!(faults(&unknown), [""; 0], "{path}");
+        assert_ne!(crd.faults(&unknown), [""; 0], "{path}");
     }
 }

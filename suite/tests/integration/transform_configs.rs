@@ -1,6 +1,5 @@
 //! The bootstrap and the manifests of `transform` in `envoy-configs/`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use attache_envoy::upstream::Upstream;
@@ -9,31 +8,16 @@ use attache_suite::{Case, Ended, Filter, Reply, Request, Seen};
 use serde_json::{Value, json};
 
 use crate::both::{Play, check_both, check_harness, envoy, folder, module, repository_file};
+use crate::crds::Crd;
+use crate::envoy_configs::bootstrap;
 
 #[test]
 #[ignore = "needs Envoy"]
 fn the_bootstrap_of_transform_moves_a_field_to_a_header() {
     let upstream = Upstream::echo().unwrap();
-    let mut config = repository_file("envoy-configs/transform.yaml");
-    let module = module("transform");
-    for (from, to) in [
-        ("port_value: 9901", "port_value: 0".to_owned()),
-        ("port_value: 8080", "port_value: 0".to_owned()),
-        (
-            "port_value: 8081",
-            format!("port_value: {}", upstream.address().port()),
-        ),
-        (
-            "filename: target/attache/transform.wasm",
-            format!("filename: {:?}", module.to_str().unwrap()),
-        ),
-    ] {
-        assert_eq!(config.matches(from).count(), 1, "{from}");
-        config = config.replace(from, &to);
-    }
     let folder = folder("envoy-configs-transform");
     let path = folder.join("envoy.yaml");
-    std::fs::write(&path, config).unwrap();
+    std::fs::write(&path, bootstrap("transform", upstream.address().port())).unwrap();
 
     let envoy = Envoy::start(envoy(), &path, &folder, StartOptions::default())
         .unwrap_or_else(|error| panic!("{error}"));
@@ -104,7 +88,6 @@ fn the_manifests_change_bodies_without_held_headers_on_envoy() {
 #[test]
 #[ignore = "needs ATTACHE_TEST_DATA, with the real CRDs"]
 fn the_manifests_satisfy_the_real_crds() {
-    let data = std::env::var_os("ATTACHE_TEST_DATA").expect("ATTACHE_TEST_DATA names a folder");
     for (crd, path, wrong) in [
         (
             "wasmplugin",
@@ -117,17 +100,9 @@ fn the_manifests_satisfy_the_real_crds() {
             "/spec/wasm/0/code/type",
         ),
     ] {
-        let crd = PathBuf::from(&data).join(format!("crds/{crd}.yaml"));
-        let crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(crd).unwrap()).unwrap();
-        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-        let validator = jsonschema::validator_for(schema).unwrap();
-        let mut manifest = manifest(path);
-        let faults: Vec<String> = validator
-            .iter_errors(&manifest)
-            .map(|fault| format!("{}: {fault}", fault.instance_path()))
-            .collect();
-        assert_eq!(faults, [""; 0], "{path}");
-        *manifest.pointer_mut(wrong).unwrap() = json!("WRONG");
-        assert!(!validator.is_valid(&manifest), "{path} {wrong}");
+        let crd = Crd::read(crd);
+        let manifest = manifest(path);
+        crd.check(&manifest);
+        crd.check_refused(&manifest, wrong, json!("WRONG"));
     }
 }

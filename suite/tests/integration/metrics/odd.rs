@@ -6,8 +6,9 @@ use std::thread;
 
 use attache_envoy::{Envoy, StartOptions};
 
-use super::{LIMIT, parsed, scraped, with_upstream};
+use super::{LIMIT, parsed, scraped};
 use crate::both::{envoy, folder, until};
+use crate::envoy_configs::bootstrap;
 
 /// Reads the head of a message.
 fn head(stream: &mut TcpStream) -> String {
@@ -69,7 +70,7 @@ fn exchange(address: SocketAddr, path: &str, headers: &str) -> TcpStream {
 #[ignore = "needs Envoy"]
 fn early_hints_retries_and_upgrades_count_once() {
     let folder = folder("metrics-odd");
-    let config = with_upstream(upstream().port()).replace(
+    let config = bootstrap("metrics", upstream().port()).replace(
         "route: { cluster: upstream }",
         "route: { cluster: upstream, upgrade_configs: [{ upgrade_type: websocket }], \
          retry_policy: { retry_on: reset, num_retries: 5 } }",
