@@ -2,7 +2,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use attache_envoy::Selection;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+
+use crate::new::{TEMPLATES, Template};
 
 /// Extend Envoy with WebAssembly: build a filter, and see what it does to a request.
 #[derive(Debug, Parser)]
@@ -17,9 +20,12 @@ Exit status: 0 done, 1 failed (standard error says why), 2 arguments not underst
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    New(New),
     Build(Build),
+    Inspect(Inspect),
     Run(Run),
     Test(Test),
+    Completions(Completions),
 }
 
 /// Play suites on the harness, or on a real Envoy, and compare.
@@ -38,22 +44,118 @@ pub(crate) struct Test {
     pub(crate) arguments: Vec<OsString>,
 }
 
-/// Build a filter into a module that Envoy loads.
+/// Make the crate of a new filter, which builds, passes its tests and runs in Envoy.
 ///
-/// The module is built for wasm32, checked for imports that no proxy offers, stripped of the
-/// callbacks that the filter does not need, and written to `target/attache/NAME.wasm`.
+/// The crate begins as one of the examples: the filter, a configuration, a suite, a test in Rust. In a
+/// workspace it becomes a member; elsewhere it stands alone.
+///
+/// The SDK comes from where the workspace has it, or from the checkout of Attaché that this command was
+/// built in; where there is none, from the registry.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
+  attache new my-filter                              puts a header into requests and responses
+  attache new filters/gate --template ext-auth       asks a cluster about each credential
+  attache new my-filter --sdk-git https://…/attache  with the SDK of a repository")]
+pub(crate) struct New {
+    /// The filter's name, or the folder to make, which ends in the name
+    #[arg(value_name = "NAME|PATH")]
+    pub(crate) path: PathBuf,
+
+    /// What the filter does to begin with
+    #[arg(
+        short,
+        long,
+        value_name = "TEMPLATE",
+        value_parser = templates(),
+        default_value = TEMPLATES[0].name
+    )]
+    pub(crate) template: &'static Template,
+
+    #[command(flatten)]
+    pub(crate) sdk: Sdk,
+}
+
+/// Where the crate has the SDK from.
+#[derive(Args, Debug)]
+pub(crate) struct Sdk {
+    /// Take the SDK from a checkout of Attaché
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["sdk_git", "sdk_version"])]
+    pub(crate) sdk_path: Option<PathBuf>,
+
+    /// Take it from a git repository
+    #[arg(long, value_name = "URL", conflicts_with = "sdk_version")]
+    pub(crate) sdk_git: Option<String>,
+
+    /// At this commit of the repository
+    #[arg(long, value_name = "COMMIT", requires = "sdk_git")]
+    pub(crate) sdk_rev: Option<String>,
+
+    /// Take it from the registry, in this version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) sdk_version: Option<String>,
+}
+
+fn templates() -> impl TypedValueParser<Value = &'static Template> {
+    let value = |template: &Template| PossibleValue::new(template.name).help(template.about());
+    PossibleValuesParser::new(TEMPLATES.iter().map(value))
+        .try_map(|name| crate::new::find(&name).ok_or("there is no such template"))
+}
+
+/// Build a filter into a module that Envoy loads.
+///
+/// The module is built for wasm32, checked for imports that no proxy offers, stripped of the
+/// callbacks that the filter does not need, and written to `target/attache/NAME.wasm`. The same sources
+/// give the same bytes, in another folder too.
+///
+/// Without a name it is the package in this folder that is built, or all filters of the workspace.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache build                   the package in this folder, or all filters of the workspace
   attache build auth-scrub        a package of the workspace in this folder
   attache build ./my-filter       the package in another folder
-  attache build a b --json        two packages; one line of JSON for each")]
+  attache build a b --json        two packages; one line of JSON for each
+  attache build --watch           again whenever a source changes")]
 pub(crate) struct Build {
     /// Names of packages in this workspace, or folders of packages
-    #[arg(required = true, value_name = "NAME|PATH")]
+    #[arg(value_name = "NAME|PATH")]
     pub(crate) filters: Vec<String>,
 
+    /// Let an installed wasm-opt make the module smaller; tests load it as it is without
+    #[arg(long)]
+    pub(crate) wasm_opt: bool,
+
+    /// Build again whenever a source changes, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+
     /// Print one line of JSON a module, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show what a module is, needs and costs, without running it.
+///
+/// Any proxy-wasm module will do: its ABI, language and SDK, its callbacks and host calls, memory, sizes,
+/// configuration, and what Envoy, Istio and Envoy Gateway would refuse of it. A package is built first.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache inspect filter.wasm                  any module
+  attache inspect auth-scrub                   a package of the workspace in this folder
+  attache inspect filter.wasm --functions      with its largest functions
+  attache inspect filter.wasm --json | jq .allowed_capabilities")]
+pub(crate) struct Inspect {
+    /// A .wasm file, a package in this workspace, or the folder of a package; the package here without
+    #[arg(value_name = "FILE|NAME|PATH")]
+    pub(crate) module: Option<String>,
+
+    /// List the largest functions, by name where the module has names
+    #[arg(long)]
+    pub(crate) functions: bool,
+
+    /// Print one line of JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -70,15 +172,16 @@ pub(crate) struct Build {
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
+  attache run                                      the package in this folder
   attache run auth-scrub                           a package of the workspace in this folder
   attache run auth-scrub --config scrub.json       with a configuration, reloaded when it changes
   attache run filter.wasm --once                   any proxy-wasm module; ends after the request
   attache run auth-scrub -H 'x-api-key: k' --path '/?key=1'
   attache run auth-scrub --once --json | jq .through.upstream")]
 pub(crate) struct Run {
-    /// A package in this workspace, the folder of a package, or a .wasm file
+    /// A package in this workspace, the folder of a package, or a .wasm file; the package here without
     #[arg(value_name = "NAME|PATH|FILE")]
-    pub(crate) filter: String,
+    pub(crate) filter: Option<String>,
 
     /// The plugin's configuration: a file with JSON
     #[arg(long, value_name = "FILE")]
@@ -128,6 +231,18 @@ pub(crate) struct Run {
     /// Print one line of JSON a comparison, for programs
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Print a script by which a shell completes our command line.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache completions bash > ~/.local/share/bash-completion/completions/attache
+  attache completions zsh > ~/.zfunc/_attache      a folder that fpath names
+  attache completions fish > ~/.config/fish/completions/attache.fish")]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::screen::Screen;
 use crate::subject::{Loaded, Subject};
 
 use self::exchange::{Exchanges, Sample};
-use self::reload::{Files, Watched};
+use self::reload::Watched;
 use self::report::Report;
 
 /// The listener that requests pass without the filter.
@@ -37,7 +37,7 @@ const BUFFER_LIMIT: u32 = 1 << 20;
 
 /// `attache run`
 pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
-    let subject = Subject::find(&arguments.filter)?;
+    let subject = Subject::named(arguments.filter.as_deref())?;
     let sample = Sample::new(arguments)?;
     let config = arguments.config.as_deref();
     // A fault in the configuration is told before anything is built.
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
     })?;
     let files = match arguments.once {
         true => None,
-        false => Some(Files::new(&loaded, config, since)?),
+        false => Some(reload::watch(&loaded, config, since)?),
     };
 
     let place = Place::new(&loaded, arguments)?;

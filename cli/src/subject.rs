@@ -30,6 +30,22 @@ pub(crate) struct Loaded {
 }
 
 impl Subject {
+    /// What a word names; without one, the package that we are in.
+    pub(crate) fn named(word: Option<&str>) -> anyhow::Result<Self> {
+        if let Some(word) = word {
+            return Self::find(word);
+        }
+        let mut guests = Guest::all(Path::new("."))?;
+        match guests.pop() {
+            Some(guest) if guests.is_empty() => Ok(Self::Guest(guest)),
+            last => {
+                let all = guests.iter().chain(&last);
+                let names: Vec<&str> = all.filter_map(Guest::package).collect();
+                bail!("which filter is meant? Name one of: {}", names.join(", "))
+            }
+        }
+    }
+
     /// A file that ends in `.wasm` is a module, a folder is a package's, and any other word names a
     /// package of the workspace here.
     pub(crate) fn find(word: &str) -> anyhow::Result<Self> {

@@ -4,12 +4,12 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
 
+use crate::checkout;
 use crate::screen::Screen;
 
 const PROGRAM: &str = "attache-test";
@@ -17,7 +17,7 @@ const PROGRAM: &str = "attache-test";
 /// Runs the program with these arguments, and returns its exit status.
 pub(crate) fn test(arguments: &[OsString], screen: &Screen) -> anyhow::Result<u8> {
     let here = env::current_dir().context("cannot tell which folder this is")?;
-    let mut command = match checkout(&here) {
+    let mut command = match checkout::around(&here) {
         Some(checkout) => from_checkout(&checkout, screen),
         None => match installed() {
             Some(program) => Command::new(program),
@@ -36,16 +36,6 @@ pub(crate) fn test(arguments: &[OsString], screen: &Screen) -> anyhow::Result<u8
         .code()
         .and_then(|code| code.try_into().ok())
         .unwrap_or(130))
-}
-
-/// The root of the checkout of Attaché that a folder is in.
-fn checkout(folder: &Path) -> Option<PathBuf> {
-    let is_ours = |root: &&Path| {
-        let manifest = fs::read_to_string(root.join("suite/Cargo.toml"));
-        manifest.is_ok_and(|manifest| manifest.contains("name = \"attache-suite\""))
-            && root.join("Cargo.toml").is_file()
-    };
-    folder.ancestors().find(is_ours).map(Path::to_owned)
 }
 
 /// Cargo builds the program when its sources are newer, and then runs it.

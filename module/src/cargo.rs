@@ -67,9 +67,19 @@ pub(crate) struct Target {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    pub(crate) manifest_path: PathBuf,
     targets: Vec<Target>,
+    dependencies: Vec<Dependency>,
     /// What `[package.metadata]` says.
     metadata: Option<serde_json::Value>,
+}
+
+/// What a package depends on.
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    name: String,
+    /// Its folder, where the manifest names one.
+    path: Option<PathBuf>,
 }
 
 impl Package {
@@ -107,6 +117,7 @@ pub(crate) fn build(
     command.args(["rustc", "--profile", "wasm", "--target", TARGET, "--lib"]);
     command.args(["--message-format", "json-render-diagnostics"]);
     command.args(["--color", if color { "always" } else { "never" }]);
+    command.arg("--config").arg(remapped(directory));
     for (key, value) in PROFILE {
         command
             .arg("--config")
@@ -119,6 +130,30 @@ pub(crate) fn build(
     // refers to whom, and finishing drops what nobody needs.
     command.args(["--", "-C", "link-arg=--emit-relocs"]);
     run(command, output)
+}
+
+/// A setting by which no module says where on this machine its sources were: the places that panics
+/// name. In a workspace they are relative; these are the others. Cargo leaves this setting out of the
+/// names of symbols, so that the bytes are the same wherever the sources are.
+fn remapped(directory: &Path) -> String {
+    let mut places = Vec::new();
+    let packages = packages(directory).ok().and_then(Result::ok);
+    let packages = packages.unwrap_or_default();
+    for dependency in packages.iter().flat_map(|package| &package.dependencies) {
+        if let Some(path) = &dependency.path {
+            places.push((path.clone(), format!("/{}", dependency.name)));
+        }
+    }
+    places.sort();
+    places.dedup();
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    places.extend(home.map(|home| (home, "/cargo".to_owned())));
+    let flags = places
+        .iter()
+        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    let flags: Vec<String> = flags.map(|flag| format!("{flag:?}")).collect();
+    format!("target.{TARGET}.rustflags=[{}]", flags.join(","))
 }
 
 /// The packages of the workspace that `directory` is in, or why there are none.

@@ -197,7 +197,7 @@ impl Description {
 }
 
 /// What of imports and exports Envoy can forbid (`proxy-wasm-cpp-host`, `src/wasm.cc`).
-fn capabilities(facts: &Facts) -> Vec<String> {
+pub(crate) fn capabilities(facts: &Facts) -> Vec<String> {
     let imports = facts.imports.iter().map(|import| &import.name);
     let calls = imports.filter(|name| {
         !["pthread_equal", "emscripten_", "envoy_"]

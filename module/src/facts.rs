@@ -2,6 +2,7 @@ use wasmparser::{ExternalKind, Parser, Payload, TypeRef, Validator};
 
 use crate::callbacks::Callbacks;
 use crate::description::{Description, SECTION};
+use crate::host_calls::{is_host_call, is_wasi_call};
 
 /// The custom section in which the SDK's `filters!` leaves its declarations.
 pub(crate) const DECLARATIONS: &str = "attache.filters";
@@ -172,6 +173,21 @@ impl Facts {
             declarations,
             description,
         })
+    }
+
+    /// Whether Envoy offers what this import asks for to a module of this ABI.
+    #[must_use]
+    pub fn offers(&self, import: &Import) -> bool {
+        import.is_function
+            && (is_host_call(self.abi, &import.module, &import.name)
+                || is_wasi_call(&import.module, &import.name))
+    }
+
+    /// The host calls and callbacks that the module links, by the names of Envoy's
+    /// `allowed_capabilities`, in alphabetical order.
+    #[must_use]
+    pub fn capabilities(&self) -> Vec<String> {
+        crate::description::capabilities(self)
     }
 
     /// What all filters of the module need together; `None` for a module that declares nothing.

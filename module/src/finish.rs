@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use wasm_encoder::{CustomSection, Module, RawSection, Section, SectionId};
@@ -21,6 +22,9 @@ pub struct Finished {
     pub facts: Facts,
     /// The exports that were dropped, in order.
     pub dropped_exports: Vec<String>,
+    /// The linker's names of the functions, by their numbers in the finished module, which has no names
+    /// itself; empty where the linker left none.
+    pub names: BTreeMap<u32, String>,
 }
 
 /// Why a module cannot be shipped.
@@ -121,10 +125,10 @@ pub fn finish(bytes: &[u8]) -> Result<Finished, FinishError> {
     let keep = |name: &str| callbacks.is_none_or(|callbacks| callbacks.keeps(name));
     let dropped_exports = facts.exports.iter().filter(|name| !keep(name));
     let dropped_exports: Vec<String> = dropped_exports.cloned().collect();
-    let finished = if of_sdk {
+    let (finished, names) = if of_sdk {
         pruned(bytes, &keep)?
     } else {
-        without_custom_sections(bytes)?
+        (without_custom_sections(bytes)?, BTreeMap::new())
     };
     let (bytes, facts) = if facts.exports.iter().any(|name| name == EXPORT) {
         described(bytes, finished)?
@@ -136,6 +140,7 @@ pub fn finish(bytes: &[u8]) -> Result<Finished, FinishError> {
         facts,
         bytes,
         dropped_exports,
+        names,
     })
 }
 
@@ -170,11 +175,15 @@ pub fn without_exports(bytes: &[u8], names: &[&str]) -> Result<Vec<u8>, FinishEr
             name: (*name).to_owned(),
         });
     }
-    pruned(bytes, &|name| !names.contains(&name))
+    Ok(pruned(bytes, &|name| !names.contains(&name))?.0)
 }
 
-/// Without the exports that `keep` refuses, and without what only they reach.
-fn pruned(bytes: &[u8], keep: &dyn Fn(&str) -> bool) -> Result<Vec<u8>, FinishError> {
+/// Without the exports that `keep` refuses, and without what only they reach; and the names of what is
+/// left.
+fn pruned(
+    bytes: &[u8],
+    keep: &dyn Fn(&str) -> bool,
+) -> Result<(Vec<u8>, BTreeMap<u32, String>), FinishError> {
     let live = reachable(bytes, keep)?;
     let mut sections = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
@@ -184,7 +193,11 @@ fn pruned(bytes: &[u8], keep: &dyn Fn(&str) -> bool) -> Result<Vec<u8>, FinishEr
             sections.push((section.name(), section.data()));
         }
     }
-    rewrite(bytes, &live, keep, &sections).map_err(|error| FinishError::Rewrite(error.into()))
+    let rewritten = rewrite(bytes, &live, keep, &sections);
+    let rewritten = rewritten.map_err(|error| FinishError::Rewrite(error.into()))?;
+    let numbers = live.functions.iter().zip(0..);
+    let names = numbers.filter_map(|(old, new)| Some((new, live.names.get(old)?.clone())));
+    Ok((rewritten, names.collect()))
 }
 
 fn without_custom_sections(bytes: &[u8]) -> Result<Vec<u8>, FinishError> {

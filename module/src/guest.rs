@@ -1,3 +1,6 @@
+mod error;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
@@ -8,7 +11,9 @@ use sha2::{Digest, Sha256};
 
 use crate::cargo::{self, Artifact, Package, Run, TARGET};
 use crate::facts::Facts;
-use crate::finish::{FinishError, finish};
+use crate::finish::finish;
+
+pub use self::error::{BuildError, Said};
 
 /// A crate that becomes a module.
 #[derive(Clone, Debug)]
@@ -54,110 +59,28 @@ pub struct Built {
     pub linked_size: usize,
     /// The exports that finishing dropped.
     pub dropped_exports: Vec<String>,
+    /// The linker's names of its functions, by their numbers; the module itself has none.
+    pub names: BTreeMap<u32, String>,
     /// The source files that went into it: of the package and of its path dependencies.
     pub sources: Vec<PathBuf>,
 }
 
-/// Why there is no module.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// No cargo.
-    #[error("cannot run cargo (install Rust with rustup, https://rustup.rs)")]
-    NoCargo(#[source] io::Error),
-    /// The workspace has no package of that name.
-    #[error("there is no package `{package}` in this workspace; {}", filters(.known))]
-    NoSuchPackage {
-        /// The name.
-        package: String,
-        /// The packages that are filters.
-        known: Vec<String>,
-    },
-    /// There is no manifest.
-    #[error(
-        "no `Cargo.toml` in {} or above it (go into a checkout, or name the folder of a package)",
-        .directory.display()
-    )]
-    NoManifest {
-        /// Where it was looked for.
-        directory: PathBuf,
-    },
-    /// The target is missing, and so is the program that could fetch it.
-    #[error(
-        "the target `{TARGET}` is not installed, and there is no rustup to install it \
-         (install Rust with rustup, https://rustup.rs, or your distribution's package of the \
-         standard library for {TARGET})"
-    )]
-    NoTarget,
-    /// Rustup could not install the target.
-    #[error("rustup could not install the target `{TARGET}`: {said}")]
-    TargetNotInstalled {
-        /// Its last words.
-        said: String,
-    },
-    /// Build scripts and macros need a linker for this machine.
-    #[error(
-        "there is no C compiler: `cc` was not found, and Rust links build scripts and macros with \
-         it (Debian: `apt install gcc`; Fedora: `dnf install gcc`; macOS: `xcode-select --install`)"
-    )]
-    NoCompiler,
-    /// Cargo said why.
-    #[error("cargo could not build {}{}", .what, .said)]
-    Compile {
-        /// The package.
-        what: String,
-        /// What cargo said, where it was not shown as it came; with a line feed before it.
-        said: Said,
-    },
-    /// The package makes no module.
-    #[error(
-        "`{package}` makes no module: its library lacks the crate type `cdylib` \
-         (add `crate-type = [\"cdylib\", \"rlib\"]` under `[lib]` in {})",
-        .manifest.display()
-    )]
-    NoModule {
-        /// The package.
-        package: String,
-        /// Its manifest.
-        manifest: PathBuf,
-    },
-    /// The module is not one to ship.
-    #[error("cannot finish `{name}`")]
-    Finish {
-        /// The module's name.
-        name: String,
-        /// Why.
-        source: FinishError,
-    },
-    /// A file could not be read or written.
-    #[error("cannot {} {}", .action, .path.display())]
-    File {
-        /// What was tried: `read` or `write`.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-fn filters(known: &[String]) -> String {
-    match known {
-        [] => "it has no filters (a filter is a package with the crate type `cdylib`)".to_owned(),
-        known => format!("its filters are: {}", known.join(", ")),
-    }
-}
-
-/// What a program said, kept for a message.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Said(pub String);
-
-impl fmt::Display for Said {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.trim_end() {
-            "" => Ok(()),
-            said => write!(formatter, "\n{said}"),
-        }
+impl Built {
+    /// Reads the file again, which another tool has changed.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::File`], and [`BuildError::Finish`] for what is no module any more.
+    pub fn read_again(&mut self) -> Result<(), BuildError> {
+        let bytes = fs::read(&self.path).map_err(file("read", &self.path))?;
+        self.facts = Facts::read(&bytes).map_err(|error| BuildError::Finish {
+            name: self.name.clone(),
+            source: error.into(),
+        })?;
+        self.sha256 = sha256(&bytes);
+        self.names.clear();
+        self.bytes = bytes;
+        Ok(())
     }
 }
 
@@ -191,6 +114,52 @@ impl Guest {
                 .map(|package| package.name)
                 .collect(),
         })
+    }
+
+    /// The packages that are meant where none is named: the one that `directory` is in, or else all
+    /// filters of its workspace.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoCargo`], [`BuildError::NoManifest`] and [`BuildError::NoFilters`].
+    pub fn all(directory: &Path) -> Result<Vec<Self>, BuildError> {
+        let packages = cargo::packages(directory)
+            .map_err(BuildError::NoCargo)?
+            .map_err(|said| refusal(&said, directory, "the workspace"))?;
+        let here = std::path::absolute(directory).map_err(file("read", directory))?;
+        let here = here.canonicalize().map_err(file("read", directory))?;
+        let manifests = here.ancestors().map(|folder| folder.join("Cargo.toml"));
+        let nearest = manifests.filter(|path| path.is_file()).take(1);
+        let own = |manifest: PathBuf| packages.iter().find(|p| p.manifest_path == manifest);
+        let guests: Vec<Self> = match nearest.filter_map(own).next() {
+            Some(package) => vec![Self::in_workspace(directory, Some(&package.name))],
+            None => packages
+                .iter()
+                .filter(|package| package.is_filter())
+                .map(|package| Self::in_workspace(directory, Some(&package.name)))
+                .collect(),
+        };
+        if guests.is_empty() {
+            return Err(BuildError::NoFilters { directory: here });
+        }
+        Ok(guests)
+    }
+
+    /// The name of the package, where it was named.
+    #[must_use]
+    pub fn package(&self) -> Option<&str> {
+        self.package.as_deref()
+    }
+
+    /// The folder of the package, where cargo knows it.
+    #[must_use]
+    pub fn folder(&self) -> Option<PathBuf> {
+        let Some(name) = &self.package else {
+            return Some(self.directory.clone());
+        };
+        let packages = cargo::packages(&self.directory).ok()?.ok()?;
+        let package = packages.iter().find(|package| package.name == *name)?;
+        package.manifest_path.parent().map(Path::to_owned)
     }
 
     /// Builds and finishes the module, and writes it to `attache/<name>.wasm` in cargo's target
@@ -325,7 +294,7 @@ impl Guest {
         let path = target.join("attache").join(format!("{name}.wasm"));
         write(&path, &finished.bytes)?;
         Ok(Built {
-            sha256: hex(&Sha256::digest(&finished.bytes)),
+            sha256: sha256(&finished.bytes),
             sources: sources(&artifact.with_extension("d"))?,
             bytes: finished.bytes,
             path,
@@ -333,6 +302,7 @@ impl Guest {
             facts: finished.facts,
             linked_size: linked.len(),
             dropped_exports: finished.dropped_exports,
+            names: finished.names,
         })
     }
 }
@@ -410,6 +380,9 @@ fn file(action: &'static str, path: &Path) -> impl Fn(io::Error) -> BuildError {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The SHA-256 of bytes, as 64 lower-case hexadecimal digits.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

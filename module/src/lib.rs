@@ -7,6 +7,7 @@
 //! * [`guest`](Guest): cargo, its environment, the missing target, the file that is written
 //! * [`finish`]: checks and rewriting
 //! * [`Facts`]: what can be read off a module
+//! * [`Inspection`]: what can be told of any module, and what hosts have against it
 //! * [`Description`]: what a module says of itself, asked of it once, in an interpreter
 //! * [`Callbacks`]: which callbacks a filter's declaration asks for
 
@@ -19,6 +20,7 @@ mod facts;
 mod finish;
 mod guest;
 mod host_calls;
+mod inspection;
 mod interpreter;
 mod reach;
 mod references;
@@ -29,6 +31,9 @@ pub use crate::callbacks::Callbacks;
 pub use crate::description::{DescribeError, Description, FilterDescription, HostOptions};
 pub use crate::facts::{Abi, Declaration, Facts, Import, ReadError};
 pub use crate::finish::{FinishError, Finished, finish, without_exports};
-pub use crate::guest::{BuildError, Built, Guest, Notice, Output, Said};
+pub use crate::guest::{BuildError, Built, Guest, Notice, Output, Said, sha256};
 pub use crate::host_calls::is_host_call;
+pub use crate::inspection::{
+    CrateSize, Finding, FunctionSize, Inspection, Memory, Origin, Sizes, Verdict,
+};
 pub use crate::interpreter::AskError;

@@ -1,6 +1,6 @@
 //! Which functions and data of a module can be used at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use wasmparser::{
@@ -18,6 +18,8 @@ pub(crate) struct Live {
     pub(crate) functions: BTreeSet<u32>,
     /// The data that nobody reads: the number of the segment, and where in it.
     pub(crate) dead_data: Vec<(usize, Range<usize>)>,
+    /// The linker's names of functions.
+    pub(crate) names: BTreeMap<u32, String>,
 }
 
 /// What can be used when of the exports only those that `keep` accepts exist.
@@ -71,6 +73,7 @@ pub(crate) fn reachable(
         .filter(|(index, _)| !chunks.contains(index))
         .map(|(_, chunk)| (chunk.segment, chunk.range))
         .collect();
+    live.names = references.names;
     Ok(live)
 }
 

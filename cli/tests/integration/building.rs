@@ -1,4 +1,8 @@
-use crate::command::{attache, package, said};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::command::{attache, folder, outside, package, said, script};
 
 #[test]
 fn help_names_all_verbs_and_the_exit_status() {
@@ -13,9 +17,9 @@ fn help_names_all_verbs_and_the_exit_status() {
 fn arguments_that_make_no_sense_exit_with_2() {
     for arguments in [
         &["rum"][..],
-        &["run"],
+        &["run", "x", "y"],
         &["run", "x", "--port", "99999"],
-        &["build"],
+        &["build", "--whatch"],
     ] {
         assert_eq!(
             said(&mut attache(arguments)).status,
@@ -80,4 +84,145 @@ fn a_folder_outside_of_any_workspace_is_told_what_to_do() {
     let mut command = attache(&["build", "auth-scrub"]);
     command.current_dir("/");
     said(&mut command).refuses("error: no `Cargo.toml` in / or above it (go into a checkout");
+}
+
+#[test]
+fn a_word_that_was_nearly_right_is_told_the_right_one() {
+    for (words, right) in [
+        (&["biuld"][..], "'build'"),
+        (&["build", "--jsno"], "'--json'"),
+        (&["run", "x", "--onec"], "'--once'"),
+    ] {
+        let said = said(&mut attache(words));
+        assert_eq!(said.status, Some(2), "{}", said.err);
+        assert!(said.err.contains(right), "{}", said.err);
+    }
+}
+
+#[test]
+fn without_a_name_the_package_here_is_built() {
+    let folder = package("nameless-filter", &[]);
+    let said = said(attache(&["build", "--json"]).current_dir(folder.join("src")));
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let line: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(line["name"], "nameless-filter");
+    assert_eq!(line["imports"], serde_json::json!([]));
+}
+
+#[test]
+fn a_workspace_without_filters_says_how_to_make_one() {
+    let folder = package("no-filter", &[]);
+    fs::write(folder.join("Cargo.toml"), "[workspace]\nresolver = \"3\"\n").unwrap();
+    said(attache(&["build"]).current_dir(&folder))
+        .refuses("makes a filter (`attache new NAME` makes one");
+}
+
+#[test]
+fn a_module_is_not_built() {
+    let folder = folder("built-already");
+    fs::write(folder.join("x.wasm"), "").unwrap();
+    said(attache(&["build", "x.wasm"]).current_dir(&folder))
+        .refuses("error: `x.wasm` is a module already; name a package or its folder");
+}
+
+#[test]
+fn the_same_sources_make_the_same_bytes_in_another_folder() {
+    let source = "#[unsafe(no_mangle)] extern \"C\" fn proxy_abi_version_0_2_1() {}\n\
+                  #[unsafe(no_mangle)] extern \"C\" fn proxy_on_tick(n: u32) {\n\
+                  \x20   assert!(helper::positive(n), \"{n}\");\n}\n";
+    let built = |name: &str| {
+        let folder = outside(name);
+        let dependency = folder.join("helper");
+        fs::create_dir_all(dependency.join("src")).unwrap();
+        let manifest = |name: &str| format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n");
+        fs::write(dependency.join("Cargo.toml"), manifest("helper")).unwrap();
+        // A panic of the dependency names its file, which is outside of the workspace.
+        let text = "pub fn positive(n: u32) -> bool { assert!(n < 9, \"{n}\"); n > 0 }\n";
+        fs::write(dependency.join("src/lib.rs"), text).unwrap();
+        let filter = folder.join("filter");
+        fs::create_dir_all(filter.join("src")).unwrap();
+        let more = "[lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n\
+                    [dependencies]\nhelper = { path = \"../helper\" }\n";
+        fs::write(filter.join("Cargo.toml"), manifest("filter") + more).unwrap();
+        fs::write(filter.join("src/lib.rs"), source).unwrap();
+        let said = said(attache(&["build"]).current_dir(&filter));
+        assert_eq!(said.status, Some(0), "{}", said.err);
+        let bytes = fs::read(filter.join("target/attache/filter.wasm")).unwrap();
+        let text = bytes.escape_ascii().to_string();
+        let here = folder.display().to_string();
+        assert!(!text.contains(&here), "the module says where it was built");
+        assert!(text.contains("/helper/src/lib.rs"), "{text}");
+        bytes
+    };
+    assert!(built("one-folder") == built("another-folder"));
+}
+
+#[test]
+fn what_wasm_opt_makes_of_the_module_is_what_is_left() {
+    let programs = folder("wasm-opt");
+    // Writes the module that it is given, and a custom section behind it.
+    let tool = "for word; do case $word in *.wasm) in=$word;; esac; last=$word; done\n\
+                { cat \"$in\"; printf '\\000\\002\\001x'; } > \"$last\"";
+    script(&programs, "wasm-opt", tool);
+    let package = package("optimised-filter", &[]);
+    let mut command = attache(&["build", package.to_str().unwrap(), "--wasm-opt", "--json"]);
+    let said = said(command.env("WASM_OPT", programs.join("wasm-opt")));
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let line: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let bytes = fs::read(line["path"].as_str().unwrap()).unwrap();
+    assert!(bytes.ends_with(b"\x00\x02\x01x"));
+    assert_eq!(line["bytes"], bytes.len());
+    assert_eq!(line["finished_bytes"], bytes.len() - 4);
+}
+
+#[test]
+fn a_wasm_opt_that_fails_or_spoils_the_module_is_not_believed() {
+    let programs = folder("bad-wasm-opt");
+    script(
+        &programs,
+        "fails",
+        "echo 'Fatal: unknown opcode' >&2; exit 1",
+    );
+    let empty = "for last; do :; done; printf '\\000asm\\001\\000\\000\\000' > \"$last\"";
+    script(&programs, "spoils", empty);
+    let package = package("spoilt-filter", &[]);
+    for (program, message) in [
+        (
+            "fails",
+            "wasm-opt refuses the module: Fatal: unknown opcode",
+        ),
+        ("spoils", "what wasm-opt wrote cannot be loaded"),
+        ("absent", "npm install -g binaryen"),
+    ] {
+        let mut command = attache(&["build", package.to_str().unwrap(), "--wasm-opt"]);
+        said(command.env("WASM_OPT", programs.join(program))).refuses(message);
+    }
+    // The module that was there is still there, and whole.
+    let module = fs::read(package.join("target/attache/spoilt-filter.wasm")).unwrap();
+    assert!(module.len() > 8);
+}
+
+#[test]
+fn a_source_that_changes_is_built_again_and_one_that_fails_is_waited_for() {
+    let package = package(
+        "watched-filter",
+        &[("src/lib.rs", "fn f() -> u8 { \"\" }\n")],
+    );
+    let mut child = attache(&["build", "--watch", "--json"])
+        .current_dir(&package)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut until = |words: &str| while !told.next().unwrap().unwrap().contains(words) {};
+    until("Watching");
+    let source = "#[unsafe(no_mangle)] extern \"C\" fn proxy_abi_version_0_2_1() {}\n";
+    fs::write(package.join("src/lib.rs"), source).unwrap();
+    until("Built");
+    until("Watching");
+    child.kill().unwrap();
+    let out = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
+    child.wait().unwrap();
+    assert!(out.contains("\"name\":\"watched-filter\""), "{out}");
 }

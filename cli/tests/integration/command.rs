@@ -24,6 +24,30 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// A folder of a test's own that is in no workspace, and gone with the test.
+pub(crate) struct Outside(PathBuf);
+
+pub(crate) fn outside(name: &str) -> Outside {
+    let folder = std::env::temp_dir().canonicalize().unwrap();
+    let folder = folder.join(format!("attache-cli-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    Outside(folder)
+}
+
+impl std::ops::Deref for Outside {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// What a command printed.
 pub(crate) struct Said {
     pub(crate) status: Option<i32>,

@@ -4,6 +4,9 @@
 
 mod building;
 mod command;
+mod documents;
+mod inspecting;
+mod making;
 mod running;
 mod testing;
 mod without;

@@ -1,0 +1,236 @@
+//! `attache new`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command::{Outside, Said, attache, folder, outside, repository, said};
+
+/// The command in a folder, with these words behind `new`.
+fn new(folder: &Path, words: &[&str]) -> Said {
+    said(attache(&["new"]).args(words).current_dir(folder))
+}
+
+fn read(folder: &Path, file: &str) -> String {
+    fs::read_to_string(folder.join(file)).unwrap()
+}
+
+/// A workspace with one member, and what its manifest says beside.
+fn workspace(name: &str, more: &str) -> Outside {
+    let folder = outside(name);
+    fs::create_dir_all(folder.join("first/src")).unwrap();
+    let manifest = "[package]\nname = \"first\"\nedition = \"2024\"\n";
+    fs::write(folder.join("first/Cargo.toml"), manifest).unwrap();
+    fs::write(folder.join("first/src/lib.rs"), "").unwrap();
+    fs::write(folder.join("Cargo.toml"), format!("[workspace]\n{more}")).unwrap();
+    folder
+}
+
+#[test]
+fn a_crate_that_stands_alone_has_all_that_it_needs() {
+    let folder = outside("alone");
+    let said = new(&folder, &["my-filter"]);
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    assert!(
+        said.out.starts_with("Next:\n  cd my-filter\n"),
+        "{}",
+        said.out
+    );
+    let made = folder.join("my-filter");
+    for file in [
+        ".gitignore",
+        "README.md",
+        "config.json",
+        "rust-toolchain.toml",
+        "src/lib.rs",
+        "tests/harness.rs",
+        "tests/my-filter.suite.yaml",
+    ] {
+        assert!(made.join(file).is_file(), "{file}");
+    }
+    let manifest = read(&made, "Cargo.toml");
+    let sdk = repository().canonicalize().unwrap().join("sdk");
+    assert!(
+        manifest.contains("[lints.clippy]\nunwrap_used"),
+        "{manifest}"
+    );
+    assert!(
+        manifest.contains(&format!("attache = {{ path = {sdk:?} }}")),
+        "{manifest}"
+    );
+}
+
+#[test]
+fn a_crate_in_a_workspace_becomes_a_member() {
+    let more = "members = [\"first\"]\n[workspace.dependencies]\nserde = \"1\"\n";
+    let folder = workspace("becomes-a-member", more);
+    let said = new(&folder, &["second"]);
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    assert!(
+        said.err.contains("Adding `second` as member"),
+        "{}",
+        said.err
+    );
+    let root = read(&folder, "Cargo.toml");
+    assert!(root.contains("\"first\", \"second\""), "{root}");
+    let manifest = read(&folder, "second/Cargo.toml");
+    assert!(manifest.contains("serde.workspace = true\n"), "{manifest}");
+    // One toolchain serves the whole workspace.
+    assert!(!folder.join("second/rust-toolchain.toml").exists());
+}
+
+#[test]
+fn a_member_that_a_pattern_covers_changes_no_list() {
+    let folder = workspace("covered", "members = [\"*\"]\n");
+    let before = read(&folder, "Cargo.toml");
+    assert_eq!(new(&folder, &["second"]).status, Some(0));
+    assert_eq!(read(&folder, "Cargo.toml"), before);
+}
+
+#[test]
+fn the_sdk_comes_from_where_the_command_line_says() {
+    let folder = outside("sources");
+    for (words, line) in [
+        (&["--sdk-version", "1.2.3"][..], "attache = \"1.2.3\"\n"),
+        (
+            &["--sdk-git", "https://x.y/a"],
+            "attache = { git = \"https://x.y/a\" }\n",
+        ),
+        (
+            &["--sdk-git", "https://x.y/a", "--sdk-rev", "abc"],
+            "attache-suite = { git = \"https://x.y/a\", rev = \"abc\" }\n",
+        ),
+    ] {
+        let name = format!("filter-{}", line.len());
+        let said = new(&folder, &[&[name.as_str()], words].concat());
+        assert_eq!(said.status, Some(0), "{}", said.err);
+        let manifest = read(&folder, &format!("{name}/Cargo.toml"));
+        assert!(manifest.contains(line), "{manifest}");
+    }
+    let sdk = repository().join("sdk");
+    let said = new(&folder, &["by-path", "--sdk-path", sdk.to_str().unwrap()]);
+    assert_eq!(said.status, Some(0), "{}", said.err);
+}
+
+#[test]
+fn in_a_checkout_the_workspace_has_the_sdk() {
+    // Only the manifest of the root counts, and what cargo makes of it.
+    let folder = workspace(
+        "has-the-sdk",
+        "members = []\n[workspace.dependencies]\nattache = { path = \"sdk\" }\n",
+    );
+    assert_eq!(new(&folder, &["mine"]).status, Some(0));
+    let manifest = read(&folder, "mine/Cargo.toml");
+    assert!(
+        manifest.contains("\nattache.workspace = true\n"),
+        "{manifest}"
+    );
+}
+
+#[test]
+fn a_bad_name_is_told_a_better_one() {
+    let folder = outside("bad-names");
+    for (name, message) in [
+        (
+            "My Filter",
+            "error: `My Filter` is not a name for a filter; expected lower-case letters",
+        ),
+        ("My Filter", "such as `my-filter`"),
+        (
+            "serde",
+            "the name `serde` is taken by a crate that filters are built with; try `my-serde`",
+        ),
+        (
+            "match",
+            "cargo does not make the crate: invalid package name `match`: it is a Rust keyword",
+        ),
+        (
+            "..",
+            "`..` has no name at its end; expected `attache new NAME`",
+        ),
+        ("nowhere/my-filter", "there is no folder `"),
+    ] {
+        new(&folder, &[name]).refuses(message);
+    }
+    assert_eq!(fs::read_dir(&*folder).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_there_is_left_alone() {
+    let folder = outside("there");
+    fs::create_dir(folder.join("mine")).unwrap();
+    new(&folder, &["mine"]).refuses("error: `mine` exists already; choose another name");
+    assert_eq!(fs::read_dir(folder.join("mine")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_template_that_is_not_there_is_told_the_others() {
+    let said = new(
+        &outside("no-template"),
+        &["mine", "--template", "add-hedaer"],
+    );
+    assert_eq!(said.status, Some(2));
+    for words in [
+        "rate-limit, sse, tcp-allow-list",
+        "a similar value exists: 'add-header'",
+    ] {
+        assert!(said.err.contains(words), "{}", said.err);
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_checkout_has_no_sdk() {
+    let folder = outside("no-checkout");
+    new(&folder, &["mine", "--sdk-path", "."]).refuses("is not a checkout of Attaché");
+    new(&folder, &["mine", "--sdk-path", "nowhere"]).refuses("error: cannot find `nowhere`");
+    let said = new(&folder, &["mine", "--sdk-rev", "abc"]);
+    assert_eq!(said.status, Some(2), "a commit of what?");
+}
+
+/// A workspace with a crate of each template, which shares what this one's tests have compiled.
+fn all_templates() -> PathBuf {
+    let folder = folder("templates");
+    let ours = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    let profiles = ours.find("[profile.").map_or("", |place| &ours[place..]);
+    let profiles = profiles.split("[profile.wasm.package").next().unwrap();
+    let root = format!("[workspace]\nresolver = \"3\"\nmembers = []\n\n{profiles}");
+    fs::write(folder.join("Cargo.toml"), root).unwrap();
+    for entry in fs::read_dir(repository().join("examples")).unwrap() {
+        let template = entry.unwrap().file_name().into_string().unwrap();
+        let said = new(
+            &folder,
+            &[&format!("my-{template}"), "--template", &template],
+        );
+        assert_eq!(said.status, Some(0), "{}", said.err);
+    }
+    fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    folder
+}
+
+/// The command or another in the workspace of all templates, with our target folder.
+fn there(command: &mut Command, folder: &Path) -> Said {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    said(command.current_dir(folder).env("CARGO_TARGET_DIR", target))
+}
+
+#[test]
+#[ignore = "needs Envoy, and compiles the harness for another workspace"]
+fn every_template_builds_passes_its_tests_and_runs() {
+    let folder = all_templates();
+    let built = there(&mut attache(&["build"]), &folder);
+    assert_eq!(built.status, Some(0), "{}", built.err);
+    let played = there(&mut attache(&["test"]), &folder);
+    assert_eq!(played.status, Some(0), "{}{}", played.out, played.err);
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--workspace", "--offline"]);
+    let tested = there(&mut cargo, &folder);
+    assert_eq!(tested.status, Some(0), "{}{}", tested.out, tested.err);
+
+    let words = ["run", ".", "--config", "config.json", "--once", "--json"];
+    let ran = there(&mut attache(&words), &folder.join("my-add-header"));
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    let line: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let headers = line["through"]["upstream"]["headers"].as_array().unwrap();
+    let ours = |header: &serde_json::Value| header[0] == "x-from" && header[1] == "proxy";
+    assert!(headers.iter().any(ours), "{}", ran.out);
+}
