@@ -110,6 +110,14 @@ fn happens_in_time(part: &Value) -> bool {
 
 /// The paces of cases.
 fn paces(cases: &[Value], target: &Target) -> Result<Vec<Pace>, SuiteError> {
+    let mut paces = Vec::new();
+    for some in cases.chunks(AT_ONCE) {
+        paces.extend(paces_of_some(some, target)?);
+    }
+    Ok(paces)
+}
+
+fn paces_of_some(cases: &[Value], target: &Target) -> Result<Vec<Pace>, SuiteError> {
     let named = |(number, case): (usize, &Value)| {
         let mut case = case.clone();
         case["name"] = json!(number.to_string());

@@ -211,12 +211,17 @@ impl Clusters {
         &self.clusters[cluster].0
     }
 
-    pub(crate) fn decides(&self, cluster: usize) -> Decides {
+    /// Whether nobody ever listens there.
+    pub(crate) fn refuses(&self, cluster: usize) -> bool {
         let refused = Some(Fault::Failed(UpstreamFailure::Refused));
+        matches!(&self.clusters[cluster].1.0, Kind::Canned(response) if response.fault == refused)
+    }
+
+    pub(crate) fn decides(&self, cluster: usize) -> Decides {
         match &self.clusters[cluster].1.0 {
             Kind::NoEndpoint => Decides::AtOnce,
             Kind::Early(_) => Decides::WithHeaders,
-            Kind::Canned(response) if response.early || response.fault == refused => {
+            Kind::Canned(response) if response.early || self.refuses(cluster) => {
                 Decides::WithHeaders
             }
             Kind::Canned(_) | Kind::Late(_) | Kind::Grpc(_) => Decides::WithWholeRequest,

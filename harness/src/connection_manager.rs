@@ -174,6 +174,10 @@ impl Proxy {
                 self.count_notification(&mut notifications)?;
                 continue;
             }
+            // The connection is there before the next piece.
+            if !together && self.refuse_unacceptable(slot)? {
+                return self.discard(slot, direction);
+            }
             let stream = &mut self.world.streams[slot];
             let flow = stream.flow(direction);
             let Some(piece) = flow.unread.pop_front() else {

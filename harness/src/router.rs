@@ -121,10 +121,10 @@ impl Proxy {
     /// Asks the upstream's double, which answers now or later.
     pub(crate) fn answer(&mut self, slot: usize) -> Moved {
         let stream = &mut self.world.streams[slot];
-        if stream.finished || stream.response.headers.is_some() {
+        if stream.finished || stream.response.headers.is_some() || self.refuse_unacceptable(slot)? {
             return Ok(());
         }
-        let Some(request) = &stream.exchange.upstream else {
+        let Some(request) = &self.world.streams[slot].exchange.upstream else {
             return Ok(());
         };
         let response = self.world.clusters.answer(UPSTREAM, request);

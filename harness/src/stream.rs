@@ -62,6 +62,8 @@ pub(crate) struct Stream {
     pub(crate) host_is_chosen: bool,
     /// Whether the upstream was asked for its answer.
     pub(crate) upstream_asked: bool,
+    /// Why the codec will not write the request, once there is a connection.
+    pub(crate) unacceptable: Option<String>,
     /// How long the upstream may take; no limit if zero.
     pub(crate) timeout: Duration,
     /// When something moved between Envoy and the client.

@@ -53,6 +53,10 @@ const LOG_FLUSH: Duration = Duration::from_millis(150);
 const LOG_POLL: Duration = Duration::from_millis(10);
 /// How long an Envoy that crashes takes to write down where.
 const EXIT_LIMIT: Duration = Duration::from_secs(20);
+/// How long it takes to say that it crashes.
+const CAUGHT_WITHIN: Duration = Duration::from_secs(2);
+/// What it says then.
+const CAUGHT: &str = "Caught ";
 /// How long a line of the access log is waited for.
 const LOG_LIMIT: Duration = Duration::from_secs(5);
 /// How late on a busy machine may be what is foreseen.
@@ -227,13 +231,20 @@ impl Stage {
         }
     }
 
-    /// How Envoy ended by itself, if it does so soon.
+    /// How Envoy ended by itself, if it does so soon, or says soon that it will.
     pub(crate) fn exit(mut self) -> io::Result<Option<attache_envoy::Ended>> {
-        let deadline = Instant::now() + EXIT_LIMIT;
+        let begun = Instant::now();
         loop {
             let ended = self.envoy.ended()?;
-            if ended.is_some() || Instant::now() >= deadline {
+            let waited = begun.elapsed();
+            if ended.is_some() || waited >= EXIT_LIMIT {
                 return Ok(ended);
+            }
+            if waited >= CAUGHT_WITHIN {
+                let lines = self.envoy.log_lines()?;
+                if !lines.iter().any(|line| line.message.contains(CAUGHT)) {
+                    return Ok(None);
+                }
             }
             thread::sleep(LOG_POLL);
         }

@@ -385,6 +385,7 @@ rules! {
     // Time and logs.
     PeriodOf0Ticks "a tick period of 0 does not stop the timer";
     FirstTickAtOnce "the first tick comes at once";
+    RequestIsRefusedBeforeItsConnection "a request that cannot be sent is refused before there is a connection";
     UpstreamIsConnectedAtOnce "a request is at the upstream in the turn in which its connection is begun";
     TicksSlowDown "every tick but the first takes two periods";
     TicksOnce "there is one tick";

@@ -74,8 +74,12 @@ impl Proxy {
             return;
         }
         let connecting = stream.upstream_connection == UpstreamConnection::Connecting(now);
+        let is_unwritten = stream.unacceptable.take().is_some();
         let is_unfinished = stream.exchange.upstream.is_some() && stream.asked_at.is_none();
-        if connecting && is_unfinished && !self.world.mutated(Rule::UpstreamIsConnectedAtOnce) {
+        if connecting
+            && (is_unfinished || is_unwritten)
+            && !self.world.mutated(Rule::UpstreamIsConnectedAtOnce)
+        {
             let stream = &mut self.world.streams[slot];
             stream.exchange.upstream = None;
             let note = "there is no connection to the upstream yet: it receives nothing";

@@ -6,13 +6,16 @@ use crate::clusters::{Decides, UPSTREAM};
 use crate::codec::{Codec, gather_cookies};
 use crate::decimal::Decimal;
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
+use crate::error::HostError;
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::Headers;
 use crate::known_difference::KnownDifference;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response_flags::ResponseFlags;
+use crate::router::UpstreamConnection;
 use crate::stream::{Reply, Routing};
+use crate::upstream_failure::UpstreamFailure;
 
 impl Proxy {
     /// Finds a route, or replies.
@@ -21,26 +24,16 @@ impl Proxy {
         let Some(headers) = &mut stream.request.headers else {
             return Ok(());
         };
-        if let Some((mut reply, flag)) = unroutable(headers) {
-            if !self.world.mutated(Rule::NoRouteHasNoFlag) {
-                self.world.streams[slot].exchange.flags.set(flag);
+        if is_unroutable(headers) {
+            let flagged = !self.world.mutated(Rule::NoRouteHasNoFlag);
+            let stream = &mut self.world.streams[slot];
+            if flagged {
+                stream.exchange.flags.set(ResponseFlags::NO_ROUTE_FOUND);
             }
-            let (status, body, details) = match reply.status {
-                404 => (
-                    Rule::NoRouteHasAnotherStatus,
-                    Rule::NoRouteHasABody,
-                    Rule::NoRouteHasNoDetails,
-                ),
-                _ => (
-                    Rule::BadHeadersHaveAnotherStatus,
-                    Rule::BadHeadersHaveAnotherBody,
-                    Rule::BadHeadersHaveNoDetails,
-                ),
-            };
-            if reply.status == 404 {
-                self.world.streams[slot].routing = Routing::VirtualHost;
-            }
-            self.garble(&mut reply, status, body, details);
+            stream.routing = Routing::VirtualHost;
+            let mut reply = Reply::own(404, "", "route_not_found");
+            let (status, body) = (Rule::NoRouteHasAnotherStatus, Rule::NoRouteHasABody);
+            self.garble(&mut reply, status, body, Rule::NoRouteHasNoDetails);
             return self.send_local_reply(slot, reply);
         }
         let decides = self.world.clusters.decides(UPSTREAM);
@@ -51,6 +44,9 @@ impl Proxy {
                 .set(ResponseFlags::NO_HEALTHY_UPSTREAM);
             let reply = Reply::own(503, "no healthy upstream", "no_healthy_upstream");
             return self.send_local_reply(slot, reply);
+        }
+        if let Some(why) = unacceptable(headers) {
+            return self.refuse_once_connected(slot, why);
         }
         let overrules = headers.contains_key("x-envoy-upstream-rq-timeout-ms");
         let untold = self.world.mutated(Rule::UpstreamIsToldNoTimeout);
@@ -93,6 +89,55 @@ impl Proxy {
             }
             Ok(())
         }
+    }
+
+    /// The codec refuses a request when it is to write it, which is when there is a connection.
+    fn refuse_once_connected(&mut self, slot: usize, why: String) -> Moved {
+        self.connect_upstream(slot);
+        let at_once = self
+            .world
+            .mutated(Rule::RequestIsRefusedBeforeItsConnection);
+        let stream = &mut self.world.streams[slot];
+        stream.unacceptable = Some(why);
+        if at_once || stream.upstream_connection == UpstreamConnection::Connected {
+            self.refuse_unacceptable(slot)?;
+        } else {
+            self.ask_upstream(slot);
+        }
+        Ok(())
+    }
+
+    /// There is a connection: replies where the codec does not take the request; false if it does.
+    pub(crate) fn refuse_unacceptable(&mut self, slot: usize) -> Result<bool, HostError> {
+        let Some(why) = self.world.streams[slot].unacceptable.take() else {
+            return Ok(false);
+        };
+        if self.world.streams[slot].response.headers.is_some() {
+            return Ok(true);
+        }
+        if self.world.clusters.refuses(UPSTREAM) {
+            self.upstream_failed(slot, UpstreamFailure::Refused)?;
+            return Ok(true);
+        }
+        let stream = &mut self.world.streams[slot];
+        stream.upstream_connection = UpstreamConnection::Connected;
+        if !self.world.mutated(Rule::NoRouteHasNoFlag) {
+            let stream = &mut self.world.streams[slot];
+            let flag = ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;
+            stream.exchange.flags.set(flag);
+        }
+        let details = format!(
+            "filter_removed_required_request_headers{{{}}}",
+            why.replace(' ', "_")
+        );
+        let mut reply = Reply::own(503, &why, details);
+        let (status, body) = (
+            Rule::BadHeadersHaveAnotherStatus,
+            Rule::BadHeadersHaveAnotherBody,
+        );
+        self.garble(&mut reply, status, body, Rule::BadHeadersHaveNoDetails);
+        self.send_local_reply(slot, reply)?;
+        Ok(true)
     }
 
     /// What else the codec could write of a request.
@@ -170,29 +215,21 @@ pub(crate) fn on_the_wire(
     sent
 }
 
-/// Why the router replies instead of asking the upstream.
-fn unroutable(headers: &Headers) -> Option<(Reply, ResponseFlags)> {
+/// Whether there is no route for a request.
+fn is_unroutable(headers: &Headers) -> bool {
     // Envoy looks for a route by the scheme, which it takes from `x-forwarded-proto`.
-    let no_scheme = headers
-        .get("x-forwarded-proto")
-        .is_none_or(<[u8]>::is_empty);
+    let scheme = headers.get("x-forwarded-proto").unwrap_or_default();
     // The route's prefix is a slash.
     let path = headers.get(":path").unwrap_or_default();
-    if !path.starts_with(b"/") || no_scheme {
-        let reply = Reply::own(404, "", "route_not_found");
-        return Some((reply, ResponseFlags::NO_ROUTE_FOUND));
+    !path.starts_with(b"/") || scheme.is_empty()
+}
+
+/// Why the codec does not write the request of a stream.
+fn unacceptable(headers: &Headers) -> Option<String> {
+    if headers.contains_key(":method") {
+        return unsendable(headers);
     }
-    let why = if headers.contains_key(":method") {
-        unsendable(headers)?
-    } else {
-        "missing required header: :method".to_owned()
-    };
-    let details = format!(
-        "filter_removed_required_request_headers{{{}}}",
-        why.replace(' ', "_")
-    );
-    let reply = Reply::own(503, &why, details);
-    Some((reply, ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR))
+    Some("missing required header: :method".to_owned())
 }
 
 /// Why the codec does not send a request, which is known once there is a connection.
