@@ -33,7 +33,7 @@ pub struct Judged {
     pub finding: Finding,
     /// How often Envoy played it.
     pub plays: usize,
-    /// The known differences from Envoy that its play on the harness came to.
+    /// The known differences from Envoy that explain it, where it differs.
     pub known: Vec<KnownDifference>,
 }
 
@@ -105,7 +105,11 @@ pub fn play(cases: &[Value], target: &Target) -> Result<Vec<Judged>, SuiteError>
     let played = played.map(|(case, finding)| Judged {
         finding,
         plays: case.looks().plays,
-        known: case.known_differences().to_vec(),
+        known: case
+            .known_differences()
+            .into_iter()
+            .filter(|_| case.is_explained())
+            .collect(),
     });
     Ok(played.collect())
 }

@@ -36,7 +36,7 @@ pub fn shrink(
         let disagreed = candidates
             .iter()
             .zip(&outcomes)
-            .filter(|(_, outcome)| outcome.finding.is_disagreement())
+            .filter(|(_, judged)| judged.finding.is_disagreement() && judged.known.is_empty())
             .map(|(candidate, _)| candidate)
             .min_by_key(|candidate| candidate.to_string().len());
         match disagreed {

@@ -288,8 +288,9 @@ impl Proxy {
 
     /// The client goes away: its stream is reset.
     pub(crate) fn disconnect(&mut self, slot: usize) -> Moved {
-        let exchange = &mut self.world.streams[slot].exchange;
-        exchange.timeline.note("the client disconnects");
+        let stream = &mut self.world.streams[slot];
+        stream.abandoned = true;
+        stream.exchange.timeline.note("the client disconnects");
         if !self.world.mutated(Rule::DisconnectHasNoFlag) {
             let exchange = &mut self.world.streams[slot].exchange;
             exchange
@@ -454,6 +455,7 @@ impl Proxy {
             _ => "the stream is reset",
         });
         stream.exchange.outcome = outcome;
+        stream.codec_knows_its_end = !stream.abandoned;
         self.leave_upstream(slot);
         let none = || u32::from(self.world.mutated(Rule::NoResponseHasACode));
         let code = self.world.streams[slot].response_code.unwrap_or_else(none);

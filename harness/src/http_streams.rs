@@ -176,7 +176,10 @@ pub(crate) fn close_stream(call: &mut Call<'_>, stream: u32) -> Answer {
     let Some(place) = state.place().filter(|place| is_http(state, *place)) else {
         return nothing(call);
     };
-    if state.own_phase() == Some(Phase::Log) && direction == Direction::Request {
+    let survived = state.world.streams[place.slot].survives_a_close()
+        && !state.world.mutated(Rule::EveryCloseBehindTheEndCrashes);
+    let in_log = state.own_phase() == Some(Phase::Log);
+    if in_log && direction == Direction::Request && !survived {
         if state.world.mutated(Rule::CloseBehindTheEndIsSurvived) {
             return Ok(());
         }

@@ -147,7 +147,7 @@ pub use crate::growth::Growth;
 pub use crate::grpc_reply::{GrpcEvent, GrpcReply};
 pub use crate::headers::Headers;
 pub use crate::host::{Host, HostBuilder};
-pub use crate::known_difference::KnownDifference;
+pub use crate::known_difference::{KnownDifference, KnownGround, Reach};
 pub use crate::lints::{Lint, LintKind};
 pub use crate::module::{LoadError, Module};
 pub use crate::plugin::{Configuration, FailurePolicy, Plugin};

@@ -302,14 +302,17 @@ impl Proxy {
 
     fn resume(&mut self, place: Place, direction: Direction) -> Moved {
         let stream = &mut self.world.streams[place.slot];
-        if stream.finished {
+        let unanswered = direction == Direction::Response && stream.response.headers.is_none();
+        if stream.finished && (!unanswered || self.world.mutated(Rule::NoResponseIsResumedInTheEnd))
+        {
             return Ok(());
         }
+        let stream = &mut self.world.streams[place.slot];
         stream
             .exchange
             .timeline
             .note(format!("the {direction} is resumed"));
-        if direction == Direction::Response && stream.response.headers.is_none() {
+        if unanswered {
             if self.world.mutated(Rule::ContinueOfNoResponseIsSurvived) {
                 return Ok(());
             }
@@ -332,9 +335,17 @@ impl Proxy {
     }
 
     fn close_stream(&mut self, place: Place, direction: Direction) -> Moved {
-        let stream = &self.world.streams[place.slot];
+        let stream = &mut self.world.streams[place.slot];
         if stream.finished || stream.prepared.is_some() {
-            if stream.finished && self.world.mutated(Rule::EndingTwiceIsSurvived) {
+            let survived = stream.finished && stream.survives_a_close();
+            stream.codec_knows_its_end |= stream.finished;
+            if survived && !self.world.mutated(Rule::EveryCloseBehindTheEndCrashes) {
+                let note = "`proxy_close_stream` on a stream that is over does nothing";
+                self.world.timeline(Some(place.slot)).note(note);
+                return Ok(());
+            }
+            let finished = self.world.streams[place.slot].finished;
+            if finished && self.world.mutated(Rule::EndingTwiceIsSurvived) {
                 return Ok(());
             }
             return Err(self.ended_twice(place.slot, "proxy_close_stream"));

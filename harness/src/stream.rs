@@ -76,6 +76,10 @@ pub(crate) struct Stream {
     pub(crate) latency: Option<Duration>,
     /// Whether the stream is over: logged, done, deleted.
     pub(crate) finished: bool,
+    /// Whether it is so because its client went away.
+    pub(crate) abandoned: bool,
+    /// Whether the codec was told of its end; not so where the codec has told of it.
+    pub(crate) codec_knows_its_end: bool,
 }
 
 impl Stream {
@@ -87,6 +91,13 @@ impl Stream {
     /// Whether it is a stream, and not over.
     pub(crate) fn is_open(&self) -> bool {
         self.exchange.id != StreamId::default() && !self.finished
+    }
+
+    /// Whether Envoy would take one more `proxy_close_stream` for the end of a stream that is under way: it
+    /// resets what its codec was not told of or whose request is not whole, and a second reset does nothing.
+    /// Any other stream it ends for good a second time.
+    pub(crate) fn survives_a_close(&self) -> bool {
+        !self.codec_knows_its_end || !self.request.observed_end
     }
 
     pub(crate) fn flow(&mut self, direction: Direction) -> &mut Flow {

@@ -1,6 +1,6 @@
 //! What all VMs of a host share: time, streams, logs, metrics, shared data.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::error::HostError;
 use crate::exchange::{Exchange, StreamId};
 use crate::http_calls::CallConnections;
-use crate::known_difference::KnownDifference;
+use crate::known_difference::KnownGround;
 use crate::lints::Lints;
 use crate::metrics::Metrics;
 use crate::mutation::{Mutator, Rule};
@@ -72,7 +72,7 @@ pub(crate) struct World {
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) lints: Lints,
     /// Where a real Envoy is known to do otherwise, and a play has come to.
-    pub(crate) known_differences: BTreeSet<KnownDifference>,
+    pub(crate) known_grounds: Vec<KnownGround>,
     pub(crate) metrics: Metrics,
     /// What properties tell of node, listener, route and cluster.
     pub(crate) attributes: Attributes,

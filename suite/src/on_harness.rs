@@ -11,12 +11,13 @@ use std::time::Duration;
 use attache_harness::mutation::Mutator;
 use attache_harness::{
     Attributes, CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder,
-    HostError, KnownDifference, LogLevel, LogLine, Outcome, Plugin, Response, StreamId,
+    HostError, KnownGround, LogLevel, LogLine, Outcome, Plugin, Response, StreamId,
     UpstreamRequest,
 };
 
 use crate::case::{Case, Filter, MARK, Policy, Protocol, Protocols, Step};
 use crate::forecast::{Forecast, Milestone};
+use crate::known_ground::Ground;
 use crate::on_envoy::{HELD_AFTER, HELD_IN_THE_END, NOTICED_AFTER, Until};
 use crate::pace::{Pace, Paced};
 use crate::seen::{Access, Calls, Ended, Line, Seen, Stream, grown};
@@ -73,7 +74,7 @@ impl Played {
 pub(crate) struct Performance {
     pub(crate) pace: Pace,
     /// The known differences from Envoy that it came to.
-    pub(crate) known: Vec<KnownDifference>,
+    pub(crate) known: Vec<Ground>,
     pub(crate) played: Result<Played, HarnessError>,
 }
 
@@ -91,24 +92,50 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Performance {
         }
     };
     let mut paced = Paced::default();
-    let played = play_on(&mut host, case, &mut paced);
+    let (started, mut streams) = (first_line(&host, case), Vec::new());
+    let played = play_on(&mut host, case, &mut paced, &mut streams);
     Performance {
         pace: paced.pace(&host),
-        known: host.known_differences().collect(),
+        known: grounds(&host, case, started, &streams),
         played: played.map_err(HarnessError),
     }
 }
 
-fn play_on(host: &mut Host, case: &Case, paced: &mut Paced) -> Result<Played, HostError> {
-    let started = if case.log_from_start {
+/// Where the lines begin that the case is about.
+fn first_line(host: &Host, case: &Case) -> usize {
+    if case.log_from_start {
         0
     } else {
         host.log().len()
+    }
+}
+
+/// Where the play came to known differences.
+fn grounds(host: &Host, case: &Case, started: usize, streams: &[StreamId]) -> Vec<Ground> {
+    let ground = |ground: &KnownGround| {
+        let before = host.log().get(started..ground.logged).unwrap_or_default();
+        Ground {
+            difference: ground.difference,
+            stream: streams.iter().position(|id| Some(*id) == ground.stream),
+            lines: before
+                .iter()
+                .filter_map(|logged| line(case, logged))
+                .count(),
+        }
     };
+    host.known_differences().iter().map(ground).collect()
+}
+
+fn play_on(
+    host: &mut Host,
+    case: &Case,
+    paced: &mut Paced,
+    streams: &mut Vec<StreamId>,
+) -> Result<Played, HostError> {
+    let started = first_line(host, case);
     let called = host.calls().len();
     let before = counters(host);
     let of_histograms = histograms(host, case);
-    let mut streams = Vec::new();
     let mut abandoned = Vec::new();
     let mut connections = tcp::Connections::default();
     let mut seen = Seen::default();
@@ -133,7 +160,7 @@ fn play_on(host: &mut Host, case: &Case, paced: &mut Paced) -> Result<Played, Ho
                     sent = sent.on_connection_of(*id);
                 }
                 streams.push(host.open(sent)?);
-                if !settle(host, case, &streams, HELD_AFTER, Until::PassedOn)? {
+                if !settle(host, case, streams, HELD_AFTER, Until::PassedOn)? {
                     paced.waited(since, host);
                 }
             }
@@ -148,7 +175,7 @@ fn play_on(host: &mut Host, case: &Case, paced: &mut Paced) -> Result<Played, Ho
                 connections.step(host, step)?;
             }
             Step::Wait(time) => {
-                pass(host, case, &streams, *time)?;
+                pass(host, case, streams, *time)?;
                 paced.waited(since, host);
             }
             Step::Disconnect(number) => {
@@ -160,23 +187,23 @@ fn play_on(host: &mut Host, case: &Case, paced: &mut Paced) -> Result<Played, Ho
                     }
                     host.disconnect(*id)?;
                 }
-                pass(host, case, &streams, NOTICED_AFTER)?;
+                pass(host, case, streams, NOTICED_AFTER)?;
                 paced.waited(since, host);
             }
         }
-        let ended = has_come_far(host, case, &streams, Until::PassedOn);
+        let ended = has_come_far(host, case, streams, Until::PassedOn);
         steps.push(counted.milestone(host, case, ended));
     }
     let limit = HELD_IN_THE_END.saturating_add(case.patience());
     let since = host.now();
-    if !settle(host, case, &streams, limit, Until::Ended)? {
+    if !settle(host, case, streams, limit, Until::Ended)? {
         paced.waited(since, host);
     }
-    let ended = has_come_far(host, case, &streams, Until::Ended);
+    let ended = has_come_far(host, case, streams, Until::Ended);
     let end = counted.milestone(host, case, ended);
     let mut insights = Vec::new();
-    for (number, id) in streams.into_iter().enumerate() {
-        let (stream, insight) = stream(host, id, abandoned.contains(&number), case.protocols)?;
+    for (number, id) in streams.iter().enumerate() {
+        let (stream, insight) = stream(host, *id, abandoned.contains(&number), case.protocols)?;
         seen.streams.push(stream);
         insights.push(insight);
     }

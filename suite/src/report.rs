@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,6 +7,7 @@ use attache_harness::KnownDifference;
 
 use crate::check::Difference;
 use crate::forecast::Forecast;
+use crate::known_ground::{Ground, is_explained};
 use crate::pace::Pace;
 use crate::seen::{Line, Seen};
 
@@ -38,7 +40,7 @@ pub struct CaseReport {
     pub(crate) end: Option<End>,
     pub(crate) pace: Pace,
     pub(crate) looks: Looks,
-    pub(crate) known: Vec<KnownDifference>,
+    pub(crate) known: Vec<Ground>,
 }
 
 /// How the harness broke off a case.
@@ -188,10 +190,18 @@ impl CaseReport {
         self.looks
     }
 
-    /// The known differences from Envoy that its play on the harness came to.
+    /// The known differences from Envoy that its play on the harness came to, each once.
     #[must_use]
-    pub fn known_differences(&self) -> &[KnownDifference] {
-        &self.known
+    pub fn known_differences(&self) -> BTreeSet<KnownDifference> {
+        self.known.iter().map(|ground| ground.difference).collect()
+    }
+
+    /// Whether known differences explain all that the two hosts saw otherwise: it is about the streams that came
+    /// to them, and nothing of it was before.
+    #[must_use]
+    pub fn is_explained(&self) -> bool {
+        let harness = self.on_harness.as_ref();
+        harness.is_some_and(|harness| is_explained(&self.known, harness, self.on_envoy.as_ref()))
     }
 
     /// How each request ended, in the words that `outcome` expects: on the harness, or where that did
@@ -219,7 +229,7 @@ impl CaseReport {
 
     /// What one has to know of a case that failed.
     fn notes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for known in &self.known {
+        for known in self.known_differences() {
             writeln!(f, "    note: known difference {known}: {}", known.why())?;
         }
         let plays = self.looks.plays;

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::thread;
 
 use attache_envoy::Installation;
+use attache_harness::HostError;
 use attache_harness::mutation::Mutator;
-use attache_harness::{HostError, KnownDifference};
 use attache_module::Notice;
 
 use crate::case::Case;
 use crate::check::check;
 use crate::compare::compare;
 use crate::file::Matcher;
+use crate::known_ground::Ground;
 use crate::on_envoy::{self, EnvoyError};
 use crate::on_harness::{self, HarnessError, Insight, Played};
 use crate::pace::Pace;
@@ -153,7 +154,7 @@ pub(crate) struct Rehearsed {
     pub(crate) played: Option<Played>,
     pub(crate) end: Option<End>,
     pub(crate) pace: Pace,
-    pub(crate) known: Vec<KnownDifference>,
+    pub(crate) known: Vec<Ground>,
 }
 
 pub(crate) fn harness(plan: &Plan, mutator: Option<Arc<Mutator>>) -> Rehearsed {

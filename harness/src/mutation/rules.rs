@@ -377,6 +377,8 @@ rules! {
     ReplyBehindTheEndIsSurvived "a reply in `proxy_on_log` or behind is ignored";
     CloseBehindTheEndIsSurvived "`proxy_close_stream(0)` in `proxy_on_log` is ignored";
     ContinueOfNoResponseIsSurvived "`proxy_continue_stream(1)` before a response is ignored";
+    EveryCloseBehindTheEndCrashes "`proxy_close_stream` behind the end crashes Envoy, whoever ended the stream";
+    NoResponseIsResumedInTheEnd "`proxy_continue_stream(1)` of an ended stream without a response is survived";
     EndingTwiceIsSurvived "the second end of a stream in one callback is ignored";
     ContinueBehindAReplyIsTaken "`proxy_continue_stream` behind a reply resumes";
     PassingTwiceIsTaken "a callback may resume and continue";
