@@ -51,6 +51,8 @@ pub struct Built {
     pub bytes: Vec<u8>,
     /// Where it was written.
     pub path: PathBuf,
+    /// The `Cargo.toml` of the package.
+    pub manifest: PathBuf,
     /// The SHA-256 of the bytes, as 64 lower-case hexadecimal digits.
     pub sha256: String,
     /// What the module says of itself.
@@ -205,8 +207,8 @@ impl Guest {
         if !run.status.success() {
             return Err(self.explain(&run));
         }
-        let artifact = self.artifact(&run)?;
-        self.finish(artifact)
+        let (artifact, manifest) = self.artifact(&run)?;
+        self.finish(artifact, manifest)
     }
 
     fn ensure_target(&self, notify: &mut dyn FnMut(Notice)) -> Result<(), BuildError> {
@@ -265,21 +267,21 @@ impl Guest {
     }
 
     /// The module among what cargo made; dependencies may be libraries of the same kind.
-    fn artifact<'a>(&self, run: &'a Run) -> Result<&'a Path, BuildError> {
+    fn artifact<'a>(&self, run: &'a Run) -> Result<(&'a Path, &'a Path), BuildError> {
         let last: Option<&Artifact> = run.artifacts.last();
         let wasm = last.and_then(|artifact| {
             let module = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "wasm");
             let is_module = artifact.target.kind.iter().any(|kind| kind == "cdylib");
-            artifact.filenames.iter().find(module).filter(|_| is_module)
+            let wasm = artifact.filenames.iter().find(module)?;
+            is_module.then_some((wasm.as_path(), artifact.manifest_path.as_path()))
         });
-        wasm.map(PathBuf::as_path)
-            .ok_or_else(|| BuildError::NoModule {
-                package: self.package.clone().unwrap_or_default(),
-                manifest: last.map_or_else(PathBuf::new, |artifact| artifact.manifest_path.clone()),
-            })
+        wasm.ok_or_else(|| BuildError::NoModule {
+            package: self.package.clone().unwrap_or_default(),
+            manifest: last.map_or_else(PathBuf::new, |artifact| artifact.manifest_path.clone()),
+        })
     }
 
-    fn finish(&self, artifact: &Path) -> Result<Built, BuildError> {
+    fn finish(&self, artifact: &Path, manifest: &Path) -> Result<Built, BuildError> {
         let name = artifact
             .file_stem()
             .map(|stem| stem.to_string_lossy().replace('_', "-"))
@@ -298,6 +300,7 @@ impl Guest {
             sources: sources(&artifact.with_extension("d"))?,
             bytes: finished.bytes,
             path,
+            manifest: manifest.to_owned(),
             name,
             facts: finished.facts,
             linked_size: linked.len(),

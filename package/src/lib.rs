@@ -1,0 +1,44 @@
+//! Modules as OCI images: writes them, reads them, and says who would refuse them.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use attache_package::{About, Image, Layout};
+//!
+//! # let module = wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")))"#)?;
+//! # let folder = std::env::temp_dir().join(format!("attache-package-doc-{}", std::process::id()));
+//! let image = Image::new(&module, About::new("my-filter", "1.2.0"))?;
+//! let layout = Layout::create(&folder)?;
+//! layout.add(&image, "1.2.0")?;
+//! assert_eq!(layout.module("1.2.0")?.bytes, module);
+//! # std::fs::remove_dir_all(folder)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`Image`]: one manifest, one configuration, one layer; the same bytes from the same module
+//! * [`Layout`]: images in a folder, as the OCI image layout has them
+//! * [`Consumer`]: by which rules Istio, Envoy Gateway and the others read an image
+//! * [`Plugin`]: manifests that make Istio, Envoy Gateway or Envoy load one
+//! * [`Digest`], [`Descriptor`], [`Manifest`]: the pieces
+
+#![forbid(unsafe_code)]
+
+mod annotations;
+mod bom;
+mod consumer;
+mod digest;
+mod image;
+mod layer;
+mod layout;
+mod manifest;
+mod manifests;
+
+pub use crate::annotations::About;
+pub use crate::bom::{BomError, bill_of_materials};
+pub use crate::consumer::{Consumer, Found, Refusal};
+pub use crate::digest::{Digest, DigestError};
+pub use crate::image::{Image, ImageError, Referrer};
+pub use crate::layer::{LayerError, MODULE_LIMIT};
+pub use crate::layout::{Layout, LayoutError, Published};
+pub use crate::manifest::{Descriptor, Index, Manifest, media_type};
+pub use crate::manifests::{Failure, ManifestError, Phase, Plugin, Target};

@@ -1,0 +1,96 @@
+//! `attache deploy`
+
+use std::fs;
+
+use anyhow::{Context, bail};
+use attache_package::{Digest, Failure, Layout, Phase, Plugin, Published, Target};
+use serde_json::Value;
+
+use super::arguments::{Deploy, InPhase, OnFailure, To};
+use super::{print, stage};
+
+pub(super) fn deploy(arguments: &Deploy) -> anyhow::Result<()> {
+    let published = Layout::open(&arguments.images)?.module(&arguments.tag)?;
+    let target = target(arguments)?;
+    let mut plugin = plugin(arguments, &published)?;
+    if let Some(folder) = &arguments.write {
+        if target != Target::Envoy {
+            bail!("--write is for `--to envoy`: {target} fetches the image itself");
+        }
+        let path = folder.join(format!("{}.wasm", Digest::of(&published.bytes).hex()));
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&path, &published.bytes))
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        stage("Wrote", path.display());
+        plugin.file = Some(path);
+    }
+    print(&plugin.manifest(&published, target)?)?;
+    Ok(())
+}
+
+fn target(arguments: &Deploy) -> anyhow::Result<Target> {
+    Ok(match arguments.to {
+        To::Envoy => Target::Envoy,
+        To::EnvoyGateway => Target::EnvoyExtensionPolicy,
+        To::Istio if has_traffic_extension(&arguments.istio_version)? => Target::TrafficExtension,
+        To::Istio => Target::WasmPlugin,
+    })
+}
+
+/// Istio has the kind since 1.30.
+fn has_traffic_extension(version: &str) -> anyhow::Result<bool> {
+    let mut numbers = version.split('.').map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor) >= (1, 30)),
+        _ => bail!("`{version}` is not a version of Istio: expected such as `1.30`"),
+    }
+}
+
+fn plugin(arguments: &Deploy, published: &Published) -> anyhow::Result<Plugin> {
+    let title = "org.opencontainers.image.title";
+    let name = arguments
+        .name
+        .as_ref()
+        .or_else(|| published.manifest.annotations.get(title));
+    let Some(name) = name else {
+        bail!("the image does not say the filter's name: give one with --name");
+    };
+    let mut plugin = Plugin::new(name, arguments.image.as_deref().unwrap_or_default());
+    plugin.namespace.clone_from(&arguments.namespace);
+    plugin.file.clone_from(&arguments.file);
+    plugin.root_id.clone_from(&arguments.root_id);
+    plugin.priority = arguments.priority;
+    plugin.gateway.clone_from(&arguments.gateway);
+    plugin.pull_secret.clone_from(&arguments.pull_secret);
+    plugin.failure = match arguments.failure {
+        OnFailure::Reload => Failure::Reload,
+        OnFailure::Close => Failure::Close,
+        OnFailure::Open => Failure::Open,
+    };
+    plugin.phase = arguments.phase.map(|phase| match phase {
+        InPhase::Authn => Phase::Authn,
+        InPhase::Authz => Phase::Authz,
+        InPhase::Stats => Phase::Stats,
+    });
+    if let Some(path) = &arguments.config {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read `{}`", path.display()))?;
+        let config: Value = serde_json::from_str(&text)
+            .with_context(|| format!("`{}` is not JSON", path.display()))?;
+        plugin.config = Some(config);
+    }
+    for word in &arguments.selector {
+        let Some((label, value)) = word.split_once('=') else {
+            bail!("`{word}` is not a label: expected LABEL=VALUE");
+        };
+        plugin.selector.push((label.to_owned(), value.to_owned()));
+    }
+    for word in &arguments.environment {
+        let variable = match word.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (word.clone(), None),
+        };
+        plugin.environment.push(variable);
+    }
+    Ok(plugin)
+}

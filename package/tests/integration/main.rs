@@ -1,0 +1,16 @@
+//! Images, the folders that hold them, and the manifests that load them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../../../suite/tests/integration/crds.rs"]
+mod crds;
+
+mod images;
+mod manifests;
+mod modules;
+mod program;
+mod registry;

@@ -1,0 +1,107 @@
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::modules::{Folder, foreign, guard};
+
+fn run(folder: &Path, words: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_attache-image"))
+        .args(words.split_whitespace())
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn refused(folder: &Path, words: &str) -> String {
+    let output = run(folder, words);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert_eq!(output.stdout, b"", "{words}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_module_is_packaged_shown_and_deployed() {
+    let folder = Folder::new("whole");
+    let here = folder.path();
+    fs::write(here.join("guard.wasm"), guard()).unwrap();
+    fs::write(here.join("guard.json"), r#"{ "rules": [] }"#).unwrap();
+    let packaged: Value =
+        serde_json::from_str(&out(&run(here, "package guard.wasm -o images --json"))).unwrap();
+    assert_eq!(packaged["tag"], "guard-1.2.0");
+    let shown: Value = serde_json::from_str(&out(&run(here, "images images --json"))).unwrap();
+    assert_eq!(shown["digest"], packaged["digest"]);
+    assert_eq!(shown["module_sha256"], packaged["module_sha256"]);
+    assert_eq!(shown["refused_by"], json!({}));
+    assert_eq!(shown["attached"][0]["title"], "guard.schema.json");
+
+    let text = out(&run(
+        here,
+        "deploy guard-1.2.0 --images images --to envoy --write modules --config guard.json",
+    ));
+    let filter: Value = serde_saphyr::from_str(&text).unwrap();
+    let file = filter[0]["typed_config"]["config"]["vm_config"]["code"]["local"]["filename"]
+        .as_str()
+        .unwrap();
+    assert_eq!(fs::read(here.join(file)).unwrap(), guard());
+    assert!(file.contains(packaged["module_sha256"].as_str().unwrap()));
+
+    let istio =
+        "deploy guard-1.2.0 --images images --to istio --image registry.example.com/guard:1.2.0";
+    assert!(out(&run(here, istio)).contains("kind: TrafficExtension"));
+    assert!(
+        out(&run(here, &format!("{istio} --istio-version 1.29.2"))).contains("kind: WasmPlugin")
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_the_next_step() {
+    let folder = Folder::new("wrong");
+    let here = folder.path();
+    fs::write(here.join("guard.wasm"), guard()).unwrap();
+    fs::write(here.join("foreign.wasm"), foreign()).unwrap();
+    fs::write(here.join("text.wasm"), "text").unwrap();
+    fs::write(here.join("bad.json"), "{").unwrap();
+    let says = |words: &str, expected: &str| {
+        let said = refused(here, words);
+        assert!(said.contains(expected), "{words}: {said}");
+    };
+    says("package nowhere.wasm", "cannot read `nowhere.wasm`");
+    says("package text.wasm", "not a WebAssembly module");
+    says(
+        "package foreign.wasm",
+        "name them with --name and --version",
+    );
+    says("package guard.wasm --tag a/b", "cannot name an image");
+    says(
+        "package ./nowhere",
+        "neither a folder with a `Cargo.toml` nor a file",
+    );
+    says("images", "`attache package` makes one");
+    out(&run(here, "package guard.wasm"));
+    says("deploy guard-9 --to envoy", "(it has guard-1.2.0)");
+    says(
+        "deploy guard-1.2.0 --to envoy --config bad.json",
+        "`bad.json` is not JSON",
+    );
+    says(
+        "deploy guard-1.2.0 --to istio --image registry/guard:1 --write x",
+        "--write is for `--to envoy`",
+    );
+    says(
+        "deploy guard-1.2.0 --to istio --image registry/guard:1 --istio-version new",
+        "not a version of Istio",
+    );
+    let output = run(here, "deploy guard-1.2.0 --to istio");
+    assert_eq!(output.status.code(), Some(2));
+}
