@@ -37,8 +37,13 @@ pub(crate) fn foreign() -> Vec<u8> {
 }
 
 fn module(more: &str) -> Vec<u8> {
+    // Envoy refuses a module without an allocator.
     let text = format!(
-        r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")) {more})"#
+        r#"(module
+            (memory (export "memory") 1)
+            (func (export "proxy_abi_version_0_2_1"))
+            (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
+            {more})"#
     );
     wat::parse_str(text).unwrap()
 }
