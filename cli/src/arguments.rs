@@ -24,18 +24,32 @@ pub(crate) enum Verb {
     Build(Build),
     Inspect(Inspect),
     Run(Run),
-    Test(Test),
+    /// Play suites on the harness, or on a real Envoy, and compare.
+    ///
+    /// Done by the program `attache-test`, which is built first in a checkout. `attache test --help`
+    /// shows its options.
+    Test(Handed),
+    /// Make an OCI image of a filter, in a folder.
+    ///
+    /// Done by the program `attache-image`, which is built first in a checkout. `attache package --help`
+    /// shows its options.
+    Package(Handed),
+    /// Show the images in a folder: digests, what is attached, and who takes them.
+    ///
+    /// Done by the program `attache-image`; `attache images --help` shows its options.
+    Images(Handed),
+    /// Write the manifest by which Istio, Envoy Gateway or Envoy loads an image.
+    ///
+    /// Done by the program `attache-image`; `attache deploy --help` shows its options.
+    Deploy(Handed),
     Completions(Completions),
 }
 
-/// Play suites on the harness, or on a real Envoy, and compare.
-///
-/// Done by the program `attache-test`, which is built first in a checkout. `attache test --help`
-/// shows its options.
+/// What another program is told.
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
-pub(crate) struct Test {
-    /// What `attache-test` is told
+pub(crate) struct Handed {
+    /// What the program is told
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,

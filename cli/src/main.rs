@@ -7,19 +7,21 @@ mod build;
 mod checkout;
 mod completions;
 mod exit;
+mod handover;
 mod inspect;
 mod new;
 mod run;
 mod screen;
 mod subject;
-mod test;
 mod watch;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::arguments::{Arguments, Verb};
+use crate::arguments::{Arguments, Handed, Verb};
+use crate::handover::Program;
 use crate::screen::Screen;
 
 fn main() -> ExitCode {
@@ -31,13 +33,25 @@ fn main() -> ExitCode {
         Verb::Inspect(inspect) => inspect::inspect(&inspect, &screen),
         Verb::Completions(shell) => completions::completions(&shell, &screen),
         Verb::Run(run) => run::run(&run, &screen),
-        Verb::Test(test) => match test::test(&test.arguments, &screen) {
-            Ok(status) => return ExitCode::from(status),
-            Err(error) => Err(error),
-        },
+        Verb::Test(handed) => return hand_over(handover::TEST, &[], &handed, &screen),
+        Verb::Package(handed) => return hand_over(handover::IMAGE, &["package"], &handed, &screen),
+        Verb::Images(handed) => return hand_over(handover::IMAGE, &["images"], &handed, &screen),
+        Verb::Deploy(handed) => return hand_over(handover::IMAGE, &["deploy"], &handed, &screen),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen.error(&error);
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+fn hand_over(program: Program, verb: &[&str], handed: &Handed, screen: &Screen) -> ExitCode {
+    let verb = verb.iter().map(OsString::from);
+    let arguments: Vec<OsString> = verb.chain(handed.arguments.iter().cloned()).collect();
+    match program.run(&arguments, screen) {
+        Ok(status) => ExitCode::from(status),
         Err(error) => {
             screen.error(&error);
             ExitCode::from(exit::FAILED)

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Modules as OCI images, and manifests that make a proxy load them.
 #[derive(Debug, Parser)]
-#[command(name = "attache", version, after_help = EXIT_CODES)]
+#[command(name = "attache-image", bin_name = "attache", version, after_help = EXIT_CODES)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) verb: Verb,
