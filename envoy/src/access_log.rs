@@ -21,7 +21,7 @@ const FIELDS: [(&str, &str); 10] = [
     ),
     ("bytes_received", "%BYTES_RECEIVED%"),
     ("bytes_sent", "%BYTES_SENT%"),
-    ("client_port", "%DOWNSTREAM_REMOTE_PORT%"),
+    ("client_port", "%DOWNSTREAM_DIRECT_REMOTE_PORT%"),
 ];
 
 /// What Envoy says about one request, a line of the access log that

@@ -104,6 +104,8 @@ pub struct Listener {
     /// How long Envoy leaves an HTTP/1.1 connection open that it cuts, so that the client can read what
     /// came last; Envoy's 1 s unless set.
     pub delayed_close: Option<Duration>,
+    /// What requests over HTTP/1.1 may ask an upgrade to, such as `websocket`.
+    pub upgrades: Vec<String>,
     /// What becomes of `x-request-id`.
     pub request_id: RequestId,
     /// What becomes of the response header `server`.
@@ -245,6 +247,7 @@ impl Listener {
             access_loggers: Vec::new(),
             proxy: Proxy::default(),
             trailers: Trailers::default(),
+            upgrades: Vec::new(),
             delayed_close: None,
             request_id: RequestId::default(),
             server_header: ServerHeader::default(),

@@ -148,11 +148,26 @@ pub fn exchange_and_keep(
     converse(stream, pieces, timeout, Limits::default(), After::Kept)
 }
 
+/// Like [`exchange_on`], with a request that asks for an upgrade. Where the answer agrees, its body is
+/// what came behind it until the connection ended, however it did.
+///
+/// # Errors
+///
+/// [`Error`].
+pub fn upgrade_on(
+    stream: TcpStream,
+    pieces: &[&[u8]],
+    timeout: Duration,
+) -> Result<Response, Error> {
+    converse(stream, pieces, timeout, Limits::default(), After::Upgraded)
+}
+
 /// What becomes of the connection of an exchange.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum After {
     Closed,
     Kept,
+    Upgraded,
 }
 
 fn converse(
@@ -174,8 +189,13 @@ fn converse(
         // the request is sent; so it is sent beside. A failure to send shows
         // as a missing answer, and an answer makes it harmless.
         let sending = scope.spawn(move || send_apart(&outgoing, pieces));
-        let response = wire.response(method);
-        if after == After::Closed || response.is_err() {
+        let mut response = wire.response(method);
+        if let (After::Upgraded, Ok(response)) = (after, &mut response)
+            && response.status == 101
+        {
+            response.body = wire.rest();
+        }
+        if after != After::Kept || response.is_err() {
             let _ = closing.shutdown(Shutdown::Both);
         }
         match (response, sending.join()) {

@@ -18,6 +18,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::link::Link;
+
 #[cfg(feature = "http2")]
 pub use grpc::{GrpcEnd, GrpcEvent, GrpcReply};
 pub use message::{Fault, Reply, Request};
@@ -138,6 +140,20 @@ impl Upstream {
         for stream in self.shared.state().open.drain(..) {
             // One that is closed already needs no closing.
             let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Waits until what came on the connections is read, and what went out on them.
+    pub fn clear(&self) {
+        let open: Vec<Link> = self
+            .shared
+            .state()
+            .open
+            .iter()
+            .filter_map(Link::of)
+            .collect();
+        for link in open {
+            link.clear();
         }
     }
 

@@ -122,6 +122,9 @@ pub(crate) struct Pending {
     pub(crate) timeout: Duration,
     /// The stream in whose callback it was made.
     pub(crate) maker: Option<(usize, StreamId)>,
+    /// The stream whose exchange tells of it: its maker, or the one that was effective in a callback of the
+    /// root.
+    pub(crate) shown_by: Option<(usize, StreamId)>,
     /// What its answer will come to, once the cluster was asked.
     pub(crate) end: Option<HttpEnd>,
     /// When it began.
@@ -198,6 +201,9 @@ impl VmState {
             .slot
             .map(|slot| (slot, self.world.streams[slot].exchange.id));
         let root = self.context().map_or(0, |context| context.root);
+        let effective = self.context().and_then(|context| context.stream);
+        let effective =
+            effective.map(|place| (place.slot, self.world.streams[place.slot].exchange.id));
         let call = Pending {
             id,
             kind,
@@ -206,6 +212,7 @@ impl VmState {
             request,
             timeout,
             maker,
+            shown_by: maker.or(effective),
             end: None,
             started: self.world.clock.now(),
             grpc: GrpcProgress::default(),
@@ -319,7 +326,7 @@ impl Proxy {
         let kind = call.kind;
         match event {
             CallEvent::Message(_) | CallEvent::HalfClosed => {
-                self.world.record_more(call.maker, id, event);
+                self.world.record_more(call.shown_by, id, event);
                 event.add_to(&mut call.request);
             }
             CallEvent::Made => {
@@ -335,7 +342,7 @@ impl Proxy {
                 };
                 // What the codec refuses does not reach the cluster.
                 if unsendable(record.request.headers()).is_none() {
-                    self.world.record_call(call.maker, record);
+                    self.world.record_call(call.shown_by, record);
                 }
             }
             CallEvent::Cancelled(_) => {}

@@ -5,6 +5,7 @@ pub(crate) mod target;
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::exchange::Message;
 use crate::headers::{Headers, Kind};
+use crate::tunnel;
 
 /// What reads and writes HTTP on a connection, by the names of Envoy's `codec_type`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -43,12 +44,18 @@ const HOP_BY_HOP: [&[u8]; 5] = [
     b"transfer-encoding",
 ];
 
+/// What stays of these where both messages are of an upgrade.
+const OF_UPGRADE: [&[u8]; 2] = [b"connection", b"upgrade"];
+
 /// Takes out of a response what is between two hops only, but for `keep-alive`: the upstream's is gone
 /// then, and one that a filter added goes out.
-pub(crate) fn strip_response(headers: &mut Headers, envoy: EnvoyVersion) {
+pub(crate) fn strip_response(headers: &mut Headers, envoy: EnvoyVersion, upgraded: bool) {
     let stays = !envoy.is_before(VersionDifference::KeepAliveIsOfTheUpstream);
-    let of_response = |name: &&&[u8]| !(stays && **name == b"keep-alive");
-    let names = HOP_BY_HOP.iter().filter(of_response);
+    let kept = |name: &&[u8]| match **name {
+        b"keep-alive" => stays,
+        ref name => upgraded && OF_UPGRADE.contains(name),
+    };
+    let names = HOP_BY_HOP.iter().filter(|name| !kept(name));
     names.for_each(|name| headers.remove(name));
 }
 
@@ -63,11 +70,17 @@ pub(crate) fn arrived(protocol: Codec, mut headers: Headers) -> Headers {
         Codec::Http1 => {
             headers.trim();
             target::absolute(&mut headers);
-            strip_nominated(&mut headers);
+            tunnel::ignore_http2(&mut headers);
         }
         Codec::Http2 => headers = as_frame(&headers),
     }
-    HOP_BY_HOP.iter().for_each(|name| headers.remove(name));
+    let upgrade = protocol == Codec::Http1 && tunnel::is_upgrade(&headers);
+    if protocol == Codec::Http1 && !upgrade {
+        strip_nominated(&mut headers);
+    }
+    let stays = |name: &&&[u8]| upgrade && OF_UPGRADE.contains(*name);
+    let names = HOP_BY_HOP.iter().filter(|name| !stays(name));
+    names.for_each(|name| headers.remove(name));
     // Envoy forwards no other transfer coding than trailers.
     if let Some(te) = headers.get("te") {
         let trailers = te

@@ -23,6 +23,7 @@ use crate::response_flags::ResponseFlags;
 use crate::router::{is_unreadable, status, wrong_length};
 use crate::stream::{Reply, Routing, Stream};
 use crate::tcp_streams::CloseType;
+use crate::tunnel::is_upgrade;
 use crate::upstream_failure::UpstreamFailure;
 use crate::vm::Vm;
 
@@ -50,8 +51,9 @@ const INTERNAL: [&[u8]; 15] = [
 impl Proxy {
     /// The stream of a request that has arrived, before any filter has seen it.
     pub(crate) fn accept(&mut self, request: Request) -> usize {
-        let reading = !request.ends_with_headers();
+        let whole = request.ends_with_headers();
         let mut headers = codec::arrived(request.codec, request.headers);
+        let endless = request.codec == Codec::Http1 && is_upgrade(&headers);
         let mut trailers = request.trailers;
         if request.codec == Codec::Http1 {
             trailers.iter_mut().for_each(Headers::trim);
@@ -108,6 +110,7 @@ impl Proxy {
             Codec::Http2 => !self.world.mutated(Rule::Http2EndsAfterTheLastPiece),
         };
         let now = self.world.clock.now();
+        let first = endless && !self.world.mutated(Rule::UpgradeBringsNoPiece);
         let stream = &mut self.world.streams[slot];
         stream.exchange.filter_state = filter_state;
         let flow = &mut stream.request;
@@ -115,8 +118,13 @@ impl Proxy {
             request.codec == Codec::Http1 && headers.contains_key("content-length");
         flow.headers = Some(headers);
         flow.unread = arrival::arriving(request.pieces, now);
+        flow.endless = endless;
+        if first {
+            Self::behind_upgrade(&mut flow.unread);
+        }
+        flow.length_declared &= !endless;
         flow.unread_trailers = trailers;
-        flow.reading = reading;
+        flow.reading = endless || !whole;
         flow.end_with_data = end_with_data;
         stream.codec = request.codec;
         stream.connection = connection;
@@ -134,7 +142,12 @@ impl Proxy {
         let stream = &mut self.world.streams[slot];
         let headers = stream.request.headers.as_ref();
         let http1 = stream.codec == Codec::Http1;
-        let Some(refused) = headers.and_then(|headers| target::refused(headers, http1)) else {
+        let upgrades = &self.world.upgrades;
+        let refused = headers.and_then(|headers| {
+            target::refused(headers, http1)
+                .or_else(|| target::refused_upgrade(headers, http1, upgrades))
+        });
+        let Some(refused) = refused else {
             return Ok(false);
         };
         if refused.protocol_error {
@@ -145,6 +158,7 @@ impl Proxy {
         }
         stream.routing = match refused.protocol_error {
             true => Routing::Nothing,
+            false if refused.details == target::NO_UPGRADE => Routing::Route,
             false => Routing::VirtualHost,
         };
         stream.request.observed_end |= !refused.closes;
@@ -209,6 +223,7 @@ impl Proxy {
                 Piece::Until(time) => self.wait_for_peer(slot, direction, time),
                 Piece::Stall => flow.waiting = true,
                 Piece::Cut(_) if direction == Direction::Request => self.disconnect(slot)?,
+                Piece::Cut(UpstreamFailure::Closed) if flow.endless => self.close_tunnel(slot)?,
                 Piece::Cut(UpstreamFailure::Closed) if self.upstream_codec == Codec::Http1 => {
                     // HTTP/1.1 has no word for it: its codec takes the end for a broken message.
                     self.upstream_failed(slot, UpstreamFailure::Malformed)?;
@@ -343,8 +358,10 @@ impl Proxy {
         let Some(headers) = &mut stream.response.headers else {
             return Ok(());
         };
+        let asked = stream.request.headers.as_ref().is_some_and(is_upgrade);
+        let upgraded = is_upgrade(headers);
         if !hops_stay {
-            codec::strip_response(headers, envoy);
+            codec::strip_response(headers, envoy, asked && upgraded);
         }
         if dated && !headers.contains_key("date") {
             headers.add(b"date", &date);
@@ -353,7 +370,7 @@ impl Proxy {
             headers.set(b"server", b"envoy");
         }
         let http1 = stream.codec == Codec::Http1;
-        if http1 && (unread && closes || stream.is_malformed) {
+        if http1 && !is_upgrade(headers) && (unread && closes || stream.is_malformed) {
             // HTTP/1.1 cannot tell the rest of the request from the next one, and Envoy takes whatever
             // it answers 400 for such a request.
             headers.set(b"connection", b"close");

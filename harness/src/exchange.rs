@@ -290,7 +290,8 @@ impl Exchange {
         self.filter_state.get(name.as_ref()).and_then(Object::bytes)
     }
 
-    /// The call-outs that were made in the stream's callbacks, as their clusters got them.
+    /// The call-outs that were made in the stream's callbacks, or for it in those of its root where its
+    /// context was the effective one, as their clusters got them.
     #[must_use]
     pub fn calls(&self) -> &[CallOut] {
         &self.calls

@@ -283,8 +283,8 @@ impl Host {
         }
         self.check_alive()?;
         let chain = self.proxy.entries.find(Protocol::Http, chain)?;
-        let end = request.ends_with_headers();
         let slot = self.proxy.accept(request);
+        let end = !self.proxy.world.streams[slot].request.reading;
         self.proxy.open(slot, worker + 1, chain)?;
         if self.proxy.refuse_target(slot)? {
             self.settle()?;
@@ -305,7 +305,7 @@ impl Host {
     }
 
     /// Lets everything happen, and says how the streams stand that are left.
-    fn settle(&mut self) -> Result<(), HostError> {
+    pub(crate) fn settle(&mut self) -> Result<(), HostError> {
         self.proxy.run_until_idle()?;
         for slot in 0..self.proxy.world.streams.len() {
             if self.proxy.world.streams[slot].is_open() {

@@ -123,6 +123,7 @@ mod stream_callbacks;
 mod tcp_streams;
 mod timeline;
 mod timers;
+mod tunnel;
 mod upstream_failure;
 mod variables;
 mod vm;

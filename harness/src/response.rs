@@ -28,6 +28,8 @@ pub struct Response {
     pub(crate) latency: Duration,
     pub(crate) fault: Option<Fault>,
     pub(crate) early: bool,
+    /// What is sent for each piece that arrives behind an upgrade.
+    pub(crate) each: Option<Vec<u8>>,
 }
 
 /// Why there is no response at all.
@@ -94,6 +96,7 @@ impl Response {
             latency: Duration::ZERO,
             fault: None,
             early: false,
+            each: None,
         }
     }
 

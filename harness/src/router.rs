@@ -16,7 +16,7 @@ use crate::codec::{self, Codec};
 use crate::envoy_version::VersionDifference;
 use crate::error::HostError;
 use crate::exchange::Message;
-use crate::headers::Headers;
+use crate::headers::{Headers, Kind};
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response, has_no_body};
@@ -38,10 +38,18 @@ pub(crate) enum Asked {
 
 impl Proxy {
     pub(crate) fn send_upstream(&mut self, slot: usize, bytes: Vec<u8>, end: bool) -> Moved {
+        if self.is_early(slot, &bytes) {
+            return Ok(());
+        }
+        let length = bytes.len();
         let Some(request) = &mut self.world.streams[slot].exchange.upstream else {
             return if end { self.ask(slot) } else { Ok(()) };
         };
         request.message.push(bytes);
+        self.tunnelled(slot, length);
+        let Some(request) = &mut self.world.streams[slot].exchange.upstream else {
+            return Ok(());
+        };
         if end {
             return self.ask(slot);
         }
@@ -160,7 +168,7 @@ impl Proxy {
     }
 
     /// The upstream's answer arrives, or Envoy learns that none comes.
-    fn respond(&mut self, slot: usize, response: Response) -> Moved {
+    fn respond(&mut self, slot: usize, mut response: Response) -> Moved {
         let now = self.world.clock.now();
         let stream = &mut self.world.streams[slot];
         match response.fault {
@@ -173,7 +181,9 @@ impl Proxy {
                 return self.upstream_failed(slot, failure);
             }
         }
-        let (mut headers, mut trailers) = (response.headers, response.trailers);
+        let none = Headers::new(Kind::Response);
+        let mut headers = std::mem::replace(&mut response.headers, none);
+        let mut trailers = response.trailers.take();
         match self.upstream_codec {
             Codec::Http1 => {
                 headers.trim();
@@ -188,6 +198,7 @@ impl Proxy {
             let stream = &mut self.world.streams[slot];
             stream.exchange.details = Some("via_upstream".to_owned());
         }
+        let tunnel = self.answer_tunnel(slot, status, &mut headers, &mut response);
         let keeps_alive = self
             .world
             .is_before(VersionDifference::KeepAliveIsOfTheUpstream);
@@ -202,13 +213,13 @@ impl Proxy {
         let bodiless =
             stream.head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
         let empty = response.pieces.is_empty() && trailers.is_none();
-        let end = bodiless || empty;
+        let end = tunnel.unwrap_or(bodiless || empty);
         let http1 = self.upstream_codec == Codec::Http1;
         if !keeps_alive {
             codec::strip_keep_alive(&mut headers);
         }
         // Filters see the framing of a response, other than that of a request.
-        let chunked = !end || (stream.head && !empty);
+        let chunked = tunnel.is_none() && (!end || (stream.head && !empty));
         if http1
             && framed
             && chunked
@@ -233,6 +244,9 @@ impl Proxy {
         flow.headers = Some(headers);
         flow.reading = !end;
         flow.unread = arrival::arriving(response.pieces, now);
+        if flow.endless {
+            Self::behind_upgrade(&mut flow.unread);
+        }
         flow.unread_trailers = trailers;
         self.headers(slot, Direction::Response, None, end)?;
         self.read_on(slot, Direction::Response)

@@ -17,6 +17,7 @@ use crate::headers::Headers;
 use crate::response::Response;
 use crate::router::UpstreamConnection;
 use crate::tcp_streams::TcpStream;
+use crate::tunnel::Tunnel;
 
 /// A stream and its filters.
 #[derive(Default)]
@@ -32,6 +33,8 @@ pub(crate) struct Stream {
     /// What it is where it is a TCP connection and no HTTP exchange.
     pub(crate) tcp: Option<Box<TcpStream>>,
     pub(crate) codec: Codec,
+    /// What its connections become where it asks for an upgrade.
+    pub(crate) tunnel: Option<Box<Tunnel>>,
     /// The stream that began its connection; none if that is itself.
     pub(crate) connection: Option<u64>,
     /// What filters that are not Wasm said of it.
@@ -165,6 +168,8 @@ pub(crate) struct Flow {
     pub(crate) unread_trailers: Option<Headers>,
     /// Whether the peer lets Envoy wait for what follows.
     pub(crate) waiting: bool,
+    /// Whether more may come for as long as the connection stands: it has been upgraded.
+    pub(crate) endless: bool,
     /// Whether the message has more than what was read.
     pub(crate) reading: bool,
     /// Whether the last piece carries the end of the message (HTTP/2).
@@ -189,7 +194,8 @@ impl Flow {
                 .is_some_and(|held| held.len() > limit);
         // The codec has read the end together with the last byte that `content-length` declares.
         let only_end = self.length_declared && self.unread.is_empty();
-        self.reading && !self.waiting && (!full || only_end)
+        let dry = self.endless && self.unread.is_empty();
+        self.reading && !self.waiting && !dry && (!full || only_end)
     }
 }
 

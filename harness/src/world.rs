@@ -83,6 +83,8 @@ pub(crate) struct World {
     pub(crate) dns: Dns,
     pub(crate) random: Random,
     pub(crate) buffer_limit: usize,
+    /// What requests may ask an upgrade to.
+    pub(crate) upgrades: Vec<String>,
     /// What each stream may cost.
     pub(crate) budget: Budget,
     /// What a VM's memory may grow to, where it is less than V8's limit.

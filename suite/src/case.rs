@@ -25,6 +25,8 @@ pub struct Case {
     pub(crate) tcp: Option<TcpUpstream>,
     pub(crate) clusters: BTreeMap<String, Cluster>,
     pub(crate) buffer_limit: Option<u32>,
+    /// What requests over HTTP/1.1 may ask an upgrade to.
+    pub(crate) upgrades: Vec<String>,
     /// The `filter_metadata` of the route.
     pub(crate) route_metadata: Metadata,
     pub(crate) workers: u32,
@@ -48,6 +50,8 @@ pub(crate) enum Step {
     Wait(Duration),
     /// The client of the request of this number goes away.
     Disconnect(usize),
+    /// That of one that asked for an upgrade sends bytes.
+    Send(usize, Vec<u8>),
     Tcp(TcpStep),
     /// A plugin is replaced by one of the same name.
     Reload(Box<Filter>),
@@ -146,6 +150,8 @@ pub struct Reply {
     pub(crate) trailers: Vec<HeaderLine>,
     pub(crate) after: Duration,
     pub(crate) fault: Option<Fault>,
+    /// What is sent for each piece that arrives behind an upgrade.
+    pub(crate) each: Option<Vec<u8>>,
 }
 
 impl Case {
@@ -160,6 +166,7 @@ impl Case {
             tcp: None,
             clusters: BTreeMap::new(),
             buffer_limit: None,
+            upgrades: Vec::new(),
             route_metadata: Metadata::new(),
             workers: 1,
             protocols: Protocols::default(),
@@ -397,6 +404,12 @@ impl Request {
         self
     }
 
+    /// Whether the client asks for an upgrade.
+    pub(crate) fn asks_for_upgrade(&self) -> bool {
+        let named = |(name, _): &HeaderLine| name.eq_ignore_ascii_case(b"upgrade");
+        self.headers.iter().any(named)
+    }
+
     /// Whether the client says which host it asks.
     pub(crate) fn names_host(&self) -> bool {
         self.headers
@@ -416,6 +429,7 @@ impl Reply {
             trailers: Vec::new(),
             after: Duration::ZERO,
             fault: None,
+            each: None,
         }
     }
 

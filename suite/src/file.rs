@@ -67,6 +67,9 @@ pub(crate) struct SuiteFile {
     pub(crate) workers: Option<NonZeroU32>,
     /// What client and upstream speak.
     pub(crate) protocols: Option<ProtocolsFile>,
+    /// What requests over HTTP/1.1 may ask an upgrade to, such as `websocket`; nothing unless set.
+    #[serde(default)]
+    pub(crate) upgrades: Vec<String>,
     /// How many bytes of a body filters can hold back (`per_connection_buffer_limit_bytes`); 1 MiB
     /// unless set.
     pub(crate) buffer_limit: Option<NonZeroU32>,

@@ -308,7 +308,9 @@ impl Stage {
                                 None => TcpStream::connect(address)?,
                             };
                             let pieces = wire::pieces(request, mark);
-                            let after = if case.is_followed(number) {
+                            let after = if request.asks_for_upgrade() {
+                                After::Upgraded
+                            } else if case.is_followed(number) {
                                 After::Kept
                             } else {
                                 After::Closed
@@ -333,6 +335,7 @@ impl Stage {
                     filters_log.catch_up(milestone)?;
                     sorted.push(from..self.settled_log()?.len());
                 }
+                Step::Send(number, bytes) => play.send(*number, bytes),
                 Step::Wait(time) => thread::sleep(*time),
                 Step::Disconnect(number) => play.disconnect(*number)?,
             }
@@ -445,7 +448,7 @@ fn patience(milestone: Option<&Milestone>, usually: Duration) -> Duration {
 /// How long a case takes at the most, and twice that for a slow machine.
 fn longest(case: &Case) -> Duration {
     let steps = case.steps.iter().map(|step| match step {
-        Step::Request(_) | Step::Disconnect(_) | Step::Tcp(_) => HELD_AFTER,
+        Step::Request(_) | Step::Disconnect(_) | Step::Tcp(_) | Step::Send(..) => HELD_AFTER,
         Step::Reload(_) => reload::LIMIT,
         Step::Wait(time) => *time,
     });
@@ -490,6 +493,7 @@ fn listener(cases: &[Case], number: usize, folder: &Path) -> Listener {
         listener.delayed_close = Some(CUT_AFTER);
     }
     listener.buffer_limit = case.buffer_limit;
+    listener.upgrades.clone_from(&case.upgrades);
     listener.route_metadata.clone_from(&case.route_metadata);
     let log = access_log(folder, number);
     // Envoy appends to what an earlier run left.

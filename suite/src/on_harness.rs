@@ -15,7 +15,7 @@ use attache_harness::{
     UpstreamRequest,
 };
 
-use crate::case::{Case, Filter, MARK, Policy, Protocol, Protocols, Step};
+use crate::case::{Case, Filter, MARK, Policy, Protocol, Protocols, Request, Step};
 use crate::forecast::{Forecast, Milestone};
 use crate::known_ground::Ground;
 use crate::on_envoy::{HELD_AFTER, HELD_IN_THE_END, NOTICED_AFTER, Until};
@@ -174,6 +174,12 @@ fn play_on(
                 paced.acts(host);
                 connections.step(host, step)?;
             }
+            Step::Send(number, bytes) => {
+                paced.acts(host);
+                if let Some(id) = streams.get(*number) {
+                    host.send_data(*id, bytes)?;
+                }
+            }
             Step::Wait(time) => {
                 pass(host, case, streams, *time)?;
                 paced.waited(since, host);
@@ -182,7 +188,8 @@ fn play_on(
                 if let Some(id) = streams.get(*number) {
                     // Who has an answer stays with it.
                     let exchange = host.exchange(*id)?;
-                    if is_under_way(exchange) && !is_whole(exchange, case.protocols) {
+                    let settled = is_whole(exchange, case.protocols) || is_upgraded(exchange);
+                    if is_under_way(exchange) && !settled {
                         abandoned.push(*number);
                     }
                     host.disconnect(*id)?;
@@ -203,7 +210,13 @@ fn play_on(
     let end = counted.milestone(host, case, ended);
     let mut insights = Vec::new();
     for (number, id) in streams.iter().enumerate() {
-        let (stream, insight) = stream(host, *id, abandoned.contains(&number), case.protocols)?;
+        let abandoned = abandoned.contains(&number);
+        let (mut stream, insight) = stream(host, *id, abandoned, case.protocols)?;
+        let endless = case
+            .requests()
+            .nth(number)
+            .is_some_and(Request::asks_for_upgrade);
+        tunnel(host.exchange(*id)?, endless, &mut stream);
         seen.streams.push(stream);
         insights.push(insight);
     }
@@ -272,6 +285,24 @@ fn is_whole(exchange: &Exchange, protocols: Protocols) -> bool {
         length == Some(response.chunks().iter().map(Vec::len).sum::<usize>())
     };
     protocols.downstream == Protocol::Http1 && exchange.try_response().is_some_and(whole)
+}
+
+/// Whether the connection is not one of HTTP any more.
+fn is_upgraded(exchange: &Exchange) -> bool {
+    exchange
+        .try_response()
+        .is_some_and(|answer| answer.status() == 101)
+}
+
+/// What came behind an upgrade is the answer's body, however the connection ends.
+fn tunnel(exchange: &Exchange, asked: bool, stream: &mut Stream) {
+    if asked
+        && is_upgraded(exchange)
+        && !is_under_way(exchange)
+        && let Some(answer) = exchange.try_response()
+    {
+        stream.downstream = Ended::Answered(message::upgraded(answer));
+    }
 }
 
 /// Lets time pass until requests have come as far as they can, as on Envoy, where it passes by itself;
@@ -366,6 +397,8 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
     if let Some(limit) = case.buffer_limit {
         builder = builder.buffer_limit(limit as usize);
     }
+    let upgrades = case.upgrades.iter();
+    builder = upgrades.fold(builder, HostBuilder::upgrade);
     if !case.route_metadata.is_empty() {
         let metadata = case.route_metadata.clone().into_iter();
         let attributes = metadata.fold(Attributes::default(), |attributes, (name, fields)| {

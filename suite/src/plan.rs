@@ -143,6 +143,12 @@ impl Plan {
             upstream: protocol(protocols.upstream),
         };
         let route_metadata = case.route_metadata.as_ref();
+        let upgrades = case.upgrades.as_ref().unwrap_or(&file.upgrades);
+        let http1 = Protocols::default();
+        if protocols != http1 && !upgrades.is_empty() {
+            let reason = "a connection is upgraded over HTTP/1.1 only; drop this or `protocols`";
+            return Err(Fault::new(reason).under("upgrades"));
+        }
         let limit = case.buffer_limit.or(file.buffer_limit);
         Ok(Self {
             name: case.name.clone(),
@@ -158,6 +164,7 @@ impl Plan {
                 tcp,
                 clusters: answers,
                 buffer_limit: limit.map(std::num::NonZeroU32::get),
+                upgrades: upgrades.clone(),
                 route_metadata: route_metadata
                     .or(file.route_metadata.as_ref())
                     .map(metadata::as_envoy_reads)
@@ -327,6 +334,7 @@ fn play(
     let mut steps = Vec::new();
     let mut streams: Vec<PlannedStream> = Vec::new();
     let mut names: Vec<(&str, usize)> = Vec::new();
+    let mut endless: Vec<bool> = Vec::new();
     let mut connections: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, step) in written.iter().enumerate() {
         let mut read = || -> Result<Step, Fault> {
@@ -344,8 +352,9 @@ fn play(
             {
                 return Err(Fault::new("this belongs to a `request`").under(key));
             }
-            match (&step.request, &step.wait, &step.disconnect, &step.reload) {
-                (Some(asked), None, None, None) => {
+            let kinds = (&step.request, &step.wait, &step.disconnect, &step.reload);
+            match (kinds, &step.send) {
+                ((Some(asked), None, None, None), None) => {
                     if let Some(name) = &step.name {
                         names.push((name, streams.len()));
                     }
@@ -364,20 +373,35 @@ fn play(
                     if let Some(connection) = &step.connection {
                         request.follows = connections.insert(connection, streams.len() - 1);
                     }
+                    endless.push(request.asks_for_upgrade());
                     Ok(Step::Request(Box::new(request)))
                 }
-                (None, Some(time), None, None) => Ok(Step::Wait(time.0)),
-                (None, None, Some(name), None) => {
+                ((None, Some(time), None, None), None) => Ok(Step::Wait(time.0)),
+                ((None, None, Some(name), None), None) => {
                     let number = named(name, &names, "request")
                         .map_err(|fault| fault.under("disconnect"))?;
-                    streams[number].abandoned = true;
+                    // What came before stays where there is no other end.
+                    streams[number].abandoned = !endless[number];
                     Ok(Step::Disconnect(number))
                 }
-                (None, None, None, Some(reload)) => reloads
+                ((None, None, None, Some(reload)), None) => reloads
                     .step(index, reload)
                     .map_err(|fault| fault.under("reload")),
+                ((None, None, None, None), Some(bytes)) => {
+                    let number = match &step.to {
+                        Some(name) => {
+                            named(name, &names, "request").map_err(|fault| fault.under("to"))?
+                        }
+                        None => endless.len().saturating_sub(1),
+                    };
+                    if endless.get(number) != Some(&true) {
+                        let reason = "only a request that asks for an `upgrade` sends more";
+                        return Err(Fault::new(reason).under("send"));
+                    }
+                    Ok(Step::Send(number, bytes.0.clone()))
+                }
                 _ => Err(Fault::new(
-                    "expected exactly one of `request`, `wait`, `disconnect` and `reload`",
+                    "expected exactly one of `request`, `wait`, `send`, `disconnect` and `reload`",
                 )),
             }
         };
@@ -407,8 +431,7 @@ fn reusable(case: &CaseFile, downstream: ProtocolFile) -> Result<(), Fault> {
 fn of_http(step: &StepFile) -> Result<(), Fault> {
     let of_tcp = [
         ("connect", step.connect.is_some()),
-        ("send", step.send.is_some()),
-        ("to", step.to.is_some()),
+        ("to", step.to.is_some() && step.send.is_none()),
         ("half_close", step.half_close.is_some()),
     ];
     match of_tcp.iter().find(|(_, given)| *given) {

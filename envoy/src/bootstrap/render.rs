@@ -110,6 +110,13 @@ fn connection_manager(yaml: &mut Yaml, listener: &Listener) -> Result<(), NotUtf
     if listener.trailers == Trailers::Kept {
         yaml.line("http_protocol_options: { enable_trailers: true }");
     }
+    if !listener.upgrades.is_empty() {
+        yaml.within("upgrade_configs:", |yaml| {
+            for protocol in &listener.upgrades {
+                yaml.line(&format!("- {{ upgrade_type: {} }}", quoted(protocol)));
+            }
+        });
+    }
     let path = listener.access_log.as_deref().map(utf8).transpose()?;
     let mut done = Ok(());
     if path.is_some() || !listener.access_loggers.is_empty() {

@@ -118,6 +118,23 @@ impl Wire {
         })
     }
 
+    /// Reads until the connection ends, however it does.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        while let Some(piece) = self.piece() {
+            rest.extend(piece);
+        }
+        rest
+    }
+
+    /// Reads what is there, or comes next; none at the end of the connection.
+    pub(crate) fn piece(&mut self) -> Option<Vec<u8>> {
+        if self.pending.is_empty() && !self.fill().is_ok_and(|more| more) {
+            return None;
+        }
+        Some(std::mem::take(&mut self.pending))
+    }
+
     /// Reads what follows a head.
     pub(crate) fn payload(&mut self, framing: Framing) -> Result<Payload, Error> {
         let mut payload = Payload::default();

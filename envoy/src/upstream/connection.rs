@@ -52,6 +52,9 @@ fn answer_all(
         if says(&request, "expect", b"100-continue") {
             send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
+        if request.header("upgrade").next().is_some() {
+            return tunnel(stream, &mut wire, request, handler, record);
+        }
         let framing = Framing::of_request(&request.headers)?;
         let payload = wire.payload(framing)?;
         request.body = payload.body;
@@ -89,6 +92,65 @@ fn answer_all(
             return Ok(());
         }
     }
+}
+
+/// Answers a request for an upgrade, and the pieces that follow it.
+fn tunnel(
+    stream: &TcpStream,
+    wire: &mut Wire,
+    mut request: Request,
+    handler: &Handler,
+    record: &dyn Fn(Request),
+) -> Result<(), Error> {
+    let send = |bytes: &[u8]| (&mut &*stream).write_all(bytes).map_err(Error::Broken);
+    let reply = handler(&request);
+    request.complete = true;
+    let mut pace = Pace::of(stream);
+    match reply.fault {
+        None | Some(Fault::Cut) => {}
+        fault => {
+            if fault == Some(Fault::Malformed) {
+                send(b"what is this\r\n\r\n")?;
+            }
+            if fault == Some(Fault::Never) {
+                request.body = wire.rest();
+            }
+            record(request);
+            return Ok(());
+        }
+    }
+    if reply.status != 101 {
+        record(request.clone());
+        let pieces = reply.to_pieces(&request.method);
+        let parts: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+        return send_apart(stream, &parts).map_err(Error::Broken);
+    }
+    let mut talk = || -> Result<(), Error> {
+        send(&reply.to_wire(&request.method))?;
+        for piece in &reply.pieces {
+            pace.pause();
+            send(piece)?;
+        }
+        let closes = reply.fault == Some(Fault::Cut);
+        if closes && reply.each.is_none() {
+            pace.pause();
+            return Ok(());
+        }
+        while let Some(piece) = wire.piece() {
+            request.body.extend(piece);
+            if let Some(answer) = &reply.each {
+                send(answer)?;
+                if closes {
+                    pace.pause();
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    };
+    let talked = talk();
+    record(request);
+    talked
 }
 
 fn says(request: &Request, name: &str, value: &[u8]) -> bool {

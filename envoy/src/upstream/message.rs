@@ -63,6 +63,9 @@ pub struct Reply {
     pub trailers: Vec<Header>,
     /// What goes wrong instead.
     pub fault: Option<Fault>,
+    /// What is sent for each piece that arrives behind an upgrade, to which a status of 101 agrees. The
+    /// pieces go out before, each as it is.
+    pub each: Option<Vec<u8>>,
 }
 
 /// How an upstream fails that has taken a request.
@@ -90,6 +93,7 @@ impl Reply {
             pieces: Vec::new(),
             trailers: Vec::new(),
             fault: None,
+            each: None,
         }
     }
 
@@ -149,6 +153,7 @@ impl Reply {
         let mut wire = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes();
         put_headers(&mut wire, &self.headers, b"\r\n");
         let bodiless = matches!(self.status, 100..=199 | 204 | 304);
+        let chunked = chunked && self.status != 101;
         if chunked && !declares("transfer-encoding") {
             wire.extend_from_slice(b"transfer-encoding: chunked\r\n");
         } else if !chunked && !declares("content-length") && !bodiless {

@@ -1,6 +1,7 @@
 //! Targets of requests, and what Envoy makes of those that it does not route.
 
 use crate::headers::Headers;
+use crate::tunnel::is_upgrade;
 
 /// Why a request is answered before any filter sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,8 +29,17 @@ pub(crate) fn refused(headers: &Headers, http1: bool) -> Option<Refused> {
         protocol_error: true,
         closes: true,
     };
-    if http1 && !target.is_ascii() {
+    if http1 && (!target.is_ascii() || !is_method(method)) {
         return Some(codec("http1.codec_error"));
+    }
+    if method == b"QUERY" && !headers.contains_key("content-type") {
+        return Some(Refused {
+            status: 400,
+            body: "",
+            details: "query_missing_content_type",
+            protocol_error: false,
+            closes: true,
+        });
     }
     match target {
         b"" => None,
@@ -52,6 +62,71 @@ pub(crate) fn refused(headers: &Headers, http1: bool) -> Option<Refused> {
         _ if http1 => Some(codec("http1.codec_error")),
         _ => None,
     }
+}
+
+/// The details of a request for an upgrade that the listener does not know.
+pub(crate) const NO_UPGRADE: &str = "upgrade_failed";
+
+/// What Envoy answers to a request for another upgrade than these.
+pub(crate) fn refused_upgrade(
+    headers: &Headers,
+    http1: bool,
+    upgrades: &[String],
+) -> Option<Refused> {
+    let to = headers.get("upgrade").unwrap_or_default();
+    let known = |upgrade: &String| upgrade.as_bytes().eq_ignore_ascii_case(to);
+    if !http1 || !is_upgrade(headers) || upgrades.iter().any(known) {
+        return None;
+    }
+    Some(Refused {
+        status: 403,
+        body: "",
+        details: NO_UPGRADE,
+        protocol_error: false,
+        closes: true,
+    })
+}
+
+/// Whether Envoy's codec of HTTP/1.1 takes this for a method, letter for letter (`balsa_parser.cc`).
+fn is_method(method: &[u8]) -> bool {
+    matches!(
+        method,
+        b"ACL"
+            | b"BIND"
+            | b"CHECKOUT"
+            | b"CONNECT"
+            | b"COPY"
+            | b"DELETE"
+            | b"GET"
+            | b"HEAD"
+            | b"LINK"
+            | b"LOCK"
+            | b"MERGE"
+            | b"MKACTIVITY"
+            | b"MKCALENDAR"
+            | b"MKCOL"
+            | b"MOVE"
+            | b"MSEARCH"
+            | b"NOTIFY"
+            | b"OPTIONS"
+            | b"PATCH"
+            | b"POST"
+            | b"PROPFIND"
+            | b"PROPPATCH"
+            | b"PURGE"
+            | b"PUT"
+            | b"QUERY"
+            | b"REBIND"
+            | b"REPORT"
+            | b"SEARCH"
+            | b"SOURCE"
+            | b"SUBSCRIBE"
+            | b"TRACE"
+            | b"UNBIND"
+            | b"UNLINK"
+            | b"UNLOCK"
+            | b"UNSUBSCRIBE"
+    )
 }
 
 /// What follows the scheme of a URL.

@@ -50,6 +50,7 @@ pub struct HostBuilder {
     pub(super) buffer_limit: usize,
     pub(super) limits: Limits,
     pub(super) upstream_codec: Codec,
+    pub(crate) upgrades: Vec<String>,
     pub(super) budget: Budget,
     pub(super) memory_limit: Option<usize>,
     pub(super) lints: Lints,
@@ -76,6 +77,7 @@ impl Default for HostBuilder {
             buffer_limit: BUFFER_LIMIT,
             limits: Limits::default(),
             upstream_codec: Codec::Http1,
+            upgrades: Vec::new(),
             budget: Budget::new(),
             memory_limit: None,
             lints: Lints::default(),
@@ -240,6 +242,7 @@ impl HostBuilder {
         proxy.world.budget = self.budget;
         proxy.world.appointments = self.appointments;
         proxy.world.version = self.version;
+        proxy.world.upgrades = self.upgrades;
         proxy.world.mutator = self.mutator;
         proxy.world.memory_limit = self.memory_limit;
         proxy.world.lints = self.lints;

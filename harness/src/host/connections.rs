@@ -44,12 +44,16 @@ impl Host {
 
     /// Lets downstream send bytes, which reach the filters in one piece unless Envoy's buffer limit
     /// cuts them. They wait where Envoy does not read. Nothing happens to a connection that has
-    /// ended, or whose side downstream has ended.
+    /// ended, or whose side downstream has ended. Of HTTP streams, those may send more whose request
+    /// asked for an [`upgrade`](crate::HostBuilder::upgrade).
     ///
     /// # Errors
     ///
     /// [`HostError::UnknownStream`], or as [`send`](Self::send).
     pub fn send_data(&mut self, id: StreamId, bytes: impl AsRef<[u8]>) -> Result<(), HostError> {
+        if let Some(slot) = self.endless(id) {
+            return self.send_behind(slot, bytes.as_ref());
+        }
         self.arrive(id, bytes.as_ref(), false)
     }
 

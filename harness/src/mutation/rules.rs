@@ -49,6 +49,9 @@ rules! {
     VmConfigurationIsMiscounted "`proxy_on_vm_start` is told of one byte more";
     ConfigurationIsMiscounted "`proxy_on_configure` is told of one byte more";
     OldConfigurationsAreSwapped "`proxy_get_configuration` shows the plugin's outside of configure and the VM's inside";
+    // Upgrades.
+    TunnelIsOpenAtOnce "what a client sends behind an upgrade goes to the upstream before its answer";
+    UpgradeBringsNoPiece "the headers of an upgrade are not followed by a piece of the body that is empty";
     // Contexts.
     StreamIdsSkip "every other number of a stream's context is left out";
     EffectiveContextStays "the effective context stays behind the end of a callback";

@@ -93,6 +93,8 @@ impl Proxy {
         stream.upstream_connection = UpstreamConnection::Returned;
         let asked = stream.asked_at.is_some();
         if let Some(request) = &mut stream.exchange.upstream {
+            // Its end is the connection's.
+            request.complete |= stream.tunnel.is_some();
             request.cut = !asked && !request.complete;
         }
     }

@@ -15,6 +15,7 @@ use crate::proxy::{Moved, Proxy};
 use crate::response_flags::ResponseFlags;
 use crate::router::UpstreamConnection;
 use crate::stream::{Reply, Routing};
+use crate::tunnel::is_upgrade;
 use crate::upstream_failure::UpstreamFailure;
 
 impl Proxy {
@@ -74,6 +75,7 @@ impl Proxy {
         if self.world.mutator.is_some() {
             self.send_otherwise(slot, &mut sent);
         }
+        let tunnel = self.asks_for_tunnel(slot, &sent);
         self.connect_upstream(slot);
         let stream = &mut self.world.streams[slot];
         stream.exchange.upstream = Some(UpstreamRequest {
@@ -84,7 +86,7 @@ impl Proxy {
         if end {
             self.ask(slot)
         } else {
-            if decides == Decides::WithHeaders {
+            if decides == Decides::WithHeaders || tunnel {
                 self.ask_upstream(slot);
             }
             Ok(())
@@ -202,13 +204,15 @@ pub(crate) fn on_the_wire(
         gather_cookies(&mut sent);
     }
     if codec == Codec::Http1 && !sent.contains_key("content-length") {
-        if !end {
+        if !end && !is_upgrade(headers) {
             // The codec writes its own line, also beside one that a filter added.
             sent.add_line(b"transfer-encoding", b"chunked");
-        } else if !matches!(
-            sent.get(":method"),
-            Some(b"GET" | b"HEAD" | b"DELETE" | b"TRACE" | b"CONNECT")
-        ) {
+        } else if end
+            && !matches!(
+                sent.get(":method"),
+                Some(b"GET" | b"HEAD" | b"DELETE" | b"TRACE" | b"CONNECT")
+            )
+        {
             sent.add_line(b"content-length", b"0");
         }
     }

@@ -416,3 +416,27 @@ fn calls_that_answers_make_without_end_fail_the_test() {
     let error = host.send(Request::get("/")).expect_err("no end");
     assert!(matches!(error, HostError::HostCallLimit { .. }), "{error}");
 }
+
+#[test]
+fn a_call_that_a_tick_makes_for_a_stream_is_told_with_it() -> Tested {
+    let call = call("authz", &CHECK, "", 250);
+    let guest = guest()
+        .on(
+            "request_headers",
+            "(drop (call $set_tick_period_milliseconds (i32.const 10))) i32.const 1",
+        )
+        .on(
+            "tick",
+            &format!(
+                "(drop (call $set_tick_period_milliseconds (i32.const 0)))
+                 (drop (call $set_effective_context (i32.const 2))) (drop {call})"
+            ),
+        );
+    let mut host = host(&guest, Response::ok())?;
+    let id = host.open(Request::get("/"))?;
+    host.advance(Duration::from_millis(20))?;
+    let calls = host.exchange(id)?.calls();
+    assert_eq!(calls.len(), 1);
+    assert_eq!(calls[0].cluster(), "authz");
+    Ok(())
+}

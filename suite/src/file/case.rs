@@ -38,6 +38,8 @@ pub(crate) struct CaseFile {
     pub(crate) log_from: LogFromFile,
     /// What client and upstream speak, instead of the suite's.
     pub(crate) protocols: Option<ProtocolsFile>,
+    /// What requests may ask an upgrade to, instead of the suite's.
+    pub(crate) upgrades: Option<Vec<String>>,
     /// The buffer limit, instead of the suite's.
     pub(crate) buffer_limit: Option<NonZeroU32>,
     /// What the route's metadata say, instead of the suite's.
@@ -81,9 +83,10 @@ pub(crate) struct StepFile {
     pub(crate) reload: Option<ReloadFile>,
     /// A client connects, where the chain is of TCP filters.
     pub(crate) connect: Option<ConnectFile>,
-    /// The client of a TCP connection sends these bytes, in one piece.
+    /// The client of a TCP connection, or of a request that asked for an upgrade, sends these bytes, in one
+    /// piece.
     pub(crate) send: Option<Text>,
-    /// Which connection is meant with `send`; the last one unless set.
+    /// Which connection or request is meant with `send`; the last one unless set.
     pub(crate) to: Option<String>,
     /// The client of the connection of this name ends its side.
     pub(crate) half_close: Option<String>,

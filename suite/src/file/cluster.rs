@@ -95,6 +95,7 @@ impl ClusterFile {
             chunks: self.chunks.clone(),
             trailers: self.trailers.clone(),
             after: self.after,
+            answer_each: None,
             fault: self.fault,
         }
     }

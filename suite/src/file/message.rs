@@ -119,6 +119,9 @@ pub(crate) struct ReplyFile {
     pub(crate) trailers: Headers,
     /// How long the server thinks before it answers.
     pub(crate) after: Option<Span>,
+    /// What the upstream sends for each piece that arrives on a connection that was upgraded; `chunks` go out
+    /// before.
+    pub(crate) answer_each: Option<Text>,
     /// What goes wrong instead of an answer, or within it.
     pub(crate) fault: Option<FaultFile>,
 }

@@ -1,10 +1,10 @@
-use std::io;
+use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use attache_envoy::{http1, http2};
+use attache_envoy::{Link, http1, http2};
 
 use super::{EnvoyError, wire};
 use crate::seen::Ended;
@@ -13,15 +13,22 @@ use crate::seen::Ended;
 pub(super) struct Client {
     connection: TcpStream,
     port: u16,
+    /// Whether its request asks for an upgrade.
+    endless: bool,
     answer: Receiver<Result<Ended, EnvoyError>>,
     ended: Option<Ended>,
 }
+
+/// How long the end of one's own connection takes to be noticed.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What becomes of a connection once a request on it is answered.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum After {
     Closed,
     Kept,
+    /// It is one of something else, if the answer agrees.
+    Upgraded,
 }
 
 impl Client {
@@ -45,10 +52,10 @@ impl Client {
         let (sender, answer) = mpsc::channel();
         thread::spawn(move || {
             let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
-            let answer = if after == After::Kept {
-                http1::exchange_and_keep(stream, &pieces, limit)
-            } else {
-                http1::exchange_on(stream, &pieces, limit)
+            let answer = match after {
+                After::Closed => http1::exchange_on(stream, &pieces, limit),
+                After::Kept => http1::exchange_and_keep(stream, &pieces, limit),
+                After::Upgraded => http1::upgrade_on(stream, &pieces, limit),
             };
             // Nobody listens once the case is over.
             let _ = sender.send(ended(answer));
@@ -56,6 +63,7 @@ impl Client {
         Ok(Self {
             port: connection.local_addr()?.port(),
             connection,
+            endless: after == After::Upgraded,
             answer,
             ended: None,
         })
@@ -78,6 +86,7 @@ impl Client {
         Ok(Self {
             port: connection.local_addr()?.port(),
             connection,
+            endless: false,
             answer,
             ended: None,
         })
@@ -106,11 +115,26 @@ impl Client {
         self.ended.is_some()
     }
 
-    /// Goes away.
+    /// Goes away. What came behind an upgrade stays with it.
     pub(super) fn close(&mut self) {
-        self.ended.get_or_insert(Ended::Abandoned);
         // A connection that is closed already is as good.
         let _ = self.connection.shutdown(Shutdown::Both);
+        if self.endless
+            && self.ended.is_none()
+            && let Ok(Ok(Ended::Answered(answer))) = self.answer.recv_timeout(GONE_WITHIN)
+        {
+            self.ended = Some(Ended::Answered(answer));
+        }
+        self.ended.get_or_insert(Ended::Abandoned);
+    }
+
+    /// Sends bytes behind its request, which Envoy reads by themselves.
+    pub(super) fn send_behind(&mut self, bytes: &[u8]) {
+        // The other side may be gone, which the reading tells.
+        let _ = (&self.connection).write_all(bytes);
+        if let Some(link) = Link::of(&self.connection) {
+            link.clear();
+        }
     }
 
     pub(super) fn ended(&mut self) -> Ended {

@@ -75,6 +75,14 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// Lets the client of a request send more, and what follows from it come to rest.
+    pub(super) fn send(&mut self, number: usize, bytes: &[u8]) {
+        if let Some(client) = self.clients.get_mut(number) {
+            client.send_behind(bytes);
+            self.upstream.clear();
+        }
+    }
+
     pub(super) fn disconnect(&mut self, number: usize) -> Result<(), EnvoyError> {
         if let Some(client) = self.clients.get_mut(number) {
             client.look()?;

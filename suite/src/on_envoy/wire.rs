@@ -4,7 +4,7 @@ use attache_envoy::http1::{self, Header};
 use attache_envoy::{http2, upstream};
 
 use super::is_mark;
-use crate::case::{Fault, Reply, Request};
+use crate::case::{Body, Fault, Reply, Request};
 use crate::seen::Message;
 
 type Line = (Vec<u8>, Vec<u8>);
@@ -25,7 +25,7 @@ pub(super) fn pieces(request: &Request, mark: Option<Line>) -> Vec<Vec<u8>> {
     let length: usize = body.iter().map(|piece| piece.len()).sum();
     if chunked {
         line(b"transfer-encoding", b"chunked");
-    } else if length > 0 {
+    } else if matches!(request.body, Body::Whole(_)) {
         line(b"content-length", length.to_string().as_bytes());
     }
     if let Some((name, value)) = mark {
@@ -70,7 +70,7 @@ pub(super) fn http2(request: &Request, mark: Option<Line>) -> http2::Request {
         }
     }
     let length: usize = body.iter().map(|piece| piece.len()).sum();
-    if !chunked && length > 0 {
+    if !chunked && matches!(request.body, Body::Whole(_)) {
         sent.headers
             .push(Header::new("content-length", length.to_string()));
     }
@@ -96,7 +96,12 @@ pub(super) fn reply(answer: &Reply) -> upstream::Reply {
         Fault::Cut => upstream::Fault::Cut,
     });
     let (pieces, chunked) = answer.body.pieces(!answer.trailers.is_empty());
-    let bodiless = matches!(answer.status, 204 | 304) && pieces.is_empty();
+    let upgraded = answer.status == 101;
+    let (chunked, bodiless) = (
+        chunked && !upgraded,
+        upgraded || (matches!(answer.status, 204 | 304) && pieces.is_empty()),
+    );
+    reply.each.clone_from(&answer.each);
     if !chunked && !bodiless {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         reply = reply.header("content-length", length.to_string());
@@ -109,7 +114,7 @@ pub(super) fn reply(answer: &Reply) -> upstream::Reply {
         }
     }
     for piece in pieces {
-        if chunked {
+        if chunked || upgraded {
             reply = reply.piece(piece);
         } else {
             reply.body.extend(piece);

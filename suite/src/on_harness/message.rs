@@ -81,7 +81,17 @@ pub(super) fn response(answer: &Reply, protocol: Protocol, head: bool) -> Respon
     let (pieces, chunked) = answer.body.pieces(!answer.trailers.is_empty());
     let bodiless = matches!(answer.status, 204 | 304) && pieces.is_empty();
     let cut = answer.fault == Some(Fault::Cut);
-    if chunked {
+    if answer.status == 101 {
+        for piece in pieces {
+            response = response.pause(PAUSE).chunk(piece);
+        }
+        if cut {
+            response = response.pause(PAUSE);
+        }
+        if let Some(each) = &answer.each {
+            response = response.answer_each(each);
+        }
+    } else if chunked {
         let pauses = Pauses::of(protocol, pieces.len(), !answer.trailers.is_empty());
         // Who cuts its answer does so behind the last piece.
         let before_end = pauses.before_end || (cut && !pieces.is_empty());
@@ -98,6 +108,13 @@ pub(super) fn response(answer: &Reply, protocol: Protocol, head: bool) -> Respon
         }
     } else if !bodiless {
         response = response.body(pieces.concat());
+        // What the answer itself says stays, as of one to HEAD.
+        let declared = answer.headers.iter().rev();
+        let mut declared =
+            declared.filter(|(name, _)| name.eq_ignore_ascii_case(b"content-length"));
+        if let Some((name, value)) = declared.next() {
+            response = response.header(name, value);
+        }
     }
     for (name, value) in peer::lines(answer.trailers.clone(), protocol) {
         response = response.trailer(name, value);
@@ -123,6 +140,13 @@ pub(super) fn received(request: &UpstreamRequest, protocol: Protocol) -> Message
         request.body(),
         peer::lines(trailers, protocol),
     )
+}
+
+/// An answer that agrees to an upgrade, with what came behind it.
+pub(super) fn upgraded(response: &DownstreamResponse) -> Message {
+    let mut message = answered(response, Protocol::Http1);
+    message.body = response.body();
+    message
 }
 
 pub(super) fn answered(response: &DownstreamResponse, protocol: Protocol) -> Message {

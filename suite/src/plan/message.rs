@@ -28,8 +28,9 @@ pub(super) fn request(file: &RequestFile, answer: Option<Reply>) -> Result<Reque
 
 pub(super) fn reply(file: &ReplyFile) -> Result<Reply, Fault> {
     let mut reply = Reply::new(file.status.unwrap_or(200));
-    if !(200..1000).contains(&reply.status) {
-        return Err(Fault::new("expected a status from 200 to 999").under("status"));
+    if !(200..1000).contains(&reply.status) && reply.status != 101 {
+        let reason = "expected a status from 200 to 999, or 101 of an upgrade";
+        return Err(Fault::new(reason).under("status"));
     }
     reply.headers = lines(&file.headers, "headers")?;
     reply.body = body(&file.body, &file.chunks)?;
@@ -43,7 +44,13 @@ pub(super) fn reply(file: &ReplyFile) -> Result<Reply, Fault> {
         FaultFile::Never => Broken::Never,
         FaultFile::Cut => Broken::Cut,
     });
-    if reply.fault == Some(Broken::Cut) && !matches!(reply.body, Body::Chunks(_)) {
+    reply.each = file.answer_each.as_ref().map(|text| text.0.clone());
+    if reply.each.is_some() && reply.status != 101 {
+        let reason = "pieces arrive on a connection that was upgraded, by an answer of 101";
+        return Err(Fault::new(reason).under("answer_each"));
+    }
+    let cut = reply.fault == Some(Broken::Cut) && reply.status != 101;
+    if cut && !matches!(reply.body, Body::Chunks(_)) {
         return Err(Fault::new("a body that is cut off is given as `chunks`").under("fault"));
     }
     Ok(reply)

@@ -8,6 +8,9 @@ use super::{Fault, Node, Place, Value};
 const MOST_NODES: usize = 200_000;
 const DEEPEST: usize = 64;
 
+/// What YAML 1.1 has for a key takes in another map, and YAML 1.2 does not know.
+const MERGE: &str = "<<";
+
 /// Reads one document.
 pub(crate) fn parse(text: &str) -> Result<Node, Fault> {
     let mut reader = Reader {
@@ -159,6 +162,11 @@ impl<'t> Reader<'t> {
             let Some(name) = key.as_key().map(str::to_owned) else {
                 return Err(Fault::at(key.place, "expected a key made of letters"));
             };
+            if name == MERGE && matches!(key.value, Value::Scalar { plain: true, .. }) {
+                let reason = "merge keys are not read; write the keys out, or repeat a whole value by \
+                              its alias, as in `request: *name`";
+                return Err(Fault::at(key.place, reason).under(name));
+            }
             if let Some(line) = lines.insert(name.clone(), key.place.line) {
                 let reason = format!("this key stands in line {line} already; write it once");
                 return Err(Fault::at(key.place, reason).under(name));
@@ -243,6 +251,15 @@ mod tests {
             refusal("a:\n  b: 1\n  b: 2\n"),
             "3:3: a.b: this key stands in line 2 already; write it once"
         );
+    }
+
+    #[test]
+    fn a_merge_key_is_refused_with_another_way() {
+        assert!(
+            refusal("a: &a {k: v}\nb: {<<: *a}\n")
+                .starts_with("2:5: b.<<: merge keys are not read"),
+        );
+        assert!(parse("a: {'<<': v}\n").is_ok());
     }
 
     #[test]

@@ -34,7 +34,6 @@ mod sdk_answers;
 mod sdk_counts;
 mod sdk_hostile;
 mod sdk_pruned;
-mod sdk_upgrades;
 mod sdk_waits;
 mod start_phases;
 mod suites;

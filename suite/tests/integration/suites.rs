@@ -63,3 +63,7 @@ mod sdk_held {
 mod sdk_ends {
     attache_suite::suite!("tests/suites/sdk-ends.suite.yaml");
 }
+
+mod sdk_upgrades {
+    attache_suite::suite!("tests/suites/sdk-upgrades.suite.yaml");
+}
