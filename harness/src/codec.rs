@@ -51,9 +51,9 @@ const OF_UPGRADE: [&[u8]; 2] = [b"connection", b"upgrade"];
 /// then, and one that a filter added goes out.
 pub(crate) fn strip_response(headers: &mut Headers, envoy: EnvoyVersion, upgraded: bool) {
     let stays = !envoy.is_before(VersionDifference::KeepAliveIsOfTheUpstream);
-    let kept = |name: &&[u8]| match **name {
+    let kept = |name: &[u8]| match name {
         b"keep-alive" => stays,
-        ref name => upgraded && OF_UPGRADE.contains(name),
+        name => upgraded && OF_UPGRADE.contains(&name),
     };
     let names = HOP_BY_HOP.iter().filter(|name| !kept(name));
     names.for_each(|name| headers.remove(name));
