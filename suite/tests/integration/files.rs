@@ -538,7 +538,7 @@ fn the_examples_of_the_documentation_hold() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 8);
+    assert_eq!(examples.len(), 9);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     for example in examples {
         let suite = Suite::from_text(&path, example).unwrap();

@@ -30,7 +30,7 @@ fn a_reload_is_of_a_filter_of_the_chain() {
         (
             "steps: [{reload: {}, wait: 1s}]".to_owned(),
             "steps[0]: ",
-            "exactly one of `request`, `wait`, `disconnect` and `reload`",
+            "exactly one of `request`, `wait`, `send`, `disconnect` and `reload`",
         ),
         (
             "steps: [{reload: {package: a, module: b}}]".to_owned(),
