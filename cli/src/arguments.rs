@@ -42,6 +42,10 @@ pub(crate) enum Verb {
     ///
     /// Done by the program `attache-image`; `attache deploy --help` shows its options.
     Deploy(Handed),
+    /// Say what is wrong with manifests and bootstraps, before a proxy finds out.
+    ///
+    /// Done by the program `attache-image`; `attache check --help` shows its options.
+    Check(Handed),
     Completions(Completions),
 }
 

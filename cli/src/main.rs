@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Verb::Test(handed) => return hand_over(handover::TEST, &[], &handed, &screen),
         Verb::Package(handed) => return hand_over(handover::IMAGE, &["package"], &handed, &screen),
         Verb::Images(handed) => return hand_over(handover::IMAGE, &["images"], &handed, &screen),
+        Verb::Check(handed) => return hand_over(handover::IMAGE, &["check"], &handed, &screen),
         Verb::Deploy(handed) => return hand_over(handover::IMAGE, &["deploy"], &handed, &screen),
     };
     match done {

@@ -19,14 +19,17 @@
 //! * [`Layout`]: images in a folder, as the OCI image layout has them
 //! * [`Consumer`]: by which rules Istio, Envoy Gateway and the others read an image
 //! * [`Plugin`]: manifests that make Istio, Envoy Gateway or Envoy load one
+//! * [`check()`]: what is wrong with manifests and bootstraps that somebody wrote
 //! * [`Digest`], [`Descriptor`], [`Manifest`]: the pieces
 
 #![forbid(unsafe_code)]
 
 mod annotations;
 mod bom;
+mod check;
 mod consumer;
 mod digest;
+mod document;
 mod image;
 mod layer;
 mod layout;
@@ -35,6 +38,7 @@ mod manifests;
 
 pub use crate::annotations::About;
 pub use crate::bom::{BomError, bill_of_materials};
+pub use crate::check::{CheckError, Checked, Finding, Severity, check};
 pub use crate::consumer::{Consumer, Found, Refusal};
 pub use crate::digest::{Digest, DigestError};
 pub use crate::image::{Image, ImageError, Referrer};

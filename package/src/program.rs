@@ -1,6 +1,7 @@
 //! What the command line says, and what it leads to.
 
 mod arguments;
+mod check;
 mod deploy;
 mod inspect;
 mod package;
@@ -21,6 +22,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Package(package) => package::package(&package),
         Verb::Images(images) => inspect::images(&images),
         Verb::Deploy(deploy) => deploy::deploy(&deploy),
+        Verb::Check(check) => check::check(&check),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,6 +18,7 @@ pub(super) enum Verb {
     Package(Package),
     Images(Images),
     Deploy(Deploy),
+    Check(Check),
 }
 
 /// Make an OCI image of a filter, in a folder.
@@ -190,6 +191,33 @@ pub(super) struct Deploy {
     /// For Envoy: a folder to write the module into, as DIGEST.wasm
     #[arg(long, value_name = "FOLDER")]
     pub(super) write: Option<PathBuf>,
+}
+
+/// Say what is wrong with manifests and bootstraps, before a proxy finds out.
+///
+/// Reads WasmPlugin, TrafficExtension, EnvoyExtensionPolicy, EnvoyFilter and configurations of Envoy, in YAML or
+/// JSON, several in a file or not: whether they are pinned and by the digest of the right kind, what happens when a
+/// plugin fails, the configuration against the filter's schema, and traps such as remote code over ECDS.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache check istio/*.yaml
+  attache check envoy.yaml --images images       with what the images in a folder say of themselves
+  kubectl get wasmplugins -A -o yaml | attache check -
+
+Exit status: 0 nothing is wrong (warnings aside), 1 something is, or a file cannot be read.")]
+pub(super) struct Check {
+    /// Files to check; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+
+    /// A folder of images that the files may name
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) images: Option<PathBuf>,
+
+    /// Print one line of JSON a finding, for programs
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -9,6 +9,7 @@
 #[path = "../../../suite/tests/integration/crds.rs"]
 mod crds;
 
+mod checks;
 mod envoy;
 mod images;
 mod manifests;

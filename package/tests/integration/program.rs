@@ -105,3 +105,32 @@ fn what_is_wrong_is_said_with_the_next_step() {
     let output = run(here, "deploy guard-1.2.0 --to istio");
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn a_check_names_file_and_line_and_ends_with_1_where_something_is_wrong() {
+    let folder = Folder::new("check");
+    let here = folder.path();
+    let bad = "kind: WasmPlugin\nmetadata: { name: guard }\nspec:\n  url: oci://registry/guard:1\n  phase: STATS\n  failStrategy: FAIL_RELOAD\n";
+    fs::write(here.join("bad.yaml"), bad).unwrap();
+    let output = run(here, "check bad.yaml");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.starts_with("bad.yaml:4: error: WasmPlugin default/guard: not pinned"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("1 document: 1 error, 0 warnings\n"),
+        "{said}"
+    );
+
+    let good = bad.replace(":1\n", &format!("@sha256:{}\n", "1".repeat(64)));
+    fs::write(here.join("good.yaml"), good).unwrap();
+    assert_eq!(
+        out(&run(here, "check good.yaml")),
+        "1 document: 0 errors, 0 warnings\n"
+    );
+    fs::write(here.join("none.yaml"), "kind: Pod\n").unwrap();
+    assert!(refused(here, "check none.yaml").contains("nothing to check"));
+    assert!(refused(here, "check nowhere.yaml").contains("cannot read `nowhere.yaml`"));
+}
