@@ -3,6 +3,8 @@
 //! `cargo +nightly fuzz run TARGET` in the root of the repository looks for more; each function panics where
 //! something does not hold.
 
+mod counts;
+mod credentials;
 mod message;
 
 use transform::Fuel;
@@ -13,13 +15,24 @@ use transform::json_patch::Patch;
 use transform::pairs::Pairs;
 use transform::template::{Put, Template};
 
+pub use counts::{expressions, frames, metrics, templates};
+pub use credentials::{addresses, auth_scrub, cookies, parameters, token};
 pub use message::transform;
 
 /// What is done with a target's bytes.
 pub type Target = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 14] = [
+    ("cookies", cookies),
+    ("parameters", parameters),
+    ("token", token),
+    ("addresses", addresses),
+    ("auth-scrub", auth_scrub),
+    ("templates", templates),
+    ("frames", frames),
+    ("expressions", expressions),
+    ("metrics", metrics),
     ("json", json),
     ("jmespath", jmespath),
     ("coding", coding),

@@ -383,6 +383,28 @@ fn is_pseudo(name: &[u8]) -> bool {
     name.first() == Some(&b':')
 }
 
+/// Headers that no host stands behind, for tests of what is done with them.
+///
+/// ```
+/// use attache::Headers;
+///
+/// let mut headers: Headers = [("x-debug", "1"), ("accept", "*/*")].into_iter().collect();
+/// headers.retain(|name, _| !name.starts_with(b"x-debug"));
+/// assert_eq!(headers.iter().count(), 1);
+/// ```
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        let mut list = List::default();
+        for (name, value) in pairs {
+            list.append(name.as_ref(), value.as_ref());
+        }
+        Self {
+            list: OnceCell::from(list),
+            ..Self::detached()
+        }
+    }
+}
+
 /// Names only: values may be secrets.
 impl fmt::Debug for Headers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,7 +11,7 @@ use crate::query::readings;
 ///
 /// They are separated by `;`. A quoted value may reach over one of these for some upstreams, so one
 /// that does not stay takes along what its quotes enclose. Old upstreams separate by `,` too: in a
-/// cookie that stays, parts after a comma are judged like cookies.
+/// cookie that stays, parts between commas are judged like cookies.
 pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
     let segments: Vec<&[u8]> = line.split(|&byte| byte == b';').collect();
     let mut kept: Vec<Cow<'_, [u8]>> = Vec::new();
@@ -21,9 +21,10 @@ pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
         index += 1;
         let (name, value) = pair(segment);
         let Verdict::Changes(item) = readings(trim(name), judge) else {
-            match behind_commas(segment, judge) {
-                None => kept.push(Cow::Borrowed(segment)),
-                Some(other) => {
+            match between_commas(segment, judge) {
+                Outcome::Stays => kept.push(Cow::Borrowed(segment)),
+                Outcome::Goes => changed = true,
+                Outcome::Becomes(other) => {
                     changed = true;
                     kept.push(Cow::Owned(other));
                 }
@@ -87,22 +88,24 @@ pub(crate) fn scrub_set(line: &[u8], judge: &Judge<'_>) -> Outcome {
     }
 }
 
-/// A cookie that stays, less the parts after a comma that do not; `None` where all do.
-fn behind_commas(segment: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
+/// A cookie that stays, less the parts between commas that do not.
+fn between_commas(segment: &[u8], judge: &Judge<'_>) -> Outcome {
     if !segment.contains(&b',') {
-        return None;
+        return Outcome::Stays;
     }
-    let mut parts = segment.split(|&byte| byte == b',');
-    let mut kept = vec![parts.next().unwrap_or_default()];
-    let mut changed = false;
-    for part in parts {
+    let stays = |part: &&[u8]| {
         let (name, _) = pair(part);
-        match readings(trim(name), judge) {
-            Verdict::Changes(_) => changed = true,
-            _ => kept.push(part),
-        }
+        !matches!(readings(trim(name), judge), Verdict::Changes(_))
+    };
+    let parts = segment.split(|&byte| byte == b',');
+    let kept: Vec<&[u8]> = parts.clone().filter(stays).collect();
+    if kept.is_empty() {
+        Outcome::Goes
+    } else if kept.len() == parts.count() {
+        Outcome::Stays
+    } else {
+        Outcome::Becomes(kept.join(&b','))
     }
-    changed.then(|| kept.join(&b','))
 }
 
 fn changed_pair(name: &[u8], value: Option<&[u8]>, item: &Item, judge: &Judge<'_>) -> Outcome {
@@ -172,6 +175,8 @@ mod tests {
             ("a=1; session=\"x; b=2", "a=1; b=2"),
             ("a=\"x; session=s\"; b=2", "a=\"x; b=2"),
             ("a=1, session=s, b=2; c", "a=1, b=2; c"),
+            ("a=1; session, session=s; b=2", "a=1; b=2"),
+            ("a=1; session, b=2", "a=1; b=2"),
             (
                 "session2=a; __Host-session=b; xsession=c",
                 "session2=a; __Host-session=b; xsession=c",

@@ -19,6 +19,7 @@ mod credentials;
 mod digest;
 mod judge;
 mod names;
+mod offline;
 mod pattern;
 mod query;
 mod rules;
@@ -43,6 +44,7 @@ use crate::rules::{Kind, Plan, Rules};
 use crate::scrub::Scrub;
 
 pub use crate::config::Config;
+pub use crate::offline::{Offline, Part, Target};
 
 /// The filter.
 #[derive(Debug)]
@@ -71,7 +73,8 @@ impl HttpFilter for AuthScrub {
     fn configure(config: Config, plugin: &Plugin) -> Result<Self, ConfigError> {
         let config = config.place()?;
         let hash = config.get("hash");
-        let hasher = hash.map(|hash| hasher(&hash, plugin)).transpose()?;
+        let variable = |name: &str| plugin.variable(name);
+        let hasher = hash.map(|hash| hasher(&hash, variable)).transpose()?;
         let can_hash = hasher.is_some();
         let rules = Rules::new(&config, hasher)?;
         let access_log = config.get("access_log");
@@ -161,7 +164,11 @@ impl Shared {
             Kind::Header => rule.trailers,
             _ => rule.response_trailers,
         };
-        self.rules.of(plan).any(wanted) && self.rules.looks_at(plan, kind)
+        self.rules.of(plan).any(wanted)
+            && match kind {
+                Kind::Header => self.rules.looks_at_request(plan),
+                _ => self.looks_at_response(plan),
+            }
     }
 
     fn looks_at_response(&self, plan: &Plan) -> bool {
@@ -201,7 +208,10 @@ impl Shared {
     }
 }
 
-fn hasher(config: &Place<'_>, plugin: &Plugin) -> Result<Hasher, ConfigError> {
+fn hasher(
+    config: &Place<'_>,
+    variable: impl FnOnce(&str) -> Result<Option<String>, Error>,
+) -> Result<Hasher, ConfigError> {
     let Some(place) = config.get("key") else {
         return Err(config.fault_at("key", "missing"));
     };
@@ -209,8 +219,7 @@ fn hasher(config: &Place<'_>, plugin: &Plugin) -> Result<Hasher, ConfigError> {
         (Some(key), None) => Secret::new(key.to_owned()),
         (None, Some(name)) => {
             let reason = "the environment of the VM has no such variable";
-            let key = plugin.variable(name)?;
-            Secret::new(key.ok_or_else(|| place.fault_at("env", reason))?)
+            Secret::new(variable(name)?.ok_or_else(|| place.fault_at("env", reason))?)
         }
         _ => return Err(place.fault("expected one of `inline`, `env`")),
     };

@@ -3,7 +3,8 @@
 /// What counts as the same byte of a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fold {
-    /// Headers: case never counts; `_` and `.` are `-` where that is so.
+    /// Headers: case never counts; all signs are `-` where that is so. CGI servers make `_` of `-`, and
+    /// some of them (lighttpd) of each sign.
     Header { hyphens: bool },
     /// Cookies and parameters: their readers hand names over with `.` and blank as `_`.
     Parameter { case: bool },
@@ -12,7 +13,7 @@ pub(crate) enum Fold {
 impl Fold {
     pub(crate) fn byte(self, byte: u8) -> u8 {
         match (self, byte) {
-            (Self::Header { hyphens: true }, b'_' | b'.') => b'-',
+            (Self::Header { hyphens: true }, byte) if !byte.is_ascii_alphanumeric() => b'-',
             (Self::Parameter { .. }, b'.' | b' ') => b'_',
             (Self::Parameter { case: true }, byte) => byte,
             (_, byte) => byte.to_ascii_lowercase(),
@@ -110,6 +111,7 @@ mod tests {
             (&b"X-Internal-Id"[..], Some(3)),
             (b"x_internal_name", Some(2)),
             (b"x.other", Some(1)),
+            (b"x~internal!name", Some(2)),
             (b"x-", Some(1)),
             (b"x", None),
         ] {

@@ -207,6 +207,13 @@ impl Rules {
         Verdict::Unnamed
     }
 
+    /// Whether any rule of the plan looks at headers of requests, or at what stands in them.
+    pub(crate) fn looks_at_request(&self, plan: &Plan) -> bool {
+        let kinds = [Kind::Header, Kind::Cookie, Kind::Parameter];
+        let special = |rule: &Rule| rule.addresses.is_some() || rule.jwt.is_some();
+        kinds.iter().any(|&kind| self.looks_at(plan, kind)) || self.of(plan).any(special)
+    }
+
     /// Whether any rule of the plan looks at this kind.
     pub(crate) fn looks_at(&self, plan: &Plan, kind: Kind) -> bool {
         self.of(plan).any(|rule| !rule.table(kind).names.is_empty())

@@ -23,6 +23,7 @@ pub(crate) struct Scrub<'a> {
     /// Whether anything is changed, or only noted.
     enforce: bool,
     copies: bool,
+    in_trailers: bool,
     changes: Changes,
 }
 
@@ -33,6 +34,7 @@ impl<'a> Scrub<'a> {
             plan,
             enforce,
             copies: rules.of(plan).any(|rule| rule.copies),
+            in_trailers: false,
             changes: Changes::default(),
         }
     }
@@ -93,33 +95,22 @@ impl<'a> Scrub<'a> {
 
     /// The headers of a response.
     pub(crate) fn response(&mut self, headers: &mut Headers) {
-        let location = self.rules.of(self.plan).any(|rule| rule.location_query);
         headers.rewrite(|name, value| {
-            let verdict = self.verdict(Kind::ResponseHeader, name, value);
-            let outcome = match verdict {
-                Verdict::Keeps => Outcome::Stays,
-                Verdict::Changes(item) => self.header(Changes::RESPONSE, item, name, value),
-                Verdict::Unnamed if name.eq_ignore_ascii_case(b"set-cookie") => {
-                    let set = |judge: &Judge<'_>| cookies::scrub_set(value, judge);
-                    self.note(Changes::SET_COOKIES, self.in_cookies(Kind::SetCookie, set))
-                }
-                Verdict::Unnamed if location && name.eq_ignore_ascii_case(b"location") => {
-                    let url = |judge: &Judge<'_>| query::scrub_url(value, false, judge);
-                    self.note(Changes::LOCATION, self.in_query(url))
-                }
-                Verdict::Unnamed => Outcome::Stays,
-            };
+            let outcome = self.response_header(name, value);
             self.fate(outcome)
         });
     }
 
-    /// The trailers of a request or response.
+    /// The trailers of a request or response, which some take for more of its headers.
     pub(crate) fn trailers(&mut self, kind: Kind, trailers: &mut Headers) {
+        self.in_trailers = true;
+        let jwt = self.rules.of(self.plan).find_map(|rule| rule.jwt.as_ref());
+        let jwt = jwt.filter(|_| kind == Kind::Header);
         trailers.rewrite(|name, value| {
-            let outcome = match self.verdict(kind, name, value) {
-                Verdict::Keeps => Outcome::Stays,
-                Verdict::Changes(item) => self.header(Changes::TRAILERS, item, name, value),
-                Verdict::Unnamed => self.alias(kind, name, value),
+            let outcome = match jwt {
+                Some(jwt) if self.is_of(jwt, name) => self.beside_token(jwt, name, value),
+                _ if kind == Kind::Header => self.request_header(name, value),
+                _ => self.response_header(name, value),
             };
             self.fate(outcome)
         });
@@ -156,6 +147,27 @@ impl<'a> Scrub<'a> {
                 self.note(Changes::COPIES, outcome)
             }
             _ => self.alias(Kind::Header, name, value),
+        }
+    }
+
+    fn response_header(&mut self, name: &[u8], value: &[u8]) -> Outcome {
+        match self.verdict(Kind::ResponseHeader, name, value) {
+            Verdict::Keeps => return Outcome::Stays,
+            Verdict::Changes(item) => return self.header(Changes::RESPONSE, item, name, value),
+            Verdict::Unnamed => {}
+        }
+        if name.eq_ignore_ascii_case(b"set-cookie") {
+            let set = |judge: &Judge<'_>| cookies::scrub_set(value, judge);
+            return self.note(Changes::SET_COOKIES, self.in_cookies(Kind::SetCookie, set));
+        }
+        let mut rules = self.rules.of(self.plan);
+        if name.eq_ignore_ascii_case(b"location") && rules.any(|rule| rule.location_query) {
+            let url = |judge: &Judge<'_>| query::scrub_url(value, false, judge);
+            return self.note(Changes::LOCATION, self.in_query(url));
+        }
+        match self.in_trailers {
+            true => self.alias(Kind::ResponseHeader, name, value),
+            false => Outcome::Stays,
         }
     }
 
@@ -243,7 +255,10 @@ impl<'a> Scrub<'a> {
 
     fn note(&mut self, kind: u16, outcome: Outcome) -> Outcome {
         if outcome != Outcome::Stays {
-            self.changes.add(kind);
+            self.changes.add(match self.in_trailers {
+                true => Changes::TRAILERS,
+                false => kind,
+            });
         }
         outcome
     }

@@ -18,12 +18,13 @@ pub(crate) enum Special {
 }
 
 /// Headers that carry the path before somebody changed it, or the page before this one.
-const URLS: [&str; 7] = [
+const URLS: [&str; 8] = [
     "referer",
     "x-original-url",
     "x-original-uri",
     "x-rewrite-url",
     "x-envoy-original-path",
+    "x-envoy-original-url",
     "x-forwarded-uri",
     "x-forwarded-path",
 ];

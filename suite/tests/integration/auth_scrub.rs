@@ -2,7 +2,10 @@ use attache_suite::{Case, Ended, Filter, Request, Seen};
 
 use crate::both::{Play, module, plays};
 
+mod again;
 mod beside;
+mod chain;
+mod wire;
 
 plays! {
     each_repetition_and_spelling_of_a_credential_is_gone => spellings();

@@ -203,7 +203,7 @@ shapes! {
 
     /// Which names count as the same.
     NAME_MATCHING = "NameMatching" {
-        /// Whether `x_api_key` and `x.api.key` are `x-api-key`, as to CGI, WSGI and PHP.
+        /// Whether `x_api_key`, `x.api.key` and `x~api~key` are `x-api-key`, as to CGI, WSGI and PHP.
         "underscore_equals_hyphen": Kind::Flag; "true",
         /// Whether `TOKEN` is the parameter `token`, as to ASP.NET.
         "query_ignores_case": Kind::Flag; "true",

@@ -1,0 +1,176 @@
+//! What only a raw socket sends. Whether Envoy refuses it or passes it on, the secret stays behind.
+
+use std::time::Duration;
+
+use attache_envoy::http1;
+use attache_envoy::upstream::{Reply, Upstream};
+use serde_json::{Value, json};
+
+use super::chain::{Chain, chain, configured, in_front_of};
+
+fn filter() -> Value {
+    configured(&json!({"rules": [{
+        "request": {"defaults": true, "cookies": [{"name": "session", "action": "remove"}]},
+        "response": {
+            "headers": [{"name": "x-debug", "action": "remove"}],
+            "set_cookies": [{"name": "debug", "action": "remove"}],
+            "location_query": true,
+        },
+    }]}))
+}
+
+/// Sends each, and looks at what arrived; how many were answered with 200.
+fn sent(chain: &Chain, requests: &[Vec<u8>]) -> usize {
+    let mut answered = 0;
+    for request in requests {
+        let answer = http1::exchange(chain.address, request, Duration::from_secs(10));
+        answered += usize::from(answer.is_ok_and(|answer| answer.status == 200));
+        for received in chain.upstream.take() {
+            let text = received.to_text().escape_ascii().to_string();
+            let request = request.escape_ascii();
+            assert!(!text.contains("hunter2"), "{request} became {text}");
+        }
+    }
+    answered
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn no_spelling_of_a_header_brings_a_credential_through() {
+    let chain = chain("scrub-raw-headers", &[filter()]);
+    let head = "GET /x HTTP/1.1\r\nhost: a\r\n";
+    let padded = "x".repeat(40_000);
+    let mut requests: Vec<Vec<u8>> = [
+        "AUTHORIZATION: Bearer hunter2",
+        "Authorization: harmless\r\nAuthorization: Bearer hunter2",
+        "Authorization:\r\nAuthorization: Bearer hunter2",
+        "Authorization: Digest a=b, Bearer hunter2",
+        "authorization:hunter2",
+        "authorization:\thunter2\t",
+        " authorization: hunter2",
+        "authorization : hunter2",
+        "authorization\t: hunter2",
+        "authorization\u{b}: hunter2",
+        "authorization;: hunter2",
+        "authorization: a\r\n hunter2",
+        "authorization\r\n: hunter2",
+        "authorization: a\0hunter2",
+        "authorization: a\rx: hunter2",
+        "x_api_key: hunter2\r\nx.api.key: hunter2\r\nx~api!key: hunter2",
+        "connection: authorization\r\nauthorization: hunter2",
+        "connection: close, x-api-key\r\nx-api-key: hunter2",
+        "grpc-metadata-authorization: hunter2\r\nauthorization-bin: hunter2",
+        "sec-websocket-protocol: bearer, hunter2\r\nsec-websocket-protocol: access_token.hunter2",
+        "referer: https://a/?access_token=hunter2#token=hunter2",
+        "x-original-url: /x?token=hunter2\r\nx_rewrite_url: ?token=hunter2",
+        "x-envoy-original-path: /?key=hunter2\r\nx-envoy-original-url: http://a/?key=hunter2",
+        "proxy-authorization: hunter2\r\nproxy-connection: keep-alive",
+    ]
+    .iter()
+    .map(|lines| format!("{head}{lines}\r\n\r\n").into_bytes())
+    .collect();
+    requests.extend([
+        format!("{head}x-pad: {padded}\r\nauthorization: hunter2\r\n\r\n").into_bytes(),
+        format!("{head}authorization: {padded}hunter2\r\n\r\n").into_bytes(),
+        b"GET /x HTTP/1.1\r\nhost: a\r\nauthorization: \xff\xfehunter2\r\n\r\n".to_vec(),
+        b"GET /x HTTP/1.1\nhost: a\nauthorization: hunter2\n\n".to_vec(),
+        b"OPTIONS * HTTP/1.1\r\nhost: a\r\nauthorization: hunter2\r\n\r\n".to_vec(),
+        b"CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\nauthorization: hunter2\r\n\r\n".to_vec(),
+        // Chunks have extensions, and lines behind the last one.
+        b"POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntrailer: authorization\r\n\r\n\
+          2;authorization=hunter2\r\nab\r\n0;token=hunter2\r\nauthorization: hunter2\r\n\
+          cookie: session=hunter2\r\nx_api_key: hunter2\r\n\r\n"
+            .to_vec(),
+        b"POST /x HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\
+          authorization: hunter2\r\n\r\nab"
+            .to_vec(),
+        // One request behind another.
+        b"GET /x HTTP/1.1\r\nhost: a\r\n\r\nGET /x HTTP/1.1\r\nhost: a\r\n\
+          authorization: hunter2\r\n\r\n"
+            .to_vec(),
+    ]);
+    let answered = sent(&chain, &requests);
+    assert!(answered >= 18, "{answered} were answered");
+    chain.envoy.stop().unwrap();
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn no_spelling_of_a_cookie_or_parameter_brings_it_through() {
+    let chain = chain("scrub-raw-cookies", &[filter()]);
+    let cookies = [
+        "session=hunter2",
+        "a=1;session=hunter2",
+        "a=1;\tsession\t=\thunter2",
+        "a=1; SESSION=hunter2",
+        "a=\"x; session=hunter2\"",
+        "session=\"x; hunter2\"; b=1",
+        "a=1, session=hunter2",
+        "$Version=1; session=hunter2; $Path=/",
+        "sess%69on=hunter2; session[]=hunter2",
+        ";;session=hunter2",
+        "a; session=hunter2; session=hunter2",
+        "a=1\r\ncookie: session=hunter2\r\ncookie: b=1",
+    ];
+    let targets = [
+        "/x?access_token=hunter2",
+        "/x?a#&access_token=hunter2",
+        "/x?%61ccess_token=hunter2&;token=hunter2",
+        "/x?a=1;token=hunter2",
+        "/x?&&%74%6F%6B%65%6E=hunter2&token",
+        "/x?token%00=hunter2&token[]=hunter2&[token]=hunter2",
+        "/x?+token=hunter2&%20token=hunter2&%u0074oken=hunter2",
+        "//x?token=hunter2",
+        "http://a/x?token=hunter2#token=hunter2",
+        "http://a?token=hunter2",
+        "http://user:hunter2@a/x",
+        "?token=hunter2",
+    ];
+    let mut requests: Vec<Vec<u8>> = cookies
+        .iter()
+        .map(|line| format!("GET /x HTTP/1.1\r\nhost: a\r\ncookie: {line}\r\n\r\n").into_bytes())
+        .collect();
+    requests.extend(
+        targets.map(|target| format!("GET {target} HTTP/1.1\r\nhost: a\r\n\r\n").into_bytes()),
+    );
+    requests.push(
+        b"GET /x HTTP/1.1\r\nhost: a\r\ncookie: a=\xff; session=\xfe hunter2\r\n\r\n".to_vec(),
+    );
+    let answered = sent(&chain, &requests);
+    assert!(answered >= 18, "{answered} were answered");
+    chain.envoy.stop().unwrap();
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn no_spelling_in_a_response_brings_it_back() {
+    let upstream = Upstream::start(|_| {
+        Reply::new(200)
+            .header("Set-Cookie", "debug=hunter2; Path=/")
+            .header("SET-COOKIE", " DEBUG =hunter2")
+            .header("set-cookie", "\tdebug=\"a; hunter2\"; HttpOnly")
+            .header(
+                "set-cookie",
+                "kept=1; Expires=Wed, 09 Jun 2027 10:18:14 GMT, debug=1",
+            )
+            .header("X_Debug", "hunter2")
+            .header("location", "//b/?token=hunter2&a=%41#b")
+            .body("ok")
+    });
+    let chain = in_front_of(upstream.unwrap(), "scrub-raw-answers", &[filter()]);
+    let request = b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n";
+    let answer = http1::exchange(chain.address, request, Duration::from_secs(10)).unwrap();
+    let values = |name: &str| -> Vec<String> {
+        let own = answer.headers.iter();
+        own.filter(|own| own.name.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|own| own.value.escape_ascii().to_string())
+            .collect()
+    };
+    assert_eq!(
+        values("set-cookie"),
+        ["kept=1; Expires=Wed, 09 Jun 2027 10:18:14 GMT, debug=1"]
+    );
+    assert_eq!(values("location"), ["//b/?a=%41#b"]);
+    assert_eq!(values("x_debug"), [""; 0]);
+    chain.envoy.stop().unwrap();
+}
