@@ -66,7 +66,10 @@ impl Proxy {
         }
         // Envoy says 100 itself, before any filter, and nobody behind it is asked.
         let expected = headers.get("expect");
-        if expected.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue")) && !refused {
+        if expected.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
+            && !refused
+            && !self.world.mutated(Rule::ExpectReachesFilters)
+        {
             headers.remove(b"expect");
         }
         if !refused

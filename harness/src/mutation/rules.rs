@@ -197,6 +197,7 @@ rules! {
     AppendReplaces "writing behind the start counts from the start";
     // What the two peers see.
     InternalHeadersStay "`x-envoy-…` of a client reaches the filters";
+    ExpectReachesFilters "`expect: 100-continue` of a client reaches the filters";
     NoForwardedProto "a request has no `x-forwarded-proto`";
     NoRequestId "a request has no `x-request-id`";
     NoRouteHasNoFlag "a request without a route has no response flag";
