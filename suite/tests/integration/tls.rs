@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use attache_envoy::upstream::Upstream;
 use attache_envoy::{
-    Bootstrap, Endpoint, Envoy, FilterSource, Listener, Plugin, StartOptions, http1,
+    Bootstrap, Endpoint, Envoy, FilterSource, Listener, Plugin, RunFolder, StartOptions, http1,
 };
 use serde_json::{Value, json};
 
@@ -58,8 +58,15 @@ fn started(config: &Path, folder: &Path) -> Envoy {
     Envoy::start(envoy(), config, folder, options).unwrap()
 }
 
-/// The answers that the two filters log, one behind TLS and one that sends by it.
-fn play(name: &str, client: Client, looks: Looks) -> Vec<String> {
+/// Two that have served a request: `inner` behind TLS, and `outer`, which sent it there.
+struct Pair {
+    inner: Envoy,
+    outer: Envoy,
+    _folders: [RunFolder; 2],
+}
+
+fn pair(name: &str, client: Client, looks: Looks, plugins: [Plugin; 2]) -> Pair {
+    let [inner_plugin, outer_plugin] = plugins;
     let folder = both::folder(&format!("tls-{name}"));
     for (file, text) in [("certificate.pem", CERTIFICATE), ("key.pem", KEY)] {
         std::fs::write(folder.join(file), text).unwrap();
@@ -72,25 +79,8 @@ fn play(name: &str, client: Client, looks: Looks) -> Vec<String> {
     let trusted = format!("validation_context: {{ trusted_ca: {{ filename: {certificate} }} }}");
 
     let upstream = Upstream::echo().unwrap();
-    let names = [
-        "tls_version",
-        "mtls",
-        "requested_server_name",
-        "subject_local_certificate",
-        "subject_peer_certificate",
-        "uri_san_local_certificate",
-        "uri_san_peer_certificate",
-        "dns_san_local_certificate",
-        "dns_san_peer_certificate",
-        "sha256_peer_certificate_digest",
-    ];
     let mut inner = Listener::new("inner");
-    let steps = asked("connection", &names);
-    inner.filters = vec![FilterSource::Static(plugin(
-        "inner",
-        "request_headers",
-        &steps,
-    ))];
+    inner.filters = vec![FilterSource::Static(inner_plugin)];
     let yaml = Bootstrap::new(Endpoint::from(upstream.address()), vec![inner])
         .to_yaml()
         .unwrap();
@@ -128,17 +118,7 @@ fn play(name: &str, client: Client, looks: Looks) -> Vec<String> {
 
     let outer_folder = both::folder(&format!("tls-{name}-outer"));
     let mut listener = Listener::new("outer");
-    let names = [
-        "tls_version",
-        "subject_peer_certificate",
-        "uri_san_peer_certificate",
-    ];
-    let steps = asked("upstream", &names);
-    listener.filters = vec![FilterSource::Static(plugin(
-        "outer",
-        "response_headers",
-        &steps,
-    ))];
+    listener.filters = vec![FilterSource::Static(outer_plugin)];
     let yaml = Bootstrap::new(endpoint, vec![listener]).to_yaml().unwrap();
     let context =
         "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
@@ -164,8 +144,39 @@ fn play(name: &str, client: Client, looks: Looks) -> Vec<String> {
     let request = b"GET /x HTTP/1.1\r\nhost: example.com\r\n\r\n";
     let response = http1::exchange(address, request, Duration::from_secs(30)).unwrap();
     assert_eq!(response.status, 200);
+    Pair {
+        inner,
+        outer,
+        _folders: [folder, outer_folder],
+    }
+}
+
+/// The answers that the two filters log, one behind TLS and one that sends by it.
+fn play(name: &str, client: Client, looks: Looks) -> Vec<String> {
+    let inner = [
+        "tls_version",
+        "mtls",
+        "requested_server_name",
+        "subject_local_certificate",
+        "subject_peer_certificate",
+        "uri_san_local_certificate",
+        "uri_san_peer_certificate",
+        "dns_san_local_certificate",
+        "dns_san_peer_certificate",
+        "sha256_peer_certificate_digest",
+    ];
+    let outer = [
+        "tls_version",
+        "subject_peer_certificate",
+        "uri_san_peer_certificate",
+    ];
+    let plugins = [
+        plugin("inner", "request_headers", &asked("connection", &inner)),
+        plugin("outer", "response_headers", &asked("upstream", &outer)),
+    ];
+    let pair = pair(name, client, looks, plugins);
     let mut told = Vec::new();
-    for (envoy, count) in [(inner, 10), (outer, 3)] {
+    for (envoy, count) in [(pair.inner, 10), (pair.outer, 3)] {
         let lines = lines_of_filters(&envoy, count);
         let answers = lines
             .iter()
@@ -216,5 +227,50 @@ fn a_client_without_a_certificate_has_an_empty_subject() {
         "connection.sha256_peer_certificate_digest = 1",
     ] {
         assert!(told.iter().any(|told| told == line), "{line}: {told:#?}");
+    }
+}
+
+/// The names of the series that count a request, without their labels for what is constant.
+fn series(envoy: &Envoy) -> String {
+    let mut found = Vec::new();
+    both::until(|| {
+        found = envoy.counters("wasmcustom.istio_requests_total").unwrap();
+        !found.is_empty()
+    });
+    let names: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
+    names.join(" ")
+}
+
+/// On the side of who asks, the one certificate is that of the proxy, and the other one the upstream's.
+#[test]
+#[ignore = "needs Envoy"]
+fn principals_of_either_side_are_labels_of_metrics() {
+    let metrics = |reporter: &str| {
+        let mut plugin = Plugin::new("metrics", module("metrics"));
+        plugin.configuration = Some(json!({"reporter": reporter}).to_string());
+        plugin
+    };
+    for (name, client, asker, policy) in [
+        ("known", Client::Shows, "spiffe://a/b", "mutual_tls"),
+        ("unknown", Client::HidesIt, "unknown", "none"),
+    ] {
+        let name = format!("principals-{name}");
+        let plugins = [metrics("destination"), metrics("source")];
+        let pair = pair(&name, client, Looks::AtNothing, plugins);
+        let (asked, asks) = (series(&pair.inner), series(&pair.outer));
+        for (series, label, value) in [
+            (&asked, "source_principal", asker),
+            (&asked, "destination_principal", "spiffe://a/b"),
+            (&asked, "connection_security_policy", policy),
+            (&asks, "source_principal", asker),
+            (&asks, "destination_principal", "spiffe://a/b"),
+            // As Istio says it of the side of who asks.
+            (&asks, "connection_security_policy", "unknown"),
+        ] {
+            let label = format!(";{label}={value}");
+            assert!(series.contains(&label), "{label}: {series}");
+        }
+        pair.inner.stop().unwrap();
+        pair.outer.stop().unwrap();
     }
 }

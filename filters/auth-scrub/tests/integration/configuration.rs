@@ -238,6 +238,16 @@ fn each_fault_is_named_with_its_place() {
             "cannot be removed",
         ),
         (
+            &item(r#"{"name": "Transfer-Encoding", "action": "remove"}"#),
+            "/rules/0/request/headers/0/name",
+            "cannot be removed",
+        ),
+        (
+            &item(r#"{"name": ":authority", "action": "remove"}"#),
+            "/rules/0/request/headers/0/name",
+            "found a pseudo header",
+        ),
+        (
             &item(r#"{"name": "a", "action": "remove"}, {"name": "A", "action": "mask"}"#),
             "/rules/0/request/headers/1/name",
             "the name is there twice",

@@ -154,7 +154,7 @@ fn a_step_has_one_target_and_what_belongs_to_it() {
 
 #[test]
 fn headers_that_frame_the_message_cannot_be_changed() {
-    for name in [":path", ":method", ":scheme"] {
+    for name in [":path", ":method", ":scheme", ":authority", ":status"] {
         let step = format!(r#"{{"op": "remove", "header": "{name}"}}"#);
         refused_step(&step, "/header", "found a pseudo header");
     }
@@ -169,7 +169,11 @@ fn headers_that_frame_the_message_cannot_be_changed() {
         "upgrade",
         "proxy-connection",
         "content-encoding",
+        "http2-settings",
+        "Expect",
     ] {
+        let step = format!(r#"{{"op": "remove", "header": "{name}"}}"#);
+        refused_step(&step, "/header", "cannot be changed");
         let step = format!(r#"{{"op": "set", "header": "{name}", "value": "x"}}"#);
         refused_step(&step, "/header", "cannot be changed");
         let step = format!(r#"{{"op": "rename", "header": "x", "to": "{name}"}}"#);
