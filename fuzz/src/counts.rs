@@ -49,7 +49,7 @@ fn takes(template: &str, path: &[u8]) -> bool {
     parts.next().is_none()
 }
 
-/// The lengths of pieces up to the first NUL, and a body: however it is cut, it has as many messages.
+/// The lengths of pieces up to the first 0xfe, and a body: however it is cut, it has as many messages.
 pub fn frames(data: &[u8]) {
     let _ = is_grpc(data);
     let mut halves = data.splitn(2, |&byte| byte == 0xfe);

@@ -11,6 +11,7 @@
 //! it answers [`Status::NOT_FOUND`](crate::Status::NOT_FOUND). What [`FilterState`](crate::filter_state::FilterState)
 //! declares goes this way too.
 
+mod expression;
 mod message;
 mod signature;
 
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::host::surroundings::foreign_function;
 use crate::status::HostError;
 
+pub use self::expression::Expression;
 pub(crate) use self::message::{Field, Message, read};
 pub use self::signature::{Hash, Key, sign, verify};
 

@@ -174,6 +174,9 @@ pub struct Grpc {
     pub status: bool,
     /// Whether messages are counted, which looks at every piece of the bodies of gRPC.
     pub message_counts: bool,
+    /// After how many seconds messages of a call that lasts are counted, when one comes; with 0, at its
+    /// end only.
+    pub report_seconds: u32,
 }
 
 impl Default for Config {
@@ -208,6 +211,7 @@ impl Default for Grpc {
         Self {
             status: true,
             message_counts: false,
+            report_seconds: 5,
         }
     }
 }

@@ -3,12 +3,13 @@
 use attache::metrics::{Counter, Gauge, Histogram, Member, MetricSet, Outcomes, SetSeries};
 use attache::{ConfigError, Plugin};
 
+use crate::cel::{self, Compiled};
 use crate::config::{Cardinality, MetricKind, Overflow};
 use crate::declaration::{Declaration, Measure, Metric, OVERFLOW, Value};
-use crate::expression::Expression;
+use crate::expression::{Expression, Kind};
 use crate::identity::Identity;
 use crate::labels::{End, Origin};
-use crate::stream::{Read, Reader, Seen, Surroundings};
+use crate::stream::{Moment, Read, Reader, Seen, Surroundings};
 
 /// What is counted on one end of a request.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ impl Counting {
         cardinality: &Cardinality,
         end: End,
         identity: &Identity,
+        compiled: &Compiled,
         plugin: &Plugin,
         prefix: &str,
     ) -> Result<Self, ConfigError> {
@@ -71,13 +73,14 @@ impl Counting {
             let place = match labels.iter().position(|known| *known == metric.labels) {
                 Some(place) => place,
                 None => {
-                    let group = counting.group(metric, cardinality, end, identity, plugin)?;
+                    let group =
+                        counting.group(metric, cardinality, end, identity, compiled, plugin)?;
                     counting.groups.push(group);
                     labels.push(&metric.labels);
                     labels.len() - 1
                 }
             };
-            let amount = counting.amount(&metric.measure);
+            let amount = counting.amount(&metric.measure, compiled)?;
             if let Some(group) = counting.groups.get_mut(place) {
                 let handle = match metric.kind {
                     MetricKind::Counter => Handle::Counter(group.set.metric(&metric.name)?),
@@ -98,6 +101,7 @@ impl Counting {
         cardinality: &Cardinality,
         end: End,
         identity: &Identity,
+        compiled: &Compiled,
         plugin: &Plugin,
     ) -> Result<Group, ConfigError> {
         let mut names = Vec::new();
@@ -122,6 +126,9 @@ impl Counting {
                 }
                 Value::Expression(Expression::PathTemplate) => Read::PathTemplate,
                 Value::Expression(Expression::Property(path)) => Read::property(path),
+                Value::Expression(Expression::Cel(text)) => {
+                    evaluated(compiled, &cel::as_text(text), Kind::Text)?
+                }
             };
             names.push(name.as_str());
             values.push(self.read(read));
@@ -140,8 +147,8 @@ impl Counting {
         })
     }
 
-    fn amount(&mut self, measure: &Measure) -> Amount {
-        match measure {
+    fn amount(&mut self, measure: &Measure, compiled: &Compiled) -> Result<Amount, ConfigError> {
+        Ok(match measure {
             Measure::Duration => Amount::Duration,
             Measure::RequestBytes => Amount::RequestBytes,
             Measure::ResponseBytes => Amount::ResponseBytes,
@@ -151,9 +158,13 @@ impl Counting {
             Measure::Expression(Expression::Property(path)) => {
                 Amount::Read(self.read(Read::property(path)))
             }
+            Measure::Expression(Expression::Cel(text)) => {
+                let read = evaluated(compiled, &cel::as_number(text), Kind::Number)?;
+                Amount::Read(self.read(read))
+            }
             // A declaration has no other expressions here.
             Measure::One | Measure::Expression(_) => Amount::One,
-        }
+        })
     }
 
     fn read(&mut self, read: Read) -> usize {
@@ -164,6 +175,35 @@ impl Counting {
         })
     }
 
+    /// Counts the messages of a stream that lasts, with the labels as they are by now.
+    pub(crate) fn report(&self, surroundings: &Surroundings, seen: &Seen) {
+        let reader = Reader::new(surroundings, Some(seen), self.end, Moment::Meanwhile);
+        for group in &self.groups {
+            if !group.metrics.iter().any(|(_, amount)| amount.is_messages()) {
+                continue;
+            }
+            let mut values: Vec<Option<Vec<u8>>> = Vec::new();
+            for (place, read) in self.reads.iter().enumerate() {
+                let is_asked = group.values.contains(&place);
+                values.push(is_asked.then(|| reader.value(read)).flatten());
+            }
+            let Some(labels) = group.labels(&values) else {
+                continue;
+            };
+            let series = group.set.series(labels);
+            if series.is_overflow() && self.on_overflow == Overflow::Drop {
+                continue;
+            }
+            for (handle, amount) in &group.metrics {
+                if amount.is_messages()
+                    && let Some(amount) = amount.of(&reader, &values)
+                {
+                    handle.record(&series, amount);
+                }
+            }
+        }
+    }
+
     /// Records a stream at its end.
     pub(crate) fn record(
         &self,
@@ -171,7 +211,7 @@ impl Counting {
         seen: Option<&Seen>,
         outcomes: &Outcomes,
     ) {
-        let reader = Reader::new(surroundings, seen, self.end);
+        let reader = Reader::new(surroundings, seen, self.end, Moment::End);
         if reader.names_path() {
             outcomes.matched();
         }
@@ -180,12 +220,7 @@ impl Counting {
         let mut is_overflow = false;
         let mut is_missed = false;
         for group in &self.groups {
-            let labels: Option<Vec<&[u8]>> = group
-                .values
-                .iter()
-                .map(|place| values.get(*place)?.as_deref())
-                .collect();
-            let Some(labels) = labels else {
+            let Some(labels) = group.labels(&values) else {
                 is_missed = true;
                 continue;
             };
@@ -212,6 +247,20 @@ impl Counting {
     }
 }
 
+/// What Envoy evaluates at a stream's end.
+fn evaluated(compiled: &Compiled, text: &str, kind: Kind) -> Result<Read, ConfigError> {
+    let expression = compiled.get(text);
+    let expression = expression.map_err(|reason| ConfigError::at("/metrics", reason))?;
+    Ok(Read::Evaluated(expression, kind))
+}
+
+impl Group {
+    fn labels<'v>(&self, values: &'v [Option<Vec<u8>>]) -> Option<Vec<&'v [u8]>> {
+        let label = |place: &usize| values.get(*place)?.as_deref();
+        self.values.iter().map(label).collect()
+    }
+}
+
 impl Handle {
     fn record(self, series: &SetSeries<'_>, amount: u64) {
         match self {
@@ -223,6 +272,10 @@ impl Handle {
 }
 
 impl Amount {
+    fn is_messages(&self) -> bool {
+        matches!(self, Self::RequestMessages | Self::ResponseMessages)
+    }
+
     /// How much it is; `None` where there is nothing to count.
     fn of(&self, reader: &Reader<'_>, values: &[Option<Vec<u8>>]) -> Option<u64> {
         match self {

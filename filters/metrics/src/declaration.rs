@@ -2,6 +2,7 @@
 
 use attache::ConfigError;
 
+use crate::cel;
 use crate::config::{Config, MetricConfig, MetricKind, MissAction};
 use crate::expression::Expression;
 use crate::labels::{LABELS, Label, is_standard};
@@ -101,16 +102,19 @@ const STANDARD: [(&str, MetricKind, Measure); 6] = [
     ),
 ];
 
+/// Says whether the host reads an expression.
+pub(crate) type Reads<'a> = &'a dyn Fn(&str) -> Result<(), &'static str>;
+
 /// What counts the requests whose labels were too many, without the prefix.
 pub(crate) const OVERFLOW: &str = "metrics_overflow_total";
 
 impl Declaration {
-    /// Checks a configuration.
+    /// Checks a configuration; `reads` is asked of each expression in CEL.
     ///
     /// # Errors
     ///
     /// A [`ConfigError`] with the place of the first fault.
-    pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config: &Config, reads: Reads<'_>) -> Result<Self, ConfigError> {
         let prefix = &config.stat_prefix;
         if !is_name(prefix, ":") {
             return Err(ConfigError::at(
@@ -154,11 +158,14 @@ impl Declaration {
                     "expected an expression that gives a number or a time",
                 ));
             }
+            if let Expression::Cel(text) = &value {
+                reads(&cel::as_number(text)).map_err(|reason| at("value", reason))?;
+            }
             let measure = Measure::Expression(value);
             metrics.push(Metric::new(prefix, name, definition.kind, measure, config));
         }
         for (index, change) in config.metrics.iter().enumerate() {
-            apply(&mut metrics, change, &format!("/metrics/{index}"))?;
+            apply(&mut metrics, change, &format!("/metrics/{index}"), reads)?;
         }
         if metrics.is_empty() {
             return Err(ConfigError::at("/metrics", "every metric is dropped"));
@@ -235,7 +242,19 @@ impl Metric {
 }
 
 /// Applies one entry of `metrics`.
-fn apply(metrics: &mut Vec<Metric>, change: &MetricConfig, place: &str) -> Result<(), ConfigError> {
+fn apply(
+    metrics: &mut Vec<Metric>,
+    change: &MetricConfig,
+    place: &str,
+    reads: Reads<'_>,
+) -> Result<(), ConfigError> {
+    let label = |text: &str| {
+        let expression = Expression::parse(text)?;
+        if let Expression::Cel(text) = &expression {
+            reads(&cel::as_text(text))?;
+        }
+        Ok(expression)
+    };
     let at = |field: &str, reason: &str| ConfigError::at(format!("{place}/{field}"), reason);
     let concerns = |metric: &Metric| match &change.name {
         Some(name) => metric.short == *name,
@@ -278,7 +297,7 @@ fn apply(metrics: &mut Vec<Metric>, change: &MetricConfig, place: &str) -> Resul
         }
         for (name, text) in &change.overrides {
             let at = |reason: &str| at(&format!("overrides/{name}"), reason);
-            let value = Expression::parse(text).map_err(at)?;
+            let value = label(text).map_err(at)?;
             let label = metric
                 .label(name)
                 .ok_or_else(|| at("the metric has no such label; `dimensions` adds one"))?;
@@ -299,7 +318,7 @@ fn apply(metrics: &mut Vec<Metric>, change: &MetricConfig, place: &str) -> Resul
                     "the metric may have this label; `overrides` changes its value",
                 ));
             }
-            let value = Expression::parse(text).map_err(at)?;
+            let value = label(text).map_err(at)?;
             metric.labels.push((name.clone(), Value::Expression(value)));
         }
     }

@@ -1,5 +1,7 @@
 //! What a dimension or a metric is computed from: a property of the stream, spelt as in Envoy's
-//! attributes, a text or a number.
+//! attributes, a text, a number, or an expression in CEL.
+
+use crate::cel;
 
 /// Where a value comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -13,6 +15,8 @@ pub enum Expression {
     PathTemplate,
     /// A property of Envoy's.
     Property(Path),
+    /// What Envoy evaluates.
+    Cel(String),
 }
 
 /// A property: the parts of its path, with a NUL between them, and how its bytes are read.
@@ -143,6 +147,10 @@ impl Expression {
         if text == "path_template" {
             return Ok(Self::PathTemplate);
         }
+        if cel::is_like(text) && parts(text).is_err() {
+            cel::check(text, is_known)?;
+            return Ok(Self::Cel(text.to_owned()));
+        }
         if let Some(quote @ ('\'' | '"')) = text.chars().next() {
             let inner = text.get(1..).and_then(|rest| rest.strip_suffix(quote));
             return match inner {
@@ -163,7 +171,7 @@ impl Expression {
         let parts = parts(text)?;
         let kind = kind(&parts).ok_or(
             "no such property; expected one of Envoy's attributes that an access log knows, \
-             `path_template`, a number, or a text in quotes",
+             `path_template`, a number, a text in quotes, or an expression in CEL",
         )?;
         let mut bytes = String::new();
         for (index, part) in parts.iter().enumerate() {
@@ -184,7 +192,7 @@ impl Expression {
     #[must_use]
     pub fn is_number(&self) -> bool {
         match self {
-            Self::Number(_) => true,
+            Self::Number(_) | Self::Cel(_) => true,
             Self::Property(path) => path.kind.is_number(),
             Self::Literal(_) | Self::PathTemplate => false,
         }
@@ -224,6 +232,19 @@ fn parts(text: &str) -> Result<Vec<String>, &'static str> {
             None => return Err(WRONG),
         }
     }
+}
+
+/// Whether these are the first names of an attribute, or of what stands in one.
+fn is_known(parts: &[&[u8]]) -> bool {
+    let begins = |path: &str| {
+        let mut names = path.as_bytes().split(|byte| *byte == b'.').zip(parts);
+        names.all(|(name, part)| name == *part)
+    };
+    // The time at which a request began, and more of it than a label can say.
+    const MORE: [&str; 3] = ["request.time", "xds.node", "response.trailers"];
+    KNOWN.iter().any(|(path, _)| begins(path))
+        || OPEN.iter().any(|(path, _)| begins(path))
+        || MORE.iter().any(|path| begins(path))
 }
 
 fn kind(parts: &[String]) -> Option<Kind> {
@@ -355,8 +376,9 @@ mod tests {
             "'a'b'",
             "'",
             "\"",
-            "a + b",
-            "request.method == 'GET'",
+            "request.mehtod == 'GET'",
+            "string(request.prot)",
+            "'a' + response.code_detail",
             "99999999999999999999",
             "é",
             "[",
@@ -364,6 +386,27 @@ mod tests {
             "'é",
         ] {
             assert!(Expression::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_operators_or_calls_is_for_envoy_to_read() {
+        for text in [
+            "request.method == 'GET' ? 'read' : 'write'",
+            "string(destination.port)",
+            "request.headers['x-a'] + '.mehtod'",
+            "'a' + request.path",
+            "request.path.startsWith('/api')",
+            "has(request.headers.x) && request.size > 10",
+            "request.time.getHours()",
+            "a | b",
+            "metadata.filter_metadata.a.b.c == 1",
+        ] {
+            assert_eq!(
+                Expression::parse(text),
+                Ok(Expression::Cel(text.to_owned())),
+                "{text}"
+            );
         }
     }
 
@@ -379,6 +422,7 @@ mod tests {
             ("request.path", false),
             ("connection.mtls", false),
             ("metadata.filter_metadata.a.b", false),
+            ("request.size + response.size", true),
         ] {
             assert_eq!(
                 Expression::parse(text).unwrap().is_number(),

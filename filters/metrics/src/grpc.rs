@@ -1,5 +1,7 @@
 //! gRPC messages, counted by their frames.
 
+use std::cell::Cell;
+
 /// Whether a `content-type` is that of gRPC: `application/grpc`, with whatever codec or parameters.
 #[must_use]
 pub fn is_grpc(content_type: &[u8]) -> bool {
@@ -60,6 +62,25 @@ impl Frames {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
+    }
+}
+
+/// Messages in one direction.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    count: Cell<u64>,
+    counted: Cell<u64>,
+}
+
+impl Messages {
+    /// So many have come by now; whether these are more than before.
+    pub(crate) fn are(&self, count: u64) -> bool {
+        self.count.replace(count) < count
+    }
+
+    /// How many have come since this was asked last.
+    pub(crate) fn take(&self) -> u64 {
+        self.count.get() - self.counted.replace(self.count.get())
     }
 }
 

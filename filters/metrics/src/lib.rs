@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cel;
 mod config;
 mod counting;
 mod declaration;
@@ -18,31 +19,40 @@ pub mod expression;
 pub mod grpc;
 pub mod templates;
 
-use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use attache::Completed;
 use attache::metrics::{Outcomes, STANDING, stats_tags_of};
 use attache::prelude::*;
 use attache::properties::xds;
 
+use crate::cel::Compiled;
 pub use crate::config::Config;
 use crate::config::Reporter;
 use crate::counting::Counting;
 use crate::declaration::Declaration;
-use crate::grpc::Frames;
+use crate::grpc::{Frames, Messages};
 use crate::labels::End;
 use crate::stream::{Seen, Surroundings};
 
 /// The filter.
 #[derive(Debug)]
 pub struct Metrics {
+    shared: Rc<Shared>,
+    counts_messages: bool,
+    failure_mode: FailureMode,
+}
+
+/// What the messages of a stream are counted with too, while they pass.
+#[derive(Debug)]
+struct Shared {
     surroundings: Surroundings,
     /// One for each end that this proxy may be.
     counting: [Counting; 2],
     reporter: Reporter,
-    counts_messages: bool,
-    failure_mode: FailureMode,
+    /// How long messages of a stream that lasts may be uncounted.
+    period: Duration,
     outcomes: Outcomes,
 }
 
@@ -56,7 +66,8 @@ impl HttpFilter for Metrics {
         .union(Phases::COMPLETE);
 
     fn configure(config: Config, plugin: &Plugin) -> Result<Self, ConfigError> {
-        let declaration = Declaration::new(&config)?;
+        let compiled = Compiled::default();
+        let declaration = Declaration::new(&config, &|text| compiled.get(text).map(drop))?;
         let identity = identity::Identity::read();
         let counting = |end| {
             Counting::new(
@@ -64,33 +75,35 @@ impl HttpFilter for Metrics {
                 &config.cardinality,
                 end,
                 &identity,
+                &compiled,
                 plugin,
                 &config.stat_prefix,
             )
         };
         Ok(Self {
-            counting: [counting(End::Source)?, counting(End::Destination)?],
-            reporter: config.reporter,
             counts_messages: declaration.counts_messages(),
             failure_mode: config.failure_mode,
-            outcomes: plugin.outcomes(),
-            surroundings: Surroundings::new(config, declaration, identity),
+            shared: Rc::new(Shared {
+                counting: [counting(End::Source)?, counting(End::Destination)?],
+                reporter: config.reporter,
+                period: Duration::from_secs(config.grpc.report_seconds.into()),
+                outcomes: plugin.outcomes(),
+                surroundings: Surroundings::new(config, declaration, identity),
+            }),
         })
     }
 
     async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
-        let seen = self.surroundings.see(&request);
-        let counts = self.counts_messages && seen.is_grpc;
-        if !counts {
-            request.keep(seen);
+        let shared = &self.shared;
+        let seen = Rc::new(shared.surroundings.see(&request));
+        request.keep(Rc::clone(&seen));
+        if !(self.counts_messages && seen.is_grpc) {
             return next.forward(request);
         }
-        let (asked, answered) = (Rc::clone(&seen.asked), Rc::clone(&seen.answered));
-        request.keep(seen);
         let mut request = request;
-        request.watch_body(count(asked));
+        request.watch_body(shared.count(&seen, |seen| &seen.asked));
         let mut response = next.run(request).await?;
-        response.watch_body(count(answered));
+        response.watch_body(shared.count(&seen, |seen| &seen.answered));
         Ok(response)
     }
 
@@ -99,18 +112,41 @@ impl HttpFilter for Metrics {
     }
 
     fn on_complete(&self, stream: &Completed) {
-        self.outcomes.request();
-        let [source, destination] = &self.counting;
-        let counting = match self.end() {
-            End::Source => source,
-            End::Destination => destination,
-        };
-        let seen = stream.kept::<Seen>();
-        counting.record(&self.surroundings, seen.as_deref(), &self.outcomes);
+        let shared = &self.shared;
+        shared.outcomes.request();
+        let seen = stream.kept::<Rc<Seen>>();
+        let seen = seen.as_ref().map(|seen| &***seen);
+        shared
+            .counting()
+            .record(&shared.surroundings, seen, &shared.outcomes);
     }
 }
 
-impl Metrics {
+impl Shared {
+    /// Counts the messages in the pieces of a body, and reports them now and then.
+    fn count(
+        self: &Rc<Self>,
+        seen: &Rc<Seen>,
+        messages: fn(&Seen) -> &Messages,
+    ) -> impl FnMut(&[u8]) + use<> {
+        let (shared, seen) = (Rc::clone(self), Rc::clone(seen));
+        let mut frames = Frames::default();
+        move |piece| {
+            frames.read(piece);
+            if messages(&seen).are(frames.count()) && seen.is_due(shared.period) {
+                shared.counting().report(&shared.surroundings, &seen);
+            }
+        }
+    }
+
+    fn counting(&self) -> &Counting {
+        let [source, destination] = &self.counting;
+        match self.end() {
+            End::Source => source,
+            End::Destination => destination,
+        }
+    }
+
     fn end(&self) -> End {
         match self.reporter {
             Reporter::Source => End::Source,
@@ -124,22 +160,13 @@ impl Metrics {
     }
 }
 
-/// Counts the messages in the pieces of a body.
-fn count(count: Rc<Cell<u64>>) -> impl FnMut(&[u8]) {
-    let mut frames = Frames::default();
-    move |piece| {
-        frames.read(piece);
-        count.set(frames.count());
-    }
-}
-
 /// What Envoy's bootstrap needs so that the labels of this configuration are labels in Prometheus.
 ///
 /// # Errors
 ///
 /// A [`ConfigError`] for a configuration that the filter refuses.
 pub fn stats_tags(config: &Config) -> Result<String, ConfigError> {
-    let declaration = Declaration::new(config)?;
+    let declaration = Declaration::new(config, &|_| Ok(()))?;
     let own = STANDING.iter().flat_map(|standing| standing.labels());
     Ok(stats_tags_of(declaration.labels().chain(own.copied())))
 }

@@ -2,16 +2,19 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
-use attache::Request;
+use attache::foreign::Expression;
 use attache::http::header::CONTENT_TYPE;
 use attache::properties::{Property, connection, metadata, request, response, upstream, xds};
+
+use attache::{Request, Timestamp};
 
 use crate::config::Config;
 use crate::declaration::Declaration;
 use crate::expression::{Kind, Path};
 use crate::flags;
-use crate::grpc::is_grpc;
+use crate::grpc::{Messages, is_grpc};
 use crate::identity::Identity;
 use crate::labels::{End, Fact};
 use crate::templates::Templates;
@@ -52,9 +55,38 @@ pub(crate) struct Seen {
     template: Option<usize>,
     /// Which of the hosts it asks.
     host: Option<usize>,
-    /// How many messages have come, and gone back.
-    pub(crate) asked: Rc<Cell<u64>>,
-    pub(crate) answered: Rc<Cell<u64>>,
+    /// The messages that have come, and gone back.
+    pub(crate) asked: Messages,
+    pub(crate) answered: Messages,
+    /// When messages were counted last, or the first of them came.
+    counted: Cell<Option<Timestamp>>,
+}
+
+impl Seen {
+    /// Whether messages have been uncounted for so long.
+    pub(crate) fn is_due(&self, period: Duration) -> bool {
+        if period.is_zero() {
+            return false;
+        }
+        let Ok(now) = Timestamp::now() else {
+            return false;
+        };
+        let since = self.counted.get().map(|counted| now.since(counted));
+        let is_due = since.is_some_and(|since| since >= period);
+        if since.is_none() || is_due {
+            self.counted.set(Some(now));
+        }
+        is_due
+    }
+}
+
+/// When a stream is looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Moment {
+    /// While it lasts.
+    Meanwhile,
+    /// At its end.
+    End,
 }
 
 /// What is found out for a label.
@@ -63,6 +95,7 @@ pub(crate) enum Read {
     Fact(Fact),
     PathTemplate,
     Property(Property<Vec<u8>>, Path),
+    Evaluated(Rc<Expression>, Kind),
 }
 
 impl Read {
@@ -78,6 +111,7 @@ impl PartialEq for Read {
             (Self::Fact(own), Self::Fact(others)) => own == others,
             (Self::PathTemplate, Self::PathTemplate) => true,
             (Self::Property(_, own), Self::Property(_, others)) => own == others,
+            (Self::Evaluated(own, _), Self::Evaluated(others, _)) => own == others,
             _ => false,
         }
     }
@@ -127,8 +161,9 @@ impl Surroundings {
             is_grpc,
             template: templates.and_then(|templates| templates.position(path)),
             host: self.host(host),
-            asked: Rc::default(),
-            answered: Rc::default(),
+            asked: Messages::default(),
+            answered: Messages::default(),
+            counted: Cell::default(),
         }
     }
 
@@ -170,17 +205,24 @@ pub(crate) struct Reader<'a> {
     surroundings: &'a Surroundings,
     seen: Result<&'a Seen, Seen>,
     end: End,
+    moment: Moment,
     peer: OnceCell<Vec<u8>>,
     cluster: OnceCell<String>,
     service: OnceCell<Rc<Service>>,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(surroundings: &'a Surroundings, seen: Option<&'a Seen>, end: End) -> Self {
+    pub(crate) fn new(
+        surroundings: &'a Surroundings,
+        seen: Option<&'a Seen>,
+        end: End,
+        moment: Moment,
+    ) -> Self {
         Self {
             surroundings,
             seen: seen.ok_or_else(|| surroundings.see_late()),
             end,
+            moment,
             peer: OnceCell::new(),
             cluster: OnceCell::new(),
             service: OnceCell::new(),
@@ -209,14 +251,8 @@ impl<'a> Reader<'a> {
                 let text = position.and_then(|position| templates?.text(position));
                 text.or(self.surroundings.on_miss.as_deref())?.into()
             }
-            Read::Property(property, path) => {
-                let bytes = property.get().ok().flatten();
-                or_unknown(
-                    bytes
-                        .and_then(|bytes| print(path.kind, bytes))
-                        .unwrap_or_default(),
-                )
-            }
+            Read::Property(property, path) => shown(path.kind, property.get().ok()),
+            Read::Evaluated(expression, kind) => shown(*kind, expression.evaluate().ok()),
         };
         Some(value)
     }
@@ -238,9 +274,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Messages of a gRPC call.
-    pub(crate) fn messages(&self, count: impl FnOnce(&Seen) -> &Rc<Cell<u64>>) -> Option<u64> {
+    pub(crate) fn messages(&self, of: impl FnOnce(&Seen) -> &Messages) -> Option<u64> {
         let seen = self.seen();
-        seen.is_grpc.then(|| count(seen).get())
+        seen.is_grpc.then(|| of(seen).take())
     }
 
     fn fact(&self, fact: Fact) -> Vec<u8> {
@@ -266,7 +302,7 @@ impl<'a> Reader<'a> {
                 self.surroundings.has_code_classes,
             ),
             // Without a status the call is one of unknown outcome: 2.
-            Fact::GrpcStatus if self.seen().is_grpc => {
+            Fact::GrpcStatus if self.seen().is_grpc && self.moment == Moment::End => {
                 let status = response::GRPC_STATUS.get().ok().flatten();
                 status.unwrap_or(2).to_string().into_bytes()
             }
@@ -351,6 +387,12 @@ fn code(code: Option<i64>, as_class: bool) -> Vec<u8> {
         Some(code) => code.to_string().into_bytes(),
         None => b"0".to_vec(),
     }
+}
+
+/// As a label shows it.
+fn shown(kind: Kind, bytes: Option<Option<Vec<u8>>>) -> Vec<u8> {
+    let text = bytes.flatten().and_then(|bytes| print(kind, bytes));
+    or_unknown(text.unwrap_or_default())
 }
 
 /// What a label says for the bytes of a property.

@@ -131,9 +131,19 @@ fn each_fault_is_named_with_its_place() {
             "no such property",
         ),
         (
-            r#"{"metrics": [{"dimensions": {"a": "request.method + 'x'"}}]}"#,
+            r#"{"metrics": [{"dimensions": {"a": "request.mehtod + 'x'"}}]}"#,
             "/metrics/0/dimensions/a",
-            "expected names with dots",
+            "no such property",
+        ),
+        (
+            r#"{"metrics": [{"dimensions": {"a": "request.method | 'x'"}}]}"#,
+            "/metrics/0/dimensions/a",
+            "expected an expression in CEL that Envoy can read",
+        ),
+        (
+            r#"{"definitions": [{"name": "x", "type": "COUNTER", "value": "request.size +"}]}"#,
+            "/definitions/0/value",
+            "expected an expression in CEL that Envoy can read",
         ),
         (
             r#"{"metrics": [{"overrides": {"reporter": "'x"}}]}"#,
@@ -280,6 +290,7 @@ fn a_value_is_never_logged() {
         r#"{"reporter": "hunter2"}"#,
         r#"{"stat_prefix": "hunter2 "}"#,
         r#"{"metrics": [{"dimensions": {"a": "hunter2"}}]}"#,
+        r#"{"metrics": [{"dimensions": {"a": "request.path == 'hunter2' |"}}]}"#,
         r#"{"metrics": [{"tags_to_remove": ["hunter2"]}]}"#,
         r#"{"host_header": {"allow": ["hunter2 "]}}"#,
         "hunter2",
