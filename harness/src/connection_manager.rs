@@ -20,7 +20,7 @@ use crate::proxy::{Moved, Proxy};
 use crate::request::Request;
 use crate::response::has_no_body;
 use crate::response_flags::ResponseFlags;
-use crate::router::{is_unreadable, status, wrong_length};
+use crate::router::{is_unreadable, other_length, status, wrong_length};
 use crate::stream::{Reply, Routing, Stream};
 use crate::tcp_streams::CloseType;
 use crate::tunnel::is_upgrade;
@@ -444,9 +444,14 @@ impl Proxy {
     /// Downstream has the whole response.
     fn complete(&mut self, slot: usize) -> Moved {
         let stream = &self.world.streams[slot];
+        let look = match stream.codec {
+            Codec::Http1 => wrong_length,
+            Codec::Http2 => other_length,
+        };
         if let Some(response) = &stream.exchange.response
             && !stream.head
-            && let Some(why) = wrong_length("response", response)
+            && (stream.codec == Codec::Http1 || !response.chunks().is_empty())
+            && let Some(why) = look("response", response)
             && !self.world.mutated(Rule::ResponseLengthIsNotLookedAt)
         {
             return Err(HostError::BodyLength {

@@ -285,10 +285,10 @@ impl Proxy {
         side.iteration = Iteration::Continue;
         side.resumes += 1;
         if side.resumes > NESTED_RESUMES {
-            return Err(HostError::EnvoyWouldCrash {
+            return Err(HostError::Misuse {
                 call: "proxy_continue_stream".to_owned(),
-                why: "resumes the stream in a callback that the resumed stream makes, without end, until \
-                      the stack is full; just return Continue there"
+                why: "resumes the stream in a callback that the resumed stream makes, without end: Envoy does \
+                      so until the stack is full, and the VM fails, with others; just return Continue there"
                     .to_owned(),
                 timeline: self.timeline(Some(slot)),
             });

@@ -349,11 +349,19 @@ fn has_declared_length(message: &Message) -> bool {
 /// Envoy never corrects a `content-length`: the peer waits for the missing bytes, or takes the
 /// surplus for the next message.
 pub(crate) fn wrong_length(what: &str, message: &Message) -> Option<String> {
+    let status = status(message.headers()).and_then(|status| u16::try_from(status).ok());
+    if status.is_some_and(has_no_body) {
+        return None;
+    }
+    other_length(what, message)
+}
+
+/// The same where no status makes the peer take a body for none: over HTTP/2.
+pub(crate) fn other_length(what: &str, message: &Message) -> Option<String> {
     let declared = message.headers().get("content-length")?;
     let declared: usize = str::from_utf8(declared).ok()?.parse().ok()?;
     let actual: usize = message.chunks().iter().map(Vec::len).sum();
-    let status = status(message.headers()).and_then(|status| u16::try_from(status).ok());
-    if declared == actual || status.is_some_and(has_no_body) {
+    if declared == actual {
         return None;
     }
     Some(format!(

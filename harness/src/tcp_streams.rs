@@ -43,6 +43,9 @@ pub(crate) struct TcpStream {
     /// What Envoy has read from the upstream and the chain not passed.
     pub(crate) write: Body,
     upstream_end_read: bool,
+    /// Whether the upstream has reset a connection of which Envoy had read the end: it reads no more then,
+    /// and notices when it writes.
+    upstream_lost: bool,
     /// What is to come from the upstream; each has its event on the agenda.
     incoming: VecDeque<Step>,
     /// When the last of it is due.
@@ -70,6 +73,11 @@ impl TcpStream {
     pub(crate) fn upstream_progress(&self) -> (bool, bool) {
         let connected = self.proxy == TcpProxy::Connected;
         (self.proxy != TcpProxy::Waiting, connected)
+    }
+
+    /// Whether both ends of the connection to the upstream are known to be over.
+    fn is_over_upstream(&self) -> bool {
+        self.upstream_end_read && self.upstream.end != End::Open && !self.upstream_lost
     }
 }
 
@@ -195,7 +203,13 @@ impl Proxy {
         }
         self.tcp(slot).filters[filter].continued = true;
         self.hold_or_pass(slot, filter, Direction::Request, true);
-        self.continue_reading(slot, filter + 1)
+        self.continue_reading(slot, filter + 1)?;
+        // It may have been downstream's end that was held.
+        let upstream_over = self.tcp(slot).is_over_upstream();
+        if upstream_over && !self.world.mutated(Rule::TcpHeldEndDoesNotClose) {
+            return self.end_if_both_did(slot, CloseType::Local);
+        }
+        Ok(())
     }
 
     /// The last filter: connects to the upstream, or hands it what was read.
@@ -207,6 +221,10 @@ impl Proxy {
             return Ok(());
         }
         let bytes = std::mem::take(&mut tcp.read).into_bytes();
+        if tcp.upstream_lost {
+            tcp.upstream_lost = bytes.is_empty() && !tcp.read_end;
+            return Ok(());
+        }
         let end = tcp.read_end && tcp.upstream.end == End::Open;
         if !bytes.is_empty() {
             let reply = (self.tcp_upstream)(Arrival::Data(&bytes));
@@ -254,6 +272,17 @@ impl Proxy {
                 tcp.upstream_end_read = end;
                 self.write(slot, end)?;
                 self.end_if_both_did(slot, CloseType::Local)
+            }
+            Some(Step::Reset)
+                if tcp.upstream_end_read
+                    && !self.world.mutated(Rule::TcpResetsAreNoticedAfterTheEnd) =>
+            {
+                let tcp = self.tcp(slot);
+                tcp.upstream.end = End::Reset;
+                tcp.upstream_lost = true;
+                let note = "the upstream resets, which is not noticed behind its end";
+                self.world.timeline(Some(slot)).note(note);
+                Ok(())
             }
             Some(Step::Reset) => {
                 self.world.timeline(Some(slot)).note("the upstream resets");
@@ -327,7 +356,7 @@ impl Proxy {
         }
         let tcp = self.tcp(slot);
         let downstream_over = tcp.read_end && tcp.downstream.end != End::Open;
-        let upstream_over = tcp.upstream_end_read && tcp.upstream.end != End::Open;
+        let upstream_over = tcp.is_over_upstream();
         let close = match (downstream_over, upstream_over) {
             (true, _) => close,
             (false, true) => {

@@ -1,6 +1,5 @@
 //! Cases on a harness that departs from Envoy: what tests of a corpus need.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attache_harness::mutation::Mutator;
@@ -41,9 +40,8 @@ impl Rehearsal {
     ///
     /// [`SuiteError::Build`].
     pub fn of(suites: &[Suite]) -> Result<Vec<Self>, SuiteError> {
-        let mut built = BTreeMap::new();
         let mut of = |suite: &Suite| {
-            let plans = suite.built(&Target::Harness, &mut built, &mut |_| ())?;
+            let plans = suite.built(&Target::Harness, &mut |_| ())?;
             Ok(Self { plans })
         };
         suites.iter().map(&mut of).collect()

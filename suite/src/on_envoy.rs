@@ -234,19 +234,22 @@ impl Stage {
     /// How Envoy ended by itself, if it does so soon, or says soon that it will.
     pub(crate) fn exit(mut self) -> io::Result<Option<attache_envoy::Ended>> {
         let begun = Instant::now();
+        let (mut logged, mut quiet) = (0, Instant::now());
         loop {
             let ended = self.envoy.ended()?;
-            let waited = begun.elapsed();
-            if ended.is_some() || waited >= EXIT_LIMIT {
+            if ended.is_some() || begun.elapsed() >= EXIT_LIMIT {
                 return Ok(ended);
             }
-            if waited >= CAUGHT_WITHIN {
-                let lines = self.envoy.log_lines()?;
-                if !lines.iter().any(|line| line.message.contains(CAUGHT)) {
-                    return Ok(None);
-                }
+            // What recurses without an end logs until its stack is full.
+            let lines = self.envoy.log_lines()?;
+            if lines.len() > logged {
+                (logged, quiet) = (lines.len(), Instant::now());
             }
-            thread::sleep(LOG_POLL);
+            let caught = || lines.iter().any(|line| line.message.contains(CAUGHT));
+            if quiet.elapsed() >= CAUGHT_WITHIN && !caught() {
+                return Ok(None);
+            }
+            thread::sleep(LOG_POLL * 5);
         }
     }
 

@@ -277,9 +277,12 @@ fn is_under_way(exchange: &Exchange) -> bool {
 }
 
 /// Whether the client has the whole response though a filter holds its end: over HTTP/1.1 it knows by
-/// the length.
+/// the length, or by a status that has no body.
 fn is_whole(exchange: &Exchange, protocols: Protocols) -> bool {
     let whole = |response: &DownstreamResponse| {
+        if matches!(response.status(), 204 | 304) {
+            return true;
+        }
         let length = response.headers().get("content-length");
         let length = length.and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
         length == Some(response.chunks().iter().map(Vec::len).sum::<usize>())

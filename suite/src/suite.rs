@@ -3,6 +3,7 @@ mod version;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use attache_envoy::{Installation, Version, VersionError};
 use attache_module::{BuildError, Guest};
@@ -235,20 +236,19 @@ impl Suite {
         target: &Target,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Report, SuiteError> {
-        let plans = self.built(target, &mut BTreeMap::new(), progress)?;
+        let plans = self.built(target, progress)?;
         Ok(self.report(run::run(&plans, target, progress), target))
     }
 
-    /// The plans of several suites, one behind the other, with their modules, each built once.
+    /// The plans of several suites, one behind the other, with their modules.
     fn all_built(
         suites: &[Self],
         target: &Target,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Plan>, SuiteError> {
-        let mut modules = BTreeMap::new();
         let mut plans = Vec::new();
         for suite in suites {
-            plans.extend(suite.built(target, &mut modules, progress)?);
+            plans.extend(suite.built(target, progress)?);
         }
         Ok(plans)
     }
@@ -289,11 +289,10 @@ impl Suite {
         }
     }
 
-    /// The plans with their modules, of which those in `built` are built already.
+    /// The plans with their modules.
     pub(crate) fn built(
         &self,
         target: &Target,
-        built: &mut BTreeMap<Built, PathBuf>,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Plan>, SuiteError> {
         let mut plans = self.plans.clone();
@@ -302,19 +301,22 @@ impl Suite {
             for (filter, source) in plan.case.plugins_mut().zip(&plan.sources) {
                 filter.module = match source {
                     Source::File(path) => path.clone(),
-                    Source::Package(package) => self.module(package, built, progress)?,
+                    Source::Package(package) => self.module(package, progress)?,
                 };
             }
         }
         Ok(plans)
     }
 
+    /// A package's module, built once a process: to find that nothing has changed takes cargo most of a second,
+    /// and who draws cases plays dozens of suites.
     fn module(
         &self,
         package: &str,
-        built: &mut BTreeMap<Built, PathBuf>,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<PathBuf, SuiteError> {
+        static BUILT: Mutex<BTreeMap<Built, PathBuf>> = Mutex::new(BTreeMap::new());
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.path.parent().filter(|folder| *folder != Path::new(""));
         let folder = folder.unwrap_or(Path::new("."));
         let key = (folder.to_owned(), package.to_owned());

@@ -1,8 +1,10 @@
 //! `generate`: cases drawn by lot, on both hosts.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -96,17 +98,17 @@ impl Generate {
         };
         let first = self.from;
         let mut seeds = (0..self.seeds).map(|number| first.wrapping_add(number));
-        let (mut tally, mut cells) = (Tally::default(), Cells::default());
-        loop {
+        let mut next = || -> Vec<u64> {
             let late = |seconds| begun.elapsed() >= Duration::from_secs(seconds);
-            if self.seconds.is_some_and(late) {
-                break;
+            match self.seconds.is_some_and(late) {
+                true => Vec::new(),
+                false => seeds.by_ref().take(BATCH).collect(),
             }
-            let numbers: Vec<u64> = seeds.by_ref().take(BATCH).collect();
-            if numbers.is_empty() {
-                break;
-            }
-            let batch = scenarios(&numbers, &target)?;
+        };
+        let (mut tally, mut cells) = (Tally::default(), Cells::default());
+        let mut drawn = scenarios(&next(), &target)?;
+        while !drawn.is_empty() {
+            let batch = drawn;
             tally.crowded += batch.iter().map(|one| u64::from(one.crowded)).sum::<u64>();
             say(format_args!(
                 "{} cases are drawn, {} s",
@@ -114,7 +116,14 @@ impl Generate {
                 begun.elapsed().as_secs()
             ));
             let cases: Vec<Value> = batch.iter().map(|scenario| scenario.case.clone()).collect();
-            let outcomes = play(&cases, &target)?;
+            // A real Envoy waits more than it works: the next cases are drawn meanwhile.
+            let numbers = next();
+            let (outcomes, following) = thread::scope(|scope| {
+                let following = scope.spawn(|| scenarios(&numbers, &target));
+                (play(&cases, &target), following.join())
+            });
+            drawn = following.unwrap_or_else(|panic| resume_unwind(panic))?;
+            let outcomes = outcomes?;
             for (scenario, judged) in batch.iter().zip(outcomes) {
                 self.count(scenario, judged, &mut tally, &mut cells, &target)?;
             }
@@ -189,18 +198,34 @@ impl Generate {
             }
             Finding::Unsteady(difference) => {
                 tally.unsteady += 1;
+                let (path, plays) = (self.write(seed, &scenario.case)?, judged.plays);
+                let path = path.display();
                 say(format_args!(
-                    "seed {seed}: in any order on Envoy, in {} plays\n{difference}",
-                    judged.plays
+                    "seed {seed}: in any order on Envoy, in {plays} plays\n{path}\n{difference}"
                 ));
             }
             Finding::Late(difference) => {
                 tally.late += 1;
-                say(format_args!("seed {seed}: never in time\n{difference}"));
+                let path = self.write(scenario.seed, &scenario.case)?;
+                let path = path.display();
+                say(format_args!(
+                    "seed {seed}: never in time\n{path}\n{difference}"
+                ));
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Writes a suite of a case.
+    fn write(&self, seed: u64, case: &Value) -> anyhow::Result<PathBuf> {
+        std::fs::create_dir_all(&self.out)
+            .with_context(|| format!("cannot make the folder `{}`", self.out.display()))?;
+        let path = self.out.join(format!("seed-{seed}.suite.yaml"));
+        let text = suite_text::text_of(case, "harness and Envoy differ");
+        std::fs::write(&path, text)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        Ok(path)
     }
 
     /// Writes a suite of what differs, as small as it can be made.
@@ -212,12 +237,7 @@ impl Generate {
         } else {
             shrink(&scenario.case, target, &mut |_| ())?
         };
-        std::fs::create_dir_all(&self.out)
-            .with_context(|| format!("cannot make the folder `{}`", self.out.display()))?;
-        let path = self.out.join(format!("seed-{seed}.suite.yaml"));
-        let text = suite_text::text_of(&small, "harness and Envoy differ");
-        std::fs::write(&path, text)
-            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        let path = self.write(seed, &small)?;
         let shown = if self.raw {
             difference.to_owned()
         } else {

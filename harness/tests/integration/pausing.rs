@@ -481,7 +481,7 @@ fn a_reply_that_waits_until_the_request_is_read_leaves_the_connection_open() -> 
 }
 
 #[test]
-fn a_callback_that_resumes_what_makes_it_is_reported_as_the_crash_that_it_is() -> Tested {
+fn a_callback_that_resumes_what_makes_it_without_end_stops_the_host() -> Tested {
     let guest = waiting("request_headers", 1, 0).on(
         "request_trailers",
         "(drop (call $continue_stream (i32.const 0))) i32.const 1",
@@ -490,7 +490,7 @@ fn a_callback_that_resumes_what_makes_it_is_reported_as_the_crash_that_it_is() -
     host.open(Request::post("/").chunk("body").trailer("t", "1"))?;
     let error = host
         .advance(Duration::from_millis(100))
-        .expect_err("Envoy's stack overflows");
+        .expect_err("Envoy's stack gets full");
     assert!(error.to_string().contains("without end"), "{error}");
     Ok(())
 }

@@ -4,6 +4,7 @@ mod server;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Instant;
 
 use crate::case::TcpStep;
 use crate::seen::{Connection, PeerEnd, Received};
@@ -17,18 +18,25 @@ struct Client {
     /// Gone once the client has reset it.
     stream: Option<TcpStream>,
     received: Received,
+    begun: Instant,
+    /// When it was seen that the connection is over.
+    over: Option<Instant>,
 }
 
 impl Clients {
     pub(super) fn step(&mut self, address: SocketAddr, step: &TcpStep) -> io::Result<()> {
         match step {
             TcpStep::Connect => {
+                // Envoy may be with the upstream before this thread goes on.
+                let begun = Instant::now();
                 let stream = TcpStream::connect(address)?;
                 stream.set_nodelay(true)?;
                 stream.set_nonblocking(true)?;
                 self.0.push(Client {
                     stream: Some(stream),
                     received: Received::default(),
+                    begun,
+                    over: None,
                 });
             }
             TcpStep::Send(number, bytes) => {
@@ -64,16 +72,29 @@ impl Clients {
         self.0.iter_mut().map(Client::look).sum()
     }
 
-    /// What they received, beside what the server did of theirs, in the order of the connections.
+    /// What they received, beside what the server did of theirs. Envoy connects in the order of the connections
+    /// that are let on; one that was over before is none of those.
     pub(super) fn seen(&mut self, server: Option<&Server>) -> Vec<Connection> {
-        let mut upstreams = server.map(Server::received).unwrap_or_default().into_iter();
-        self.0
-            .iter_mut()
-            .map(|client| Connection {
-                upstream: upstreams.next().unwrap_or_default(),
+        let mut seen: Vec<Connection> = Vec::new();
+        let mut served = vec![false; self.0.len()];
+        for client in &self.0 {
+            seen.push(Connection {
+                upstream: Received::default(),
                 downstream: client.received.clone(),
-            })
-            .collect()
+            });
+        }
+        for (accepted, received) in server.map(Server::received).unwrap_or_default() {
+            let was_open = |client: &Client| {
+                client.begun <= accepted && client.over.is_none_or(|over| over > accepted)
+            };
+            let mut clients = self.0.iter().zip(&mut served).zip(&mut seen);
+            let own = clients.find(|((client, served), _)| !**served && was_open(client));
+            if let Some(((_, served), connection)) = own {
+                *served = true;
+                connection.upstream = received;
+            }
+        }
+        seen
     }
 }
 
@@ -100,6 +121,9 @@ impl Client {
                     Err(_) => self.received.end = PeerEnd::Reset,
                 }
             }
+        }
+        if self.received.end != PeerEnd::Open {
+            self.over.get_or_insert_with(Instant::now);
         }
         self.received.weight()
     }

@@ -3,6 +3,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 use crate::case::{TcpEnds, TcpFault, TcpUpstream};
 use crate::seen::{PeerEnd, Received};
@@ -17,7 +18,7 @@ pub(in crate::on_envoy) struct Server {
 struct Shared {
     /// What is done with the next connections.
     upstream: Mutex<TcpUpstream>,
-    connections: Mutex<Vec<Arc<Mutex<Received>>>>,
+    connections: Mutex<Vec<(Instant, Arc<Mutex<Received>>)>>,
     /// Connections whose side never ends.
     kept: Mutex<Vec<TcpStream>>,
     stopped: AtomicBool,
@@ -35,7 +36,7 @@ impl Server {
                     return;
                 }
                 let received = Arc::new(Mutex::new(Received::default()));
-                lock(&serving.connections).push(Arc::clone(&received));
+                lock(&serving.connections).push((Instant::now(), Arc::clone(&received)));
                 let upstream = lock(&serving.upstream).clone();
                 let serving = Arc::clone(&serving);
                 thread::spawn(move || {
@@ -58,16 +59,19 @@ impl Server {
         lock(&self.shared.kept).clear();
     }
 
-    /// What was received, in the order in which connections came.
-    pub(super) fn received(&self) -> Vec<Received> {
+    /// What was received, in the order in which connections came, and when they came.
+    pub(super) fn received(&self) -> Vec<(Instant, Received)> {
         let connections = lock(&self.shared.connections);
-        connections.iter().map(|one| lock(one).clone()).collect()
+        let received = connections.iter();
+        received
+            .map(|(accepted, one)| (*accepted, lock(one).clone()))
+            .collect()
     }
 
     /// How much that is, and how many have ended.
     pub(in crate::on_envoy) fn weight(&self) -> usize {
         let connections = lock(&self.shared.connections);
-        let weights = connections.iter().map(|one| lock(one).weight());
+        let weights = connections.iter().map(|(_, one)| lock(one).weight());
         connections.len() + weights.sum::<usize>()
     }
 }
