@@ -317,6 +317,7 @@ rules! {
     TcpEndIsNotTold "data of downstream never ends";
     TcpUpstreamEndIsNotTold "data of the upstream never ends";
     TcpHeldEndDoesNotClose "an end of downstream that was held does not close a connection whose upstream has ended";
+    TcpClosedFilterHearsNoMore "a filter that closes in `proxy_on_upstream_data` is not told that its upstream has closed";
     TcpUpstreamCloseIsNotTold "`proxy_on_upstream_connection_close` is not called";
     TcpUpstreamCloseHasAType "`proxy_on_upstream_connection_close` is told of type 1";
     TcpUpstreamGoesForward "data of the upstream visits filters from the first to the last";

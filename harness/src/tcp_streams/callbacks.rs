@@ -102,7 +102,10 @@ impl Proxy {
         }
         self.hold_or_pass(slot, filter, Direction::Response, passes);
         let untold = end && self.world.mutated(Rule::TcpUpstreamCloseIsNotTold);
-        if end && !untold && !self.world.streams[slot].finished {
+        // Envoy does not look whether the data's callback has closed the connection.
+        let over = self.world.streams[slot].finished;
+        let untold = untold || (over && self.world.mutated(Rule::TcpClosedFilterHearsNoMore));
+        if end && !untold {
             let kind = match self.world.mutated(Rule::TcpUpstreamCloseHasAType) {
                 true => CloseType::Local,
                 false => CloseType::Unknown,
