@@ -55,8 +55,9 @@ impl Proxy {
         let mut headers = codec::arrived(request.codec, request.headers);
         let endless = request.codec == Codec::Http1 && is_upgrade(&headers);
         let mut trailers = request.trailers;
-        if request.codec == Codec::Http1 {
-            trailers.iter_mut().for_each(Headers::trim);
+        match request.codec {
+            Codec::Http1 => trailers.iter_mut().for_each(Headers::trim),
+            Codec::Http2 => trailers.iter_mut().for_each(codec::join_cookies),
         }
         let refused = target::refused(&headers, request.codec == Codec::Http1);
         // That comes before anything is added or taken out.

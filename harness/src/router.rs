@@ -189,7 +189,10 @@ impl Proxy {
                 headers.trim();
                 trailers.iter_mut().for_each(Headers::trim);
             }
-            Codec::Http2 => codec::join_cookies(&mut headers),
+            Codec::Http2 => {
+                codec::join_cookies(&mut headers);
+                trailers.iter_mut().for_each(codec::join_cookies);
+            }
         }
         let status = status(&headers);
         let timeline = &mut stream.exchange.timeline;
