@@ -3,8 +3,10 @@
 //! Names and values are bytes where the protocol lets them be; the order of
 //! headers is kept but for repeated names, which come together.
 
+use std::future::Future;
 use std::io;
 use std::net::TcpStream;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -108,7 +110,7 @@ async fn converse(
     if !end {
         let pieces = request.pieces.clone();
         // The answer may come before all of the request is sent.
-        tokio::spawn(send_body(body, pieces, trailers, pace));
+        begin_body(body, pieces, trailers, pace);
     }
     let (head, body) = answer.await.map_err(Error::Reset)?.into_parts();
     let mut response = Response {
@@ -128,9 +130,25 @@ async fn converse(
     }
 }
 
+/// Begins to send a body: its first piece goes out with the headers, in one write,
+/// so that whoever reads them has both or neither; the rest follows by itself.
+pub(crate) fn begin_body(
+    body: SendStream<Bytes>,
+    pieces: Vec<Vec<u8>>,
+    trailers: HeaderMap,
+    pace: Pace,
+) {
+    let mut sending = Box::pin(send_body(body, pieces, trailers, pace));
+    // Once, before the connection's task has its turn; whoever runs the rest is woken for it.
+    let mut context = Context::from_waker(Waker::noop());
+    if sending.as_mut().poll(&mut context).is_pending() {
+        tokio::spawn(sending);
+    }
+}
+
 /// Sends a body and its trailers. A peer that is gone shows where its answer is
 /// awaited.
-pub(crate) async fn send_body(
+async fn send_body(
     mut body: SendStream<Bytes>,
     pieces: Vec<Vec<u8>>,
     trailers: HeaderMap,

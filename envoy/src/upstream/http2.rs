@@ -10,7 +10,7 @@ use super::Shared;
 use super::connection::Handler;
 use super::message::{Fault, Reply, Request};
 use crate::http1::Header;
-use crate::http2::{header_map, lines, receive_body, send_body};
+use crate::http2::{begin_body, header_map, lines, receive_body};
 use crate::link::Pace;
 
 /// Serves HTTP/2 with prior knowledge until the upstream is dropped.
@@ -183,7 +183,7 @@ fn send(answers: Answers, reply: Reply) {
             tokio::spawn(send_cut(body, pieces, pace));
         }
         Ok(body) if !end => {
-            tokio::spawn(send_body(body, pieces, trailers, pace));
+            begin_body(body, pieces, trailers, pace);
         }
         _ => {}
     }
