@@ -1,7 +1,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use attache_envoy::Selection;
+use attache_envoy::{Endpoint, Selection};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
@@ -27,7 +27,8 @@ pub(crate) enum Verb {
     /// Play suites on the harness, or on a real Envoy, and compare.
     ///
     /// Done by the program `attache-test`, which is built first in a checkout. `attache test --help`
-    /// shows its options.
+    /// shows its options. With `--watch` the suites are played again whenever a file changes in this
+    /// folder or below.
     Test(Handed),
     /// Make an OCI image of a filter, in a folder.
     ///
@@ -194,6 +195,7 @@ Examples:
   attache run auth-scrub                           a package of the workspace in this folder
   attache run auth-scrub --config scrub.json       with a configuration, reloaded when it changes
   attache run filter.wasm --once                   any proxy-wasm module; ends after the request
+  attache run auth-scrub --upstream localhost:8080
   attache run auth-scrub -H 'x-api-key: k' --path '/?key=1'
   attache run auth-scrub --once --json | jq .through.upstream")]
 pub(crate) struct Run {
@@ -208,6 +210,10 @@ pub(crate) struct Run {
     /// Which filter of the module is meant, where it holds several
     #[arg(long, value_name = "ID")]
     pub(crate) root_id: Option<String>,
+
+    /// An upstream of yours, in the place of the one that answers with what it received
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) upstream: Option<Endpoint>,
 
     /// End after the first comparison
     #[arg(long)]

@@ -13,6 +13,7 @@ mod new;
 mod run;
 mod screen;
 mod subject;
+mod test;
 mod watch;
 
 use std::ffi::OsString;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         Verb::Inspect(inspect) => inspect::inspect(&inspect, &screen),
         Verb::Completions(shell) => completions::completions(&shell, &screen),
         Verb::Run(run) => run::run(&run, &screen),
-        Verb::Test(handed) => return hand_over(handover::TEST, &[], &handed, &screen),
+        Verb::Test(handed) => return ended(test::test(&handed.arguments, &screen), &screen),
         Verb::Package(handed) => return hand_over(handover::IMAGE, &["package"], &handed, &screen),
         Verb::Images(handed) => return hand_over(handover::IMAGE, &["images"], &handed, &screen),
         Verb::Check(handed) => return hand_over(handover::IMAGE, &["check"], &handed, &screen),
@@ -51,7 +52,12 @@ fn main() -> ExitCode {
 fn hand_over(program: Program, verb: &[&str], handed: &Handed, screen: &Screen) -> ExitCode {
     let verb = verb.iter().map(OsString::from);
     let arguments: Vec<OsString> = verb.chain(handed.arguments.iter().cloned()).collect();
-    match program.run(&arguments, screen) {
+    ended(program.run(&arguments, screen), screen)
+}
+
+/// As a program ended, or why there was none.
+fn ended(status: anyhow::Result<u8>, screen: &Screen) -> ExitCode {
+    match status {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             screen.error(&error);

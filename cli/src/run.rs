@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use attache_envoy::upstream::Upstream;
 use attache_envoy::{
     Bootstrap, Discovered, Endpoint, Environment, Envoy, FilterSource, Installation, Listener,
@@ -61,18 +61,27 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
     };
 
     let place = Place::new(&loaded, arguments)?;
+    place.check(&loaded)?;
     let plugin = place.plugin(&loaded, configuration)?;
-    let upstream = Upstream::echo()?;
+    let echo = match arguments.upstream {
+        Some(_) => None,
+        None => Some(Upstream::echo()?),
+    };
+    let upstream = arguments.upstream.clone().or_else(|| {
+        let echo = echo.as_ref()?;
+        Some(Endpoint::from(echo.address()))
+    });
+    let upstream = upstream.context("there is no upstream")?;
     let mut stage = Stage::start(
         &place,
         &plugin,
         &installation,
-        &upstream,
+        upstream,
         arguments.port,
         screen,
     )?;
 
-    let exchanges = sample.exchange(&stage, &upstream)?;
+    let exchanges = sample.exchange(&stage, echo.as_ref())?;
     let report = Report::new(&loaded, &installation, &stage, &sample);
     print(&report, &exchanges, arguments.json, screen)?;
     if !arguments.json {
@@ -93,7 +102,13 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
         print(&report, exchanges, arguments.json, screen)
     };
     reload::until_interrupted(
-        &watched, &mut stage, &upstream, files, plugin, &mut show, screen,
+        &watched,
+        &mut stage,
+        echo.as_ref(),
+        files,
+        plugin,
+        &mut show,
+        screen,
     )
 }
 
@@ -145,7 +160,27 @@ impl Place {
         let mut plugin = Plugin::new(&self.name, module);
         plugin.root_id.clone_from(&self.root_id);
         plugin.configuration = configuration;
+        let described = loaded.facts.description.as_ref();
+        plugin.allow_on_headers_stop_iteration =
+            described.is_some_and(|it| it.host_options.allow_on_headers_stop_iteration);
         Ok(plugin)
+    }
+
+    /// Refuses what would let every request pass among HTTP filters, for it is none.
+    fn check(&self, loaded: &Loaded) -> anyhow::Result<()> {
+        let described = loaded.facts.description.iter();
+        let mut filters = described.flat_map(|it| &it.filters);
+        let kind = filters
+            .find(|it| it.root_id == self.root_id)
+            .map(|it| &it.kind);
+        match kind {
+            Some(kind) if kind != "http" => bail!(
+                "`{}` is of the kind `{kind}`, and `attache run` runs HTTP filters; `attache test --on \
+                 envoy` plays a suite of any kind in Envoy",
+                self.root_id
+            ),
+            _ => Ok(()),
+        }
     }
 
     fn discovered(&self) -> Discovered {
@@ -167,7 +202,7 @@ impl Stage {
         place: &Place,
         plugin: &Plugin,
         installation: &Installation,
-        upstream: &Upstream,
+        upstream: Endpoint,
         port: u16,
         screen: &Screen,
     ) -> anyhow::Result<Self> {
@@ -189,10 +224,7 @@ impl Stage {
         through
             .filters
             .push(FilterSource::Discovered(discovered.clone()));
-        let bootstrap = Bootstrap::new(
-            Endpoint::from(upstream.address()),
-            vec![listener(PAST), through],
-        );
+        let bootstrap = Bootstrap::new(upstream, vec![listener(PAST), through]);
         let config = bootstrap.write(&place.folder.join("envoy.yaml"))?;
 
         screen.stage("Starting", format_args!("Envoy {}", installation.version));

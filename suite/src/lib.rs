@@ -39,6 +39,7 @@ mod compare;
 mod drift;
 mod file;
 mod forecast;
+mod junit;
 mod known_ground;
 mod mutated;
 mod on_envoy;

@@ -46,16 +46,27 @@ fn play(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
     let begun = Instant::now();
     let files = find::suites(&arguments.suites)?;
     let scratch = Scratch::new();
+    let given = Given::read(arguments)?;
     let mut tally = Tally::default();
+    let mut reports = Vec::new();
+    let mut unplayed = Vec::new();
     for path in files {
-        match suite(&path, arguments, screen, &scratch) {
-            Ok(found) => tally.add(&found),
+        match suite(&path, &given, arguments, screen, &scratch) {
+            Ok((found, report)) => {
+                tally.add(&found);
+                reports.extend(report);
+            }
             // One suite that cannot be read must not hide what the others say.
             Err(error) => {
                 screen.error(&error);
+                unplayed.push((path, format!("{error:#}")));
                 tally.unplayed += 1;
             }
         }
+    }
+    if let Some(path) = &arguments.junit {
+        std::fs::write(path, Report::junit(&reports, &unplayed))
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     let good = tally.failed == 0 && tally.unplayed == 0;
     if good && tally.passed + tally.blessed == 0 {
@@ -79,19 +90,52 @@ impl Tally {
     }
 }
 
+/// The module that the command line gives, if it gives one.
+struct Given<'a> {
+    module: Option<&'a Path>,
+    configuration: Option<String>,
+}
+
+impl<'a> Given<'a> {
+    fn read(arguments: &'a Arguments) -> anyhow::Result<Self> {
+        let module = arguments.plugin.as_deref();
+        if let Some(path) = module.filter(|path| !path.is_file()) {
+            bail!("there is no file `{}`", path.display());
+        }
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the configuration `{}`", path.display()))
+        };
+        let configuration = arguments.config.as_ref().map(read).transpose()?;
+        Ok(Self {
+            module,
+            configuration,
+        })
+    }
+
+    fn put_into(&self, suite: Suite) -> anyhow::Result<Suite> {
+        match self.module {
+            Some(module) => Ok(suite.with_module(module, self.configuration.as_deref())?),
+            None => Ok(suite),
+        }
+    }
+}
+
+/// Plays a suite; no report where the filter leaves no case.
 fn suite(
     path: &Path,
+    given: &Given<'_>,
     arguments: &Arguments,
     screen: &Screen,
     scratch: &Scratch,
-) -> anyhow::Result<Tally> {
-    let whole = Suite::load(path)?;
+) -> anyhow::Result<(Tally, Option<Report>)> {
+    let whole = given.put_into(Suite::load(path)?)?;
     let suite = match &arguments.filter {
         Some(part) => whole.only(part),
         None => whole,
     };
     if suite.cases().len() == 0 {
-        return Ok(Tally::default());
+        return Ok((Tally::default(), None));
     }
     let target = target(&suite, arguments, screen, scratch)?;
     let suite = match (&target, &arguments.envoy) {
@@ -108,14 +152,16 @@ fn suite(
         screen.report(&report)?;
     }
     if arguments.bless {
-        return bless(&suite, &report, &target, screen);
+        let tally = bless(&suite, &report, &target, screen)?;
+        return Ok((tally, Some(report)));
     }
     let passed = report.cases.iter().filter(|case| case.passed()).count();
-    Ok(Tally {
+    let tally = Tally {
         passed,
         failed: report.cases.len() - passed,
         ..Tally::default()
-    })
+    };
+    Ok((tally, Some(report)))
 }
 
 /// Writes what was seen, and plays what has changed again: a case that passes then counts as blessed.

@@ -1,3 +1,4 @@
+mod given;
 mod version;
 
 use std::collections::BTreeMap;
@@ -94,6 +95,18 @@ pub enum SuiteError {
         package: String,
         /// Why.
         source: Box<BuildError>,
+    },
+    /// A module was given for the plugin of a case that has several.
+    #[error(
+        "`{}` has several plugins in the case `{case}`, and nobody knows which of them the module is \
+         meant for; give it there, as `module`",
+        path.display()
+    )]
+    SeveralPlugins {
+        /// The suite.
+        path: PathBuf,
+        /// The case.
+        case: String,
     },
     /// The suite is meant for an Envoy that the harness does not play.
     #[error("{reason}")]

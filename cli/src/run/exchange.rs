@@ -32,6 +32,8 @@ pub(super) struct Sample {
     path: String,
     headers: Vec<String>,
     body: Option<String>,
+    /// Whether the upstream is the one that says what it received.
+    echoed: bool,
 }
 
 /// What became of the request on either way.
@@ -85,18 +87,32 @@ impl Sample {
                 headers.clone()
             },
             body: body.clone(),
+            echoed: arguments.upstream.is_none(),
         })
     }
 
-    /// Sends the request past the filter and through it.
-    pub(super) fn exchange(&self, stage: &Stage, upstream: &Upstream) -> anyhow::Result<Exchanges> {
+    /// Whether what the upstream received is known.
+    pub(super) fn is_echoed(&self) -> bool {
+        self.echoed
+    }
+
+    /// Sends the request past the filter and through it. Without the echo upstream nobody knows what
+    /// a request does there, so that it is not repeated for the time that Envoy takes.
+    pub(super) fn exchange(
+        &self,
+        stage: &Stage,
+        echo: Option<&Upstream>,
+    ) -> anyhow::Result<Exchanges> {
         let before = AccessEntry::read_all(&stage.access_log)?.len();
-        let mut past = self.send(stage.past, upstream)?;
-        let mut through = self.send(stage.through, upstream)?;
+        let mut past = self.send(stage.past, echo)?;
+        let mut through = self.send(stage.through, echo)?;
+        if echo.is_none() {
+            return Ok(Exchanges { past, through });
+        }
         // By turns, so that what else the machine does meets both ways alike.
         for _ in 0..TIMED {
-            self.send(stage.past, upstream)?;
-            self.send(stage.through, upstream)?;
+            self.send(stage.past, echo)?;
+            self.send(stage.through, echo)?;
         }
         let entries = timed_entries(stage, before)?;
         past.took = median(&entries, PAST);
@@ -104,13 +120,13 @@ impl Sample {
         Ok(Exchanges { past, through })
     }
 
-    fn send(&self, address: SocketAddr, upstream: &Upstream) -> anyhow::Result<Exchange> {
+    fn send(&self, address: SocketAddr, echo: Option<&Upstream>) -> anyhow::Result<Exchange> {
         // What a request of the user's left behind is not this one's.
-        drop(upstream.take());
+        drop(echo.map(Upstream::take));
         let response = http1::exchange(address, &self.to_wire(), TIME_LIMIT)
             .with_context(|| format!("no answer from Envoy at {address}"))?;
         Ok(Exchange {
-            upstream: upstream.take().into_iter().next(),
+            upstream: echo.and_then(|echo| echo.take().into_iter().next()),
             response,
             took: None,
         })

@@ -35,7 +35,7 @@ pub(super) type Show<'a> = dyn FnMut(&Loaded, &Stage, &Exchanges) -> anyhow::Res
 pub(super) fn until_interrupted(
     watched: &Watched<'_>,
     stage: &mut Stage,
-    upstream: &Upstream,
+    echo: Option<&Upstream>,
     mut files: Watch,
     mut plugin: Plugin,
     show: &mut Show<'_>,
@@ -61,7 +61,7 @@ pub(super) fn until_interrupted(
         screen.stage("Changed", shown(&changed));
         match reload(watched, stage, &mut files, &mut plugin, screen) {
             Ok(Some(loaded)) => {
-                let compared = watched.sample.exchange(stage, upstream);
+                let compared = watched.sample.exchange(stage, echo);
                 match compared {
                     Ok(exchanges) => show(&loaded, stage, &exchanges)?,
                     Err(error) => screen.error(&error),

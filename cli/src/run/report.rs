@@ -60,15 +60,14 @@ impl<'a> Report<'a> {
         };
         let mut text = format!("\n{name} in Envoy {}\n", self.envoy);
 
-        text.push_str(&title("What the upstream received"));
-        let lines = |exchange: &Exchange| {
-            exchange
-                .upstream
-                .as_ref()
-                .map_or_else(|| vec!["(nothing)".to_owned()], request_lines)
-        };
-        text.push_str(&render(&rows(&lines(past), &lines(through)), screen));
-
+        if self.sample.is_echoed() {
+            self.upstream(
+                exchanges,
+                &title("What the upstream received"),
+                &mut text,
+                screen,
+            );
+        }
         text.push_str(&title("What the client got"));
         let (left, right) = (
             response_lines(&past.response),
@@ -77,13 +76,30 @@ impl<'a> Report<'a> {
         text.push_str(&render(&rows(&left, &right), screen));
 
         text.push_str(&format!(
-            "\n  {} is {}\n  Envoy took {} with the filter, {} without (medians, by its own clock)\n",
+            "\n  {} is {}\n",
             shown(&self.loaded.path),
             bytes(self.loaded.bytes.len() as u64),
-            microseconds(through.took),
-            microseconds(past.took),
         ));
+        if self.sample.is_echoed() {
+            text.push_str(&format!(
+                "  Envoy took {} with the filter, {} without (medians, by its own clock)\n",
+                microseconds(through.took),
+                microseconds(past.took),
+            ));
+        }
         text
+    }
+
+    fn upstream(&self, exchanges: &Exchanges, title: &str, text: &mut String, screen: &Screen) {
+        let Exchanges { past, through } = exchanges;
+        let lines = |exchange: &Exchange| {
+            exchange
+                .upstream
+                .as_ref()
+                .map_or_else(|| vec!["(nothing)".to_owned()], request_lines)
+        };
+        text.push_str(title);
+        text.push_str(&render(&rows(&lines(past), &lines(through)), screen));
     }
 
     /// Where everything is, and what to do with it.

@@ -1,10 +1,9 @@
 //! `attache new`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use crate::command::{Outside, Said, attache, folder, outside, repository, said};
+use crate::command::{Outside, Said, attache, outside, repository, said};
 
 /// The command in a folder, with these words behind `new`.
 fn new(folder: &Path, words: &[&str]) -> Said {
@@ -185,52 +184,4 @@ fn a_folder_that_is_no_checkout_has_no_sdk() {
     new(&folder, &["mine", "--sdk-path", "nowhere"]).refuses("error: cannot find `nowhere`");
     let said = new(&folder, &["mine", "--sdk-rev", "abc"]);
     assert_eq!(said.status, Some(2), "a commit of what?");
-}
-
-/// A workspace with a crate of each template, which shares what this one's tests have compiled.
-fn all_templates() -> PathBuf {
-    let folder = folder("templates");
-    let ours = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
-    let profiles = ours.find("[profile.").map_or("", |place| &ours[place..]);
-    let profiles = profiles.split("[profile.wasm.package").next().unwrap();
-    let root = format!("[workspace]\nresolver = \"3\"\nmembers = []\n\n{profiles}");
-    fs::write(folder.join("Cargo.toml"), root).unwrap();
-    for entry in fs::read_dir(repository().join("examples")).unwrap() {
-        let template = entry.unwrap().file_name().into_string().unwrap();
-        let said = new(
-            &folder,
-            &[&format!("my-{template}"), "--template", &template],
-        );
-        assert_eq!(said.status, Some(0), "{}", said.err);
-    }
-    fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    folder
-}
-
-/// The command or another in the workspace of all templates, with our target folder.
-fn there(command: &mut Command, folder: &Path) -> Said {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    said(command.current_dir(folder).env("CARGO_TARGET_DIR", target))
-}
-
-#[test]
-#[ignore = "needs Envoy, and compiles the harness for another workspace"]
-fn every_template_builds_passes_its_tests_and_runs() {
-    let folder = all_templates();
-    let built = there(&mut attache(&["build"]), &folder);
-    assert_eq!(built.status, Some(0), "{}", built.err);
-    let played = there(&mut attache(&["test"]), &folder);
-    assert_eq!(played.status, Some(0), "{}{}", played.out, played.err);
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["test", "--workspace", "--offline"]);
-    let tested = there(&mut cargo, &folder);
-    assert_eq!(tested.status, Some(0), "{}{}", tested.out, tested.err);
-
-    let words = ["run", ".", "--config", "config.json", "--once", "--json"];
-    let ran = there(&mut attache(&words), &folder.join("my-add-header"));
-    assert_eq!(ran.status, Some(0), "{}", ran.err);
-    let line: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    let headers = line["through"]["upstream"]["headers"].as_array().unwrap();
-    let ours = |header: &serde_json::Value| header[0] == "x-from" && header[1] == "proxy";
-    assert!(headers.iter().any(ours), "{}", ran.out);
 }

@@ -215,3 +215,15 @@ fn no_envoy_is_left_when_the_command_is_killed() {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+#[test]
+fn an_upstream_without_a_port_is_a_usage_error() {
+    let said = said(&mut attache(&[
+        "run",
+        "auth-scrub",
+        "--upstream",
+        "localhost",
+    ]));
+    assert_eq!(said.status, Some(2));
+    assert!(said.err.contains("localhost"), "{}", said.err);
+}

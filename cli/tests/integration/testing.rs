@@ -1,9 +1,11 @@
 //! `attache test`, outside of any checkout.
 
+use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::command::{folder, said, script};
+use crate::command::{folder, outside, said, script};
 
 /// The command with nothing beside it but what a test puts there.
 fn alone(folder: &Path) -> Command {
@@ -28,4 +30,36 @@ fn arguments_and_the_exit_status_are_handed_on() {
 fn without_the_program_it_says_how_to_install_it() {
     let folder = folder("no-program");
     said(alone(&folder).arg("test")).refuses("cargo install --locked --path suite");
+}
+
+#[test]
+fn a_file_that_changes_is_played_again() {
+    let folder = folder("watched-suite");
+    script(&folder, "attache-test", "echo \"played $*\"");
+    // Past the checkout, whose own program would play.
+    let suites = outside("watched-suite");
+    fs::create_dir_all(suites.join("target")).unwrap();
+    fs::write(suites.join("a.suite.yaml"), "1").unwrap();
+    fs::write(suites.join("target/b.suite.yaml"), "1").unwrap();
+    let mut child = alone(&folder)
+        .args(["test", "--on", "harness", "--watch"])
+        .current_dir(&*suites)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut err = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut played = || assert_eq!(out.next().unwrap().unwrap(), "played --on harness");
+    let mut told = |words: &str| {
+        let line = err.next().unwrap().unwrap();
+        assert!(line.contains(words), "{line}");
+    };
+    played();
+    told("Watching 1 files");
+    fs::write(suites.join("a.suite.yaml"), "2").unwrap();
+    told("Changed");
+    played();
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

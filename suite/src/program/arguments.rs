@@ -25,6 +25,9 @@ Examples:
   attache test s.suite.yaml --filter refused  cases with that word in their names
   attache test --envoy 1.38                   as Envoy 1.38 plays them
   attache test --on both --envoy 1.39         compared with a real Envoy
+  attache test s.suite.yaml --plugin go.wasm  another module, of any language, held to the same suite
+  attache test --watch                        again whenever a file changes in this folder or below
+  attache test --junit report.xml             what came of it for a CI system
   attache test s.suite.yaml --bless           write down what was seen, for review as a diff
   attache test --json | jq 'select(.verdict != \"passed\")'
 
@@ -43,6 +46,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PATH|VERSION")]
     pub(crate) envoy: Option<Selection>,
 
+    /// Play the suites on this module, in the place of the plugin that they name
+    #[arg(long, value_name = "FILE.wasm")]
+    pub(crate) plugin: Option<PathBuf>,
+
+    /// The configuration of that plugin, where a suite gives it none: a file
+    #[arg(long, value_name = "FILE", requires = "plugin")]
+    pub(crate) config: Option<PathBuf>,
+
     /// Only the cases whose names contain this
     #[arg(long, value_name = "NAME")]
     pub(crate) filter: Option<String>,
@@ -54,6 +65,10 @@ pub(crate) struct Arguments {
     /// Print one line of JSON a case and host, for programs
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Also write what came of all cases into a file, as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
 }
 
 /// Where the cases are played.

@@ -131,3 +131,70 @@ fn what_the_program_cannot_do_it_says() {
     assert_eq!(code, Some(1));
     assert!(err.contains("no case has `moon` in its name"), "{err}");
 }
+
+#[test]
+fn a_ci_system_gets_what_came_of_every_suite() {
+    let folder = folder("program-junit");
+    let good = suite("request: {}\nexpect: {response: {status: 200}}");
+    std::fs::write(folder.join("good.suite.yaml"), good).unwrap();
+    let bad = suite("request: {}\nexpect: {response: {status: 201}}");
+    std::fs::write(folder.join("bad.suite.yaml"), bad).unwrap();
+    std::fs::write(folder.join("worse.suite.yaml"), "version: 1\n").unwrap();
+    let (status, _, err) = program(&folder, &["--junit", "report.xml"]);
+    assert_eq!(status, Some(1), "{err}");
+    let xml = std::fs::read_to_string(folder.join("report.xml")).unwrap();
+    for part in [
+        "<testcase classname=\"good.suite.yaml\" name=\"a case\"/>",
+        "<failure message=\"expect.response.status\">expect.response.status\n",
+        "<testcase classname=\"worse.suite.yaml\" name=\"the suite is played\">\n      <error message=\"",
+    ] {
+        assert!(xml.contains(part), "{part}\n{xml}");
+    }
+    let (status, _, err) = program(&folder, &["good.suite.yaml", "--junit", "no/where.xml"]);
+    assert_eq!(status, Some(1));
+    assert!(err.contains("error: cannot write `no/where.xml`"), "{err}");
+}
+
+#[test]
+fn another_module_is_held_to_the_same_suite() {
+    let folder = folder("program-plugin");
+    let text = suite(
+        "request: {headers: {authorization: x}}\nexpect: {upstream: {lacks: [authorization]}}",
+    );
+    let here = format!("module: {}", module("auth-scrub").display());
+    assert!(text.contains(&here), "{text}");
+    // The suite's own module is none.
+    let elsewhere = text.replace(&here, "module: its-own.wasm");
+    for name in ["its-own.wasm", "other.wasm"] {
+        std::fs::write(folder.join(name), "").unwrap();
+    }
+    std::fs::write(folder.join("s.suite.yaml"), &elsewhere).unwrap();
+    let (status, out, _) = program(&folder, &["s.suite.yaml"]);
+    assert_eq!(status, Some(1), "{out}");
+    let built = module("auth-scrub").display().to_string();
+    let (status, out, err) = program(&folder, &["s.suite.yaml", "--plugin", &built]);
+    assert_eq!(status, Some(0), "{out}{err}");
+
+    // A configuration is for who has none: this one is refused, and so the chain does not start.
+    std::fs::write(folder.join("bad.json"), "{\"no_such_field\": 1}").unwrap();
+    let words = ["s.suite.yaml", "--plugin", &built, "--config", "bad.json"];
+    let (status, out, _) = program(&folder, &words);
+    assert_eq!(status, Some(1), "{out}");
+    assert!(out.contains("no_such_field"), "{out}");
+
+    let twice = elsewhere.replace("cases:", "  - {module: other.wasm}\ncases:");
+    std::fs::write(folder.join("two.suite.yaml"), twice).unwrap();
+    let (status, _, err) = program(&folder, &["two.suite.yaml", "--plugin", &built]);
+    assert_eq!(status, Some(1));
+    assert!(
+        err.contains("has several plugins in the case `a case`"),
+        "{err}"
+    );
+    let (status, _, err) = program(&folder, &["--plugin", "nowhere.wasm"]);
+    assert_eq!(status, Some(1));
+    assert!(
+        err.contains("error: there is no file `nowhere.wasm`"),
+        "{err}"
+    );
+    assert_eq!(program(&folder, &["--config", "bad.json"]).0, Some(2));
+}
