@@ -86,6 +86,8 @@
 //!
 //! # Features
 //!
+//! * `allocator`, unless switched off: modules have an allocator that is smaller and faster than the one of
+//!   `std` (the crate `talc`). Without it a filter may name another with `#[global_allocator]`.
 //! * `prost`: gRPC call-outs on messages of the crate `prost` 0.14, beside those on bytes ([`grpc`]).
 //!
 //! # What may go wrong
@@ -98,6 +100,12 @@
     expect(dead_code, reason = "only the wasm32 entry drives streams")
 )]
 
+#[cfg(all(
+    feature = "allocator",
+    target_arch = "wasm32",
+    not(target_feature = "atomics")
+))]
+mod allocator;
 #[cfg(target_arch = "wasm32")]
 mod entry;
 
@@ -126,6 +134,7 @@ mod headers;
 mod host;
 mod kind;
 mod logging;
+pub mod matching;
 pub mod metrics;
 mod mode;
 mod next;

@@ -1,6 +1,6 @@
 //! Which requests a rule is for.
 
-use crate::pattern::Matcher;
+use attache::matching::{Expression, Matcher};
 
 /// What conditions ask of a request.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ fn host(authority: &[u8]) -> &[u8] {
 /// segments, and escapes of what needs none or would be one of these. Longer ones than patterns look at
 /// count too.
 fn is_ambiguous(path: &[u8]) -> bool {
-    if path.len() > crate::pattern::LONGEST || path.iter().any(|byte| b"\\;".contains(byte)) {
+    if path.len() > Expression::LONGEST || path.iter().any(|byte| b"\\;".contains(byte)) {
         return true;
     }
     let mut segments = path.split(|&byte| byte == b'/').skip(1).peekable();
@@ -136,10 +136,12 @@ fn is_ambiguous(path: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use attache::matching::Kind;
+
     use super::*;
 
     fn prefix(text: &str) -> Vec<Matcher> {
-        vec![Matcher::new("prefix", text, false).unwrap()]
+        vec![Matcher::new(Kind::Prefix, text, false).unwrap()]
     }
 
     fn facts(path: &str) -> Facts {

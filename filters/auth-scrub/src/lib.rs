@@ -20,7 +20,6 @@ mod digest;
 mod judge;
 mod names;
 mod offline;
-mod pattern;
 mod query;
 mod rules;
 mod scrub;

@@ -107,7 +107,7 @@ pub enum MetricKind {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PathTemplates {
-    /// Templates such as `/users/{id}` and `/static/{rest...}`; the first that fits names the path.
+    /// Templates such as `/users/{id}` and `/static/{rest...}`, also as `/users/*` and `/static/**`; the first that fits names the path.
     #[schemars(length(min = 1))]
     pub templates: Vec<String>,
     /// What becomes of a path that none of them fits.

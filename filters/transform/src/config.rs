@@ -8,7 +8,7 @@ use attache::FailureMode;
 use attache::schemars::{self, JsonSchema};
 use serde::Deserialize;
 
-pub use self::conditions::{MatchConfig, PatternConfig, ValueConfig};
+pub use self::conditions::{Condition, MatchConfig};
 pub use self::literal::Literal;
 pub use self::steps::{Names, Op, PathChange, Place, PrefixChange, RegexChange, StepConfig, To};
 

@@ -11,7 +11,6 @@ mod escape;
 mod exchange;
 mod failure;
 mod fuel;
-mod matching;
 mod media;
 mod plan;
 mod run;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use attache::matching::{self, MatchError};
 use regex_lite::{Captures, Regex, RegexBuilder};
 
 use crate::failure::Failure;
@@ -22,7 +23,12 @@ impl Pattern {
     ///
     /// Why not.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
+        Self::build(text, false)
+    }
+
+    fn build(text: &str, ignore_case: bool) -> Result<Self, &'static str> {
         let built = RegexBuilder::new(text)
+            .case_insensitive(ignore_case)
             .size_limit(PATTERN_LIMIT)
             .nest_limit(64)
             .build();
@@ -36,24 +42,22 @@ impl Pattern {
         })
     }
 
-    /// Reads a pattern that is for all of a value, as Envoy has it.
-    ///
-    /// # Errors
-    ///
-    /// Why not.
-    pub fn whole(text: &str) -> Result<Self, &'static str> {
-        Self::parse(text)?;
-        Self::parse(&format!("^(?:{text})$"))
-    }
-
-    /// Whether it is found in these bytes.
-    #[must_use]
-    pub fn is_match(&self, bytes: &[u8]) -> bool {
-        self.0.is_match(&to_text(bytes))
-    }
-
     fn groups(&self) -> usize {
         self.0.captures_len()
+    }
+}
+
+/// In conditions a pattern is for all of a value, as Envoy has it.
+impl matching::Pattern for Pattern {
+    fn read(text: &str, ignore_case: bool) -> Result<Self, MatchError> {
+        // Alone first: `a)|(b` is none.
+        let whole =
+            Self::parse(text).and_then(|_| Self::build(&format!("^(?:{text})$"), ignore_case));
+        whole.map_err(MatchError::new)
+    }
+
+    fn matches(&self, text: &[u8]) -> bool {
+        self.0.is_match(&to_text(text))
     }
 }
 
@@ -273,6 +277,22 @@ mod tests {
             Some("the pattern is too large")
         );
         assert!(Pattern::parse("(?i)é\\d\\s").is_ok());
+    }
+
+    #[test]
+    fn a_condition_is_for_all_of_the_value() {
+        let matches = |pattern: &str, ignore_case, text: &str| {
+            let read = <Pattern as matching::Pattern>::read(pattern, ignore_case);
+            matching::Pattern::matches(&read.expect("a pattern"), text.as_bytes())
+        };
+        assert!(matches("a|ab", false, "ab"));
+        assert!(!matches("a", false, "ab"));
+        assert!(!matches("a|b", false, "xa"));
+        assert!(!matches("a|b", false, "A"));
+        assert!(matches("a|b", true, "A"));
+        for text in ["a)|(b", "("] {
+            assert!(<Pattern as matching::Pattern>::read(text, false).is_err());
+        }
     }
 
     #[test]

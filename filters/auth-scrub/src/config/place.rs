@@ -1,7 +1,7 @@
+use attache::matching;
 use attache::{ConfigError, Document};
 
 use super::{Kind, Shape};
-use crate::pattern::KINDS;
 
 /// A value and where it stands.
 #[derive(Clone)]
@@ -206,14 +206,14 @@ impl<'a> Place<'a> {
             member.check(match key {
                 "ignore_case" => &Kind::Flag,
                 "safe_regex" => &Kind::Regex,
-                key if KINDS.contains(&key) => &Kind::Text,
+                key if matching::Kind::named(key).is_some() => &Kind::Text,
                 _ => return Err(member.fault("unknown kind of match")),
             })?;
             kinds += usize::from(key != "ignore_case");
         }
         match kinds {
             1 => Ok(()),
-            _ => Err(self.fault(&["expected ", &one_of(&KINDS)].concat())),
+            _ => Err(self.fault(&["expected ", &one_of(&matching::Kind::NAMES)].concat())),
         }
     }
 }

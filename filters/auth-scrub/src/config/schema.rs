@@ -1,10 +1,10 @@
 //! The JSON Schema of the tables; asked for once, while the module is finished.
 
+use attache::matching;
 use attache::schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::shapes::Words;
 use super::{Kind, Shape};
-use crate::pattern::KINDS;
 
 /// The schema of a shape, with the shapes in it among the generator's definitions.
 pub(super) fn of(shape: &Shape, words: &[Words], generator: &mut SchemaGenerator) -> Schema {
@@ -62,7 +62,7 @@ fn of_kind(kind: &Kind, words: &[Words], generator: &mut SchemaGenerator) -> Sch
         Kind::Regex => json_schema!({"anyOf": [text(), one_of(&["regex"])]}),
         Kind::Patterns => {
             let pattern = named("Pattern", generator, |generator| {
-                let mut pattern = one_of(&KINDS);
+                let mut pattern = one_of(&matching::Kind::NAMES);
                 let regex = of_kind(&Kind::Regex, words, generator);
                 let properties = pattern
                     .get_mut("properties")

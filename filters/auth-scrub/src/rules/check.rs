@@ -1,11 +1,11 @@
 //! What is wrong with single values of a configuration.
 
 use attache::ConfigError;
+use attache::matching::{self, MatchError, Matcher};
 
 use crate::change::{Change, Item};
 use crate::config::Place;
 use crate::credentials::is_token;
-use crate::pattern::Matcher;
 
 use super::Kind;
 
@@ -161,8 +161,20 @@ fn mask(place: &Place<'_>) -> Result<Change, ConfigError> {
 
 /// Checks patterns.
 pub(super) fn patterns(list: &[Place<'_>]) -> Result<Vec<Matcher>, ConfigError> {
-    let read = |place: &Place<'_>| Matcher::read(place).map_err(|reason| place.fault(reason));
+    let read = |place: &Place<'_>| pattern(place).map_err(|error| place.fault(error.reason()));
     list.iter().map(read).collect()
+}
+
+/// Reads a pattern: a text, or an object whose one member but `ignore_case` is of a kind.
+fn pattern(place: &Place<'_>) -> Result<Matcher, MatchError> {
+    let ignore_case = place.flag("ignore_case", false);
+    let mut members = place.members().into_iter();
+    let named = members.find_map(|(key, text)| Some((matching::Kind::named(key)?, text)));
+    let Some((kind, text)) = named else {
+        return Matcher::new(matching::Kind::Exact, place.text(), ignore_case);
+    };
+    let text = text.text_of("regex").unwrap_or_else(|| text.text());
+    Matcher::new(kind, text, ignore_case)
 }
 
 /// Checks methods.

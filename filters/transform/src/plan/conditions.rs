@@ -1,16 +1,27 @@
 use std::collections::BTreeMap;
 
 use attache::ConfigError;
+use attache::matching::Kind;
 
 use super::{Direction, names};
-use crate::config::{MatchConfig, ValueConfig};
+use crate::config::{Condition, MatchConfig};
 use crate::content::Content;
 use crate::failure::Failure;
 use crate::fuel::Fuel;
 use crate::head::Head;
 use crate::json::Pointer;
-use crate::matching::{About, Condition, any_holds};
 use crate::pairs::Pairs;
+
+/// What a condition may be about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum About {
+    /// A path.
+    Path,
+    /// Something that is always there.
+    Text,
+    /// Something that may be missing.
+    Field,
+}
 
 /// When a rule applies.
 #[derive(Clone, Debug)]
@@ -131,15 +142,28 @@ fn headers_hold(fields: &[(String, Vec<Condition>)], head: &Head) -> bool {
         .all(|(name, conditions)| any_holds(conditions, &head.values(name).collect::<Vec<_>>()))
 }
 
-fn list(configs: &[ValueConfig], about: About, place: &str) -> Result<Vec<Condition>, ConfigError> {
-    let configs = configs.iter().enumerate();
-    configs
-        .map(|(index, config)| Condition::new(config, about, &format!("{place}/{index}")))
-        .collect()
+fn list(configs: &[Condition], about: About, place: &str) -> Result<Vec<Condition>, ConfigError> {
+    for (index, config) in configs.iter().enumerate() {
+        let (field, reason) = match config.kind() {
+            Some(Kind::PathTemplate) if about != About::Path => {
+                ("path_template", "only a path has a template")
+            }
+            None if about != About::Field => ("present_match", "this is always there"),
+            _ => continue,
+        };
+        let place = format!("{place}/{index}/{field}");
+        return Err(ConfigError::at(place, reason));
+    }
+    Ok(configs.to_vec())
+}
+
+/// Whether one of them holds, or there is none.
+fn any_holds<V: AsRef<[u8]>>(conditions: &[Condition], values: &[V]) -> bool {
+    conditions.is_empty() || conditions.iter().any(|condition| condition.holds(values))
 }
 
 fn fields(
-    configs: &BTreeMap<String, Vec<ValueConfig>>,
+    configs: &BTreeMap<String, Vec<Condition>>,
     name_of: fn(&str, &str) -> Result<String, ConfigError>,
     place: &str,
 ) -> Result<Vec<(String, Vec<Condition>)>, ConfigError> {

@@ -1,18 +1,37 @@
-//! An expression as instructions, all of whose ways are followed at once: the work is the length of
-//! the text times the number of instructions, whatever the two are.
+mod syntax;
 
-use super::syntax::{Expression, Set};
+use std::fmt;
+
+use self::syntax::{Node, Set};
+use super::{MatchError, Pattern};
 
 /// How many instructions an expression may have.
 const INSTRUCTIONS: usize = 500;
 
-/// The longest text that is looked at. Paths are not longer unless somebody tries something.
-pub(crate) const LONGEST: usize = 8 * 1_024;
-
 const TOO_LARGE: &str = "the expression is too large";
 
-pub(super) struct Program(Vec<Instruction>);
+/// A regular expression that matches whole texts: RE2's syntax, as far as it can be told of bytes
+/// without tables.
+///
+/// There are groups, alternatives, repetitions, classes with ranges, `.`, `\d \w \s` and their
+/// opposites, all of ASCII; and no flags, named classes, look-around, back references, nor anchors but
+/// `^` at the beginning and `$` at the end, which say nothing new.
+///
+/// It is kept as instructions, all of whose ways are followed at once: the work is the length of the
+/// text times the number of instructions, at most [`LONGEST`](Self::LONGEST) times 500.
+///
+/// ```
+/// use attache::matching::{Expression, MatchError, Pattern};
+///
+/// let expression = Expression::read(r"/v\d+/(users|orders)(/.*)?", false)?;
+/// assert!(expression.matches(b"/v2/users/7"));
+/// assert!(!expression.matches(b"/x/v2/users"));
+/// # Ok::<(), MatchError>(())
+/// ```
+#[derive(Clone)]
+pub struct Expression(Vec<Instruction>);
 
+#[derive(Clone)]
 enum Instruction {
     Set(Box<Set>),
     /// Goes on at both.
@@ -20,12 +39,43 @@ enum Instruction {
     Jump(usize),
 }
 
-impl Program {
-    pub(super) fn new(expression: &Expression) -> Result<Self, &'static str> {
+impl Pattern for Expression {
+    fn read(text: &str, ignore_case: bool) -> Result<Self, MatchError> {
+        let node = syntax::parse(text.as_bytes(), ignore_case).map_err(MatchError)?;
         let mut program = Self(Vec::new());
-        program.emit(expression, &mut 10_000)?;
+        program.emit(&node, &mut 10_000).map_err(MatchError)?;
         Ok(program)
     }
+
+    fn matches(&self, text: &[u8]) -> bool {
+        if text.len() > Self::LONGEST {
+            return false;
+        }
+        let mut now = Ways::new(self.0.len());
+        let mut then = Ways::new(self.0.len());
+        let mut todo = Vec::new();
+        now.enter(0, self, &mut todo);
+        for &byte in text {
+            then.clear();
+            for &at in &now.list {
+                if let Some(Instruction::Set(set)) = self.0.get(at)
+                    && set.has(byte)
+                {
+                    then.enter(at + 1, self, &mut todo);
+                }
+            }
+            std::mem::swap(&mut now, &mut then);
+            if now.list.is_empty() {
+                return false;
+            }
+        }
+        now.list.contains(&self.0.len())
+    }
+}
+
+impl Expression {
+    /// The longest text that one may match. Paths are not longer unless somebody tries something.
+    pub const LONGEST: usize = 8 * 1_024;
 
     fn push(&mut self, instruction: Instruction) -> Result<usize, &'static str> {
         if self.0.len() >= INSTRUCTIONS {
@@ -42,18 +92,18 @@ impl Program {
     }
 
     /// `work` bounds what repetitions of nothing cost.
-    fn emit(&mut self, expression: &Expression, work: &mut u32) -> Result<(), &'static str> {
+    fn emit(&mut self, node: &Node, work: &mut u32) -> Result<(), &'static str> {
         *work = work.checked_sub(1).ok_or(TOO_LARGE)?;
-        match expression {
-            Expression::Set(set) => {
+        match node {
+            Node::Set(set) => {
                 self.push(Instruction::Set(set.clone()))?;
             }
-            Expression::Sequence(parts) => {
+            Node::Sequence(parts) => {
                 for part in parts {
                     self.emit(part, work)?;
                 }
             }
-            Expression::Any(branches) => {
+            Node::Any(branches) => {
                 let mut ends = Vec::new();
                 for (index, branch) in branches.iter().enumerate() {
                     if index + 1 == branches.len() {
@@ -69,7 +119,7 @@ impl Program {
                     self.patch(end, Instruction::Jump(self.0.len()));
                 }
             }
-            Expression::Repeat(inside, least, most) => {
+            Node::Repeat(inside, least, most) => {
                 for _ in 0..*least {
                     self.emit(inside, work)?;
                 }
@@ -95,32 +145,6 @@ impl Program {
         }
         Ok(())
     }
-
-    /// Whether the whole text matches.
-    pub(super) fn matches(&self, text: &[u8]) -> bool {
-        if text.len() > LONGEST {
-            return false;
-        }
-        let mut now = Ways::new(self.0.len());
-        let mut then = Ways::new(self.0.len());
-        let mut todo = Vec::new();
-        now.enter(0, self, &mut todo);
-        for &byte in text {
-            then.clear();
-            for &at in &now.list {
-                if let Some(Instruction::Set(set)) = self.0.get(at)
-                    && set.has(byte)
-                {
-                    then.enter(at + 1, self, &mut todo);
-                }
-            }
-            std::mem::swap(&mut now, &mut then);
-            if now.list.is_empty() {
-                return false;
-            }
-        }
-        now.list.contains(&self.0.len())
-    }
 }
 
 /// Where the ways are, each place once.
@@ -144,7 +168,7 @@ impl Ways {
     }
 
     /// Goes to `at`, and on to where that leads without a byte.
-    fn enter(&mut self, at: usize, program: &Program, todo: &mut Vec<usize>) {
+    fn enter(&mut self, at: usize, program: &Expression, todo: &mut Vec<usize>) {
         todo.push(at);
         while let Some(at) = todo.pop() {
             match self.seen.get_mut(at) {
@@ -160,14 +184,20 @@ impl Ways {
     }
 }
 
+/// Without what it matches.
+impl fmt::Debug for Expression {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Expression")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pattern::{syntax, template};
 
     fn matches(expression: &str, text: &str) -> bool {
-        let parsed = syntax::parse(expression.as_bytes(), false).unwrap();
-        Program::new(&parsed).unwrap().matches(text.as_bytes())
+        let read = Expression::read(expression, false).unwrap();
+        read.matches(text.as_bytes())
     }
 
     #[test]
@@ -227,48 +257,16 @@ mod tests {
             "(((){1000}){1000}){1000}",
             "(a|b){300}",
         ] {
-            let made = syntax::parse(expression.as_bytes(), false)
-                .and_then(|parsed| Program::new(&parsed).map(|_| ()));
-            assert!(made.is_err(), "{expression}");
+            assert!(Expression::read(expression, false).is_err(), "{expression}");
         }
         let deep = "(".repeat(100) + &")".repeat(100);
-        assert!(syntax::parse(deep.as_bytes(), false).is_err());
+        assert!(Expression::read(&deep, false).is_err());
     }
 
     #[test]
     fn a_text_that_is_hard_for_others_takes_no_longer() {
-        let text = "a".repeat(LONGEST) + "b";
+        let text = "a".repeat(Expression::LONGEST) + "b";
         assert!(!matches("(a+)+c", &text[1..]));
-        assert!(!matches("a*", &"a".repeat(LONGEST + 1)));
-    }
-
-    #[test]
-    fn templates_match_segments() {
-        for (pattern, yes, no) in [
-            ("/users/{id}", "/users/7", "/users/"),
-            ("/users/{id=*}/x", "/users/7/x", "/users/7/8/x"),
-            ("/files/**", "/files/a/b", "/file"),
-            ("/{all=**}", "/", ""),
-            ("/*/a.b", "/x/a.b", "/x/acb"),
-        ] {
-            let program = Program::new(&template::parse(pattern.as_bytes(), false).unwrap());
-            let program = program.unwrap();
-            assert!(program.matches(yes.as_bytes()), "{pattern}");
-            assert!(!program.matches(no.as_bytes()), "{pattern}");
-        }
-        for pattern in [
-            "users",
-            "/a/**/b",
-            "/{}",
-            "/{a",
-            "/{a=b}",
-            "/a*",
-            "/{a=**}/b",
-        ] {
-            assert!(
-                template::parse(pattern.as_bytes(), false).is_err(),
-                "{pattern}"
-            );
-        }
+        assert!(!matches("a*", &"a".repeat(Expression::LONGEST + 1)));
     }
 }

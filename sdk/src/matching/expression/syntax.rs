@@ -1,8 +1,6 @@
-//! The syntax of regular expressions: RE2's, as far as it can be told of bytes without tables.
-
-/// An expression.
+/// A part of an expression.
 #[derive(Clone, Debug)]
-pub(super) enum Expression {
+pub(super) enum Node {
     /// One byte of these.
     Set(Box<Set>),
     /// One after the other.
@@ -69,7 +67,7 @@ impl Set {
 
 /// Parses an expression that matches a whole text, so that `^` at its beginning and `$` at its end
 /// say nothing new.
-pub(super) fn parse(text: &[u8], ignore_case: bool) -> Result<Expression, &'static str> {
+pub(super) fn parse(text: &[u8], ignore_case: bool) -> Result<Node, &'static str> {
     let text = text.strip_prefix(b"^").unwrap_or(text);
     let text = match text {
         [rest @ .., b'\\', b'$'] if !escaped(rest) => text,
@@ -112,7 +110,7 @@ impl Parser<'_> {
         has
     }
 
-    fn alternatives(&mut self, depth: usize) -> Result<Expression, &'static str> {
+    fn alternatives(&mut self, depth: usize) -> Result<Node, &'static str> {
         if depth > DEPTH {
             return Err(DEEP);
         }
@@ -122,20 +120,20 @@ impl Parser<'_> {
         }
         Ok(match branches.len() {
             1 => branches.remove(0),
-            _ => Expression::Any(branches),
+            _ => Node::Any(branches),
         })
     }
 
-    fn sequence(&mut self, depth: usize) -> Result<Expression, &'static str> {
+    fn sequence(&mut self, depth: usize) -> Result<Node, &'static str> {
         let mut parts = Vec::new();
         while !matches!(self.rest.first(), None | Some(b'|' | b')')) {
             let atom = self.atom(depth)?;
             parts.push(self.repeated(atom)?);
         }
-        Ok(Expression::Sequence(parts))
+        Ok(Node::Sequence(parts))
     }
 
-    fn atom(&mut self, depth: usize) -> Result<Expression, &'static str> {
+    fn atom(&mut self, depth: usize) -> Result<Node, &'static str> {
         let is_class = self.rest.first() == Some(&b'[');
         let set = match self.next().ok_or(ENDS)? {
             b'(' => {
@@ -161,11 +159,11 @@ impl Parser<'_> {
             true => set.without_case(),
             false => set,
         };
-        Ok(Expression::Set(Box::new(set)))
+        Ok(Node::Set(Box::new(set)))
     }
 
     /// What follows an expression and says how often it is meant.
-    fn repeated(&mut self, atom: Expression) -> Result<Expression, &'static str> {
+    fn repeated(&mut self, atom: Node) -> Result<Node, &'static str> {
         let (least, most) = match self.rest.first() {
             Some(b'*') => (0, None),
             Some(b'+') => (1, None),
@@ -190,7 +188,7 @@ impl Parser<'_> {
         self.take(b'?');
         match self.rest.first() {
             Some(b'*' | b'+' | b'?' | b'{') => Err("the expression repeats a repetition"),
-            _ => Ok(Expression::Repeat(Box::new(atom), least, most)),
+            _ => Ok(Node::Repeat(Box::new(atom), least, most)),
         }
     }
 
