@@ -1,7 +1,7 @@
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 
 use crate::content_type::ContentType;
@@ -153,7 +153,7 @@ impl Headers {
     /// ```
     #[must_use]
     pub fn content_type(&self) -> Option<ContentType<'_>> {
-        let mut values = self.list().values(CONTENT_TYPE.as_str().as_bytes());
+        let mut values = self.list().values(b"content-type");
         match (values.next(), values.next()) {
             (Some(only), None) => ContentType::parse(only),
             _ => None,
@@ -189,7 +189,13 @@ impl Headers {
     /// Adds `value` after those that `name` has.
     pub fn append(&mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) {
         let (name, value) = (name.into(), value.into());
-        self.change(Write::Add(name.as_str().as_bytes(), value.as_bytes()));
+        self.add(name.as_str().as_bytes(), value.as_bytes());
+    }
+
+    /// The same, for a name that is known to be one. Without a [`HeaderName`], the names that `http` knows
+    /// are not in the module: 3 KB.
+    pub(crate) fn add(&mut self, name: &[u8], value: &[u8]) {
+        self.change(Write::Add(name, value));
     }
 
     /// Removes each header for which `keep` answers false, and says how many those were.
@@ -259,7 +265,7 @@ impl Headers {
 
     /// Says how long the body is, where the message says so at all; whether it does.
     pub(crate) fn set_length(&mut self, length: usize) -> bool {
-        if self.contains(CONTENT_LENGTH)
+        if self.contains("content-length")
             && let Some(list) = self.list.get_mut()
         {
             list.set(b"content-length", length.to_string().as_bytes());

@@ -14,6 +14,12 @@ pub(crate) mod timers;
 
 #[cfg(not(target_arch = "wasm32"))]
 mod absent;
+#[cfg(all(
+    feature = "allocator",
+    target_arch = "wasm32",
+    not(target_feature = "atomics")
+))]
+mod allocator;
 #[cfg(test)]
 pub(crate) mod double;
 #[cfg(target_arch = "wasm32")]

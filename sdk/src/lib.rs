@@ -87,7 +87,7 @@
 //! # Features
 //!
 //! * `allocator`, unless switched off: modules have an allocator that is smaller and faster than the one of
-//!   `std` (the crate `talc`). Without it a filter may name another with `#[global_allocator]`.
+//!   `std`. Without it a filter may name another with `#[global_allocator]`.
 //! * `prost`: gRPC call-outs on messages of the crate `prost` 0.14, beside those on bytes ([`grpc`]).
 //!
 //! # What may go wrong
@@ -100,12 +100,6 @@
     expect(dead_code, reason = "only the wasm32 entry drives streams")
 )]
 
-#[cfg(all(
-    feature = "allocator",
-    target_arch = "wasm32",
-    not(target_feature = "atomics")
-))]
-mod allocator;
 #[cfg(target_arch = "wasm32")]
 mod entry;
 

@@ -187,7 +187,7 @@ impl<T> fmt::Display for Property<T> {
 ///     Err(misfit) => println!("{misfit}"),
 /// }
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PropertyError {
     /// The bytes are of another size than every value of the type.
@@ -221,6 +221,16 @@ impl fmt::Display for PropertyError {
                 write!(formatter, "property `{path}` is not {expected}")
             }
             Self::Host(_) => formatter.write_str("cannot read a property"),
+        }
+    }
+}
+
+/// In the same words, as [`HostError`]'s.
+impl fmt::Debug for PropertyError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(cause) => write!(formatter, "PropertyError({cause})"),
+            misfit => write!(formatter, "PropertyError({misfit})"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The filters of a module, by root id.
 
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, Quoted};
 use crate::kind::{Installed, Registered};
 use crate::phases::Phases;
 use crate::plugin::Plugin;
@@ -68,7 +68,8 @@ pub(crate) fn select<'a>(
                 .map(|registration| format!("`{}`", registration.root_id))
                 .collect();
             format!(
-                "no filter has the root id {root_id:?}; this module has {}",
+                "no filter has the root id {}; this module has {}",
+                Quoted(root_id),
                 known.join(", ")
             )
         })

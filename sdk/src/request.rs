@@ -2,8 +2,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use http::header::{CONTENT_LENGTH, UPGRADE};
-
 use crate::body::{self, BodyTransform, Collect, Rewriting};
 use crate::error::Error;
 use crate::flow::Flow;
@@ -174,7 +172,7 @@ impl<M: Mode> Request<M> {
     /// The body's length will not be what the client said.
     pub(crate) fn forget_length(&mut self) {
         if !self.ends_with_headers() {
-            self.headers.remove(CONTENT_LENGTH);
+            self.headers.remove("content-length");
         }
     }
 
@@ -206,7 +204,7 @@ impl<M: Mode> Request<M> {
     where
         M: Holds,
     {
-        if self.method() == b"CONNECT" || self.headers.contains(UPGRADE) {
+        if self.method() == b"CONNECT" || self.headers.contains("upgrade") {
             self.flow().set_endless();
         }
         Collect::new(Some(Rc::clone(&self.link)), Direction::Request, limit).watched()

@@ -2,7 +2,6 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use http::StatusCode;
-use http::header::CONTENT_LENGTH;
 
 use crate::body::{self, BodyTransform, Collect, Incoming, Reading, Rewriting};
 use crate::completed::Complete;
@@ -225,7 +224,7 @@ impl<M: Mode> Response<M> {
             Some(StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         );
         if !self.ends_with_headers() && has_body && !answers(link, b"HEAD") {
-            self.answer.headers.remove(CONTENT_LENGTH);
+            self.answer.headers.remove("content-length");
         }
     }
 
@@ -347,7 +346,7 @@ impl<M: Mode> From<LocalReply> for Response<M> {
     fn from(mut reply: LocalReply) -> Self {
         let mut headers = Headers::detached();
         for (name, value) in reply.headers.drain(..) {
-            headers.append(name, value);
+            headers.add(&name, value.as_bytes());
         }
         Self::of(None, headers, Origin::Local(Box::new(reply)))
     }

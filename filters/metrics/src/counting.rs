@@ -64,7 +64,7 @@ impl Counting {
         let mut counting = Self {
             reads: Vec::new(),
             groups: Vec::new(),
-            overflow: plugin.counter(&[prefix, "_", OVERFLOW].concat())?,
+            overflow: plugin.counter(&(prefix.to_owned() + "_" + OVERFLOW))?,
             on_overflow: cardinality.on_overflow,
             end,
         };

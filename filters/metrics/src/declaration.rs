@@ -227,7 +227,7 @@ impl Metric {
             .filter(|label| config.grpc.status || label.name != "grpc_response_status")
             .map(|label| (label.name.to_owned(), Value::Standard(*label)));
         Self {
-            name: [prefix, "_", name].concat(),
+            name: prefix.to_owned() + "_" + name,
             kind,
             measure,
             labels: labels.collect(),
@@ -397,9 +397,9 @@ fn check_numbers(config: &Config) -> Result<(), ConfigError> {
 
 /// Letters, digits, `_` and what else may be there; no digit first.
 fn is_name(name: &str, more: &str) -> bool {
-    let is_letter =
-        |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || more.contains(letter);
-    !name.is_empty()
-        && name.chars().all(is_letter)
-        && !name.starts_with(|letter: char| letter.is_ascii_digit())
+    let is_letter = |letter: u8| {
+        letter.is_ascii_alphanumeric() || letter == b'_' || more.as_bytes().contains(&letter)
+    };
+    let first = name.bytes().next();
+    first.is_some_and(|letter| !letter.is_ascii_digit()) && name.bytes().all(is_letter)
 }

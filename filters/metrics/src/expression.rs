@@ -151,10 +151,14 @@ impl Expression {
             cel::check(text, is_known)?;
             return Ok(Self::Cel(text.to_owned()));
         }
-        if let Some(quote @ ('\'' | '"')) = text.chars().next() {
-            let inner = text.get(1..).and_then(|rest| rest.strip_suffix(quote));
+        if let Some(quote @ (b'\'' | b'"')) = text.as_bytes().first() {
+            let inner = text
+                .get(1..)
+                .and_then(|rest| rest.strip_suffix(char::from(*quote)));
             return match inner {
-                Some(inner) if !inner.contains(quote) => Ok(Self::Literal(inner.to_owned())),
+                Some(inner) if !inner.as_bytes().contains(quote) => {
+                    Ok(Self::Literal(inner.to_owned()))
+                }
                 _ => Err("the text in quotes does not end, or ends too early"),
             };
         }
@@ -205,8 +209,10 @@ fn parts(text: &str) -> Result<Vec<String>, &'static str> {
     let mut parts = Vec::new();
     let mut rest = text;
     loop {
-        let end = rest.find(['.', '[']).unwrap_or(rest.len());
-        let (name, after) = rest.split_at(end);
+        let end = rest.bytes().position(|byte| matches!(byte, b'.' | b'['));
+        let (name, after) = rest
+            .split_at_checked(end.unwrap_or(rest.len()))
+            .ok_or(WRONG)?;
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'/');
         if name.is_empty() || !name.bytes().all(is_name) {
             return Err(WRONG);
@@ -220,7 +226,7 @@ fn parts(text: &str) -> Result<Vec<String>, &'static str> {
                 .filter(|quote| matches!(quote, '\'' | '"'));
             let index = index.get(1..).ok_or(WRONG)?;
             let (name, after) = index.split_once(quote.ok_or(WRONG)?).ok_or(WRONG)?;
-            if name.is_empty() || name.contains('\0') {
+            if name.is_empty() || name.as_bytes().contains(&0) {
                 return Err(WRONG);
             }
             parts.push(name.to_owned());

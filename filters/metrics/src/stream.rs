@@ -5,9 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use attache::foreign::Expression;
-use attache::http::header::CONTENT_TYPE;
 use attache::properties::{Property, connection, metadata, request, response, upstream, xds};
-
 use attache::{Request, Timestamp};
 
 use crate::config::Config;
@@ -135,7 +133,7 @@ impl Surroundings {
 
     /// Looks at a request before others change it.
     pub(crate) fn see(&self, request: &Request) -> Seen {
-        let content_types = request.headers().all(CONTENT_TYPE);
+        let content_types = request.headers().all("content-type");
         self.seen(
             content_types.first().is_some_and(|kind| is_grpc(kind)),
             request.path().as_bytes(),

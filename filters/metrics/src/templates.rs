@@ -67,7 +67,10 @@ impl Templates {
 
 impl Template {
     fn parse(text: &str) -> Result<Self, &'static str> {
-        let pattern = PathTemplate::new(&text.replace("...}", "=**}"));
+        let pattern = match text.strip_suffix("...}") {
+            Some(front) => PathTemplate::new(&(front.to_owned() + "=**}")),
+            None => PathTemplate::new(text),
+        };
         let pattern = pattern.ok().filter(|_| text.split('/').all(is_plain));
         Ok(Self {
             text: text.to_owned(),

@@ -3,7 +3,7 @@
 //! `serde_json` reads the same; its parser is 20 KB of a small module, and this 3.
 
 use super::value::Document;
-use super::{ConfigError, pointer};
+use super::{ConfigError, Quoted, pointer};
 use crate::secret::Secret;
 
 /// How deep a document may be nested, which the reader follows on the stack.
@@ -21,7 +21,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document, ConfigError> {
         Ok(document) => match reader.twice.first() {
             None => Ok(document),
             Some(key) => {
-                let reason = format!("key {key:?} given twice");
+                let reason = format!("key {} given twice", Quoted(key));
                 Err(ConfigError::at(pointer(&reader.twice), reason))
             }
         },

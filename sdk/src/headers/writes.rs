@@ -1,5 +1,8 @@
 use super::list::Write;
 
+/// What stands before name and value of a change.
+const HEAD: usize = 1 + 2 * size_of::<u32>();
+
 /// Changes of a map that was not read, in order: of each its kind, the lengths of name and value, and
 /// the two. In one buffer, because allocations are most of what a small change costs.
 #[derive(Default)]
@@ -16,13 +19,10 @@ impl Writes {
             Write::Add(name, value) => (1, name, value),
             Write::Replace(name, value) => (2, name, value),
         };
-        let size = 1 + 2 * size_of::<usize>() + name.len() + value.len();
-        if self.0.is_empty() {
-            self.0 = Vec::with_capacity(size);
-        }
-        self.0.push(kind);
-        self.0.extend_from_slice(&name.len().to_ne_bytes());
-        self.0.extend_from_slice(&value.len().to_ne_bytes());
+        self.0.reserve(HEAD + name.len() + value.len());
+        let [a, b, c, d] = length_of(name);
+        let [e, f, g, h] = length_of(value);
+        self.0.extend([kind, a, b, c, d, e, f, g, h]);
         self.0.extend_from_slice(name);
         self.0.extend_from_slice(value);
     }
@@ -43,9 +43,14 @@ impl Writes {
     }
 }
 
+/// No header has 4 GiB; one that had would be the last.
+fn length_of(text: &[u8]) -> [u8; 4] {
+    u32::try_from(text.len()).unwrap_or(u32::MAX).to_ne_bytes()
+}
+
 fn length(rest: &mut &[u8]) -> Option<usize> {
-    let bytes = rest.split_off(..size_of::<usize>())?;
-    Some(usize::from_ne_bytes(bytes.try_into().ok()?))
+    let bytes = rest.split_off(..size_of::<u32>())?;
+    usize::try_from(u32::from_ne_bytes(bytes.try_into().ok()?)).ok()
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use crate::pairs;
 #[derive(Clone, Debug)]
 pub struct LocalReply {
     pub(super) status: StatusCode,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) headers: Vec<(Vec<u8>, HeaderValue)>,
     body: Body,
     details: Cow<'static, str>,
     grpc_status: Option<u8>,
@@ -49,7 +49,8 @@ impl LocalReply {
     /// Adds a header; a repeated name gives two.
     #[must_use]
     pub fn header(mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        let name = name.into().as_str().as_bytes().to_vec();
+        self.headers.push((name, value.into()));
         self
     }
 

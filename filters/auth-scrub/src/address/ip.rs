@@ -19,8 +19,9 @@ pub(super) fn v4(text: &str) -> Option<u32> {
 
 /// Eight groups, of which `::` may stand for some that are zero, and the last two may be an IPv4 address.
 pub(super) fn v6(text: &str) -> Option<u128> {
-    let (front, back) = match text.split_once("::") {
-        Some((front, back)) => (front, Some(back)),
+    // Found by hand: the search of the standard library is 2 KB.
+    let (front, back) = match text.as_bytes().windows(2).position(|two| two == b"::") {
+        Some(mark) => (text.get(..mark)?, Some(text.get(mark + 2..)?)),
         None => (text, None),
     };
     let (mut high, high_count) = groups(front, back.is_none())?;
