@@ -59,7 +59,8 @@ impl Proxy {
             Codec::Http1 => trailers.iter_mut().for_each(Headers::trim),
             Codec::Http2 => trailers.iter_mut().for_each(codec::join_cookies),
         }
-        let refused = target::refused(&headers, request.codec == Codec::Http1);
+        let version = self.world.version;
+        let refused = target::refused(&headers, request.codec == Codec::Http1, version);
         // That comes before anything is added or taken out.
         let refused = refused.is_some_and(|refused| refused.details == target::NOT_NORMAL);
         if refused && request.codec == Codec::Http1 {
@@ -146,9 +147,9 @@ impl Proxy {
         let stream = &mut self.world.streams[slot];
         let headers = stream.request.headers.as_ref();
         let http1 = stream.codec == Codec::Http1;
-        let upgrades = &self.world.upgrades;
+        let (upgrades, version) = (&self.world.upgrades, self.world.version);
         let refused = headers.and_then(|headers| {
-            target::refused(headers, http1)
+            target::refused(headers, http1, version)
                 .or_else(|| target::refused_upgrade(headers, http1, upgrades))
         });
         let Some(refused) = refused else {

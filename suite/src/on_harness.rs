@@ -290,6 +290,12 @@ fn is_whole(exchange: &Exchange, protocols: Protocols) -> bool {
     protocols.downstream == Protocol::Http1 && exchange.try_response().is_some_and(whole)
 }
 
+/// Whether the client takes what it got for an interim response, and waits on.
+fn is_interim(exchange: &Exchange, protocols: Protocols) -> bool {
+    let interim = |response: &DownstreamResponse| matches!(response.status(), 100 | 102..=199);
+    protocols.downstream == Protocol::Http1 && exchange.try_response().is_some_and(interim)
+}
+
 /// Whether the connection is not one of HTTP any more.
 fn is_upgraded(exchange: &Exchange) -> bool {
     exchange
@@ -366,8 +372,10 @@ fn leave(host: &mut Host, case: &Case, streams: &[StreamId]) -> Result<(), HostE
 
 /// Whether requests have come as far as is waited for.
 fn has_come_far(host: &Host, case: &Case, streams: &[StreamId], until: Until) -> bool {
-    let goes_on =
-        |exchange: &Exchange| is_under_way(exchange) && !is_whole(exchange, case.protocols);
+    let goes_on = |exchange: &Exchange| {
+        let whole = is_whole(exchange, case.protocols);
+        (is_under_way(exchange) && !whole) || is_interim(exchange, case.protocols)
+    };
     let has_ended = |id: &StreamId| !host.exchange(*id).is_ok_and(goes_on);
     match until {
         Until::Ended => streams.iter().all(has_ended),
@@ -510,6 +518,7 @@ fn stream(
     let exchange = host.exchange(id)?;
     let downstream = match (exchange.outcome(), exchange.try_response()) {
         _ if abandoned => Ended::Abandoned,
+        _ if is_interim(exchange, protocols) => Ended::Held,
         (Outcome::Completed, Some(response)) => {
             Ended::Answered(message::answered(response, protocols.downstream))
         }

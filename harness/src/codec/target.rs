@@ -1,5 +1,6 @@
 //! Targets of requests, and what Envoy makes of those that it does not route.
 
+use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::headers::Headers;
 use crate::tunnel::is_upgrade;
 
@@ -19,7 +20,7 @@ pub(crate) struct Refused {
 pub(crate) const NOT_NORMAL: &str = "path_normalization_failed";
 
 /// What Envoy answers to a target that it takes for none, as the filters would see it.
-pub(crate) fn refused(headers: &Headers, http1: bool) -> Option<Refused> {
+pub(crate) fn refused(headers: &Headers, http1: bool, envoy: EnvoyVersion) -> Option<Refused> {
     let target = headers.get(":path")?;
     let method = headers.get(":method").unwrap_or_default();
     let codec = |details| Refused {
@@ -29,10 +30,12 @@ pub(crate) fn refused(headers: &Headers, http1: bool) -> Option<Refused> {
         protocol_error: true,
         closes: true,
     };
-    if http1 && (!target.is_ascii() || !is_method(method)) {
+    let query = method == b"QUERY";
+    let unknown = query && envoy.is_before(VersionDifference::QueryIsKnown);
+    if http1 && (!target.is_ascii() || unknown || !is_method(method)) {
         return Some(codec("http1.codec_error"));
     }
-    if method == b"QUERY" && !headers.contains_key("content-type") {
+    if query && !unknown && !headers.contains_key("content-type") {
         return Some(Refused {
             status: 400,
             body: "",

@@ -102,6 +102,10 @@ differences! {
         "`set_envoy_filter_state` makes `envoy.bool` and `envoy.ai.model.request`.",
         before: "They are not found.",
         shown: "objects of filter state that came later";
+    QueryIsKnown in V1_40:
+        "QUERY is a method; without `content-type` it is answered 400, `query_missing_content_type`.",
+        before: "The codec of HTTP/1.1 does not know it, and answers 400.",
+        shown: "QUERY as a method";
 }
 
 /// The functions of WASI that came with [`VersionDifference::MoreOfWasi`].

@@ -35,6 +35,7 @@ mod sdk_counts;
 mod sdk_hostile;
 mod sdk_pruned;
 mod sdk_waits;
+mod settled;
 mod start_phases;
 mod suites;
 mod tcp;
