@@ -13,6 +13,7 @@ use crate::abi::Direction;
 use crate::agenda::Event;
 use crate::body::Body;
 use crate::connection::{Arrival, End, Peer, Step, TcpReply};
+use crate::envoy_version::VersionDifference;
 use crate::error::HostError;
 use crate::exchange::Outcome;
 use crate::mutation::Rule;
@@ -286,10 +287,15 @@ impl Proxy {
             }
             Some(Step::Reset) => {
                 self.world.timeline(Some(slot)).note("the upstream resets");
+                let passed_on = !self
+                    .world
+                    .is_before(VersionDifference::UpstreamResetsArePassedOn);
                 let tcp = self.tcp(slot);
                 tcp.upstream.end = End::Reset;
-                tcp.downstream.end = End::Reset;
-                self.flag(slot, ResponseFlags::UPSTREAM_REMOTE_RESET);
+                if passed_on {
+                    tcp.downstream.end = End::Reset;
+                    self.flag(slot, ResponseFlags::UPSTREAM_REMOTE_RESET);
+                }
                 self.close_connection(slot, CloseType::Local, Outcome::Reset)
             }
             Some(Step::Send { .. }) | None => Ok(()),
@@ -398,8 +404,11 @@ impl Proxy {
     }
 
     fn downstream_reset_read(&mut self, slot: usize) -> Moved {
+        let passed_on = !self
+            .world
+            .is_before(VersionDifference::ClientResetsArePassedOn);
         let tcp = self.tcp(slot);
-        if tcp.upstream.end == End::Open {
+        if tcp.upstream.end == End::Open && passed_on {
             tcp.upstream.end = End::Reset;
         }
         self.close_connection(slot, CloseType::Remote, Outcome::Reset)

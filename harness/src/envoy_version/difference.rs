@@ -82,6 +82,10 @@ differences! {
         "`keep-alive` is taken out of a response before the filters see it, of a call-out's too; one that a filter adds goes out.",
         before: "Filters see the upstream's, and whoever set it, it is taken out behind them.",
         shown: "keep-alive of a response";
+    UpstreamResetsArePassedOn in V1_38:
+        "An upstream's reset of a TCP connection resets the client's.",
+        before: "It ends the client's as an orderly close does, and leaves no flag.",
+        shown: "a TCP upstream that resets";
     PollingWorks in V1_39:
         "`poll_oneoff` answers 0.",
         before: "It answers 52.",
@@ -102,6 +106,10 @@ differences! {
         "`set_envoy_filter_state` makes `envoy.bool` and `envoy.ai.model.request`.",
         before: "They are not found.",
         shown: "objects of filter state that came later";
+    ClientResetsArePassedOn in V1_40:
+        "A client's reset of a TCP connection resets the upstream's.",
+        before: "It ends the upstream's as an orderly close does.",
+        shown: "a TCP client that resets";
     QueryIsKnown in V1_40:
         "QUERY is a method; without `content-type` it is answered 400, `query_missing_content_type`.",
         before: "The codec of HTTP/1.1 does not know it, and answers 400.",
