@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::MAX_DEPTH;
+
 /// A JSON Pointer (RFC 6901).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Pointer {
@@ -14,6 +16,8 @@ pub enum Malformed {
     Start,
     /// A `~` is followed by neither 0 nor 1.
     Escape,
+    /// It has more parts than a body has levels.
+    Depth,
 }
 
 impl fmt::Display for Malformed {
@@ -21,6 +25,7 @@ impl fmt::Display for Malformed {
         formatter.write_str(match self {
             Self::Start => "a JSON Pointer begins with `/`",
             Self::Escape => "in a JSON Pointer, `~` is written `~0` and `/` is written `~1`",
+            Self::Depth => "a JSON Pointer has at most 128 parts",
         })
     }
 }
@@ -40,6 +45,9 @@ impl Pointer {
         let Some(rest) = text.strip_prefix('/') else {
             return Err(Malformed::Start);
         };
+        if rest.bytes().filter(|byte| *byte == b'/').count() >= MAX_DEPTH {
+            return Err(Malformed::Depth);
+        }
         let tokens = rest.split('/').map(unescape).collect::<Result<_, _>>()?;
         Ok(Self { tokens })
     }
@@ -98,6 +106,9 @@ fn unescape(token: &str) -> Result<String, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Failure;
+    use crate::fuel::Fuel;
+    use crate::json::{parse, print, set};
 
     #[test]
     fn the_examples_of_the_rfc_are_read() {
@@ -121,6 +132,21 @@ mod tests {
         for text in ["/~", "/~2", "/a~/b"] {
             assert_eq!(Pointer::parse(text), Err(Malformed::Escape), "{text}");
         }
+        let deep = "/a".repeat(MAX_DEPTH + 1);
+        assert_eq!(Pointer::parse(&deep), Err(Malformed::Depth));
+    }
+
+    #[test]
+    fn what_is_set_at_the_deepest_place_can_be_read_or_is_not_made() {
+        let deepest = Pointer::parse(&"/a".repeat(MAX_DEPTH)).expect("a pointer");
+        let made = |value: &str| {
+            let mut root = parse("{}").expect("JSON").value;
+            let value = parse(value).expect("JSON").value;
+            set(&mut root, &deepest, &value, &Fuel::new(100_000)).expect("little work");
+            print(&root, 10_000)
+        };
+        assert!(parse(&made("1").expect("it is not too deep")).is_ok());
+        assert_eq!(made("[]"), Err(Failure::Depth));
     }
 
     #[test]

@@ -86,7 +86,8 @@ impl Printer {
     }
 
     fn value(&mut self, value: &Value<'_>, depth: usize) -> Result<(), Failure> {
-        if depth > MAX_DEPTH {
+        let is_level = matches!(value, Value::Array(_) | Value::Object(_));
+        if depth + usize::from(is_level) > MAX_DEPTH {
             return Err(Failure::Depth);
         }
         match value {
