@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::command::{Outside, Said, attache, outside, repository, said};
+use crate::command::{Outside, Said, attache, folder, outside, repository, said};
 
 /// The command in a folder, with these words behind `new`.
 fn new(folder: &Path, words: &[&str]) -> Said {
@@ -184,4 +184,36 @@ fn a_folder_that_is_no_checkout_has_no_sdk() {
     new(&folder, &["mine", "--sdk-path", "nowhere"]).refuses("error: cannot find `nowhere`");
     let said = new(&folder, &["mine", "--sdk-rev", "abc"]);
     assert_eq!(said.status, Some(2), "a commit of what?");
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn every_template_builds_and_keeps_its_promises() {
+    let folder = folder("templates");
+    fs::write(
+        folder.join("Cargo.toml"),
+        "[workspace]\nresolver = \"3\"\nmembers = []\n",
+    )
+    .unwrap();
+    for entry in fs::read_dir(repository().join("examples")).unwrap() {
+        let template = entry.unwrap().file_name().into_string().unwrap();
+        let made = new(
+            &folder,
+            &[&format!("my-{template}"), "--template", &template],
+        );
+        assert_eq!(made.status, Some(0), "{}", made.err);
+    }
+    fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let built = said(attache(&["build"]).current_dir(&folder));
+    assert_eq!(built.status, Some(0), "{}", built.err);
+    let played = said(attache(&["test"]).current_dir(&folder));
+    assert_eq!(played.status, Some(0), "{}{}", played.out, played.err);
+
+    let words = ["run", "--config", "config.json", "--once", "--json"];
+    let ran = said(attache(&words).current_dir(folder.join("my-add-header")));
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    let line: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let headers = line["through"]["upstream"]["headers"].as_array().unwrap();
+    let ours = |header: &serde_json::Value| header[0] == "x-from" && header[1] == "proxy";
+    assert!(headers.iter().any(ours), "{}", ran.out);
 }

@@ -227,3 +227,63 @@ fn an_upstream_without_a_port_is_a_usage_error() {
     assert_eq!(said.status, Some(2));
     assert!(said.err.contains("localhost"), "{}", said.err);
 }
+
+#[test]
+#[ignore = "needs Envoy"]
+fn an_upstream_of_ones_own_answers() {
+    let upstream = attache_envoy::upstream::Upstream::echo().unwrap();
+    let address = upstream.address().to_string();
+    let arguments = ["run", "auth-scrub", "--once", "--upstream", &address];
+    let said = said(&mut attache(&arguments));
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    assert!(
+        !said.out.contains("What the upstream received"),
+        "{}",
+        said.out
+    );
+    assert!(said.out.contains("What the client got"), "{}", said.out);
+    let received = upstream.take();
+    assert_eq!(received.len(), 2, "once past the filter, once through it");
+    let names = |index: usize| {
+        let headers = received[index].headers.iter();
+        let names = headers.map(|header| String::from_utf8_lossy(&header.name).to_lowercase());
+        names.collect::<Vec<_>>()
+    };
+    assert!(names(0).contains(&"authorization".to_owned()));
+    assert!(!names(1).contains(&"authorization".to_owned()));
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_filter_that_holds_headers_gets_the_option_that_it_needs() {
+    let config = folder("holds").join("config.json");
+    fs::write(&config, r#"{"replace": {"role": "guest"}}"#).unwrap();
+    let arguments = [
+        "run",
+        "body-rewrite",
+        "--once",
+        "--config",
+        config.to_str().unwrap(),
+        "-X",
+        "POST",
+        "-H",
+        "content-type: application/json",
+        "-d",
+        r#"{"role":"admin!"}"#,
+    ];
+    let said = said(&mut attache(&arguments));
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    assert!(said.out.contains("(body): 17 B"), "{}", said.out);
+    assert!(said.out.contains("(body): 16 B"), "{}", said.out);
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_filter_of_another_kind_is_told_where_it_runs() {
+    for (name, kind) in [("tcp-allow-list", "tcp"), ("audit", "access_logger")] {
+        let said = said(&mut attache(&["run", name, "--once"]));
+        said.refuses(&format!(
+            "error: `{name}` is of the kind `{kind}`, and `attache run` runs HTTP"
+        ));
+    }
+}
