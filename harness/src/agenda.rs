@@ -45,6 +45,8 @@ pub(crate) enum Event {
     RouteTimeout { slot: usize, stream: StreamId },
     /// The upstream of a TCP connection does the next thing.
     FromUpstream { slot: usize, stream: StreamId },
+    /// The upstream of a TCP connection has ended, and was told of the end.
+    UpstreamOver { slot: usize, stream: StreamId },
     /// A call-out goes on or ends.
     Call {
         vm: usize,
@@ -169,6 +171,9 @@ impl Proxy {
             Event::FromUpstream { slot, stream } if self.world.is_open(slot, stream) => {
                 self.arrive_from_upstream(slot)
             }
+            Event::UpstreamOver { slot, stream } if self.world.is_open(slot, stream) => {
+                self.upstream_is_over(slot)
+            }
             Event::Arrival {
                 slot,
                 stream,
@@ -185,6 +190,7 @@ impl Proxy {
             Event::Answer { .. }
             | Event::Arrival { .. }
             | Event::RouteTimeout { .. }
+            | Event::UpstreamOver { .. }
             | Event::FromUpstream { .. } => Ok(()),
         }
     }

@@ -208,7 +208,11 @@ impl Proxy {
         // It may have been downstream's end that was held.
         let upstream_over = self.tcp(slot).is_over_upstream();
         if upstream_over && !self.world.mutated(Rule::TcpHeldEndDoesNotClose) {
-            return self.end_if_both_did(slot, CloseType::Local);
+            // Not within the callback that lets go of it: once the end is written.
+            let stream = self.world.streams[slot].exchange.id;
+            let now = self.world.clock.now();
+            self.world
+                .schedule(now, Event::UpstreamOver { slot, stream });
         }
         Ok(())
     }
@@ -353,6 +357,11 @@ impl Proxy {
         }
         self.world.timeline(Some(slot)).note(note);
         Ok(())
+    }
+
+    /// The last end that goes to an upstream is written.
+    pub(crate) fn upstream_is_over(&mut self, slot: usize) -> Moved {
+        self.end_if_both_did(slot, CloseType::Local)
     }
 
     /// Both peers have ended their sides, towards each other or towards Envoy.

@@ -363,7 +363,7 @@ impl Stage {
         let seen = Seen {
             streams: play.streams(&accesses),
             reloads,
-            connections: connections.seen(self.tcp.as_ref()),
+            connections: connections.seen(self.tcp.as_ref(), foreseen),
             log: Line::all(&log, lines_before, &sorted, |line| filters_log.line(line)),
             calls: self.clusters.take(case, foreseen),
             counters: grown(self.counters()?, &counters_before, &case.counters),

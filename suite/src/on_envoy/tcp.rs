@@ -7,7 +7,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Instant;
 
 use crate::case::TcpStep;
-use crate::seen::{Connection, PeerEnd, Received};
+use crate::seen::{Connection, PeerEnd, Received, Seen};
 pub(super) use server::Server;
 
 /// The clients of a play.
@@ -73,8 +73,16 @@ impl Clients {
     }
 
     /// What they received, beside what the server did of theirs. Envoy connects in the order of the connections
-    /// that are let on; one that was over before is none of those.
-    pub(super) fn seen(&mut self, server: Option<&Server>) -> Vec<Connection> {
+    /// that are let on; one that was over before is none of those, nor one that is held, which is foreseen.
+    pub(super) fn seen(
+        &mut self,
+        server: Option<&Server>,
+        foreseen: Option<&Seen>,
+    ) -> Vec<Connection> {
+        let held = |number: usize| {
+            let connection = foreseen.and_then(|seen| seen.connections.get(number));
+            connection.is_some_and(|foreseen| foreseen.upstream == Received::default())
+        };
         let mut seen: Vec<Connection> = Vec::new();
         let mut served = vec![false; self.0.len()];
         for client in &self.0 {
@@ -87,11 +95,13 @@ impl Clients {
             let was_open = |client: &Client| {
                 client.begun <= accepted && client.over.is_none_or(|over| over > accepted)
             };
-            let mut clients = self.0.iter().zip(&mut served).zip(&mut seen);
-            let own = clients.find(|((client, served), _)| !**served && was_open(client));
-            if let Some(((_, served), connection)) = own {
-                *served = true;
-                connection.upstream = received;
+            let clients = self.0.iter().enumerate();
+            let own = clients
+                .filter(|(number, client)| !served[*number] && was_open(client))
+                .min_by_key(|(number, _)| (held(*number), *number));
+            if let Some((number, _)) = own {
+                served[number] = true;
+                seen[number].upstream = received;
             }
         }
         seen
