@@ -98,16 +98,22 @@ impl Template {
                 format!("tests/{name}.suite.yaml").into(),
                 self.suite_of(name),
             ),
-            (
-                "tests/harness.rs".into(),
-                self.test
-                    .replace(&self.suite_file(self.name), &self.suite_file(name)),
-            ),
+            ("tests/harness.rs".into(), self.test_of(name)),
         ]
     }
 
-    fn suite_file(&self, name: &str) -> String {
-        format!("tests/{name}.suite.yaml")
+    /// The test, with the suite of that name. In the repository, where it is played too, it names the
+    /// example's package and stands beside the configuration.
+    fn test_of(&self, name: &str) -> String {
+        let own = self
+            .test
+            .replace(&format!("plugin!(\"{}\")", self.name), "plugin!()");
+        let own = own.replace(
+            "include_str!(\"config.json\")",
+            "include_str!(\"../config.json\")",
+        );
+        let suite = format!("attache_suite::suite!(\"tests/{name}.suite.yaml\");\n\n");
+        own.replacen("#[test]", &format!("{suite}#[test]"), 1)
     }
 
     /// The source, with the filter's type and its root id named anew.

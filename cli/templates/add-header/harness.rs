@@ -2,11 +2,9 @@
 
 use attache_harness::{Host, HostError, Request, plugin};
 
-attache_suite::suite!("tests/add-header.suite.yaml");
-
 #[test]
 fn the_upstream_is_told_who_sent_the_request() -> Result<(), HostError> {
-    let mut host = Host::with(plugin!().config(include_str!("../config.json")))?;
+    let mut host = Host::with(plugin!("add-header").config(include_str!("config.json")))?;
     let exchange = host.send(Request::get("/").header("x-from", "client"))?;
     let request = exchange.upstream_request();
     assert_eq!(request.headers().get("x-from"), Some(&b"proxy"[..]));

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use attache_harness::{Host, HostError, Request, Response, plugin};
 
-attache_suite::suite!("tests/audit.suite.yaml");
-
 #[test]
 fn a_service_that_is_down_costs_no_request() -> Result<(), HostError> {
     let mut host = Host::builder()
-        .access_logger(plugin!().config(include_str!("../config.json")))
+        .access_logger(plugin!("audit").config(include_str!("config.json")))
         .cluster("audit", Response::refused())
         .start()?;
     let exchange = host.send(Request::get("/"))?;

@@ -2,11 +2,9 @@
 
 use attache_harness::{Host, HostError, Request, plugin};
 
-attache_suite::suite!("tests/body-rewrite.suite.yaml");
-
 #[test]
 fn nobody_makes_himself_an_admin() -> Result<(), HostError> {
-    let plugin = plugin!().config(include_str!("../config.json"));
+    let plugin = plugin!("body-rewrite").config(include_str!("config.json"));
     let mut host = Host::with(plugin.allow_on_headers_stop_iteration())?;
     let request = Request::post("/").header("content-type", "application/json");
     let exchange = host.send(request.body(r#"{"role":"admin"}"#))?;

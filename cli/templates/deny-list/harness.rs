@@ -2,11 +2,9 @@
 
 use attache_harness::{Host, HostError, Request, plugin};
 
-attache_suite::suite!("tests/deny-list.suite.yaml");
-
 #[test]
 fn a_path_on_the_list_never_reaches_the_upstream() -> Result<(), HostError> {
-    let mut host = Host::with(plugin!().config(include_str!("../config.json")))?;
+    let mut host = Host::with(plugin!("deny-list").config(include_str!("config.json")))?;
     let exchange = host.send(Request::get("/admin/users"))?;
     assert_eq!(exchange.response().status(), 403);
     assert!(exchange.try_upstream_request().is_none());

@@ -2,12 +2,10 @@
 
 use attache_harness::{Host, HostError, Request, Response, plugin};
 
-attache_suite::suite!("tests/ext-auth.suite.yaml");
-
 #[test]
 fn a_credential_that_the_cluster_refuses_goes_nowhere() -> Result<(), HostError> {
     let mut host = Host::builder()
-        .plugin(plugin!().config(include_str!("../config.json")))
+        .plugin(plugin!("ext-auth").config(include_str!("config.json")))
         .cluster("authz", Response::new(403))
         .start()?;
     let exchange = host.send(Request::get("/").header("authorization", "Bearer x"))?;

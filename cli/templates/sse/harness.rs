@@ -2,11 +2,9 @@
 
 use attache_harness::{Host, HostError, Request, Response, plugin};
 
-attache_suite::suite!("tests/sse.suite.yaml");
-
 #[test]
 fn a_word_is_found_where_the_network_cuts_it() -> Result<(), HostError> {
-    let mut host = Host::with(plugin!().config(include_str!("../config.json")))?;
+    let mut host = Host::with(plugin!("sse").config(include_str!("config.json")))?;
     host.upstream(|_| {
         Response::ok()
             .header("content-type", "text/event-stream")

@@ -2,11 +2,9 @@
 
 use attache_harness::{Host, HostError, plugin};
 
-attache_suite::suite!("tests/tcp-allow-list.suite.yaml");
-
 #[test]
 fn a_client_of_the_networks_reaches_the_upstream() -> Result<(), HostError> {
-    let plugin = plugin!().config(include_str!("../config.json"));
+    let plugin = plugin!("tcp-allow-list").config(include_str!("config.json"));
     let mut host = Host::builder().tcp_chain("tcp", [plugin]).start()?;
     let client = host.connect()?;
     host.send_data(client, "hello")?;

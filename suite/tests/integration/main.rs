@@ -39,6 +39,7 @@ mod settled;
 mod start_phases;
 mod suites;
 mod tcp;
+mod templates;
 mod tls;
 mod toolchains;
 mod transform_configs;
