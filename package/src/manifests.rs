@@ -300,6 +300,40 @@ impl Checked<'_> {
     }
 }
 
+/// A manifest of Kubernetes.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'d, S> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: Metadata<'d>,
+    spec: S,
+}
+
+#[derive(Serialize)]
+struct Metadata<'d> {
+    name: &'d str,
+    namespace: &'d str,
+}
+
+/// A reference to another object.
+#[derive(Serialize)]
+struct Reference<'d> {
+    group: &'static str,
+    kind: &'static str,
+    name: &'d str,
+}
+
+impl<'d> Reference<'d> {
+    fn gateway(name: &'d str) -> Self {
+        Self {
+            group: "gateway.networking.k8s.io",
+            kind: "Gateway",
+            name,
+        }
+    }
+}
+
 /// A document with words for people above it.
 fn yaml(words: &[String], document: &impl Serialize) -> Result<String, ManifestError> {
     let body =

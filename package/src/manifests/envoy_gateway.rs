@@ -1,35 +1,13 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Checked, Failure, ManifestError, yaml};
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'d> {
-    api_version: &'static str,
-    kind: &'static str,
-    metadata: Metadata<'d>,
-    spec: Policy<'d>,
-}
-
-#[derive(Serialize)]
-struct Metadata<'d> {
-    name: &'d str,
-    namespace: &'d str,
-}
+use super::{Checked, Document, Failure, ManifestError, Metadata, Reference, yaml};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Policy<'d> {
     target_refs: [Reference<'d>; 1],
     wasm: [Wasm<'d>; 1],
-}
-
-#[derive(Serialize)]
-struct Reference<'d> {
-    group: &'static str,
-    kind: &'static str,
-    name: &'d str,
 }
 
 #[derive(Serialize)]
@@ -60,14 +38,7 @@ struct Image<'d> {
     url: &'d str,
     sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pull_secret_ref: Option<Secret<'d>>,
-}
-
-#[derive(Serialize)]
-struct Secret<'d> {
-    group: &'static str,
-    kind: &'static str,
-    name: &'d str,
+    pull_secret_ref: Option<Reference<'d>>,
 }
 
 #[derive(Serialize)]
@@ -132,11 +103,7 @@ pub(super) fn manifest(checked: &Checked<'_>) -> Result<String, ManifestError> {
                 namespace: &plugin.namespace,
             },
             spec: Policy {
-                target_refs: [Reference {
-                    group: "gateway.networking.k8s.io",
-                    kind: "Gateway",
-                    name: gateway,
-                }],
+                target_refs: [Reference::gateway(gateway)],
                 wasm: [Wasm {
                     name: &plugin.name,
                     root_id: &checked.root_id,
@@ -145,7 +112,7 @@ pub(super) fn manifest(checked: &Checked<'_>) -> Result<String, ManifestError> {
                         image: Image {
                             url: &plugin.image,
                             sha256: checked.manifest.hex(),
-                            pull_secret_ref: plugin.pull_secret.as_deref().map(|name| Secret {
+                            pull_secret_ref: plugin.pull_secret.as_deref().map(|name| Reference {
                                 group: "",
                                 kind: "Secret",
                                 name,

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Checked, Failure, ManifestError, Target, yaml};
+use super::{Checked, Document, Failure, ManifestError, Metadata, Reference, Target, yaml};
 
 /// Where in the chain of filters that Istio makes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -16,21 +16,6 @@ pub enum Phase {
     Authz,
     /// After it authorized, before it counts.
     Stats,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'d, S> {
-    api_version: &'static str,
-    kind: &'static str,
-    metadata: Metadata<'d>,
-    spec: S,
-}
-
-#[derive(Serialize)]
-struct Metadata<'d> {
-    name: &'d str,
-    namespace: &'d str,
 }
 
 /// What both kinds have at the top.
@@ -51,13 +36,6 @@ struct Placement<'d> {
 #[serde(rename_all = "camelCase")]
 struct Selector<'d> {
     match_labels: BTreeMap<&'d str, &'d str>,
-}
-
-#[derive(Serialize)]
-struct Reference<'d> {
-    group: &'static str,
-    kind: &'static str,
-    name: &'d str,
 }
 
 #[derive(Serialize)]
@@ -167,11 +145,7 @@ fn placement<'d>(checked: &Checked<'d>) -> Result<Placement<'d>, ManifestError> 
     {
         return checked.no_field("labels that are empty or have a `*`", "name whole labels");
     }
-    let gateway = plugin.gateway.as_deref().map(|name| Reference {
-        group: "gateway.networking.k8s.io",
-        kind: "Gateway",
-        name,
-    });
+    let gateway = plugin.gateway.as_deref().map(Reference::gateway);
     Ok(Placement {
         selector: (!labels.is_empty()).then_some(Selector {
             match_labels: labels,

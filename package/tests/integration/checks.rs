@@ -1,22 +1,10 @@
 use std::fs;
 use std::path::Path;
 
-use attache_package::{About, Digest, Image, Layout, Published, Severity, check};
+use attache_package::{Digest, Published, Severity, check};
 use serde_json::json;
 
-use crate::modules::{Folder, described, guard};
-
-fn published(name: &str, module: &[u8]) -> Published {
-    let folder = Folder::new(name);
-    let layout = Layout::create(folder.path()).unwrap();
-    layout
-        .add(
-            &Image::new(module, About::new("guard", "1.2.0")).unwrap(),
-            "1",
-        )
-        .unwrap();
-    layout.module("1").unwrap()
-}
+use crate::modules::{described, guard, published};
 
 /// What is found in a text, as `LINE severity: text`.
 fn found(text: &str, images: &[Published]) -> Vec<String> {
@@ -43,7 +31,7 @@ fn wasm_plugin(lines: &str) -> String {
 
 #[test]
 fn a_good_plugin_has_no_findings() {
-    let image = published("check-good", &guard());
+    let image = published(&guard());
     let digest = image.descriptor.digest.hex();
     let text = wasm_plugin(&format!(
         "  url: oci://registry.example.com/guard:1\n  sha256: {digest}\n  pluginName: guard\n  pluginConfig: {{rules: []}}\n"
@@ -78,7 +66,7 @@ fn an_image_without_a_digest_is_an_error() {
 
 #[test]
 fn a_digest_of_the_wrong_kind_is_an_error_that_names_the_right_one() {
-    let image = published("check-kind", &guard());
+    let image = published(&guard());
     let manifest = image.descriptor.digest.hex();
     let module = Digest::of(&image.bytes).hex();
     let images = [image];
@@ -148,7 +136,7 @@ fn a_list_as_kubectl_prints_it_is_checked_item_by_item() {
 
 #[test]
 fn a_configuration_is_held_against_the_schema_with_its_line_and_without_its_value() {
-    let image = published("check-schema", &guard());
+    let image = published(&guard());
     let digest = image.descriptor.digest.hex();
     let text = wasm_plugin(&format!(
         "  url: oci://registry/guard:1\n  sha256: {digest}\n  pluginName: guard\n  pluginConfig:\n    rules: []\n    token: hunter2\n"
@@ -167,7 +155,7 @@ fn a_configuration_is_held_against_the_schema_with_its_line_and_without_its_valu
 
 #[test]
 fn a_root_id_that_the_module_lacks_is_an_error() {
-    let image = published("check-root", &guard());
+    let image = published(&guard());
     let digest = image.descriptor.digest.hex();
     let base = format!("  url: oci://registry/guard:1\n  sha256: {digest}\n");
     let images = [image];
@@ -186,10 +174,7 @@ fn a_root_id_that_the_module_lacks_is_an_error() {
 
 #[test]
 fn a_filter_that_holds_headers_is_an_error_where_the_option_is_missing() {
-    let image = published(
-        "check-holds",
-        &described(true, &[("guard", "http", json!(true))]),
-    );
+    let image = published(&described(true, &[("guard", "http", json!(true))]));
     let digest = image.descriptor.digest.hex();
     let module = Digest::of(&image.bytes).hex();
     let images = [image];
@@ -282,7 +267,7 @@ fn two_plugins_in_one_vm_are_told_of() {
 
 #[test]
 fn a_policy_of_envoy_gateway_is_checked() {
-    let image = published("check-policy", &guard());
+    let image = published(&guard());
     let digest = image.descriptor.digest.hex();
     let policy = |image: &str| {
         format!(

@@ -1,28 +1,12 @@
 use std::path::PathBuf;
 
-use attache_package::{
-    About, Failure, Image, Layout, ManifestError, Phase, Plugin, Published, Target,
-};
+use attache_package::{Failure, ManifestError, Phase, Plugin, Target};
 use serde_json::{Value, json};
 
 use crate::crds::Crd;
-use crate::modules::{Folder, described, foreign, guard};
+use crate::modules::{described, foreign, guard, published};
 
 const IMAGE: &str = "registry.example.com/filters/guard:1.2.0";
-
-fn published(module: &[u8]) -> Published {
-    let folder = Folder::new(
-        &format!("manifest-{:?}", std::thread::current().id()).replace(['(', ')'], "-"),
-    );
-    let layout = Layout::create(folder.path()).unwrap();
-    layout
-        .add(
-            &Image::new(module, About::new("guard", "1.2.0")).unwrap(),
-            "1",
-        )
-        .unwrap();
-    layout.module("1").unwrap()
-}
 
 fn full() -> Plugin {
     let mut plugin = Plugin::new("guard", IMAGE);

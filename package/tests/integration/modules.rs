@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use attache_package::{About, Image, Layout, Published};
 use serde_json::{Value, json};
 
 /// A module that says of itself what one of the SDK says.
@@ -56,6 +57,16 @@ pub(crate) fn guard() -> Vec<u8> {
         "additionalProperties": false,
     });
     described(false, &[("guard", "http", schema)])
+}
+
+/// A module that went into an image and came back.
+pub(crate) fn published(module: &[u8]) -> Published {
+    let folder =
+        Folder::new(&format!("{:?}", std::thread::current().id()).replace(['(', ')'], "-"));
+    let layout = Layout::create(folder.path()).unwrap();
+    let image = Image::new(module, About::new("guard", "1.2.0")).unwrap();
+    layout.add(&image, "1").unwrap();
+    layout.module("1").unwrap()
 }
 
 /// A folder that goes when the test ends.
