@@ -30,7 +30,8 @@ pub struct Image {
 /// Something about an image: an artifact whose `subject` the image is.
 #[derive(Clone, Debug)]
 pub struct Referrer {
-    pub(crate) manifest: Vec<u8>,
+    pub(crate) manifest: Manifest,
+    pub(crate) bytes: Vec<u8>,
     pub(crate) descriptor: Descriptor,
     pub(crate) content: Vec<u8>,
 }
@@ -147,7 +148,8 @@ impl Image {
         descriptor.artifact_type = manifest.artifact_type.clone();
         descriptor.annotations = manifest.annotations.clone();
         self.referrers.push(Referrer {
-            manifest: bytes,
+            manifest,
+            bytes,
             descriptor,
             content,
         });
@@ -178,17 +180,16 @@ impl Image {
         &self.referrers
     }
 
-    /// Every blob of it and of what is attached, manifests last, each with its digest.
-    pub(crate) fn blobs(&self) -> impl Iterator<Item = &[u8]> {
-        let attached = self.referrers.iter();
-        let contents = attached.clone().map(|referrer| referrer.content.as_slice());
-        let empty = (!self.referrers.is_empty()).then_some(EMPTY);
-        [self.layer.as_slice(), self.config.as_slice()]
-            .into_iter()
-            .chain(contents)
-            .chain(empty)
-            .chain([self.manifest_bytes.as_slice()])
-            .chain(attached.map(|referrer| referrer.manifest.as_slice()))
+    pub(crate) fn manifest_bytes(&self) -> &[u8] {
+        &self.manifest_bytes
+    }
+
+    pub(crate) fn config(&self) -> &[u8] {
+        &self.config
+    }
+
+    pub(crate) fn layer(&self) -> &[u8] {
+        &self.layer
     }
 }
 
@@ -202,7 +203,7 @@ impl Referrer {
 
 /// The content of an empty configuration (OCI image specification, manifest.md, "Guidance for an empty
 /// descriptor").
-const EMPTY: &[u8] = b"{}";
+pub(crate) const EMPTY: &[u8] = b"{}";
 
 /// What wasme's loaders read beside the module (its `compat` layout, `runtime-config.json`).
 fn runtime_config(about: &About, facts: &Facts) -> Result<Vec<u8>, serde_json::Error> {

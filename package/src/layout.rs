@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::consumer::{Consumer, Found, Refusal};
 use crate::digest::Digest;
+use crate::graph::{Content, Document, Graph};
 use crate::image::Image;
 use crate::layer::{LayerError, MODULE_LIMIT, module};
 use crate::manifest::{Descriptor, Index, Manifest, media_type};
@@ -15,7 +17,7 @@ use crate::manifest::{Descriptor, Index, Manifest, media_type};
 const TAG: &str = "org.opencontainers.image.ref.name";
 
 /// The most bytes that a manifest or an index may have, as registries have it.
-const DOCUMENT_LIMIT: u64 = 4 * 1024 * 1024;
+pub(crate) const DOCUMENT_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// Images in a folder, as the OCI image specification's image-layout.md has them; `skopeo` and others call it
 /// `oci:FOLDER:TAG`.
@@ -164,16 +166,31 @@ impl Layout {
     /// [`LayoutError`], when a file cannot be written or the index is broken. The index is written last and
     /// at once, so a failure leaves the tag where it was.
     pub fn add(&self, image: &Image, tag: &str) -> Result<(), LayoutError> {
-        for blob in image.blobs() {
-            write(&self.blob(Digest::of(blob)), blob)?;
+        self.put(&Graph::from(image), tag)
+    }
+
+    /// The same for an image that came from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::add`].
+    pub fn put(&self, graph: &Graph, tag: &str) -> Result<(), LayoutError> {
+        let documents = graph.documents.values();
+        for (digest, bytes) in documents
+            .map(|document| (document.descriptor.digest, &document.bytes))
+            .chain(
+                graph
+                    .blobs
+                    .iter()
+                    .map(|(digest, (_, bytes))| (*digest, bytes)),
+            )
+        {
+            write(&self.blob(digest), bytes)?;
         }
         let mut index = self.index()?;
-        let mut named = image.descriptor();
+        let mut named = graph.root.clone();
         named.annotations.insert(TAG.to_owned(), tag.to_owned());
-        let attached = image
-            .referrers()
-            .iter()
-            .map(|referrer| referrer.descriptor.clone());
+        let attached = graph.referrers().map(Document::as_referrer);
         let new: Vec<Descriptor> = [named].into_iter().chain(attached).collect();
         index.manifests.retain(|old| {
             let same_tag = old.annotations.get(TAG).is_some_and(|name| name == tag);
@@ -228,6 +245,59 @@ impl Layout {
             descriptor,
             manifest,
             bytes,
+        })
+    }
+
+    /// The image that a tag or a digest names, with all that it names and what is attached to it.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`], which says what is missing or changed.
+    pub fn graph(&self, tag: &str) -> Result<Graph, LayoutError> {
+        let mut root = self.named(tag)?;
+        root.annotations.clear();
+        let mut graph = Graph {
+            root: root.clone(),
+            documents: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+        };
+        let mut next = vec![root.clone()];
+        for descriptor in self.index()?.manifests {
+            if self
+                .document(&descriptor)?
+                .subject()
+                .is_some_and(|it| it.digest == root.digest)
+            {
+                next.push(descriptor);
+            }
+        }
+        while let Some(descriptor) = next.pop() {
+            let document = self.document(&descriptor)?;
+            match &document.content {
+                Content::Index(index) => next.extend(index.manifests.iter().cloned()),
+                Content::Manifest(manifest) => {
+                    for blob in [&manifest.config].into_iter().chain(&manifest.layers) {
+                        let bytes = self.read(blob, MODULE_LIMIT)?.into();
+                        graph.blobs.insert(blob.digest, (blob.clone(), bytes));
+                    }
+                }
+            }
+            graph.documents.insert(document.descriptor.digest, document);
+        }
+        Ok(graph)
+    }
+
+    fn document(&self, descriptor: &Descriptor) -> Result<Document, LayoutError> {
+        let bytes = self.read(descriptor, DOCUMENT_LIMIT)?;
+        let read = Document::read(descriptor, bytes.into());
+        let read = read.and_then(|document| {
+            document.ok_or_else(|| {
+                serde::de::Error::custom("it is neither a manifest nor a list of them")
+            })
+        });
+        read.map_err(|source| LayoutError::Document {
+            path: self.blob(descriptor.digest),
+            source,
         })
     }
 

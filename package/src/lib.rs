@@ -17,6 +17,7 @@
 //!
 //! * [`Image`]: one manifest, one configuration, one layer; the same bytes from the same module
 //! * [`Layout`]: images in a folder, as the OCI image layout has them
+//! * [`registry`]: images in registries; [`Graph`] is one with all that goes with it
 //! * [`Consumer`]: by which rules Istio, Envoy Gateway and the others read an image
 //! * [`Plugin`]: manifests that make Istio, Envoy Gateway or Envoy load one
 //! * [`check()`]: what is wrong with manifests and bootstraps that somebody wrote
@@ -30,19 +31,22 @@ mod check;
 mod consumer;
 mod digest;
 mod document;
+mod graph;
 mod image;
 mod layer;
 mod layout;
 mod manifest;
 mod manifests;
+pub mod registry;
 
 pub use crate::annotations::About;
 pub use crate::bom::{BomError, bill_of_materials};
 pub use crate::check::{CheckError, Checked, Finding, Severity, check};
 pub use crate::consumer::{Consumer, Found, Refusal};
 pub use crate::digest::{Digest, DigestError};
+pub use crate::graph::{Attached, Graph};
 pub use crate::image::{Image, ImageError, Referrer};
 pub use crate::layer::{LayerError, MODULE_LIMIT};
 pub use crate::layout::{Layout, LayoutError, Published};
-pub use crate::manifest::{Descriptor, Index, Manifest, media_type};
+pub use crate::manifest::{Descriptor, Index, Manifest, Platform, media_type};
 pub use crate::manifests::{Failure, ManifestError, Phase, Plugin, Target};

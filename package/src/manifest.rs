@@ -16,10 +16,14 @@ pub mod media_type {
     pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
     /// Docker's manifest, second schema.
     pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    /// Docker's list of manifests.
+    pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
     /// Docker's layer.
     pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
     /// A module as it is, in the layout of wasme's artifacts.
     pub const MODULE: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
+    /// A suite, as a referrer.
+    pub const SUITE: &str = "application/vnd.attache.suite.v1+yaml";
     /// A configuration of no meaning, `{}`, as referrers have it.
     pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 }
@@ -42,6 +46,21 @@ pub struct Descriptor {
     /// Notes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// For which machines it is, where a list has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+}
+
+/// For which machines an image is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Platform {
+    /// The system, such as `linux`.
+    pub os: String,
+    /// The processor, such as `amd64`.
+    pub architecture: String,
+    /// Which of the processors of that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
 }
 
 impl Descriptor {
@@ -54,7 +73,14 @@ impl Descriptor {
             size: bytes.len() as u64,
             artifact_type: None,
             annotations: BTreeMap::new(),
+            platform: None,
         }
+    }
+
+    pub(crate) fn is_for(&self, os: &str, architecture: &str) -> bool {
+        self.platform
+            .as_ref()
+            .is_some_and(|it| it.os == os && it.architecture == architecture)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use attache_module::{Facts, Guest, Output};
-use attache_package::{About, Image, Layout, bill_of_materials};
+use attache_package::{About, Image, Layout, bill_of_materials, media_type};
 use serde_json::json;
 
 use super::arguments::Package;
@@ -133,11 +133,7 @@ fn attach(arguments: &Package, subject: &Subject, image: &mut Image) -> anyhow::
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        image.refer(
-            "application/vnd.attache.suite.v1+yaml",
-            &title,
-            read(&path)?,
-        )?;
+        image.refer(media_type::SUITE, &title, read(&path)?)?;
     }
     if let Some(folder) = folder {
         let bom = bill_of_materials(folder, image.module_digest())?;

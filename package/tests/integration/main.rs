@@ -15,4 +15,5 @@ mod images;
 mod manifests;
 mod modules;
 mod program;
+mod registries;
 mod registry;

@@ -1,0 +1,225 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::consumer::{Consumer, Found, Refusal};
+use crate::digest::Digest;
+use crate::image::Image;
+use crate::layer::{LayerError, MODULE_LIMIT, module};
+use crate::layout::Published;
+use crate::manifest::{Descriptor, Index, Manifest, media_type};
+use attache_module::{Facts, ReadError};
+
+/// An image, or a list of images, with everything that it names and what is attached to it: what goes from one
+/// place to another.
+///
+/// Every byte of it was held against the digest that names it.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    pub(crate) root: Descriptor,
+    /// Manifests and lists of them, the root first.
+    pub(crate) documents: BTreeMap<Digest, Document>,
+    /// Configurations and layers.
+    pub(crate) blobs: BTreeMap<Digest, (Descriptor, Bytes)>,
+}
+
+/// A manifest, or a list of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Document {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) bytes: Bytes,
+    pub(crate) content: Content,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Manifest(Box<Manifest>),
+    Index(Index),
+}
+
+/// Something that is attached to an image: its README, a schema, a suite, a bill of materials.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Attached {
+    /// What names its manifest.
+    pub descriptor: Descriptor,
+    /// Of what kind it is, such as `text/markdown`.
+    pub artifact_type: String,
+    /// What to call it: its file's name where it was one.
+    pub title: String,
+    /// The content.
+    pub content: Bytes,
+}
+
+/// Why a graph has no module.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoModule {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    #[error(transparent)]
+    Module(#[from] ReadError),
+    #[error("it is a list of images")]
+    List,
+}
+
+impl Document {
+    /// Reads a manifest or a list, by its own word of its kind or else by its sender's.
+    pub(crate) fn read(descriptor: &Descriptor, bytes: Bytes) -> serde_json::Result<Option<Self>> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Kind {
+            media_type: Option<String>,
+        }
+        let own: Kind = serde_json::from_slice(&bytes)?;
+        let kind = own
+            .media_type
+            .unwrap_or_else(|| descriptor.media_type.clone());
+        let content = match kind.as_str() {
+            media_type::MANIFEST | media_type::DOCKER_MANIFEST => {
+                Content::Manifest(serde_json::from_slice(&bytes)?)
+            }
+            media_type::INDEX | media_type::DOCKER_LIST => {
+                Content::Index(serde_json::from_slice(&bytes)?)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(Self {
+            descriptor: Descriptor::of(&kind, &bytes),
+            bytes,
+            content,
+        }))
+    }
+
+    pub(crate) fn manifest(&self) -> Option<&Manifest> {
+        match &self.content {
+            Content::Manifest(manifest) => Some(manifest),
+            Content::Index(_) => None,
+        }
+    }
+
+    /// The manifest that it is about.
+    pub(crate) fn subject(&self) -> Option<&Descriptor> {
+        self.manifest()?.subject.as_ref()
+    }
+
+    /// The descriptor by which lists of what is attached name it ("Listing Referrers").
+    pub(crate) fn as_referrer(&self) -> Descriptor {
+        let mut descriptor = self.descriptor.clone();
+        if let Some(manifest) = self.manifest() {
+            let kind = manifest.artifact_type.as_ref();
+            let kind = kind.unwrap_or(&manifest.config.media_type);
+            descriptor.artifact_type = Some(kind.clone());
+            descriptor.annotations.clone_from(&manifest.annotations);
+        }
+        descriptor
+    }
+}
+
+impl Graph {
+    /// The document that all is about.
+    pub(crate) fn root(&self) -> Option<&Document> {
+        self.documents.get(&self.root.digest)
+    }
+
+    /// What names the image: Istio's and Envoy Gateway's `sha256` is this one's digest.
+    #[must_use]
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.root
+    }
+
+    /// The documents that are about another one.
+    pub(crate) fn referrers(&self) -> impl Iterator<Item = &Document> {
+        self.documents
+            .values()
+            .filter(|document| document.subject().is_some())
+    }
+
+    /// What is attached to the image, by title.
+    #[must_use]
+    pub fn attached(&self) -> Vec<Attached> {
+        let about = self.referrers().filter(|document| {
+            document
+                .subject()
+                .is_some_and(|it| it.digest == self.root.digest)
+        });
+        let mut attached: Vec<Attached> = about
+            .filter_map(|document| {
+                let layer = document.manifest()?.layers.first()?;
+                let (_, content) = self.blobs.get(&layer.digest)?;
+                let descriptor = document.as_referrer();
+                let title = "org.opencontainers.image.title";
+                let title = descriptor
+                    .annotations
+                    .get(title)
+                    .or_else(|| layer.annotations.get(title));
+                Some(Attached {
+                    title: title.cloned().unwrap_or_default(),
+                    artifact_type: descriptor.artifact_type.clone().unwrap_or_default(),
+                    content: content.clone(),
+                    descriptor,
+                })
+            })
+            .collect();
+        attached.sort_by(|one, other| one.title.cmp(&other.title));
+        attached
+    }
+
+    /// The module, by the rules of Istio.
+    pub(crate) fn module(&self) -> Result<Published, NoModule> {
+        let manifest = self
+            .root()
+            .and_then(Document::manifest)
+            .ok_or(NoModule::List)?;
+        let layer = |layer: &Descriptor| match self.blobs.get(&layer.digest) {
+            Some((_, bytes)) => Ok(bytes),
+            None => Err(Refusal::NoLayers),
+        };
+        let bytes = match Consumer::Istio.find(manifest)? {
+            Found::Archive(archive) => module(layer(archive)?, MODULE_LIMIT)?,
+            Found::Raw(raw) => layer(raw)?.to_vec(),
+        };
+        Ok(Published {
+            facts: Facts::read(&bytes)?,
+            descriptor: self.root.clone(),
+            manifest: manifest.clone(),
+            bytes,
+        })
+    }
+}
+
+impl From<&Image> for Graph {
+    fn from(image: &Image) -> Self {
+        let mut blobs = BTreeMap::new();
+        let mut add = |descriptor: &Descriptor, bytes: &[u8]| {
+            let bytes = Bytes::copy_from_slice(bytes);
+            blobs.insert(descriptor.digest, (descriptor.clone(), bytes));
+        };
+        let manifest = image.manifest();
+        add(&manifest.config, image.config());
+        for layer in &manifest.layers {
+            add(layer, image.layer());
+        }
+        let mut documents = vec![(manifest.clone(), image.manifest_bytes().to_vec())];
+        for referrer in image.referrers() {
+            add(&referrer.manifest.config, crate::image::EMPTY);
+            for layer in &referrer.manifest.layers {
+                add(layer, &referrer.content);
+            }
+            documents.push((referrer.manifest.clone(), referrer.bytes.clone()));
+        }
+        let documents = documents.into_iter().map(|(manifest, bytes)| Document {
+            descriptor: Descriptor::of(media_type::MANIFEST, &bytes),
+            bytes: bytes.into(),
+            content: Content::Manifest(Box::new(manifest)),
+        });
+        Self {
+            root: image.descriptor(),
+            documents: documents
+                .map(|document| (document.descriptor.digest, document))
+                .collect(),
+            blobs,
+        }
+    }
+}

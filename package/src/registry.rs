@@ -1,0 +1,29 @@
+//! Images in registries: fetched, published, listed.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use attache_package::registry::{Client, Options, Reference};
+//!
+//! let client = Client::new(Options::default())?;
+//! let reference: Reference = "registry.example.com/filters/scrub:1.2.0".parse()?;
+//! let pulled = client.pull(&reference).await?;
+//! println!("{} is a module of {} bytes", pulled.reference, pulled.image.bytes.len());
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod connection;
+mod credentials;
+mod error;
+mod options;
+mod reference;
+mod token;
+mod transfer;
+
+pub use self::client::Client;
+pub use self::credentials::{Credentials, CredentialsError};
+pub use self::error::RegistryError;
+pub use self::options::{Access, Options, Progress, Told};
+pub use self::reference::{Reference, ReferenceError};
+pub use self::transfer::{Pulled, Pushed};
