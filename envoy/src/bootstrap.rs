@@ -17,6 +17,8 @@ pub use endpoint::{Endpoint, EndpointError};
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Bootstrap {
+    /// Who this Envoy is.
+    pub node: Identity,
     /// Where the admin endpoint listens. It can do anything with this Envoy
     /// and asks nobody for a password: keep it on the loopback interface.
     pub admin: SocketAddr,
@@ -135,6 +137,36 @@ pub enum FilterSource {
     Static(Plugin),
     /// Read from a file that can be replaced while Envoy runs.
     Discovered(Discovered),
+    /// Asked of a control plane, which can replace it while Envoy runs.
+    Served {
+        /// The name of the plugin, and of the filter in the chain.
+        name: String,
+        /// The cluster of the control plane, which speaks [`Codec::Http2`].
+        cluster: String,
+    },
+}
+
+/// Who an Envoy is for a control plane.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// A name that no other Envoy has.
+    pub id: String,
+    /// The group of Envoys that it belongs to.
+    pub cluster: String,
+    /// What else a control plane may know.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// `attache` in `attache`.
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            id: "attache".to_owned(),
+            cluster: "attache".to_owned(),
+            metadata: serde_json::Map::new(),
+        }
+    }
 }
 
 /// What becomes of HTTP/1 trailers.
@@ -174,6 +206,7 @@ impl Bootstrap {
     /// Listeners in front of an upstream, with the admin endpoint on a free port.
     pub fn new(upstream: Endpoint, listeners: Vec<Listener>) -> Self {
         Self {
+            node: Identity::default(),
             admin: loopback(),
             listeners,
             upstream,

@@ -66,8 +66,8 @@ mod yaml;
 
 pub use access_log::{AccessEntry, AccessLogError};
 pub use bootstrap::{
-    Bootstrap, BootstrapError, Cluster, Codec, Endpoint, EndpointError, FilterSource, Listener,
-    Proxy, RequestId, ServerHeader, Service, Trailers,
+    Bootstrap, BootstrapError, Cluster, Codec, Endpoint, EndpointError, FilterSource, Identity,
+    Listener, Proxy, RequestId, ServerHeader, Service, Trailers,
 };
 pub use cache::{CacheError, cache_folder};
 pub use discovered::{Discovered, ModuleStore, WriteError};

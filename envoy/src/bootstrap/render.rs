@@ -3,7 +3,8 @@ mod entries;
 use std::net::SocketAddr;
 
 use super::{
-    Bootstrap, Codec, Endpoint, FilterSource, Listener, Proxy, RequestId, ServerHeader, Trailers,
+    Bootstrap, Codec, Endpoint, FilterSource, Identity, Listener, Proxy, RequestId, ServerHeader,
+    Trailers,
 };
 use crate::access_log;
 use crate::plugin::{EntryPoint, NotUtf8, utf8};
@@ -19,7 +20,7 @@ pub(super) fn render(bootstrap: &Bootstrap) -> Result<String, NotUtf8> {
     );
     yaml.line("");
     yaml.line("# Who this Envoy is; discovery asks for it.");
-    yaml.line("node: { id: attache, cluster: attache }");
+    yaml.line(&node(&bootstrap.node));
     yaml.line("");
     yaml.line("# Statistics, the log level and the running configuration are here.");
     yaml.within("admin:", |yaml| address(yaml, bootstrap.admin));
@@ -50,6 +51,21 @@ pub(super) fn render(bootstrap: &Bootstrap) -> Result<String, NotUtf8> {
         });
     });
     done.map(|()| yaml.finish())
+}
+
+fn node(node: &Identity) -> String {
+    let word = |text: &str| match text {
+        "attache" => text.to_owned(),
+        text => quoted(text),
+    };
+    let metadata = match &node.metadata {
+        metadata if metadata.is_empty() => String::new(),
+        // JSON is YAML; what has a text for every key has one for itself.
+        metadata => serde_json::to_string(metadata)
+            .map_or_else(|_| String::new(), |json| format!(", metadata: {json}")),
+    };
+    let (id, cluster) = (word(&node.id), word(&node.cluster));
+    format!("node: {{ id: {id}, cluster: {cluster}{metadata} }}")
 }
 
 fn address(yaml: &mut Yaml, address: SocketAddr) {
@@ -182,8 +198,32 @@ fn filter(yaml: &mut Yaml, filter: &FilterSource) -> Result<(), NotUtf8> {
                 done = discovered.refer(yaml)
             });
         }
+        FilterSource::Served { name, cluster } => {
+            yaml.within(&format!("- name: {}", quoted(name)), |yaml| {
+                served(yaml, cluster)
+            });
+        }
     }
     done
+}
+
+/// A filter's `config_discovery`, which refers to a control plane.
+fn served(yaml: &mut Yaml, cluster: &str) {
+    yaml.line(
+        "# Envoy asks a control plane for this filter, and is sent another one when there is one.",
+    );
+    yaml.within("config_discovery:", |yaml| {
+        yaml.within("config_source:", |yaml| {
+            yaml.line("resource_api_version: V3");
+            yaml.within("api_config_source:", |yaml| {
+                yaml.line("api_type: GRPC");
+                yaml.line("transport_api_version: V3");
+                let service = format!("{{ envoy_grpc: {{ cluster_name: {} }} }}", quoted(cluster));
+                yaml.line(&format!("grpc_services: [{service}]"));
+            });
+        });
+        yaml.line("type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]");
+    });
 }
 
 fn cluster(yaml: &mut Yaml, name: &str, upstream: &Endpoint, options: Option<&str>) {
@@ -250,6 +290,10 @@ mod tests {
         filtered.filters = vec![
             FilterSource::Static(plugin),
             FilterSource::Discovered(discovered),
+            FilterSource::Served {
+                name: "served".into(),
+                cluster: "control-plane".into(),
+            },
         ];
         filtered.access_loggers = vec![Plugin::new("logger", "/m/a.wasm")];
         let mut bytes = Listener::new("bytes");

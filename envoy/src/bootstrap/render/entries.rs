@@ -73,6 +73,11 @@ pub(super) fn tcp(yaml: &mut Yaml, listener: &Listener, cluster: &str) -> Result
                 });
                 done?;
             }
+            FilterSource::Served { name, cluster } => {
+                yaml.within(&format!("- name: {}", quoted(name)), |yaml| {
+                    super::served(yaml, cluster);
+                });
+            }
         }
     }
     let mut done = Ok(());

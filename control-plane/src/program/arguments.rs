@@ -1,0 +1,45 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Hot reload of filters in running Envoys.
+#[derive(Debug, Parser)]
+#[command(name = "attache-control-plane", version, after_help = EXIT_CODES)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit status: 0 done, 1 failed (standard error says why), 2 arguments not understood.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    Serve(Serve),
+}
+
+/// Push the rollouts of a folder to Envoys, and again whenever one changes.
+///
+/// A rollout is a YAML file that names a plugin, its module and its configuration. Envoys ask for plugins by extension configuration discovery (ECDS) over gRPC. What becomes of each push is at the address of `--api`: `/v1/rollouts`, `/v1/rollouts/NAME/history`, `/metrics`.
+///
+/// Neither address asks for a password: keep them on loopback, or in a network of your own.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache-control-plane serve --rollouts rollouts
+  attache-control-plane serve --rollouts rollouts --listen 0.0.0.0:18000
+  curl -s http://127.0.0.1:18001/v1/rollouts | jq '.rollouts[] | {name, phase, reason}'")]
+pub(super) struct Serve {
+    /// The folder of rollouts; each *.yaml in it is one
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) rollouts: PathBuf,
+
+    /// Where Envoys connect
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18000")]
+    pub(super) listen: SocketAddr,
+
+    /// Where status, history and metrics are
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
+    pub(super) api: SocketAddr,
+}

@@ -1,0 +1,52 @@
+use std::net::SocketAddr;
+
+use anyhow::{Context, bail};
+use attache_control_plane::{Plane, api, folder, xds};
+use tokio::net::TcpListener;
+
+use super::arguments::Serve;
+use super::stage;
+
+pub(super) fn serve(serve: Serve) -> anyhow::Result<()> {
+    if !serve.rollouts.is_dir() {
+        let folder = serve.rollouts.display();
+        bail!(
+            "`{folder}` is no folder; make it, and put a rollout into it as docs/hot-reload.md shows"
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(attend(serve))
+}
+
+async fn attend(serve: Serve) -> anyhow::Result<()> {
+    let discovery = listen(serve.listen, "--listen").await?;
+    let status = listen(serve.api, "--api").await?;
+    stage(
+        "Listening",
+        format_args!("for Envoys on {}", discovery.local_addr()?),
+    );
+    stage(
+        "Listening",
+        format_args!(
+            "for questions on http://{}/v1/rollouts",
+            status.local_addr()?
+        ),
+    );
+    let plane = Plane::new();
+    tokio::select! {
+        done = xds::serve(discovery, plane.clone()) => done.context("cannot serve Envoys")?,
+        done = api::serve(status, plane.clone()) => done.context("cannot serve the API")?,
+        done = folder::watch(serve.rollouts, plane) => done?,
+        done = tokio::signal::ctrl_c() => done.context("cannot wait for the end")?,
+    }
+    Ok(())
+}
+
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on `{address}`; {option} names another address"))
+}

@@ -1,0 +1,176 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{FailurePolicy, Module, Rollout};
+use crate::status::FileFault;
+
+/// A module larger than this is refused: every push carries it.
+const LARGEST_MODULE: u64 = 64 << 20;
+
+/// The file of a rollout, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: String,
+    plugin: String,
+    module: PathBuf,
+    root_id: Option<String>,
+    #[serde(default)]
+    configuration: Option<Value>,
+    #[serde(default)]
+    groups: Vec<String>,
+    #[serde(default)]
+    failure_policy: FailurePolicy,
+    #[serde(default)]
+    allow_on_headers_stop_iteration: bool,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    #[serde(default)]
+    state_epoch: u32,
+}
+
+/// Why the file of a rollout is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no rollout.
+    #[error("{}:{line}:{column}: {reason}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The column, from 1.
+        column: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A value is not what it has to be.
+    #[error("{}: {reason}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what was expected.
+        reason: String,
+    },
+}
+
+impl FileError {
+    /// The same as data.
+    #[must_use]
+    pub fn fault(&self) -> FileFault {
+        let (path, line, column, reason) = match self {
+            Self::Read { path, source } => (path, None, None, format!("cannot be read: {source}")),
+            Self::Syntax {
+                path,
+                line,
+                column,
+                reason,
+            } => (path, Some(*line), Some(*column), reason.clone()),
+            Self::Value { path, reason } => (path, None, None, reason.clone()),
+        };
+        FileFault {
+            file: path.display().to_string(),
+            line,
+            column,
+            reason,
+        }
+    }
+}
+
+/// Reads the file of a rollout, and the module that it names.
+///
+/// # Errors
+///
+/// [`FileError`], with the place of what is wrong.
+pub fn read(path: &Path) -> Result<Rollout, FileError> {
+    let text = fs::read_to_string(path).map_err(|source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let file: File = serde_saphyr::from_str(&text).map_err(|error| {
+        let place = error.location();
+        FileError::Syntax {
+            path: path.to_owned(),
+            line: place.map_or(1, |place| place.line()),
+            column: place.map_or(1, |place| place.column()),
+            reason: first_line(&error.without_snippet().to_string()),
+        }
+    })?;
+    let wrong = |reason: String| FileError::Value {
+        path: path.to_owned(),
+        reason,
+    };
+    if file.version != "1" {
+        let version = file.version;
+        return Err(wrong(format!("`version` is `{version}`, expected \"1\"")));
+    }
+    if file.plugin.is_empty() {
+        return Err(wrong(
+            "`plugin` is empty; it is the name of the filter in Envoy's chain".into(),
+        ));
+    }
+    if let Some(name) = file.environment.keys().find(|name| *name == GENERATION) {
+        return Err(wrong(format!(
+            "`environment` may not have `{name}`, which each push has"
+        )));
+    }
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let module = module(&folder.join(&file.module)).map_err(wrong)?;
+    Ok(Rollout {
+        name: name_of(path),
+        file: path.to_owned(),
+        root_id: file.root_id.unwrap_or_else(|| file.plugin.clone()),
+        plugin: file.plugin,
+        module,
+        configuration: match file.configuration {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text,
+            Some(value) => value.to_string(),
+        },
+        groups: file.groups,
+        failure_policy: file.failure_policy,
+        allow_on_headers_stop_iteration: file.allow_on_headers_stop_iteration,
+        environment: file.environment,
+        state_epoch: file.state_epoch,
+    })
+}
+
+/// The variable by which a push says its generation to the module.
+pub(crate) const GENERATION: &str = "ATTACHE_GENERATION";
+
+/// The name of the rollout that a file declares.
+pub(crate) fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
+}
+
+fn module(path: &Path) -> Result<Module, String> {
+    let shown = path.display();
+    let unreadable = |error: io::Error| format!("cannot read the module `{shown}`: {error}");
+    let size = fs::metadata(path).map_err(unreadable)?.len();
+    if size > LARGEST_MODULE {
+        return Err(format!(
+            "the module `{shown}` has {size} bytes, at most {LARGEST_MODULE} can be pushed"
+        ));
+    }
+    Ok(Module::new(path, fs::read(path).map_err(unreadable)?))
+}
+
+/// What is wrong, without the place, which is told beside it.
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,89 @@
+//! Discovery: what Envoys ask for, what they are sent, and what they say to it.
+
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use envoy_types::pb::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
+use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_service_server::{
+    ExtensionConfigDiscoveryService, ExtensionConfigDiscoveryServiceServer,
+};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::transport::Server;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::plane::Plane;
+
+/// A request of Envoy's has its node, with the names of all extensions that it was built with: about 60 KB.
+const LARGEST_REQUEST: usize = 1 << 20;
+/// Streams of one connection; Envoy opens one for each plugin that it discovers.
+const MOST_STREAMS: u32 = 1_000;
+/// A peer that is silent for so long is asked whether it is still there, and has as long to answer.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Serves discovery on a listener, for ever.
+///
+/// # Errors
+///
+/// Those of the transport.
+pub async fn serve(
+    listener: TcpListener,
+    plane: Arc<Plane>,
+) -> Result<(), tonic::transport::Error> {
+    let service = ExtensionConfigDiscoveryServiceServer::new(Discovery { plane })
+        .max_decoding_message_size(LARGEST_REQUEST);
+    Server::builder()
+        .max_concurrent_streams(MOST_STREAMS)
+        .http2_keepalive_interval(Some(SILENCE))
+        .http2_keepalive_timeout(Some(SILENCE))
+        .add_service(service)
+        .serve_with_incoming(TcpListenerStream::new(listener))
+        .await
+}
+
+struct Discovery {
+    plane: Arc<Plane>,
+}
+
+#[tonic::async_trait]
+impl ExtensionConfigDiscoveryService for Discovery {
+    type StreamExtensionConfigsStream = ReceiverStream<Result<DiscoveryResponse, Status>>;
+    type DeltaExtensionConfigsStream = ReceiverStream<Result<DeltaDiscoveryResponse, Status>>;
+
+    async fn stream_extension_configs(
+        &self,
+        request: Request<Streaming<DiscoveryRequest>>,
+    ) -> Result<Response<Self::StreamExtensionConfigsStream>, Status> {
+        let address = request
+            .remote_addr()
+            .map_or_else(String::new, |address| address.to_string());
+        // Room for one: what is not sent yet is replaced by what is newer, which a queue would hide.
+        let (outbound, responses) = mpsc::channel(1);
+        let plane = Arc::clone(&self.plane);
+        tokio::spawn(stream::run(plane, address, request.into_inner(), outbound));
+        Ok(Response::new(ReceiverStream::new(responses)))
+    }
+
+    async fn delta_extension_configs(
+        &self,
+        _: Request<Streaming<DeltaDiscoveryRequest>>,
+    ) -> Result<Response<Self::DeltaExtensionConfigsStream>, Status> {
+        Err(Status::unimplemented(
+            "set `api_type: GRPC`; incremental discovery is not offered",
+        ))
+    }
+
+    async fn fetch_extension_configs(
+        &self,
+        _: Request<DiscoveryRequest>,
+    ) -> Result<Response<DiscoveryResponse>, Status> {
+        Err(Status::unimplemented(
+            "set `api_type: GRPC`; discovery by polling is not offered",
+        ))
+    }
+}

@@ -1,0 +1,161 @@
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use attache_control_plane::status::{Phase, RolloutStatus};
+use attache_control_plane::{Plane, api, folder, xds};
+use attache_envoy::http1::exchange;
+use attache_envoy::upstream::{Reply, Upstream};
+use attache_envoy::{
+    Bootstrap, Cluster, Codec, Environment, Envoy, FilterSource, Installation, Listener, Selection,
+    StartOptions, find,
+};
+use attache_module::Guest;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::scratch::Scratch;
+
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// The name of the plugin in every rollout here.
+pub(crate) const PLUGIN: &str = "marker";
+
+/// The Envoy that all tests use.
+pub(crate) fn installation() -> Installation {
+    static FOUND: OnceLock<Installation> = OnceLock::new();
+    let found = || find(&Selection::Default, &Environment::current(), &mut |_| ()).unwrap();
+    FOUND.get_or_init(found).clone()
+}
+
+/// A filter that puts headers into responses, as it is shipped.
+pub(crate) fn module() -> &'static [u8] {
+    static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let built = Guest::in_workspace(root, Some("add-header")).build(&mut |_| ());
+        fs::read(built.unwrap().path).unwrap()
+    })
+}
+
+/// The same filter in other bytes: a custom section says a word.
+pub(crate) fn module_with(word: &str) -> Vec<u8> {
+    let mut module = module().to_vec();
+    let name = b"test";
+    let length = |bytes: usize| u8::try_from(bytes).unwrap();
+    module.extend([0, length(1 + name.len() + word.len()), length(name.len())]);
+    module.extend(name);
+    module.extend(word.as_bytes());
+    module
+}
+
+/// A control plane, its folder of rollouts, and an upstream.
+pub(crate) struct Stage {
+    pub(crate) folder: Scratch,
+    pub(crate) plane: Arc<Plane>,
+    pub(crate) discovery: SocketAddr,
+    pub(crate) api: SocketAddr,
+    pub(crate) upstream: Upstream,
+    _runtime: Runtime,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let folder = Scratch::new();
+        let rollouts = folder.join("rollouts");
+        fs::create_dir_all(&rollouts).unwrap();
+        let runtime = Runtime::new().unwrap();
+        let plane = Plane::new();
+        let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let listen = || runtime.block_on(TcpListener::bind(loopback)).unwrap();
+        let (discovery, status) = (listen(), listen());
+        let addresses = (discovery.local_addr(), status.local_addr());
+        runtime.spawn(xds::serve(discovery, Arc::clone(&plane)));
+        runtime.spawn(api::serve(status, Arc::clone(&plane)));
+        let watched = Arc::clone(&plane);
+        runtime.spawn(async move { folder::watch(rollouts, watched).await.unwrap() });
+        Self {
+            folder,
+            plane,
+            discovery: addresses.0.unwrap(),
+            api: addresses.1.unwrap(),
+            upstream: Upstream::start(|_| Reply::new(200)).unwrap(),
+            _runtime: runtime,
+        }
+    }
+
+    /// Replaces a file at one blow.
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.join(name);
+        let beside = self.folder.join("beside");
+        fs::write(&beside, bytes).unwrap();
+        fs::rename(beside, &path).unwrap();
+        path
+    }
+
+    /// Declares a rollout whose responses say a word.
+    pub(crate) fn declare(&self, name: &str, word: &str, more: &str) {
+        let text = format!(
+            "version: \"1\"\nplugin: {PLUGIN}\nroot_id: add-header\nmodule: ../{name}.wasm\n\
+             configuration: {{ response: [{{ name: x-word, value: {word} }}] }}\n{more}"
+        );
+        self.write(&format!("rollouts/{name}.yaml"), text);
+    }
+
+    pub(crate) fn start_envoy(&self, group: &str) -> Envoy {
+        let mut listener = Listener::new("filtered");
+        listener.filters.push(FilterSource::Served {
+            name: PLUGIN.into(),
+            cluster: "control-plane".into(),
+        });
+        let mut bootstrap = Bootstrap::new(self.upstream.address().into(), vec![listener]);
+        bootstrap.node.id = format!("envoy-of-{group}");
+        bootstrap.node.cluster = group.to_owned();
+        let plane = Cluster::new(self.discovery, Codec::Http2);
+        bootstrap.clusters.insert("control-plane".into(), plane);
+        let folder = self.folder.join(format!("envoy-{group}"));
+        let config = bootstrap.write(&folder.join("envoy.yaml")).unwrap();
+        Envoy::start(&installation(), &config, &folder, StartOptions::default()).unwrap()
+    }
+
+    /// Waits until a rollout is in this phase.
+    pub(crate) fn reaches(&self, name: &str, phase: Phase) -> RolloutStatus {
+        self.reaches_as(name, |status| status.phase == phase)
+    }
+
+    pub(crate) fn reaches_as(
+        &self,
+        name: &str,
+        wanted: impl Fn(&RolloutStatus) -> bool,
+    ) -> RolloutStatus {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let status = self.plane.rollout(name);
+            match status {
+                Some(status) if wanted(&status) => return status,
+                status => assert!(Instant::now() < deadline, "{status:#?}"),
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// What the filter has put into a response.
+pub(crate) fn word(address: SocketAddr) -> Option<String> {
+    let response = exchange(address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", LIMIT).unwrap();
+    assert_eq!(response.status, 200);
+    let value = response.header("x-word").next().map(<[u8]>::to_vec);
+    value.map(|value| String::from_utf8(value).unwrap())
+}
+
+/// Waits until responses say this word: workers follow the main thread.
+pub(crate) fn says(address: SocketAddr, wanted: &str) {
+    let deadline = Instant::now() + LIMIT;
+    while word(address).as_deref() != Some(wanted) {
+        assert!(Instant::now() < deadline, "`{wanted}` never came");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
