@@ -30,6 +30,10 @@ pub(crate) enum Verb {
     /// shows its options. With `--watch` the suites are played again whenever a file changes in this
     /// folder or below.
     Test(Handed),
+    /// Count what a filter costs: fuel, host calls, crossings and bytes, by callback.
+    ///
+    /// Done by the program `attache-test`; `attache bench --help` shows its options.
+    Bench(Handed),
     /// Make an OCI image of a filter, in a folder.
     ///
     /// Done by the program `attache-image`, which is built first in a checkout. `attache package --help`

@@ -23,7 +23,7 @@ pub(crate) struct Program {
     first: &'static str,
 }
 
-/// Plays suites.
+/// Plays suites, and counts what filters cost.
 pub(crate) const TEST: Program = Program {
     name: "attache-test",
     package: "attache-suite",

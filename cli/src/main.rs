@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Verb::Completions(shell) => completions::completions(&shell, &screen),
         Verb::Run(run) => run::run(&run, &screen),
         Verb::Test(handed) => return ended(test::test(&handed.arguments, &screen), &screen),
+        Verb::Bench(handed) => return hand_over(handover::TEST, &["bench"], &handed, &screen),
         Verb::Package(handed) => return hand_over(handover::IMAGE, &["package"], &handed, &screen),
         Verb::Images(handed) => return hand_over(handover::IMAGE, &["images"], &handed, &screen),
         Verb::Check(handed) => return hand_over(handover::IMAGE, &["check"], &handed, &screen),

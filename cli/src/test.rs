@@ -19,8 +19,10 @@ pub(crate) fn test(arguments: &[OsString], screen: &Screen) -> anyhow::Result<u8
         .iter()
         .cloned()
         .partition(|argument| argument == "--watch");
+    // The program has other verbs, and a folder may be called like one of them.
+    let others: Vec<OsString> = [OsString::from("test")].into_iter().chain(others).collect();
     if watch.is_empty() {
-        return TEST.run(arguments, screen);
+        return TEST.run(&others, screen);
     }
     let mut watch = Watch::new()?;
     loop {

@@ -30,7 +30,9 @@
 //!   [`Arrival`] by a [`TcpReply`].
 //! * [`Exchange`] is what came of a request; its [`Timeline`] says how.
 //! * [`Lint`] is a surprise: played as Envoy plays it, and reported with the reason and the advice.
-//! * [`Budget`] limits what a stream costs; [`Growth`] is what many streams leave behind.
+//! * [`BareStream`] is one whose callbacks a test makes one by one, without a proxy around them.
+//! * [`Budget`] limits what a stream costs; [`PhaseCost`] is the part of each callback, and [`Growth`] what
+//!   many streams leave behind.
 //! * [`Module`] checks whether Envoy would load a module.
 //!
 //! The host plays ABI 0.1.0, 0.2.0 and 0.2.1, with the part of WASI that Envoy has. What Envoy
@@ -50,6 +52,7 @@ mod agenda;
 mod appointments;
 mod arrival;
 mod attributes;
+mod bare_streams;
 mod base64;
 mod bases;
 mod body;
@@ -104,6 +107,7 @@ mod module;
 pub mod mutation;
 mod nested;
 mod pairs;
+mod phases;
 mod plugin;
 mod properties;
 mod protobuf;
@@ -133,6 +137,7 @@ mod world;
 pub use crate::abi::{AbiVersion, Direction, LogLevel, Status};
 pub use crate::appointments::{Appointment, Source};
 pub use crate::attributes::{Attributes, Field, Locality, TrafficDirection};
+pub use crate::bare_streams::{BareReply, BareResult, BareStream};
 pub use crate::budgets::{Budget, Cost, Excess, OverBudget};
 pub use crate::calls::{CallKind, CallOut};
 pub use crate::clusters::Answer;
@@ -151,6 +156,7 @@ pub use crate::host::{Host, HostBuilder};
 pub use crate::known_difference::{KnownDifference, KnownGround, Reach};
 pub use crate::lints::{Lint, LintKind};
 pub use crate::module::{LoadError, Module};
+pub use crate::phases::PhaseCost;
 pub use crate::plugin::{Configuration, FailurePolicy, Plugin};
 
 pub use crate::request::Request;

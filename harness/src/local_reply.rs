@@ -61,6 +61,10 @@ impl Proxy {
     /// Makes a reply, in the way that the state of the response leaves open: through the filters'
     /// response callbacks, directly, or not at all by cutting the connection.
     pub(crate) fn send_local_reply(&mut self, slot: usize, reply: Reply) -> Moved {
+        if let Some(bare) = &mut self.world.streams[slot].bare {
+            bare.note(reply);
+            return Ok(());
+        }
         let Some(reply) = self.world.prepare(slot, reply) else {
             return Ok(());
         };

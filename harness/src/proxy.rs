@@ -181,6 +181,10 @@ impl Proxy {
     pub(crate) fn run_deferred(&mut self, vm: usize) -> Moved {
         while let Some(action) = self.next_deferred(vm) {
             match action {
+                Deferred::Continue(place, _)
+                | Deferred::Close(place, _)
+                | Deferred::Overflow(place, _)
+                    if self.world.streams[place.slot].bare.is_some() => {}
                 Deferred::Continue(place, direction) => self.resume(place, direction)?,
                 Deferred::Close(place, direction) => self.close_stream(place, direction)?,
                 Deferred::LocalReply(place, reply) => {

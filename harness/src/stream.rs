@@ -9,6 +9,7 @@ use crate::abi::Direction;
 use crate::agenda::Moment;
 use crate::arrival::Piece;
 use crate::attributes::Metadata;
+use crate::bare_streams::Bare;
 use crate::body::Body;
 use crate::codec::Codec;
 use crate::downstream::Downstream;
@@ -32,6 +33,8 @@ pub(crate) struct Stream {
     pub(crate) response: Flow,
     /// What it is where it is a TCP connection and no HTTP exchange.
     pub(crate) tcp: Option<Box<TcpStream>>,
+    /// What it has instead of peers, where a test makes its callbacks one by one.
+    pub(crate) bare: Option<Box<Bare>>,
     pub(crate) codec: Codec,
     /// What its connections become where it asks for an upgrade.
     pub(crate) tunnel: Option<Box<Tunnel>>,

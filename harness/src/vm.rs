@@ -13,6 +13,7 @@ pub(crate) use self::callbacks::{Allocator, Arguments, Callbacks, Find, Results,
 pub(crate) use self::failure::Failure;
 pub(crate) use self::state::{Home, LastBuffer, Place, Root, RootEnd, Tick, VmState};
 use crate::abi::Direction;
+use crate::budgets::Cost;
 use crate::capabilities::Capabilities;
 use crate::engine::Ticker;
 use crate::expressions::Work;
@@ -23,6 +24,9 @@ use crate::stream::Reply;
 use crate::timeline::Event;
 use crate::variables::Variables;
 use crate::world::World;
+
+/// The thread whose callbacks are counted one by one; 0 is the main thread.
+const FIRST_WORKER: usize = 1;
 
 /// One copy of a module, as a thread of Envoy has it.
 pub(crate) struct Vm {
@@ -158,12 +162,13 @@ impl Vm {
         find: Find<TypedFunc<P, R>>,
         arguments: P,
     ) -> Option<Result<R, Failure>> {
-        let plugin = world.plugins[self.plugin_of(entry.context)].name.clone();
+        let number = self.plugin_of(entry.context);
+        let plugin = world.plugins[number].name.clone();
         let Self {
             store,
             callbacks,
             failed,
-            ..
+            role,
         } = self;
         let function = find(callbacks).as_ref()?;
         let event = Event::Callback {
@@ -176,9 +181,18 @@ impl Vm {
             world.streams[slot].exchange.cost.crossings += 1;
         }
         store.data_mut().export = name;
+        let before = store.data().memory_total;
         let result = lend(store, failed, world, entry, |store| {
             function.call(store, arguments)
         });
+        let state = store.data();
+        if let Some(phases) = &mut world.phases
+            && *role == Role::Thread
+            && state.thread == FIRST_WORKER
+        {
+            let grown = state.memory_total.saturating_sub(before) as u64;
+            phases.add(&world.plugins[number].name, name, state.spent, grown);
+        }
         match &result {
             Ok(result) => {
                 if let Some(result) = result.shown() {
@@ -215,6 +229,7 @@ fn lend<T>(
     state.in_allocator = false;
     state.host_calls = 0;
     state.copied = 0;
+    state.crossings = 0;
     state.work = Work::A_CALLBACK;
     state.callback += 1;
     store.set_epoch_deadline(Ticker::ticks(entry.limits.deadline));
@@ -224,11 +239,17 @@ fn lend<T>(
     let burnt = entry.limits.fuel - store.get_fuel().unwrap_or(0);
     let state = store.data_mut();
     std::mem::swap(&mut state.world, world);
+    state.spent = Cost {
+        fuel: burnt,
+        crossings: u64::from(state.crossings) + 1,
+        host_calls: u64::from(state.host_calls),
+        bytes_copied: state.copied as u64,
+    };
     if let Some(slot) = entry.slot {
         let cost = &mut world.streams[slot].exchange.cost;
-        cost.fuel += burnt;
-        cost.host_calls += u64::from(state.host_calls);
-        cost.bytes_copied += state.copied as u64;
+        cost.fuel += state.spent.fuel;
+        cost.host_calls += state.spent.host_calls;
+        cost.bytes_copied += state.spent.bytes_copied;
     }
     *failed |= state.failed_inside;
     result.map_err(|error| Failure::from(&error))

@@ -22,6 +22,7 @@ use crate::known_difference::KnownGround;
 use crate::lints::Lints;
 use crate::metrics::Metrics;
 use crate::mutation::{Mutator, Rule};
+use crate::phases::Phases;
 use crate::random::Random;
 use crate::router::{Asked, IdleConnections};
 use crate::shared_data::SharedData;
@@ -87,6 +88,10 @@ pub(crate) struct World {
     pub(crate) upgrades: Vec<String>,
     /// What each stream may cost.
     pub(crate) budget: Budget,
+    /// What properties are, whatever Envoy would say.
+    pub(crate) given_properties: BTreeMap<String, Vec<u8>>,
+    /// What callbacks cost; counted only if asked for.
+    pub(crate) phases: Option<Phases>,
     /// What a VM's memory may grow to, where it is less than V8's limit.
     pub(crate) memory_limit: Option<usize>,
     /// Why the run has to end, set by a host call.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use attache_harness::mutation::Mutator;
 use attache_harness::{
     Attributes, CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder,
-    HostError, KnownGround, LogLevel, LogLine, Outcome, Plugin, Response, StreamId,
+    HostError, KnownGround, LogLevel, LogLine, Outcome, PhaseCost, Plugin, Response, StreamId,
     UpstreamRequest,
 };
 
@@ -395,13 +395,30 @@ fn has_come_far(host: &Host, case: &Case, streams: &[StreamId], until: Until) ->
 const TCP: &str = "tcp";
 
 fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> {
+    let builder = describe(case);
+    let builder = match mutator {
+        Some(mutator) => builder.mutate(mutator),
+        None => builder,
+    };
+    let mut host = builder.start()?;
+    serve(&mut host, case);
+    Ok(host)
+}
+
+/// What callbacks of the first worker cost: in the start, and behind it.
+pub(crate) fn cost(case: &Case) -> Result<(Vec<PhaseCost>, Vec<PhaseCost>), HostError> {
+    let mut host = describe(case).count_phases().start()?;
+    serve(&mut host, case);
+    let start = host.take_phases();
+    play_on(&mut host, case, &mut Paced::default(), &mut Vec::new())?;
+    Ok((start, host.take_phases()))
+}
+
+fn describe(case: &Case) -> HostBuilder {
     let mut builder = Host::builder()
         .envoy_version(case.envoy)
         .keep_appointments()
         .workers(case.workers as usize);
-    if let Some(mutator) = mutator {
-        builder = builder.mutate(mutator);
-    }
     if case.protocols.upstream == Protocol::Http2 {
         builder = builder.upstream_codec(Codec::Http2);
     }
@@ -426,16 +443,20 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
     for (name, answer) in &case.clusters {
         builder = builder.cluster(name, cluster::answer(answer));
     }
-    let mut host = builder.start()?;
+    builder
+}
+
+/// Has the upstream answer.
+fn serve(host: &mut Host, case: &Case) {
     if let Some(upstream) = &case.tcp {
-        tcp::upstream(&mut host, upstream);
-        return Ok(host);
+        tcp::upstream(host, upstream);
+        return;
     }
     let answers = case.clone();
     if case.is_refused() {
         // Nobody waits for the whole request where nobody listens.
         host.cluster("upstream", Response::refused());
-        return Ok(host);
+        return;
     }
     host.upstream(move |request| {
         let mark = request.headers().get(MARK).unwrap_or(b"0");
@@ -446,7 +467,6 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
         let head = request.method() == b"HEAD";
         message::response(answer, answers.protocols.upstream, head)
     });
-    Ok(host)
 }
 
 /// What clusters received; those that nobody listens at receive nothing.

@@ -1,6 +1,8 @@
 mod given;
 mod version;
 
+pub(crate) use given::declared;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -107,6 +109,15 @@ pub enum SuiteError {
         path: PathBuf,
         /// The case.
         case: String,
+    },
+    /// Nobody says which module plugin tests are about.
+    #[error(
+        "`{}` names no module; give it one with --plugin FILE.wasm, or write `env {{ wasm_path: \"…\" }}`",
+        path.display()
+    )]
+    NoModule {
+        /// The tests.
+        path: PathBuf,
     },
     /// The suite is meant for an Envoy that the harness does not play.
     #[error("{reason}")]
@@ -389,7 +400,8 @@ fn meant(text: &str) -> Result<Version, String> {
     version::playable(version).map(|_| version)
 }
 
-fn invalid(path: PathBuf, text: &str, fault: &Fault) -> SuiteError {
+/// A fault with its place in the file.
+pub(crate) fn invalid(path: PathBuf, text: &str, fault: &Fault) -> SuiteError {
     let place = fault.place.unwrap_or(Place { line: 1, column: 1 });
     let line = text.lines().nth(place.line.saturating_sub(1));
     let excerpt = line.map_or_else(String::new, |line| {

@@ -22,7 +22,7 @@ fn arguments_and_the_exit_status_are_handed_on() {
     let folder = folder("hands-over");
     script(&folder, "attache-test", "printf '<%s>' \"$@\"; exit 7");
     let said = said(alone(&folder).args(["test", "a b", "--on", "both", "--help"]));
-    assert_eq!(said.out, "<a b><--on><both><--help>");
+    assert_eq!(said.out, "<test><a b><--on><both><--help>");
     assert_eq!(said.status, Some(7), "{}", said.err);
 }
 
@@ -50,7 +50,7 @@ fn a_file_that_changes_is_played_again() {
         .unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut err = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut played = || assert_eq!(out.next().unwrap().unwrap(), "played --on harness");
+    let mut played = || assert_eq!(out.next().unwrap().unwrap(), "played test --on harness");
     let mut told = |words: &str| {
         let line = err.next().unwrap().unwrap();
         assert!(line.contains(words), "{line}");

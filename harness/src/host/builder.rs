@@ -20,6 +20,7 @@ use crate::error::HostError;
 use crate::limits::Limits;
 use crate::lints::{LintKind, Lints};
 use crate::mutation::Mutator;
+use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::proxy::{Proxy, Thread};
 use crate::random::Random;
@@ -62,6 +63,9 @@ pub struct HostBuilder {
     pub(super) attributes: Attributes,
     pub(crate) dns: Dns,
     pub(crate) appointments: Option<Vec<Appointment>>,
+    pub(crate) phases: Option<Phases>,
+    pub(crate) clock: Option<Duration>,
+    pub(crate) given_properties: BTreeMap<String, Vec<u8>>,
     version: EnvoyVersion,
     mutator: Option<Arc<Mutator>>,
 }
@@ -89,6 +93,9 @@ impl Default for HostBuilder {
             attributes: Attributes::default(),
             dns: Dns::default(),
             appointments: None,
+            phases: None,
+            clock: None,
+            given_properties: BTreeMap::new(),
             version: EnvoyVersion::default(),
             mutator: None,
         }
@@ -241,6 +248,12 @@ impl HostBuilder {
         };
         proxy.world.budget = self.budget;
         proxy.world.appointments = self.appointments;
+        proxy.world.phases = self.phases;
+        proxy.world.given_properties = self.given_properties;
+        if let Some(time) = self.clock {
+            proxy.world.clock.set(time);
+            proxy.world.started = time;
+        }
         proxy.world.version = self.version;
         proxy.world.upgrades = self.upgrades;
         proxy.world.mutator = self.mutator;

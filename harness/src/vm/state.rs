@@ -9,6 +9,7 @@ use wasmtime::{Memory, ResourceLimiter};
 use super::{Allocator, Deferred, Phase, Three};
 use crate::abi::{AbiVersion, BufferType, Direction};
 use crate::agenda::Moment;
+use crate::budgets::Cost;
 use crate::calls::{CallState, Calls};
 use crate::engine::{MEMORY_LIMIT, TABLE_LIMIT};
 use crate::error::HostError;
@@ -64,6 +65,10 @@ pub(crate) struct VmState {
     pub(crate) host_calls: u32,
     /// Bytes handed over in them, either way.
     pub(crate) copied: usize,
+    /// How often the host entered the guest inside of this callback.
+    pub(crate) crossings: u32,
+    /// What the last callback cost.
+    pub(crate) spent: Cost,
     /// What this callback may still do in expressions.
     pub(crate) work: Work,
     /// How many callbacks were made, to tell what belongs to this one.
@@ -106,6 +111,8 @@ impl VmState {
             failed_inside: false,
             host_calls: 0,
             copied: 0,
+            crossings: 0,
+            spent: Cost::default(),
             work: Work::A_CALLBACK,
             callback: 0,
             deferred: VecDeque::new(),
@@ -214,6 +221,7 @@ impl VmState {
     }
 
     pub(crate) fn count_crossing(&mut self) {
+        self.crossings += 1;
         if let Some(slot) = self.slot {
             self.world.streams[slot].exchange.cost.crossings += 1;
         }

@@ -4,6 +4,11 @@ use anyhow::{Context, bail};
 
 const ENDING: &str = ".suite.yaml";
 
+/// Whether a word names a suite.
+pub(crate) fn is_suite(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(ENDING)
+}
+
 /// The suites that the words on the command line name, in order, each once.
 pub(crate) fn suites(words: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let here = [PathBuf::from(".")];

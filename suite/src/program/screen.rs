@@ -24,6 +24,11 @@ impl Screen {
         }
     }
 
+    /// Whether programs that we run may colour their part of standard error.
+    pub(crate) fn colors_errors(&self) -> bool {
+        self.color_err
+    }
+
     /// Names a stage as it begins, as cargo does.
     pub(crate) fn stage(&self, verb: &str, what: impl Display) {
         eprintln!(

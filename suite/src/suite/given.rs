@@ -52,7 +52,7 @@ impl Suite {
 }
 
 /// The root ids that a module declares. What cannot be read is for the host to refuse.
-fn declared(module: &Path) -> Vec<String> {
+pub(crate) fn declared(module: &Path) -> Vec<String> {
     let bytes = fs::read(module).unwrap_or_default();
     let declarations = Facts::read(&bytes).map_or_else(|_| Vec::new(), |facts| facts.declarations);
     let root_ids = declarations

@@ -1,7 +1,9 @@
 //! Suite files: what is refused, what `--bless` writes, and what the program says.
 
+mod bench;
 mod clusters;
 mod connections;
+mod plugin_tests;
 mod plugins;
 mod program;
 mod reload;

@@ -8,14 +8,14 @@ use attache_envoy::RunFolder;
 use super::{sharing, suite};
 use crate::both::{self, module};
 
-fn folder(name: &str) -> RunFolder {
+pub(super) fn folder(name: &str) -> RunFolder {
     let folder = both::folder(name);
     std::fs::create_dir_all(folder.join("below")).unwrap();
     folder
 }
 
 /// Status, standard output and standard error of the program.
-fn program(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(super) fn program(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_attache-test"))
         .args(arguments)
         .current_dir(folder)

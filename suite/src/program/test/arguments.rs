@@ -3,10 +3,6 @@ use std::path::PathBuf;
 use attache_envoy::Selection;
 use clap::{Parser, ValueEnum};
 
-/// Something failed, or could not be played; the output says what, why and what to do. `clap` exits
-/// with 2 for arguments it cannot read.
-pub(crate) const FAILED: u8 = 1;
-
 /// Play suites: the requests of a YAML file through filters, and what must be seen of them.
 ///
 /// On the harness a case takes milliseconds and needs no proxy. With `--on both` it is played on a
@@ -26,6 +22,7 @@ Examples:
   attache test --envoy 1.38                   as Envoy 1.38 plays them
   attache test --on both --envoy 1.39         compared with a real Envoy
   attache test s.suite.yaml --plugin go.wasm  another module, of any language, held to the same suite
+  attache test tests.textpb --plugin f.wasm   plugin tests as Google's Service Extensions have them
   attache test --watch                        again whenever a file changes in this folder or below
   attache test --junit report.xml             what came of it for a CI system
   attache test s.suite.yaml --bless           write down what was seen, for review as a diff
@@ -33,47 +30,47 @@ Examples:
 
 Exit status: 0 all cases passed, 1 one failed or could not be played, 2 arguments not understood."
 )]
-pub(crate) struct Arguments {
-    /// Suite files, or folders to look for *.suite.yaml in; this folder unless given
+pub(in crate::program) struct Arguments {
+    /// Suite files, plugin tests (.textpb), or folders to look for *.suite.yaml in; this folder unless given
     #[arg(value_name = "FILE|FOLDER")]
-    pub(crate) suites: Vec<PathBuf>,
+    pub(in crate::program) suites: Vec<PathBuf>,
 
     /// Where the cases are played
     #[arg(long, value_enum, default_value_t = On::Harness)]
-    pub(crate) on: On,
+    pub(in crate::program) on: On,
 
     /// The Envoy to use: a binary, or a version such as 1.39; on the harness, the one to play
     #[arg(long, value_name = "PATH|VERSION")]
-    pub(crate) envoy: Option<Selection>,
+    pub(in crate::program) envoy: Option<Selection>,
 
     /// Play the suites on this module, in the place of the plugin that they name
     #[arg(long, value_name = "FILE.wasm")]
-    pub(crate) plugin: Option<PathBuf>,
+    pub(in crate::program) plugin: Option<PathBuf>,
 
     /// The configuration of that plugin, where a suite gives it none: a file
     #[arg(long, value_name = "FILE", requires = "plugin")]
-    pub(crate) config: Option<PathBuf>,
+    pub(in crate::program) config: Option<PathBuf>,
 
     /// Only the cases whose names contain this
     #[arg(long, value_name = "NAME")]
-    pub(crate) filter: Option<String>,
+    pub(in crate::program) filter: Option<String>,
 
     /// Write what was seen into the suites: where nothing is expected, and where it is otherwise
     #[arg(long)]
-    pub(crate) bless: bool,
+    pub(in crate::program) bless: bool,
 
     /// Print one line of JSON a case and host, for programs
     #[arg(long)]
-    pub(crate) json: bool,
+    pub(in crate::program) json: bool,
 
     /// Also write what came of all cases into a file, as JUnit's XML
     #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<PathBuf>,
+    pub(in crate::program) junit: Option<PathBuf>,
 }
 
 /// Where the cases are played.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum On {
+pub(in crate::program) enum On {
     /// On the harness, without a proxy
     Harness,
     /// On a real Envoy

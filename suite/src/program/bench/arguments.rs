@@ -1,0 +1,97 @@
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::subject::HERE;
+
+/// Count what filters cost: fuel, host calls, crossings and bytes, by callback.
+///
+/// The harness plays a set of requests through the module as it is shipped, a hundred times to warm it up
+/// and then for the count, and 1,000 times more to see whether memory grows. Fuel is about one a WebAssembly
+/// instruction; in Envoy a host call costs about 0.6 us. The same module costs the same, on any machine, so
+/// that a file of one run says what a change has cost.
+///
+/// Of a suite, each case is counted as it is played: from a fresh start, with its clusters and times.
+#[derive(Debug, Parser)]
+#[command(
+    name = "attache-test",
+    bin_name = "attache bench",
+    version,
+    after_help = "Exit status: 0 done, 1 something costs more than before or cannot be measured, 2 arguments not understood.",
+    after_long_help = "\
+Examples:
+  attache bench                                   the package in this folder
+  attache bench auth-scrub                        a package of the workspace in this folder
+  attache bench filter.wasm --config filter.json  any proxy-wasm module, with a configuration
+  attache bench a.wasm b.wasm                     two modules, one after the other
+  attache bench tests/auth-scrub.suite.yaml       the cases of a suite
+  attache bench auth-scrub --save before.jsonl    keep the numbers …
+  attache bench auth-scrub --compare before.jsonl … and fail where they get worse
+  attache bench auth-scrub --json | jq 'select(.bench == \"get\") | .fuel'
+
+Exit status: 0 done, 1 something costs more than before or cannot be measured, 2 arguments not understood."
+)]
+pub(super) struct Arguments {
+    /// Packages of this workspace, folders of packages, .wasm files, suites; the package here without
+    #[arg(value_name = "NAME|PATH|FILE")]
+    subjects: Vec<String>,
+
+    /// The plugin's configuration: a file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Which filter of the module is meant, where it holds several
+    #[arg(long, value_name = "ID")]
+    pub(super) root_id: Option<String>,
+
+    /// Keep the numbers in a file
+    #[arg(long, value_name = "FILE")]
+    pub(super) save: Option<PathBuf>,
+
+    /// Compare with the numbers of a file, and fail where one is worse
+    #[arg(long, value_name = "FILE")]
+    pub(super) compare: Option<PathBuf>,
+
+    /// By how many percent a number may grow before it counts as worse
+    #[arg(long, value_name = "PERCENT", default_value_t = 2.0, value_parser = percent, requires = "compare")]
+    pub(super) tolerance: f64,
+
+    /// Print one line of JSON a measurement, for programs
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Arguments {
+    /// What is measured.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = &str> {
+        let here = self.subjects.is_empty().then_some(HERE);
+        self.subjects.iter().map(String::as_str).chain(here)
+    }
+}
+
+fn percent(word: &str) -> Result<f64, String> {
+    let number = word.strip_suffix('%').unwrap_or(word).trim();
+    match number.parse() {
+        Ok(percent) if (0.0..=1000.0).contains(&percent) => Ok(percent),
+        _ => Err("expected a number of percent, such as 2 or 0.5".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn percents_are_read_with_and_without_their_sign() {
+        assert_eq!(percent("2"), Ok(2.0));
+        assert_eq!(percent("0.5 %"), Ok(0.5));
+        assert!(percent("-1").is_err() && percent("a").is_err());
+    }
+}

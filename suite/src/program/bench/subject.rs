@@ -1,0 +1,98 @@
+//! The module that is measured.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use attache_harness::Plugin;
+use attache_module::{Facts, Guest, Output};
+
+use super::Screen;
+use super::arguments::Arguments;
+
+/// The folder that is meant where nothing is named.
+pub(super) const HERE: &str = ".";
+
+/// A module with its configuration.
+pub(super) struct Subject {
+    pub(super) name: String,
+    pub(super) plugin: Plugin,
+}
+
+impl Subject {
+    /// A file that ends in `.wasm` is a module, a folder is a package's, and any other word names a package of
+    /// the workspace here, which is built.
+    pub(super) fn load(word: &str, arguments: &Arguments, screen: &Screen) -> anyhow::Result<Self> {
+        let configuration = arguments.config.as_deref().map(|path| {
+            fs::read_to_string(path)
+                .with_context(|| format!("cannot read the configuration `{}`", path.display()))
+        });
+        let configuration = configuration.transpose()?;
+        let (name, bytes, facts) = module(word, screen)?;
+        let described = facts.description.as_ref();
+        let declared = facts.declarations.first();
+        let root_id = arguments
+            .root_id
+            .clone()
+            .or_else(|| declared.map(|declaration| declaration.root_id.clone()))
+            .unwrap_or_default();
+        let mut filters = described.into_iter().flat_map(|it| &it.filters);
+        if let Some(filter) = filters.find(|filter| filter.root_id == root_id)
+            && filter.kind != "http"
+        {
+            bail!(
+                "`{root_id}` is of the kind `{}`, and requests pass HTTP filters; measure a suite of it: \
+                 `attache bench FILE.suite.yaml`",
+                filter.kind
+            );
+        }
+        let mut plugin = Plugin::from_bytes(&name, bytes).root_id(root_id);
+        if described.is_some_and(|it| it.host_options.allow_on_headers_stop_iteration) {
+            plugin = plugin.allow_on_headers_stop_iteration();
+        }
+        if let Some(configuration) = configuration {
+            plugin = plugin.config(configuration.as_str());
+        }
+        Ok(Self { name, plugin })
+    }
+}
+
+/// The package that we are in; in a workspace with one filter, that one.
+fn here() -> anyhow::Result<Guest> {
+    let mut guests = Guest::all(Path::new(HERE))?;
+    match guests.pop() {
+        Some(guest) if guests.is_empty() => Ok(guest),
+        last => {
+            let all = guests.iter().chain(&last);
+            let names: Vec<&str> = all.filter_map(Guest::package).collect();
+            bail!("which filter is meant? Name one of: {}", names.join(", "))
+        }
+    }
+}
+
+fn module(word: &str, screen: &Screen) -> anyhow::Result<(String, Vec<u8>, Facts)> {
+    let path = Path::new(word);
+    if path.extension().is_some_and(|ending| ending == "wasm") {
+        let bytes = fs::read(path).with_context(|| format!("cannot read `{word}`"))?;
+        let facts = Facts::read(&bytes).with_context(|| format!("cannot load `{word}`"))?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        return Ok((name.into_owned(), bytes, facts));
+    }
+    let guest = if word == HERE {
+        here()?
+    } else if path.join("Cargo.toml").is_file() {
+        Guest::in_workspace(path, None)
+    } else if word.contains(['/', '\\', '.']) || word.is_empty() {
+        bail!(
+            "`{word}` is neither a folder with a `Cargo.toml` nor a file that ends in `.wasm` or `.suite.yaml`"
+        );
+    } else {
+        Guest::find(Path::new("."), word)?
+    };
+    let output = Output {
+        color: screen.colors_errors(),
+        writer: &mut std::io::stderr(),
+    };
+    let built = guest.build_showing(output, &mut |notice| screen.stage("Target", notice))?;
+    Ok((built.name, built.bytes, built.facts))
+}

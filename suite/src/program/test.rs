@@ -1,0 +1,330 @@
+//! `attache test`: plays suites.
+
+mod arguments;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use attache_envoy::Selection;
+use attache_suite::{PluginTests, Report, Suite, Target};
+use clap::Parser;
+
+use self::arguments::{Arguments, On};
+use super::envoy::{envoy, tell};
+use super::find;
+use super::screen::Screen;
+
+/// Parses the command line, and does what it says; false where a case failed.
+pub(super) fn test(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<bool> {
+    play(&Arguments::parse_from(words), screen)
+}
+
+/// What came of all suites.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    /// Failed, and rewritten.
+    blessed: usize,
+    unplayed: usize,
+}
+
+fn play(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
+    let begun = Instant::now();
+    let files = find::suites(&arguments.suites)?;
+    let scratch = Scratch::new();
+    let given = Given::read(arguments)?;
+    let mut tally = Tally::default();
+    let mut reports = Vec::new();
+    let mut unplayed = Vec::new();
+    for path in files {
+        match suite(&path, &given, arguments, screen, &scratch) {
+            Ok((found, report)) => {
+                tally.add(&found);
+                reports.extend(report);
+            }
+            // One suite that cannot be read must not hide what the others say.
+            Err(error) => {
+                screen.error(&error);
+                unplayed.push((path, format!("{error:#}")));
+                tally.unplayed += 1;
+            }
+        }
+    }
+    if let Some(path) = &arguments.junit {
+        std::fs::write(path, Report::junit(&reports, &unplayed))
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    let good = tally.failed == 0 && tally.unplayed == 0;
+    if good && tally.passed + tally.blessed == 0 {
+        match &arguments.filter {
+            Some(part) => bail!("no case has `{part}` in its name"),
+            None => bail!("there is no case"),
+        }
+    }
+    scratch.end(good, arguments.on, screen);
+    if !arguments.json {
+        screen.print(&summary(&tally, begun, screen))?;
+    }
+    Ok(good)
+}
+
+impl Tally {
+    fn of(report: &Report) -> Self {
+        let passed = report.cases.iter().filter(|case| case.passed()).count();
+        Self {
+            passed,
+            failed: report.cases.len() - passed,
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.blessed += other.blessed;
+    }
+}
+
+/// The module that the command line gives, if it gives one.
+struct Given<'a> {
+    module: Option<&'a Path>,
+    configuration: Option<String>,
+}
+
+impl<'a> Given<'a> {
+    fn read(arguments: &'a Arguments) -> anyhow::Result<Self> {
+        let module = arguments.plugin.as_deref();
+        if let Some(path) = module.filter(|path| !path.is_file()) {
+            bail!("there is no file `{}`", path.display());
+        }
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the configuration `{}`", path.display()))
+        };
+        let configuration = arguments.config.as_ref().map(read).transpose()?;
+        Ok(Self {
+            module,
+            configuration,
+        })
+    }
+
+    fn put_into(&self, suite: Suite) -> anyhow::Result<Suite> {
+        match self.module {
+            Some(module) => Ok(suite.with_module(module, self.configuration.as_deref())?),
+            None => Ok(suite),
+        }
+    }
+}
+
+/// Plays a suite; no report where the filter leaves no case.
+fn suite(
+    path: &Path,
+    given: &Given<'_>,
+    arguments: &Arguments,
+    screen: &Screen,
+    scratch: &Scratch,
+) -> anyhow::Result<(Tally, Option<Report>)> {
+    if PluginTests::is_one(path) {
+        return plugin_tests(path, given, arguments, screen);
+    }
+    let whole = given.put_into(Suite::load(path)?)?;
+    let suite = match &arguments.filter {
+        Some(part) => whole.only(part),
+        None => whole,
+    };
+    if suite.cases().len() == 0 {
+        return Ok((Tally::default(), None));
+    }
+    let target = target(&suite, arguments, screen, scratch)?;
+    let suite = match (&target, &arguments.envoy) {
+        (Target::Harness, Some(Selection::Version(version))) => suite.for_envoy(*version)?,
+        (Target::Harness, Some(_)) => {
+            suite.for_envoy(envoy(arguments.envoy.as_ref(), None, screen)?.version)?
+        }
+        _ => suite,
+    };
+    let report = suite.run(&target, &mut |progress| tell(screen, progress))?;
+    show(&report, arguments, screen)?;
+    if arguments.bless {
+        let tally = bless(&suite, &report, &target, screen)?;
+        return Ok((tally, Some(report)));
+    }
+    Ok((Tally::of(&report), Some(report)))
+}
+
+/// Plays plugin tests of Google's format, which are about callbacks and not about a proxy.
+fn plugin_tests(
+    path: &Path,
+    given: &Given<'_>,
+    arguments: &Arguments,
+    screen: &Screen,
+) -> anyhow::Result<(Tally, Option<Report>)> {
+    if arguments.on != On::Harness || arguments.envoy.is_some() {
+        bail!(
+            "`{}` makes callbacks one by one, which no Envoy does; play it without --on and --envoy",
+            path.display()
+        );
+    }
+    if arguments.bless {
+        bail!(
+            "`{}` is no suite, and --bless writes suites only",
+            path.display()
+        );
+    }
+    let whole = PluginTests::load(path)?;
+    let tests = match &arguments.filter {
+        Some(part) => whole.only(part),
+        None => whole,
+    };
+    if tests.names().len() == 0 {
+        return Ok((Tally::default(), None));
+    }
+    let report = tests.run(given.module, given.configuration.as_deref())?;
+    show(&report, arguments, screen)?;
+    Ok((Tally::of(&report), Some(report)))
+}
+
+fn show(report: &Report, arguments: &Arguments, screen: &Screen) -> anyhow::Result<()> {
+    if arguments.json {
+        for line in report.json_lines() {
+            screen.print(&format!("{line}\n"))?;
+        }
+    } else {
+        screen.report(report)?;
+    }
+    Ok(())
+}
+
+/// Writes what was seen, and plays what has changed again: a case that passes then counts as blessed.
+fn bless(
+    suite: &Suite,
+    report: &Report,
+    target: &Target,
+    screen: &Screen,
+) -> anyhow::Result<Tally> {
+    let blessed = suite.blessed(report);
+    let path = suite.path();
+    for (case, reason) in &blessed.left {
+        screen.warn(format_args!("left for you: {case}: {reason}"));
+    }
+    let mut good: BTreeMap<&str, bool> = BTreeMap::new();
+    let again;
+    if !blessed.changed.is_empty() {
+        std::fs::write(path, &blessed.text)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        let count = blessed.changed.len();
+        screen.stage(
+            "Blessed",
+            format_args!("{count} in {}; review the diff", path.display()),
+        );
+        again = blessed
+            .again
+            .run(target, &mut |progress| tell(screen, progress))?;
+        good.extend(
+            again
+                .cases
+                .iter()
+                .map(|case| (case.name.as_str(), case.passed())),
+        );
+    }
+    let mut tally = Tally::default();
+    for case in &report.cases {
+        match (case.passed(), good.get(case.name.as_str())) {
+            (true, None | Some(true)) => tally.passed += 1,
+            (false, Some(true)) => tally.blessed += 1,
+            (false, None) => tally.failed += 1,
+            (_, Some(false)) => {
+                screen.warn(format_args!("{}: does not pass yet", case.name));
+                tally.failed += 1;
+            }
+        }
+    }
+    Ok(tally)
+}
+
+fn target(
+    suite: &Suite,
+    arguments: &Arguments,
+    screen: &Screen,
+    scratch: &Scratch,
+) -> anyhow::Result<Target> {
+    if arguments.on == On::Harness {
+        return Ok(Target::Harness);
+    }
+    let installation = envoy(arguments.envoy.as_ref(), suite.envoy(), screen)?;
+    let folder = scratch.folder(suite.path());
+    Ok(match arguments.on {
+        On::Envoy => Target::Envoy {
+            installation,
+            folder,
+        },
+        _ => Target::Both {
+            installation,
+            folder,
+        },
+    })
+}
+
+fn summary(tally: &Tally, begun: Instant, screen: &Screen) -> String {
+    let mut parts = vec![format!("{} passed", tally.passed)];
+    if tally.blessed > 0 {
+        parts.push(format!("{} blessed", tally.blessed));
+    }
+    if tally.failed > 0 {
+        parts.push(screen.bad(&format!("{} failed", tally.failed)));
+    }
+    if tally.unplayed > 0 {
+        let plural = if tally.unplayed == 1 {
+            "suite"
+        } else {
+            "suites"
+        };
+        let text = format!("{} {plural} could not be played", tally.unplayed);
+        parts.push(screen.bad(&text));
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    format!("{} in {seconds:.2} s\n", parts.join(", "))
+}
+
+/// Where Envoy's files go: a folder that is gone afterwards, unless somebody may want to look.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("attache-test-{}", std::process::id())))
+    }
+
+    fn folder(&self, suite: &Path) -> PathBuf {
+        let name = suite.to_string_lossy();
+        let name: String = name
+            .chars()
+            .map(|letter| {
+                if letter.is_ascii_alphanumeric() {
+                    letter
+                } else {
+                    '-'
+                }
+            })
+            .collect();
+        self.0.join(name.trim_matches('-'))
+    }
+
+    fn end(&self, good: bool, on: On, screen: &Screen) {
+        if on == On::Harness || !self.0.exists() {
+            return;
+        }
+        if good {
+            // Left-overs in the folder for temporary files do no harm.
+            let _ = std::fs::remove_dir_all(&self.0);
+        } else {
+            screen.stage(
+                "Kept",
+                format_args!("Envoy's files in {}", self.0.display()),
+            );
+        }
+    }
+}
