@@ -43,6 +43,22 @@ pub(crate) enum Verb {
     ///
     /// Done by the program `attache-image`; `attache images --help` shows its options.
     Images(Handed),
+    /// Publish a filter to a registry.
+    ///
+    /// Done by the program `attache-image`; `attache push --help` shows its options.
+    Push(Handed),
+    /// Fetch an image from a registry, and what is attached to it.
+    ///
+    /// Done by the program `attache-image`; `attache pull --help` shows its options.
+    Pull(Handed),
+    /// Copy an image, and what is attached to it, to another registry or a folder.
+    ///
+    /// Done by the program `attache-image`; `attache copy --help` shows its options.
+    Copy(Handed),
+    /// List the tags of a repository.
+    ///
+    /// Done by the program `attache-image`; `attache tags --help` shows its options.
+    Tags(Handed),
     /// Write the manifest by which Istio, Envoy Gateway or Envoy loads an image.
     ///
     /// Done by the program `attache-image`; `attache deploy --help` shows its options.
@@ -166,12 +182,13 @@ pub(crate) struct Build {
 #[command(after_long_help = "\
 Examples:
   attache inspect filter.wasm                  any module
+  attache inspect ghcr.io/me/filter:1.2.0      an image in a registry
   attache inspect auth-scrub                   a package of the workspace in this folder
   attache inspect filter.wasm --functions      with its largest functions
   attache inspect filter.wasm --json | jq .allowed_capabilities")]
 pub(crate) struct Inspect {
-    /// A .wasm file, a package in this workspace, or the folder of a package; the package here without
-    #[arg(value_name = "FILE|NAME|PATH")]
+    /// A .wasm file, a package in this workspace, the folder of a package, or an image in a registry; the package here without
+    #[arg(value_name = "FILE|NAME|PATH|IMAGE")]
     pub(crate) module: Option<String>,
 
     /// List the largest functions, by name where the module has names
@@ -199,12 +216,13 @@ Examples:
   attache run auth-scrub                           a package of the workspace in this folder
   attache run auth-scrub --config scrub.json       with a configuration, reloaded when it changes
   attache run filter.wasm --once                   any proxy-wasm module; ends after the request
+  attache run ghcr.io/me/filter:1.2.0              an image in a registry
   attache run auth-scrub --upstream localhost:8080
   attache run auth-scrub -H 'x-api-key: k' --path '/?key=1'
   attache run auth-scrub --once --json | jq .through.upstream")]
 pub(crate) struct Run {
-    /// A package in this workspace, the folder of a package, or a .wasm file; the package here without
-    #[arg(value_name = "NAME|PATH|FILE")]
+    /// A package in this workspace, the folder of a package, a .wasm file, or an image in a registry; the package here without
+    #[arg(value_name = "NAME|PATH|FILE|IMAGE")]
     pub(crate) filter: Option<String>,
 
     /// The plugin's configuration: a file with JSON

@@ -5,7 +5,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
@@ -36,12 +36,26 @@ pub(crate) const IMAGE: Program = Program {
     name: "attache-image",
     package: "attache-package",
     folder: "package",
-    first: "a minute",
+    first: "two minutes",
 };
 
 impl Program {
     /// Runs the program with these arguments, and returns its exit status.
     pub(crate) fn run(self, arguments: &[OsString], screen: &Screen) -> anyhow::Result<u8> {
+        self.run_with(arguments, Stdio::inherit(), screen)
+    }
+
+    /// The same, and what the program prints is not shown, as it is no result of ours.
+    pub(crate) fn run_for_us(self, arguments: &[OsString], screen: &Screen) -> anyhow::Result<u8> {
+        self.run_with(arguments, Stdio::null(), screen)
+    }
+
+    fn run_with(
+        self,
+        arguments: &[OsString],
+        output: Stdio,
+        screen: &Screen,
+    ) -> anyhow::Result<u8> {
         let here = env::current_dir().context("cannot tell which folder this is")?;
         let name = self.name;
         let mut command = match checkout::around(&here) {
@@ -57,6 +71,7 @@ impl Program {
         };
         let status = command
             .args(arguments)
+            .stdout(output)
             .status()
             .with_context(|| format!("cannot run `{}`", command.get_program().display()))?;
         // Whoever ended it by a signal knows already.

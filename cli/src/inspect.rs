@@ -26,7 +26,7 @@ struct Looked {
 
 /// `attache inspect`
 pub(crate) fn inspect(arguments: &Inspect, screen: &Screen) -> anyhow::Result<()> {
-    let looked = match Subject::named(arguments.module.as_deref())? {
+    let looked = match Subject::named(arguments.module.as_deref(), screen)? {
         Subject::Guest(guest) => {
             let built = subject::build(&guest, screen)?;
             Looked::new(built.name, &built.bytes, &built.names)?

@@ -35,11 +35,15 @@ fn main() -> ExitCode {
         Verb::Completions(shell) => completions::completions(&shell, &screen),
         Verb::Run(run) => run::run(&run, &screen),
         Verb::Test(handed) => return ended(test::test(&handed.arguments, &screen), &screen),
-        Verb::Bench(handed) => return hand_over(handover::TEST, &["bench"], &handed, &screen),
-        Verb::Package(handed) => return hand_over(handover::IMAGE, &["package"], &handed, &screen),
-        Verb::Images(handed) => return hand_over(handover::IMAGE, &["images"], &handed, &screen),
-        Verb::Check(handed) => return hand_over(handover::IMAGE, &["check"], &handed, &screen),
-        Verb::Deploy(handed) => return hand_over(handover::IMAGE, &["deploy"], &handed, &screen),
+        Verb::Bench(handed) => return hand_over(handover::TEST, "bench", &handed, &screen),
+        Verb::Package(handed) => return hand_over(handover::IMAGE, "package", &handed, &screen),
+        Verb::Images(handed) => return hand_over(handover::IMAGE, "images", &handed, &screen),
+        Verb::Push(handed) => return hand_over(handover::IMAGE, "push", &handed, &screen),
+        Verb::Pull(handed) => return hand_over(handover::IMAGE, "pull", &handed, &screen),
+        Verb::Copy(handed) => return hand_over(handover::IMAGE, "copy", &handed, &screen),
+        Verb::Tags(handed) => return hand_over(handover::IMAGE, "tags", &handed, &screen),
+        Verb::Check(handed) => return hand_over(handover::IMAGE, "check", &handed, &screen),
+        Verb::Deploy(handed) => return hand_over(handover::IMAGE, "deploy", &handed, &screen),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,8 +54,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn hand_over(program: Program, verb: &[&str], handed: &Handed, screen: &Screen) -> ExitCode {
-    let verb = verb.iter().map(OsString::from);
+/// Hands a verb over to the program that does it.
+fn hand_over(program: Program, verb: &str, handed: &Handed, screen: &Screen) -> ExitCode {
+    let verb = [OsString::from(verb)].into_iter();
     let arguments: Vec<OsString> = verb.chain(handed.arguments.iter().cloned()).collect();
     ended(program.run(&arguments, screen), screen)
 }

@@ -37,7 +37,7 @@ const BUFFER_LIMIT: u32 = 1 << 20;
 
 /// `attache run`
 pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
-    let subject = Subject::named(arguments.filter.as_deref())?;
+    let subject = Subject::named(arguments.filter.as_deref(), screen)?;
     let sample = Sample::new(arguments)?;
     let config = arguments.config.as_deref();
     // A fault in the configuration is told before anything is built.

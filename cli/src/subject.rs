@@ -1,11 +1,14 @@
 //! The module that a command is about, from the word on the command line.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use attache_envoy::{Environment, cache_folder};
 use attache_module::{Built, Facts, Guest, Output};
 
+use crate::handover;
 use crate::screen::{Screen, bytes, shown};
 
 /// What the word on the command line names.
@@ -30,10 +33,14 @@ pub(crate) struct Loaded {
 }
 
 impl Subject {
-    /// What a word names; without one, the package that we are in.
-    pub(crate) fn named(word: Option<&str>) -> anyhow::Result<Self> {
+    /// What a word names, an image in a registry too, whose module is fetched; without a word, the package
+    /// that we are in.
+    pub(crate) fn named(word: Option<&str>, screen: &Screen) -> anyhow::Result<Self> {
         if let Some(word) = word {
-            return Self::find(word);
+            return match names_an_image(word) {
+                true => fetched(word, screen).map(Self::File),
+                false => Self::find(word),
+            };
         }
         let mut guests = Guest::all(Path::new("."))?;
         match guests.pop() {
@@ -73,6 +80,32 @@ impl Subject {
             Self::Guest(guest) => build(guest, screen).map(Loaded::from),
             Self::File(path) => read(path),
         }
+    }
+}
+
+/// Whether a word can only be the name of an image: it says so, or it begins with a host and is no file.
+fn names_an_image(word: &str) -> bool {
+    let is_host = |part: &str| part.contains(['.', ':']) || part == "localhost";
+    let begins_with_host = word
+        .split_once('/')
+        .is_some_and(|(first, _)| is_host(first));
+    word.starts_with("oci://")
+        || word.starts_with("docker://")
+        || (begins_with_host && !word.starts_with('.') && !Path::new(word).exists())
+}
+
+/// The module of an image, in a file of our own, which each image has once.
+fn fetched(reference: &str, screen: &Screen) -> anyhow::Result<PathBuf> {
+    let folder = cache_folder(&Environment::current())?.join("images");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    let fits = |symbol: char| symbol.is_ascii_alphanumeric() || "._-".contains(symbol);
+    let name = reference.replace(|symbol| !fits(symbol), "_");
+    let path = folder.join(format!("{name}.wasm"));
+    let words = ["pull", reference, "--module"].map(OsString::from);
+    let arguments: Vec<OsString> = words.into_iter().chain([path.clone().into()]).collect();
+    match handover::IMAGE.run_for_us(&arguments, screen)? {
+        0 => Ok(path),
+        _ => bail!("cannot fetch `{reference}`"),
     }
 }
 
@@ -121,6 +154,33 @@ impl From<Built> for Loaded {
             target: built.path.parent().map(Path::to_owned),
             path: built.path,
             sources: built.sources,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_told_from_files_and_packages() {
+        for word in [
+            "oci://a/b",
+            "localhost:5000/a",
+            "ghcr.io/me/filter:1",
+            "localhost/a",
+        ] {
+            assert!(names_an_image(word), "{word}");
+        }
+        for word in [
+            "scrub",
+            "filters/scrub",
+            "./a.b/c",
+            "../x",
+            "filter.wasm",
+            "src/subject.rs",
+        ] {
+            assert!(!names_an_image(word), "{word}");
         }
     }
 }

@@ -129,6 +129,14 @@ impl Graph {
         &self.root
     }
 
+    /// The version that the image says it has.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        let manifest = self.root()?.manifest()?;
+        let version = manifest.annotations.get("org.opencontainers.image.version");
+        version.map(String::as_str)
+    }
+
     /// The documents that are about another one.
     pub(crate) fn referrers(&self) -> impl Iterator<Item = &Document> {
         self.documents

@@ -5,6 +5,10 @@ mod check;
 mod deploy;
 mod inspect;
 mod package;
+mod place;
+mod pull;
+mod push;
+mod remote;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -21,6 +25,10 @@ pub(crate) fn run() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Package(package) => package::package(&package),
         Verb::Images(images) => inspect::images(&images),
+        Verb::Push(push) => push::push(&push),
+        Verb::Pull(pull) => pull::pull(&pull),
+        Verb::Copy(copy) => push::copy(&copy),
+        Verb::Tags(tags) => pull::tags(&tags),
         Verb::Deploy(deploy) => deploy::deploy(&deploy),
         Verb::Check(check) => check::check(&check),
     };
@@ -65,6 +73,15 @@ fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+/// A text that somebody else wrote, without what a terminal would obey.
+fn harmless(text: &str) -> String {
+    let escape = |symbol: char| match symbol.is_control() {
+        true => symbol.escape_default().to_string(),
+        false => symbol.to_string(),
+    };
+    text.chars().take(300).map(escape).collect()
 }
 
 /// A word of standard error in a colour, on a terminal that wants colours (<https://no-color.org>).

@@ -1,6 +1,10 @@
+mod registry;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use self::registry::{Copy, Pull, Push, Remote, Tags};
 
 /// Modules as OCI images, and manifests that make a proxy load them.
 #[derive(Debug, Parser)]
@@ -17,6 +21,10 @@ Exit status: 0 done, 1 failed (standard error says why), 2 arguments not underst
 pub(super) enum Verb {
     Package(Package),
     Images(Images),
+    Push(Push),
+    Pull(Pull),
+    Copy(Copy),
+    Tags(Tags),
     Deploy(Deploy),
     Check(Check),
 }
@@ -24,7 +32,7 @@ pub(super) enum Verb {
 /// Make an OCI image of a filter, in a folder.
 ///
 /// The image is one that Istio, Envoy Gateway, Higress and container tools all read. Its folder is an OCI image
-/// layout: `skopeo copy oci:FOLDER:TAG docker://REGISTRY/NAME:TAG` publishes it. The same source gives the same
+/// layout, and `attache push oci:FOLDER:TAG REGISTRY/REPOSITORY` publishes it. The same source gives the same
 /// image. README, configuration schema, suites and a list of the crates in the module go with it.
 ///
 /// `docker run` does not run such an image: a proxy-wasm module is loaded by a proxy and is no program.
@@ -34,7 +42,7 @@ Examples:
   attache package auth-scrub                     into target/attache/images, tagged with its version
   attache package ./my-filter -o images --tag next
   attache package filter.wasm --name filter --version 1.2.0
-  skopeo copy oci:target/attache/images:auth-scrub-0.1.0 docker://registry.example.com/filters/auth-scrub:0.1.0")]
+  attache push oci:target/attache/images:auth-scrub-0.1.0 registry.example.com/filters/auth-scrub")]
 pub(super) struct Package {
     /// A package in this workspace, the folder of a package, or a .wasm file
     #[arg(value_name = "NAME|PATH|FILE")]
@@ -53,6 +61,17 @@ pub(super) struct Package {
     #[arg(long)]
     pub(super) tag: Option<String>,
 
+    #[command(flatten)]
+    pub(super) about: Described,
+
+    /// Print one line of JSON, for programs
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What an image says beside what its module says.
+#[derive(Args, Debug)]
+pub(super) struct Described {
     /// The filter's name, where the module does not say
     #[arg(long)]
     pub(super) name: Option<String>,
@@ -84,10 +103,6 @@ pub(super) struct Package {
     /// The machines whose container tools unpack the image
     #[arg(long, value_name = "NAME", default_value = "amd64")]
     pub(super) architecture: String,
-
-    /// Print one line of JSON, for programs
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 /// Show the images in a folder: digests, what is attached, and who takes them.
@@ -113,16 +128,16 @@ pub(super) struct Images {
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  attache deploy auth-scrub-0.1.0 --to istio --image registry.example.com/filters/auth-scrub:0.1.0
+  attache deploy registry.example.com/filters/auth-scrub:0.1.0 --to istio
   attache deploy auth-scrub-0.1.0 --to envoy-gateway --gateway shop --image registry.example.com/filters/auth-scrub:0.1.0
   attache deploy auth-scrub-0.1.0 --to envoy --write /etc/envoy/modules --config scrub.json | tee filter.yaml
 
 Kubernetes can put the image beside Envoy as a volume (`volumes: [{ name: filter, image: { reference: … } }]`); then
 `--to envoy --file /filter/plugin.wasm` is the filter that loads it from there.")]
 pub(super) struct Deploy {
-    /// The image: its tag or digest in the folder
-    #[arg(value_name = "TAG")]
-    pub(super) tag: String,
+    /// The image: its tag or digest in the folder, or its name in a registry
+    #[arg(value_name = "TAG|REFERENCE")]
+    pub(super) image_or_tag: String,
 
     /// What is to load it
     #[arg(long, value_enum, value_name = "TARGET")]
@@ -132,8 +147,8 @@ pub(super) struct Deploy {
     #[arg(long, value_name = "FOLDER", default_value = "target/attache/images")]
     pub(super) images: PathBuf,
 
-    /// Where the image is published: registry/repository:tag
-    #[arg(long, value_name = "REFERENCE", required_if_eq_any([("to", "istio"), ("to", "envoy-gateway")]))]
+    /// Where the image is published: registry/repository:tag; what was named as the image without it
+    #[arg(long, value_name = "REFERENCE")]
     pub(super) image: Option<String>,
 
     /// The plugin's name; the filter's without it
@@ -191,6 +206,9 @@ pub(super) struct Deploy {
     /// For Envoy: a folder to write the module into, as DIGEST.wasm
     #[arg(long, value_name = "FOLDER")]
     pub(super) write: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) remote: Remote,
 }
 
 /// Say what is wrong with manifests and bootstraps, before a proxy finds out.
@@ -203,6 +221,7 @@ pub(super) struct Deploy {
 Examples:
   attache check istio/*.yaml
   attache check envoy.yaml --images images       with what the images in a folder say of themselves
+  attache check istio.yaml --image registry.example.com/filters/auth-scrub:0.1.0
   kubectl get wasmplugins -A -o yaml | attache check -
 
 Exit status: 0 nothing is wrong (warnings aside), 1 something is, or a file cannot be read.")]
@@ -215,9 +234,16 @@ pub(super) struct Check {
     #[arg(long, value_name = "FOLDER")]
     pub(super) images: Option<PathBuf>,
 
+    /// An image in a registry that the files may name; may be repeated
+    #[arg(long, value_name = "REFERENCE")]
+    pub(super) image: Vec<String>,
+
     /// Print one line of JSON a finding, for programs
     #[arg(long)]
     pub(super) json: bool,
+
+    #[command(flatten)]
+    pub(super) remote: Remote,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

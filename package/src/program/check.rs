@@ -10,15 +10,19 @@ use serde_json::json;
 
 use super::arguments::Check;
 use super::print;
+use super::remote::{clear, wait};
 
 /// The most bytes that a file of manifests may have.
 const FILE_LIMIT: u64 = 64 * 1024 * 1024;
 
 pub(super) fn check(arguments: &Check) -> anyhow::Result<()> {
-    let images = match &arguments.images {
+    let mut images = match &arguments.images {
         Some(folder) => images(&Layout::open(folder)?)?,
         None => Vec::new(),
     };
+    if !arguments.image.is_empty() {
+        images.extend(fetched(arguments)?);
+    }
     let (mut documents, mut errors, mut warnings) = (0, 0, 0);
     for path in &arguments.files {
         let name = path.display();
@@ -70,6 +74,19 @@ pub(super) fn check(arguments: &Check) -> anyhow::Result<()> {
         bail!("something is wrong");
     }
     Ok(())
+}
+
+fn fetched(arguments: &Check) -> anyhow::Result<Vec<Published>> {
+    let client = arguments.remote.client()?;
+    let fetched = wait(async {
+        let mut images = Vec::new();
+        for word in &arguments.image {
+            images.push(client.pull(&word.parse()?).await?.image);
+        }
+        Ok(images)
+    });
+    clear();
+    fetched
 }
 
 fn images(layout: &Layout) -> anyhow::Result<Vec<Published>> {

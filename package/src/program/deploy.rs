@@ -3,16 +3,23 @@
 use std::fs;
 
 use anyhow::{Context, bail};
+use attache_package::registry::Reference;
 use attache_package::{Digest, Failure, Layout, Phase, Plugin, Published, Target};
 use serde_json::Value;
 
 use super::arguments::{Deploy, InPhase, OnFailure, To};
+use super::remote::{clear, wait};
 use super::{print, stage};
 
 pub(super) fn deploy(arguments: &Deploy) -> anyhow::Result<()> {
-    let published = Layout::open(&arguments.images)?.module(&arguments.tag)?;
     let target = target(arguments)?;
-    let mut plugin = plugin(arguments, &published)?;
+    let (published, image) = find(arguments)?;
+    if image.is_none() && target != Target::Envoy {
+        bail!(
+            "where is the image published? Name it with --image registry/repository:tag, as `attache push` prints it"
+        );
+    }
+    let mut plugin = plugin(arguments, &published, image.as_deref().unwrap_or_default())?;
     if let Some(folder) = &arguments.write {
         if target != Target::Envoy {
             bail!("--write is for `--to envoy`: {target} fetches the image itself");
@@ -26,6 +33,22 @@ pub(super) fn deploy(arguments: &Deploy) -> anyhow::Result<()> {
     }
     print(&plugin.manifest(&published, target)?)?;
     Ok(())
+}
+
+/// The image, from its folder or its registry, and where it is published.
+fn find(arguments: &Deploy) -> anyhow::Result<(Published, Option<String>)> {
+    if !Reference::is_meant_by(&arguments.image_or_tag) {
+        let layout = Layout::open(&arguments.images)?;
+        let published = layout.module(&arguments.image_or_tag)?;
+        return Ok((published, arguments.image.clone()));
+    }
+    let reference: Reference = arguments.image_or_tag.parse()?;
+    let client = arguments.remote.client()?;
+    stage("Fetching", &reference);
+    let pulled = wait(async { Ok(client.pull(&reference).await?) });
+    clear();
+    let image = arguments.image.clone();
+    Ok((pulled?.image, image.or(Some(reference.to_string()))))
 }
 
 fn target(arguments: &Deploy) -> anyhow::Result<Target> {
@@ -46,7 +69,7 @@ fn has_traffic_extension(version: &str) -> anyhow::Result<bool> {
     }
 }
 
-fn plugin(arguments: &Deploy, published: &Published) -> anyhow::Result<Plugin> {
+fn plugin(arguments: &Deploy, published: &Published, image: &str) -> anyhow::Result<Plugin> {
     let title = "org.opencontainers.image.title";
     let name = arguments
         .name
@@ -55,7 +78,7 @@ fn plugin(arguments: &Deploy, published: &Published) -> anyhow::Result<Plugin> {
     let Some(name) = name else {
         bail!("the image does not say the filter's name: give one with --name");
     };
-    let mut plugin = Plugin::new(name, arguments.image.as_deref().unwrap_or_default());
+    let mut plugin = Plugin::new(name, image);
     plugin.namespace.clone_from(&arguments.namespace);
     plugin.file.clone_from(&arguments.file);
     plugin.root_id.clone_from(&arguments.root_id);

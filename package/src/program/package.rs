@@ -8,7 +8,7 @@ use attache_module::{Facts, Guest, Output};
 use attache_package::{About, Image, Layout, bill_of_materials, media_type};
 use serde_json::json;
 
-use super::arguments::Package;
+use super::arguments::{Described, Package};
 use super::{bytes, print, stage, warn};
 
 /// What an image is made of.
@@ -19,24 +19,44 @@ struct Subject {
     folder: Option<PathBuf>,
 }
 
+/// The image of a module, a package's folder or a package of the workspace.
+pub(super) struct Made {
+    pub(super) image: Image,
+    name: String,
+    version: String,
+    pub(super) module_bytes: usize,
+}
+
+/// Builds what a word on the command line names, and makes an image of it.
+pub(super) fn make(filter: &str, described: &Described) -> anyhow::Result<Made> {
+    let subject = Subject::load(filter)?;
+    let about = about(filter, described, &subject)?;
+    let (name, version) = (about.name.clone(), about.version.clone());
+    let mut image = Image::for_architecture(&subject.module, about, &described.architecture)?;
+    attach(described, &subject, &mut image)?;
+    warn_of_needs(&subject.facts);
+    Ok(Made {
+        image,
+        name,
+        version,
+        module_bytes: subject.module.len(),
+    })
+}
+
 pub(super) fn package(arguments: &Package) -> anyhow::Result<()> {
-    let subject = Subject::load(&arguments.filter)?;
-    let about = about(arguments, &subject)?;
+    let made = make(&arguments.filter, &arguments.about)?;
     let tag = match &arguments.tag {
         Some(tag) => tag.clone(),
-        None => format!("{}-{}", about.name, about.version),
+        None => format!("{}-{}", made.name, made.version),
     };
     if !is_tag(&tag) {
         bail!(
             "`{tag}` cannot name an image: expected up to 128 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`"
         );
     }
-    let mut image = Image::for_architecture(&subject.module, about, &arguments.architecture)?;
-    attach(arguments, &subject, &mut image)?;
     let layout = Layout::create(&arguments.output)?;
-    layout.add(&image, &tag)?;
-    warn_of_needs(&subject.facts);
-    show(arguments, &image, &tag, subject.module.len())
+    layout.add(&made.image, &tag)?;
+    show(arguments, &made.image, &tag, made.module_bytes)
 }
 
 impl Subject {
@@ -75,7 +95,7 @@ impl Subject {
     }
 }
 
-fn about(arguments: &Package, subject: &Subject) -> anyhow::Result<About> {
+fn about(filter: &str, arguments: &Described, subject: &Subject) -> anyhow::Result<About> {
     let described = subject.facts.description.as_ref();
     let name = arguments
         .name
@@ -87,8 +107,7 @@ fn about(arguments: &Package, subject: &Subject) -> anyhow::Result<About> {
         .or_else(|| Some(described?.version.clone()));
     let (Some(name), Some(version)) = (name, version) else {
         bail!(
-            "`{}` does not say its name and version, as modules of other SDKs do not: name them with --name and --version",
-            arguments.filter
+            "`{filter}` does not say its name and version, as modules of other SDKs do not: name them with --name and --version"
         );
     };
     let mut about = About::new(&name, &version);
@@ -105,7 +124,7 @@ fn about(arguments: &Package, subject: &Subject) -> anyhow::Result<About> {
 }
 
 /// README, configuration schemas, suites, and the crates in the module.
-fn attach(arguments: &Package, subject: &Subject, image: &mut Image) -> anyhow::Result<()> {
+fn attach(arguments: &Described, subject: &Subject, image: &mut Image) -> anyhow::Result<()> {
     let folder = subject.folder.as_deref();
     let own_readme = folder
         .map(|folder| folder.join("README.md"))
@@ -227,9 +246,7 @@ fn show(arguments: &Package, image: &Image, tag: &str, size: usize) -> anyhow::R
     for (title, kind, _) in &attached {
         text += &format!("  attached  {title} ({kind})\n");
     }
-    text += &format!(
-        "\nPublish it:  skopeo copy oci:{folder}:{tag} docker://REGISTRY/REPOSITORY:TAG\n"
-    );
+    text += &format!("\nPublish it:  attache push oci:{folder}:{tag} REGISTRY/REPOSITORY\n");
     print(&text)?;
     Ok(())
 }

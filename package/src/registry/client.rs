@@ -290,6 +290,7 @@ impl Client {
                     reference,
                     right: Right::Push,
                     what: begin.what.clone(),
+                    thing: begin.thing.clone(),
                 };
                 let done = self.connection.send(&put).await?;
                 match done.status() {
@@ -384,6 +385,21 @@ impl Client {
         path: &str,
         what: &str,
     ) -> Result<Ask<'a>, RegistryError> {
+        let repository = reference.repository();
+        let thing = match path.split_once('/') {
+            Some(("manifests", name)) => {
+                let sign = if name.contains(':') { '@' } else { ':' };
+                let repository = format!("`{repository}{sign}{name}`");
+                format!(
+                    "{repository}; `attache tags {}` lists what there is",
+                    reference.name()
+                )
+            }
+            Some(("blobs", name)) if !name.contains("uploads") => {
+                format!("blob `{name}` in `{repository}`")
+            }
+            _ => format!("repository `{repository}`"),
+        };
         let path = format!("{}/{path}", reference.repository());
         Ok(Ask {
             method: Method::GET,
@@ -393,6 +409,7 @@ impl Client {
             reference,
             right,
             what: what.to_owned(),
+            thing,
         })
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Ask<'a> {
     pub(super) right: Right,
     /// What it is for, as it reads behind `to`.
     pub(super) what: String,
+    /// What is not there when the answer is 404.
+    pub(super) thing: String,
 }
 
 impl Connection {
@@ -107,6 +109,8 @@ impl Connection {
             match attempt().await {
                 Err(error) if error.may_pass() && left > 0 => {
                     let after = error.after().unwrap_or(wait).min(SILENCE);
+                    // Nobody there at all is seldom a hiccup.
+                    left = left.min(if error.is_connect() { 1 } else { left });
                     self.options.tell(&Progress::Again {
                         error: &error,
                         after,
@@ -341,7 +345,7 @@ impl Connection {
                 registry,
             },
             StatusCode::NOT_FOUND => RegistryError::NotFound {
-                what: format!("`{}` (it was asked to {})", ask.reference, ask.what),
+                what: ask.thing.clone(),
                 registry,
             },
             _ => RegistryError::Status {

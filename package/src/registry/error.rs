@@ -190,6 +190,10 @@ impl RegistryError {
         }
     }
 
+    pub(super) fn is_connect(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if source.is_connect())
+    }
+
     pub(super) fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }

@@ -102,8 +102,22 @@ fn what_is_wrong_is_said_with_the_next_step() {
         "deploy guard-1.2.0 --to istio --image registry/guard:1 --istio-version new",
         "not a version of Istio",
     );
-    let output = run(here, "deploy guard-1.2.0 --to istio");
-    assert_eq!(output.status.code(), Some(2));
+    says("deploy guard-1.2.0 --to istio", "Name it with --image");
+    says("push guard.wasm Example.com/A", "lower-case letters");
+    says(
+        "push oci:nowhere:1 localhost:1/a:1",
+        "not a folder of images",
+    );
+    says(
+        "push oci:target/attache/images:2 localhost:1/a:1",
+        "(it has guard-1.2.0)",
+    );
+    says("pull localhost:1/a:1", "cannot reach `localhost:1`");
+    says("copy oci:target/attache/images http://x", "names no image");
+    says(
+        "pull localhost:1/a:1 --ca-file nowhere.pem",
+        "cannot read `nowhere.pem`",
+    );
 }
 
 #[test]

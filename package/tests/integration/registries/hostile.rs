@@ -238,7 +238,7 @@ fn what_is_not_there_is_named() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("/filter:9` (it was asked to give the manifest)"),
+        error.contains("` has no `filter:9`; `attache tags 127.0.0.1:"),
         "{error}"
     );
     // Nobody listens on a port that was given back.

@@ -1,0 +1,136 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Described;
+
+/// How registries are spoken to.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Registry options")]
+pub(crate) struct Remote {
+    /// Speak HTTP without TLS, as is done with registries on this machine anyway
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+
+    /// Certificates in PEM, beside those of the system; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Vec<PathBuf>,
+}
+
+/// Publish a filter to a registry.
+///
+/// A package or a module is made an image first, as `attache package` does; `oci:FOLDER:TAG` is an image in a folder. What
+/// is attached goes along: README, schemas, suites, signatures, the list of crates. Without a tag in the reference, the
+/// image's version is its tag. The tag is written last, and what the registry has already is not sent again.
+///
+/// Credentials are those that `docker login`, `podman login` or `skopeo login` keep.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache push auth-scrub registry.example.com/filters/auth-scrub          tagged with its version
+  attache push ./my-filter localhost:5000/my-filter:next
+  attache push filter.wasm ghcr.io/me/filter --name filter --version 1.2.0
+  attache push oci:target/attache/images:auth-scrub-0.1.0 registry.example.com/filters/auth-scrub:0.1.0")]
+pub(crate) struct Push {
+    /// A package in this workspace, the folder of a package, a .wasm file, or oci:FOLDER:TAG
+    #[arg(value_name = "NAME|PATH|FILE|IMAGE")]
+    pub(crate) filter: String,
+
+    /// Where to: registry/repository, with a tag or without
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) reference: String,
+
+    #[command(flatten)]
+    pub(crate) about: Described,
+
+    /// Print one line of JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// Fetch an image from a registry, and what is attached to it.
+///
+/// Every byte is held against the digest that names it, and nothing is written before all of it has come. Of an image
+/// for several machines the one for linux/amd64 is taken, as Istio and Envoy Gateway do.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache pull registry.example.com/filters/auth-scrub:0.1.0                into target/attache/images
+  attache pull localhost:5000/my-filter@sha256:… -o images --tag mine
+  attache pull ghcr.io/me/filter:1.2.0 --module filter.wasm                 the module alone")]
+pub(crate) struct Pull {
+    /// The image: registry/repository:tag, registry/repository@sha256:…
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) reference: String,
+
+    /// The folder of images, made if there is none [default: target/attache/images, unless --module]
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// What names the image in the folder; repository and tag without it
+    #[arg(long)]
+    pub(crate) tag: Option<String>,
+
+    /// Write the module into a file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) module: Option<PathBuf>,
+
+    /// Print one line of JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// Copy an image, and what is attached to it, to another registry or a folder.
+///
+/// The digest stays. An image for several machines is copied whole.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache copy ghcr.io/me/filter:1.2.0 registry.example.com/filters/filter:1.2.0
+  attache copy registry.example.com/filters/filter:1.2.0 oci:mirror:filter-1.2.0
+  attache copy oci:mirror:filter-1.2.0 registry.intern:5000/filter:1.2.0 --ca-file intern.pem")]
+pub(crate) struct Copy {
+    /// The image: a reference, or oci:FOLDER:TAG
+    #[arg(value_name = "FROM")]
+    pub(crate) from: String,
+
+    /// Where to: a reference, or oci:FOLDER:TAG
+    #[arg(value_name = "TO")]
+    pub(crate) to: String,
+
+    /// Print one line of JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// List the tags of a repository.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache tags registry.example.com/filters/auth-scrub
+  attache tags localhost:5000/my-filter --json")]
+pub(crate) struct Tags {
+    /// The repository: registry/repository
+    #[arg(value_name = "REPOSITORY")]
+    pub(crate) repository: String,
+
+    /// List those too under which publishers keep lists and signatures (`sha256-…`)
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Print one line of JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
