@@ -8,6 +8,7 @@ use crate::abi::Direction;
 use crate::error::HostError;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
+use crate::stream::Iteration;
 
 /// What a callback is about.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -38,8 +39,10 @@ impl Proxy {
             Direction::Request => 0,
             Direction::Response => 1,
         };
+        // What held the body is to be resumed by the trailers, and resuming does look whether the stream is over.
+        let held = side.iteration == Iteration::StopSingle;
         let over = stream.finished && direction == Direction::Response;
-        if over && closed && part == Part::Trailers {
+        if over && closed && !held && part == Part::Trailers {
             return Err(HostError::EnvoyWouldCrash {
                 call: "proxy_close_stream".to_owned(),
                 why:
