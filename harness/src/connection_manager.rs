@@ -336,6 +336,11 @@ impl Proxy {
             let mut reply = Reply::own(502, why, details);
             let (status, body) = (Rule::NoStatusHasAnotherStatus, Rule::NoStatusHasAnotherBody);
             self.garble(&mut reply, status, body, Rule::NoStatusHasNoDetails);
+            let stream = &mut self.world.streams[slot];
+            // HTTP/1 ends the stream as soon as that reply is written. HTTP/2 does so when the frames are sent,
+            // and until then the body of the reply that lost its status goes on through the filters.
+            stream.overtaken =
+                stream.reply_has_body && stream.codec == Codec::Http2 && stream.request.observed_end;
             return self.send_local_reply(slot, reply);
         }
         self.write_headers(slot, end)
@@ -418,6 +423,12 @@ impl Proxy {
     pub(crate) fn send_data(&mut self, slot: usize, bytes: Vec<u8>, end: bool) -> Moved {
         let stream = &mut self.world.streams[slot];
         stream.active_at = self.world.clock.now();
+        if stream.overtaken && end {
+            let note = "the body of a reply comes behind the end of another response";
+            stream.exchange.timeline.note(note);
+            stream.exchange.response = None;
+            return self.reset(slot);
+        }
         if let Some(response) = &mut stream.exchange.response {
             response.message.push(bytes);
         }
@@ -444,7 +455,7 @@ impl Proxy {
     }
 
     /// Downstream has the whole response.
-    fn complete(&mut self, slot: usize) -> Moved {
+    pub(crate) fn complete(&mut self, slot: usize) -> Moved {
         let stream = &self.world.streams[slot];
         let look = match stream.codec {
             Codec::Http1 => wrong_length,

@@ -113,6 +113,7 @@ impl Proxy {
         stream.response_code = Some(reply.status);
         let from = self.behind_own(slot, &reply);
         let ends_later = body.is_empty() && self.world.mutated(Rule::EmptyReplyHasABodyCallback);
+        self.world.streams[slot].reply_has_body = !body.is_empty();
         self.headers(
             slot,
             Direction::Response,
@@ -129,7 +130,13 @@ impl Proxy {
             let nothing = Data::Fresh(Vec::new());
             return self.data(slot, Direction::Response, from, nothing, true);
         }
-        self.data(slot, Direction::Response, from, body, true)
+        self.data(slot, Direction::Response, from, body, true)?;
+        let stream = &self.world.streams[slot];
+        if stream.overtaken && !stream.finished {
+            // A filter holds the body back, and what was written is all there is.
+            return self.complete(slot);
+        }
+        Ok(())
     }
 
     /// From where a reply goes, for a host that does not show it to the filter that made it.
@@ -158,7 +165,8 @@ impl Proxy {
         if body.is_empty() {
             Ok(())
         } else {
-            self.send_data(slot, body, true)
+            let end = !self.world.streams[slot].overtaken;
+            self.send_data(slot, body, end)
         }
     }
 

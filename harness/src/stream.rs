@@ -58,6 +58,10 @@ pub(crate) struct Stream {
     pub(crate) grpc: bool,
     /// A local reply that waits for the callback to return.
     pub(crate) prepared: Option<Reply>,
+    /// Whether a local reply goes through the filters and its body is still to come.
+    pub(crate) reply_has_body: bool,
+    /// Whether that reply lost its status on the way, and another was written that HTTP/2 has not sent yet.
+    pub(crate) overtaken: bool,
     /// Whether response headers went downstream.
     pub(crate) headers_sent: bool,
     /// Whether a local reply said 400, for which Envoy gives up the connection.
