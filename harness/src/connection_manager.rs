@@ -339,8 +339,9 @@ impl Proxy {
             let stream = &mut self.world.streams[slot];
             // HTTP/1 ends the stream as soon as that reply is written. HTTP/2 does so when the frames are sent,
             // and until then the body of the reply that lost its status goes on through the filters.
-            stream.overtaken =
-                stream.reply_has_body && stream.codec == Codec::Http2 && stream.request.observed_end;
+            stream.overtaken = stream.reply_has_body
+                && stream.codec == Codec::Http2
+                && stream.request.observed_end;
             return self.send_local_reply(slot, reply);
         }
         self.write_headers(slot, end)

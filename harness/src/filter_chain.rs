@@ -366,7 +366,8 @@ impl Proxy {
     fn left(&mut self, slot: usize, direction: Direction) -> Result<bool, crate::HostError> {
         let stream = &mut self.world.streams[slot];
         stream.flow(direction).in_callback = false;
-        if stream.finished {
+        let goes_on = direction == Direction::Request && stream.answered_past_filters;
+        if stream.finished && !goes_on {
             return Ok(true);
         }
         if !stream.flow(direction).aborted {
@@ -382,7 +383,8 @@ impl Proxy {
         let stream = &self.world.streams[slot];
         match direction {
             Direction::Request => {
-                stream.finished || stream.request.aborted || stream.response.observed_end
+                let over = stream.finished || stream.response.observed_end;
+                stream.request.aborted || over && !stream.answered_past_filters
             }
             Direction::Response => stream.finished || stream.response.aborted,
         }

@@ -160,7 +160,8 @@ impl Proxy {
             filter.response.sees_overwritten = filter.response.headers_visible;
         }
         stream.response.trailers = None;
-        stream.response.observed_end = true;
+        let seen = std::mem::replace(&mut stream.response.observed_end, true);
+        stream.answered_past_filters = !seen;
         self.write_headers(slot, body.is_empty())?;
         if body.is_empty() {
             Ok(())

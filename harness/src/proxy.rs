@@ -307,7 +307,10 @@ impl Proxy {
     fn resume(&mut self, place: Place, direction: Direction) -> Moved {
         let stream = &mut self.world.streams[place.slot];
         let unanswered = direction == Direction::Response && stream.response.headers.is_none();
-        if stream.finished && (!unanswered || self.world.mutated(Rule::NoResponseIsResumedInTheEnd))
+        let past_filters = direction == Direction::Request && stream.answered_past_filters;
+        if stream.finished
+            && !past_filters
+            && (!unanswered || self.world.mutated(Rule::NoResponseIsResumedInTheEnd))
         {
             return Ok(());
         }

@@ -38,7 +38,7 @@ pub(crate) enum Asked {
 
 impl Proxy {
     pub(crate) fn send_upstream(&mut self, slot: usize, bytes: Vec<u8>, end: bool) -> Moved {
-        if self.is_early(slot, &bytes) {
+        if self.is_early(slot, &bytes) || self.world.streams[slot].finished {
             return Ok(());
         }
         let length = bytes.len();
@@ -67,6 +67,9 @@ impl Proxy {
         let codec = self.upstream_codec;
         let mutated = self.world.mutated(Rule::RequestTrailersAreCarriedOtherwise);
         let stream = &mut self.world.streams[slot];
+        if stream.finished {
+            return Ok(());
+        }
         if stream.asked_at.is_some() && stream.response.headers.is_none() {
             return Err(HostError::Misuse {
                 call: "proxy_continue_stream(0)".to_owned(),

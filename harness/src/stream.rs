@@ -62,6 +62,9 @@ pub(crate) struct Stream {
     pub(crate) reply_has_body: bool,
     /// Whether that reply lost its status on the way, and another was written that HTTP/2 has not sent yet.
     pub(crate) overtaken: bool,
+    /// Whether a local reply took the place of a response whose end the filters had not seen. Envoy asks whether
+    /// they have before it resumes a request, so this one can be resumed when it is over.
+    pub(crate) answered_past_filters: bool,
     /// Whether response headers went downstream.
     pub(crate) headers_sent: bool,
     /// Whether a local reply said 400, for which Envoy gives up the connection.
