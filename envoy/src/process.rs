@@ -169,6 +169,15 @@ impl Envoy {
         self.admin.listener_address(name)
     }
 
+    /// All listeners that are bound to an address of the network, with their names.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`] if Envoy does not answer.
+    pub fn listeners(&self) -> Result<Vec<(String, SocketAddr)>, AdminError> {
+        self.admin.listeners()
+    }
+
     /// Where the admin endpoint listens.
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {

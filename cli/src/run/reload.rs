@@ -1,4 +1,4 @@
-//! The filter again, whenever its source or its configuration changes.
+//! The filters again, whenever a source or a configuration changes.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,71 +6,60 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
-use attache_envoy::upstream::Upstream;
-use attache_envoy::{LogLine, Plugin, Push};
+use attache_envoy::{Envoy, LogLine, Plugin, Push};
 
 use crate::screen::{Screen, shown};
-use crate::subject::{Loaded, Subject};
+use crate::subject::Loaded;
 use crate::watch::Watch;
 
-use super::exchange::{Exchanges, Sample};
-use super::{Place, Stage, read_configuration, seconds};
+use super::chain::{self, Place, Wanted};
+use super::seconds;
 
 /// How long after Envoy's word the comparison waits for the workers.
 const TAKEN_UP: Duration = Duration::from_millis(50);
 const PUSH_LIMIT: Duration = Duration::from_secs(20);
 
-/// What the filter is made of.
+/// What the filters are made of, and what serves of them.
 pub(super) struct Watched<'a> {
-    pub(super) subject: &'a Subject,
-    pub(super) config: Option<&'a Path>,
+    pub(super) wanted: &'a [Wanted],
     pub(super) place: &'a Place,
-    pub(super) sample: &'a Sample,
+    pub(super) plugins: Vec<Plugin>,
 }
 
-/// What to do with a comparison of the filter as it is now.
-pub(super) type Show<'a> = dyn FnMut(&Loaded, &Stage, &Exchanges) -> anyhow::Result<()> + 'a;
+/// What to do with the filters as they are now.
+pub(super) type Show<'a> = dyn FnMut(&[Loaded], &Envoy) -> anyhow::Result<()> + 'a;
 
 /// Reloads until Ctrl-C ends the process. Ends by itself only when Envoy does.
 pub(super) fn until_interrupted(
-    watched: &Watched<'_>,
-    stage: &mut Stage,
-    echo: Option<&Upstream>,
+    watched: &mut Watched<'_>,
+    envoy: &mut Envoy,
     mut files: Watch,
-    mut plugin: Plugin,
     show: &mut Show<'_>,
+    meanwhile: &mut dyn FnMut(&Envoy) -> anyhow::Result<()>,
     screen: &Screen,
 ) -> anyhow::Result<()> {
-    let mut log = stage
-        .envoy
-        .follow_log()
-        .context("cannot read Envoy's log")?;
+    let mut log = envoy.follow_log().context("cannot read Envoy's log")?;
     loop {
         let changed = files.wait(screen, &mut || {
+            meanwhile(envoy)?;
             for line in log.next_lines().context("cannot read Envoy's log")? {
                 screen.stage("Envoy", line);
             }
-            if let Some(ended) = stage.envoy.ended().context("cannot wait for Envoy")? {
+            if let Some(ended) = envoy.ended().context("cannot wait for Envoy")? {
                 bail!(
                     "Envoy ended by itself with {ended}; its log is `{}`",
-                    stage.envoy.log_path().display()
+                    envoy.log_path().display()
                 );
             }
             Ok(())
         })?;
         screen.stage("Changed", shown(&changed));
-        match reload(watched, stage, &mut files, &mut plugin, screen) {
-            Ok(Some(loaded)) => {
-                let compared = watched.sample.exchange(stage, echo);
-                match compared {
-                    Ok(exchanges) => show(&loaded, stage, &exchanges)?,
-                    Err(error) => screen.error(&error),
-                }
-            }
+        match reload(watched, envoy, &mut files, screen) {
+            Ok(Some(loaded)) => show(&loaded, envoy)?,
             Ok(None) => {}
             Err(error) => {
                 screen.error(&error);
-                screen.stage("Serving", "the filter as it was before");
+                screen.stage("Serving", "what served before");
             }
         }
         // What was logged while reloading has been told, or is of no interest.
@@ -78,61 +67,73 @@ pub(super) fn until_interrupted(
     }
 }
 
-/// Watches what a module is made of, and its configuration. What was written after `since`, when the
+/// Watches what modules are made of, and their configurations. What was written after `since`, when the
 /// build began, has changed already.
 pub(super) fn watch(
-    loaded: &Loaded,
-    config: Option<&Path>,
+    loaded: &[Loaded],
+    wanted: &[Wanted],
     since: SystemTime,
 ) -> anyhow::Result<Watch> {
     let mut files = Watch::new()?;
-    files.set(made_of(loaded, config))?;
-    // Our own module, which the build wrote, is watched only where it is the subject.
+    files.set(made_of(loaded, wanted))?;
+    // Our own modules, which the build wrote, are watched only where they are the subject.
     files.look_back(since);
     Ok(files)
 }
 
-fn made_of<'a>(loaded: &'a Loaded, config: Option<&'a Path>) -> impl Iterator<Item = &'a Path> {
-    let sources = loaded.sources.iter().map(AsRef::as_ref);
-    sources.chain(config)
+fn made_of<'a>(loaded: &'a [Loaded], wanted: &'a [Wanted]) -> impl Iterator<Item = &'a Path> {
+    let sources = loaded.iter().flat_map(|one| &one.sources);
+    let configs = wanted.iter().filter_map(|one| one.config.as_deref());
+    sources.map(AsRef::as_ref).chain(configs)
 }
 
-/// Makes the filter again and hands it to Envoy; `None` where the one before goes on serving.
+/// Makes the filters again and hands those that differ to Envoy; `None` where what served goes on serving.
 fn reload(
-    watched: &Watched<'_>,
-    stage: &mut Stage,
+    watched: &mut Watched<'_>,
+    envoy: &mut Envoy,
     files: &mut Watch,
-    plugin: &mut Plugin,
     screen: &Screen,
-) -> anyhow::Result<Option<Loaded>> {
+) -> anyhow::Result<Option<Vec<Loaded>>> {
     let begun = Instant::now();
-    let configuration = watched.config.map(read_configuration).transpose()?;
-    let loaded = watched.subject.load(screen)?;
-    files.set(made_of(&loaded, watched.config))?;
-    let next = watched.place.plugin(&loaded, configuration)?;
+    for one in watched.wanted {
+        one.configuration()?;
+    }
+    let loaded = chain::load(watched.wanted, screen)?;
+    files.set(made_of(&loaded, watched.wanted))?;
+    let next = watched.place.plugins(&loaded, watched.wanted)?;
     // Modules are named after their bytes, so equal plugins have equal modules.
-    if next == *plugin {
+    if next == watched.plugins {
         screen.stage(
             "Unchanged",
             "module and configuration are what already serves",
         );
         return Ok(None);
     }
-    match stage.envoy.push(&next, PUSH_LIMIT)? {
-        Push::Accepted { .. } => {
-            *plugin = next;
-            // Workers take the filter up by themselves, within milliseconds.
-            thread::sleep(TAKEN_UP);
-            let took = seconds(begun.elapsed());
-            screen.stage("Reloaded", format_args!("{} after {took}", loaded.name));
-            Ok(Some(loaded))
+    let mut names = Vec::new();
+    for (next, serves) in next.into_iter().zip(&mut watched.plugins) {
+        if next == *serves {
+            continue;
         }
-        Push::Refused { log } => {
-            refused(&log, screen);
-            Ok(None)
+        match envoy.push(&next, PUSH_LIMIT)? {
+            Push::Accepted { .. } => {
+                names.push(next.name.clone());
+                *serves = next;
+            }
+            Push::Refused { log } => {
+                refused(&log, screen);
+                return Ok(None);
+            }
+            _ => return Ok(None),
         }
-        _ => Ok(None),
     }
+    // Workers take the filter up by themselves, within milliseconds.
+    thread::sleep(TAKEN_UP);
+    let took = seconds(begun.elapsed());
+    screen.stage(
+        "Reloaded",
+        format_args!("{} after {took}", names.join(", ")),
+    );
+    Ok(Some(loaded))
 }
 
 fn refused(log: &[LogLine], screen: &Screen) {

@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use attache_envoy::http1::{Header, Response};
 use attache_envoy::upstream::Request;
-use attache_envoy::{Installation, Version};
+use attache_envoy::{Envoy, Installation, Version};
 use serde_json::{Value, json};
 
 use crate::screen::{Screen, Tone, bytes, shown};
 use crate::subject::Loaded;
 
 use super::Stage;
+use super::chain;
 use super::comparison::{column, render, rows};
 use super::exchange::{Exchange, Exchanges, Sample};
 
 pub(super) struct Report<'a> {
-    loaded: &'a Loaded,
+    loaded: &'a [Loaded],
     envoy: Version,
     config: &'a Path,
     log: &'a Path,
@@ -29,29 +30,31 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub(super) fn new(
-        loaded: &'a Loaded,
+        loaded: &'a [Loaded],
         installation: &Installation,
         stage: &'a Stage,
+        envoy: &'a Envoy,
         sample: &'a Sample,
     ) -> Self {
         Self {
             loaded,
             envoy: installation.version,
             config: &stage.config,
-            log: stage.envoy.log_path(),
+            log: envoy.log_path(),
             through: stage.through,
             past: stage.past,
-            admin: stage.envoy.admin_address(),
+            admin: envoy.admin_address(),
             sample,
         }
     }
 
     pub(super) fn to_text(&self, exchanges: &Exchanges, screen: &Screen) -> String {
         let Exchanges { past, through } = exchanges;
-        let name = screen.tint(Tone::Strong, &self.loaded.name);
+        let names = chain::title(self.loaded);
+        let name = screen.tint(Tone::Strong, &names);
         let column = column(screen);
         let title = |text: &str| {
-            let with = format!("with {}", self.loaded.name);
+            let with = format!("with {names}");
             format!(
                 "\n{}\n   {:<column$} │ {with}\n",
                 screen.tint(Tone::Strong, text),
@@ -75,11 +78,11 @@ impl<'a> Report<'a> {
         );
         text.push_str(&render(&rows(&left, &right), screen));
 
-        text.push_str(&format!(
-            "\n  {} is {}\n",
-            shown(&self.loaded.path),
-            bytes(self.loaded.bytes.len() as u64),
-        ));
+        text.push('\n');
+        for loaded in self.loaded {
+            let size = bytes(loaded.bytes.len() as u64);
+            text.push_str(&format!("  {} is {size}\n", shown(&loaded.path)));
+        }
         if self.sample.is_echoed() {
             text.push_str(&format!(
                 "  Envoy took {} with the filter, {} without (medians, by its own clock)\n",
@@ -103,39 +106,47 @@ impl<'a> Report<'a> {
     }
 
     /// Where everything is, and what to do with it.
-    pub(super) fn what_next(&self, once: bool) -> String {
+    pub(super) fn what_next(&self, live: Option<SocketAddr>, filters: usize) -> String {
         let mut text = format!(
             "  configuration  {}\n  Envoy's log    {}\n",
             shown(self.config),
             shown(self.log)
         );
-        if once {
+        let Some(live) = live else {
             text.push_str("\nRun it without --once to send requests of your own.\n");
             return text;
-        }
+        };
         text.push_str(&format!(
             "  admin          http://{}\n  past filter    http://{}\n\n\
-             Now send a request of your own:\n  {}\n\n",
+             Now send a request of your own, and see here what becomes of it:\n  {}\n\
+             http://{} is Envoy itself.\n\n",
             self.admin,
             self.past,
-            self.sample.curl(self.through)
+            self.sample.curl(live),
+            self.through,
         ));
-        if self.loaded.target.is_some() {
-            text.push_str(&format!(
+        match self.loaded {
+            [own] if own.target.is_some() => text.push_str(&format!(
                 "Change the filter's source and it reloads; `cargo test -p {}` runs its tests.\n",
-                self.loaded.name
-            ));
-        } else {
-            text.push_str("Replace the module and it reloads.\n");
+                own.name
+            )),
+            [_] => text.push_str("Replace the module and it reloads.\n"),
+            _ => text.push_str("Change a source or a module, and that filter reloads.\n"),
         }
-        text.push_str("Give it a configuration with --config FILE. Ctrl-C ends it all.\n");
+        let config = if filters == 1 { "FILE" } else { "NAME=FILE" };
+        text.push_str(&format!(
+            "Give it a configuration with --config {config}. Ctrl-C ends it all.\n"
+        ));
         text
     }
 
     pub(super) fn to_json(&self, exchanges: &Exchanges) -> String {
+        let module = |loaded: &Loaded| json!({ "path": loaded.path, "bytes": loaded.bytes.len() });
+        let modules: Vec<Value> = self.loaded.iter().map(module).collect();
         let line = json!({
-            "filter": self.loaded.name,
-            "module": { "path": self.loaded.path, "bytes": self.loaded.bytes.len() },
+            "filter": chain::title(self.loaded),
+            "module": modules.first(),
+            "modules": modules,
             "envoy": {
                 "version": self.envoy.to_string(),
                 "configuration": self.config,
@@ -165,7 +176,7 @@ fn exchange_json(exchange: &Exchange, listener: SocketAddr) -> Value {
     })
 }
 
-fn headers_json(headers: &[Header]) -> Value {
+pub(super) fn headers_json(headers: &[Header]) -> Value {
     headers
         .iter()
         .map(|header| json!([printable(&header.name), printable(&header.value)]))
@@ -186,7 +197,7 @@ fn response_lines(response: &Response) -> Vec<String> {
     message_lines(line, &response.headers, &response.body)
 }
 
-fn message_lines(first: String, headers: &[Header], body: &[u8]) -> Vec<String> {
+pub(super) fn message_lines(first: String, headers: &[Header], body: &[u8]) -> Vec<String> {
     let mut lines = vec![first];
     for header in headers {
         lines.push(format!(
@@ -203,7 +214,7 @@ fn message_lines(first: String, headers: &[Header], body: &[u8]) -> Vec<String> 
 
 /// Text as it is; a control character or a byte that is no text as its escape, so that a header
 /// cannot write to the terminal.
-fn printable(raw: &[u8]) -> String {
+pub(super) fn printable(raw: &[u8]) -> String {
     match std::str::from_utf8(raw) {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
         _ => raw.escape_ascii().to_string(),

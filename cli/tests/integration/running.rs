@@ -287,3 +287,169 @@ fn a_filter_of_another_kind_is_told_where_it_runs() {
         ));
     }
 }
+
+#[test]
+fn a_chain_says_whose_configuration_is_meant() {
+    let folder = folder("chains");
+    let config = folder.join("config.json");
+    fs::write(&config, "{}").unwrap();
+    let config = config.to_str().unwrap();
+    for (arguments, message) in [
+        (
+            &["auth-scrub", "metrics", "--config", config][..],
+            "write `--config NAME=…`, where NAME is one of: auth-scrub, metrics",
+        ),
+        (
+            &["auth-scrub", "auth-scrub"],
+            "two filters of this chain are called `auth-scrub`",
+        ),
+        (
+            &["auth-scrub", "metrics", "--config", "metrics=nowhere.json"],
+            "cannot read the configuration `nowhere.json`",
+        ),
+        (
+            &["auth-scrub", "--root-id", "a", "--root-id", "b"],
+            "`auth-scrub` has --root-id twice",
+        ),
+    ] {
+        said(&mut attache(&[&["run"], arguments].concat())).refuses(message);
+    }
+    let said = said(&mut attache(&[
+        "run",
+        "auth-scrub",
+        "--bootstrap",
+        "e.yaml",
+        "--port",
+        "1",
+    ]));
+    assert_eq!(said.status, Some(2));
+    assert!(said.err.contains("--bootstrap <FILE>"), "{}", said.err);
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_request_passes_a_chain_from_left_to_right() {
+    let said = said(&mut attache(&[
+        "run",
+        "auth-scrub",
+        "metrics",
+        "--once",
+        "--json",
+    ]));
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    let line: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(line["filter"], "auth-scrub, metrics");
+    assert_eq!(line["modules"].as_array().unwrap().len(), 2);
+    let config = fs::read_to_string(line["envoy"]["configuration"].as_str().unwrap()).unwrap();
+    let [first, second] =
+        ["- name: \"auth-scrub\"", "- name: \"metrics\""].map(|name| config.find(name).unwrap());
+    assert!(first < second);
+    assert_eq!(line["through"]["upstream"]["path"], "/orders?page=2");
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn requests_of_the_users_are_shown_with_what_changed_in_them() {
+    let mut child = attache(&["run", "auth-scrub"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut until = |start: &str| loop {
+        let line = lines.next().unwrap().unwrap();
+        if line.trim_start().starts_with(start) {
+            return line;
+        }
+    };
+    let curl = until("curl -i");
+    let address = curl
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap();
+    let address = address.parse().unwrap();
+    let request =
+        b"GET /live?key=1&page=2 HTTP/1.1\r\nhost: h\r\nauthorization: x\r\nx-kept: 1\r\n\r\n";
+    let answer = attache_envoy::http1::exchange(address, request, Duration::from_secs(10)).unwrap();
+    assert_eq!(answer.status, 200);
+    until("GET /live?key=1&page=2 200, ");
+    let block = [
+        "to the upstream:",
+        "~ GET /live?key=1&page=2",
+        "GET /live?page=2",
+        "- authorization: x",
+        "to the client: nothing changed",
+    ];
+    for expected in block {
+        let line = lines.next().unwrap().unwrap();
+        assert_eq!(line.trim(), expected);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn filters_are_put_into_a_configuration_of_the_users_own() {
+    let folder = folder("own-bootstrap");
+    let bootstrap = folder.join("envoy.yaml");
+    let own = "static_resources:
+  listeners:
+  - name: front
+    address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+    filter_chains:
+    - filters:
+      - name: hcm
+        typed_config:
+          \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          route_config:
+            virtual_hosts:
+            - { name: all, domains: ['*'], routes: [{ match: { prefix: / }, direct_response: { status: 204 } }] }
+          http_filters: # in order
+          - name: router
+            typed_config:
+              \"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+";
+    fs::write(&bootstrap, own).unwrap();
+    let path = bootstrap.to_str().unwrap();
+    let started = said(&mut attache(&[
+        "run",
+        "--bootstrap",
+        path,
+        "--insert",
+        "auth-scrub",
+        "--once",
+    ]));
+    assert_eq!(started.status, Some(0), "{}", started.err);
+    for words in ["Inserted before 1 router; ", "Ready `front` on 127.0.0.1:"] {
+        assert!(started.err.contains(words), "{}", started.err);
+    }
+    assert_eq!(fs::read_to_string(&bootstrap).unwrap(), own);
+
+    fs::write(
+        &bootstrap,
+        own.replace("          - name: router", "          - {name: router,")
+            .replace("v3.Router", "v3.Other"),
+    )
+    .unwrap();
+    said(&mut attache(&[
+        "run",
+        "auth-scrub",
+        "--bootstrap",
+        path,
+        "--once",
+    ]))
+    .refuses("it has no HTTP router");
+    said(&mut attache(&[
+        "run",
+        "auth-scrub",
+        "--bootstrap",
+        "nowhere.yaml",
+        "--once",
+    ]))
+    .refuses("cannot read the configuration `nowhere.yaml`");
+}

@@ -86,16 +86,29 @@ impl Admin {
         })
     }
 
-    pub(super) fn listener_address(self, name: &str) -> Result<SocketAddr, AdminError> {
+    fn listener_statuses(self) -> Result<Vec<Value>, AdminError> {
         let path = "/listeners?format=json";
         let answer = self.get(path)?;
         let parsed: Option<Value> = serde_json::from_slice(&answer.body).ok();
-        let Some(statuses) = parsed
-            .as_ref()
-            .and_then(|value| value["listener_statuses"].as_array())
-        else {
-            return Err(unexpected(path, &answer));
+        match parsed.as_ref().map(|value| &value["listener_statuses"]) {
+            Some(Value::Array(statuses)) => Ok(statuses.clone()),
+            // Envoy leaves out a list that is empty.
+            Some(Value::Null) => Ok(Vec::new()),
+            _ => Err(unexpected(path, &answer)),
+        }
+    }
+
+    pub(super) fn listeners(self) -> Result<Vec<(String, SocketAddr)>, AdminError> {
+        let statuses = self.listener_statuses()?;
+        let bound = |status: &Value| {
+            let name = status["name"].as_str()?.to_owned();
+            Some((name, socket_address(status)?))
         };
+        Ok(statuses.iter().filter_map(bound).collect())
+    }
+
+    pub(super) fn listener_address(self, name: &str) -> Result<SocketAddr, AdminError> {
+        let statuses = self.listener_statuses()?;
         let wanted = statuses.iter().find(|status| status["name"] == name);
         wanted.and_then(socket_address).ok_or_else(|| {
             let names = statuses.iter().filter_map(|status| status["name"].as_str());

@@ -1,0 +1,263 @@
+//! The filters of a run, in the order in which a request passes them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use attache_envoy::{Discovered, Environment, ModuleStore, Plugin, RunFolder};
+
+use crate::arguments::Run;
+use crate::screen::Screen;
+use crate::subject::{Loaded, Subject};
+
+/// A filter, as the command line names it.
+pub(super) struct Wanted {
+    subject: Subject,
+    pub(super) config: Option<PathBuf>,
+    root_id: Option<String>,
+}
+
+/// All filters that the command line names, in order.
+pub(super) fn wanted(arguments: &Run, screen: &Screen) -> anyhow::Result<Vec<Wanted>> {
+    let words: Vec<&str> = arguments
+        .filters
+        .iter()
+        .chain(&arguments.insert)
+        .map(String::as_str)
+        .collect();
+    if words.is_empty() {
+        let [config, root_id] =
+            [&arguments.config, &arguments.root_id].map(|given| match &given[..] {
+                [] => Ok(None),
+                [one] => Ok(Some(one.clone())),
+                _ => bail!("one filter has one --config and one --root-id"),
+            });
+        return Ok(vec![Wanted {
+            subject: Subject::named(None, screen)?,
+            config: config?.map(PathBuf::from),
+            root_id: root_id?,
+        }]);
+    }
+    let names: Vec<String> = words.iter().map(|word| name_of(word)).collect();
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            bail!(
+                "two filters of this chain are called `{name}`, and Envoy tells them apart by their names"
+            );
+        }
+    }
+    let configs = assigned("config", &arguments.config, &names)?;
+    let root_ids = assigned("root-id", &arguments.root_id, &names)?;
+    let mut all = Vec::new();
+    for ((word, config), root_id) in words.into_iter().zip(configs).zip(root_ids) {
+        all.push(Wanted {
+            subject: Subject::named(Some(word), screen)?,
+            config: config.map(PathBuf::from),
+            root_id,
+        });
+    }
+    Ok(all)
+}
+
+/// What the filter of a word is called: the file or the folder without what stands before it.
+fn name_of(word: &str) -> String {
+    let path = Path::new(word);
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let stem = match path.extension() {
+        Some(ending) if ending == "wasm" => absolute.file_stem(),
+        _ => absolute.file_name(),
+    };
+    let name = stem.unwrap_or(path.as_os_str()).to_string_lossy();
+    // An image has a tag or a digest behind its name.
+    name.split([':', '@']).next().unwrap_or_default().to_owned()
+}
+
+/// Gives each filter what an option says of it: `VALUE` of the only one, `NAME=VALUE` of one of several.
+fn assigned(
+    option: &str,
+    given: &[String],
+    names: &[String],
+) -> anyhow::Result<Vec<Option<String>>> {
+    let mut all = vec![None; names.len()];
+    for text in given {
+        let named = text.split_once('=').and_then(|(name, value)| {
+            let at = names.iter().position(|known| known == name)?;
+            Some((at, value))
+        });
+        let (at, value) = match (named, names) {
+            (Some(named), _) => named,
+            (None, [_]) => (0, text.as_str()),
+            (None, _) => bail!(
+                "`--{option} {text}` does not say which filter is meant; write `--{option} NAME=…`, where NAME is one of: {}",
+                names.join(", ")
+            ),
+        };
+        if all[at].replace(value.to_owned()).is_some() {
+            bail!("`{}` has --{option} twice", names[at]);
+        }
+    }
+    Ok(all)
+}
+
+impl Wanted {
+    /// The configuration as it is now.
+    pub(super) fn configuration(&self) -> anyhow::Result<Option<String>> {
+        self.config.as_deref().map(read_configuration).transpose()
+    }
+}
+
+/// Builds or reads all modules.
+pub(super) fn load(wanted: &[Wanted], screen: &Screen) -> anyhow::Result<Vec<Loaded>> {
+    wanted.iter().map(|one| one.subject.load(screen)).collect()
+}
+
+/// Where the files of this run are, and what the plugins are called.
+pub(super) struct Place {
+    pub(super) folder: RunFolder,
+    members: Vec<Member>,
+}
+
+/// A plugin in the chain.
+struct Member {
+    name: String,
+    root_id: String,
+}
+
+impl Place {
+    pub(super) fn new(loaded: &[Loaded], wanted: &[Wanted]) -> anyhow::Result<Self> {
+        let target = loaded.iter().find_map(|one| one.target.as_ref());
+        let runs = match target {
+            Some(target) => target.join("run"),
+            None => attache_envoy::cache_folder(&Environment::current())?.join("run"),
+        };
+        let folder = RunFolder::claim(&runs.join(title(loaded).replace(", ", "+")))
+            .with_context(|| format!("cannot use a folder in `{}`", runs.display()))?;
+        let member = |(loaded, wanted): (&Loaded, &Wanted)| {
+            let declared = loaded.facts.declarations.first();
+            Member {
+                name: loaded.name.clone(),
+                root_id: wanted
+                    .root_id
+                    .clone()
+                    .or_else(|| declared.map(|declaration| declaration.root_id.clone()))
+                    .unwrap_or_default(),
+            }
+        };
+        Ok(Self {
+            folder,
+            members: loaded.iter().zip(wanted).map(member).collect(),
+        })
+    }
+
+    /// The plugins as they are now.
+    pub(super) fn plugins(
+        &self,
+        loaded: &[Loaded],
+        wanted: &[Wanted],
+    ) -> anyhow::Result<Vec<Plugin>> {
+        let mut plugins = Vec::new();
+        for ((member, loaded), wanted) in self.members.iter().zip(loaded).zip(wanted) {
+            let module = ModuleStore::new(self.folder.join("modules")).keep(&loaded.bytes)?;
+            let mut plugin = Plugin::new(&member.name, module);
+            plugin.root_id.clone_from(&member.root_id);
+            plugin.configuration = wanted.configuration()?;
+            let described = loaded.facts.description.as_ref();
+            plugin.allow_on_headers_stop_iteration =
+                described.is_some_and(|it| it.host_options.allow_on_headers_stop_iteration);
+            plugins.push(plugin);
+        }
+        Ok(plugins)
+    }
+
+    /// Refuses what would let every request pass among HTTP filters, for it is none.
+    pub(super) fn check(&self, loaded: &[Loaded]) -> anyhow::Result<()> {
+        for (member, loaded) in self.members.iter().zip(loaded) {
+            let described = loaded.facts.description.iter();
+            let mut filters = described.flat_map(|it| &it.filters);
+            let kind = filters
+                .find(|it| it.root_id == member.root_id)
+                .map(|it| &it.kind);
+            if let Some(kind) = kind.filter(|kind| *kind != "http") {
+                bail!(
+                    "`{}` is of the kind `{kind}`, and `attache run` runs HTTP filters; `attache test --on \
+                     envoy` plays a suite of any kind in Envoy",
+                    member.root_id
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What the chain is called.
+    pub(super) fn title(&self) -> String {
+        let names: Vec<&str> = self.members.iter().map(|it| it.name.as_str()).collect();
+        names.join(", ")
+    }
+
+    /// Where Envoy reads the plugins from.
+    pub(super) fn discovered(&self) -> Vec<Discovered> {
+        let place = |member: &Member| Discovered::new(&member.name, self.folder.join("plugins"));
+        self.members.iter().map(place).collect()
+    }
+
+    /// Writes the plugins for an Envoy that starts.
+    pub(super) fn write(&self, plugins: &[Plugin]) -> anyhow::Result<()> {
+        for (discovered, plugin) in self.discovered().iter().zip(plugins) {
+            discovered.write(plugin)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a chain is called.
+pub(super) fn title(loaded: &[Loaded]) -> String {
+    let names: Vec<&str> = loaded.iter().map(|one| one.name.as_str()).collect();
+    names.join(", ")
+}
+
+/// The configuration's text, once it is known to be JSON.
+fn read_configuration(path: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
+    serde_json::from_str::<serde_json::Value>(&text)
+        .with_context(|| format!("the configuration `{}` is not JSON", path.display()))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assign(given: &[&str], names: &[&str]) -> anyhow::Result<Vec<Option<String>>> {
+        let owned = |words: &[&str]| {
+            words
+                .iter()
+                .map(|&word| word.to_owned())
+                .collect::<Vec<_>>()
+        };
+        assigned("config", &owned(given), &owned(names))
+    }
+
+    #[test]
+    fn an_option_is_for_the_filter_that_it_names() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(assign(&["f"], &["a"]).unwrap(), [some("f")]);
+        assert_eq!(assign(&["x=f"], &["a"]).unwrap(), [some("x=f")]);
+        assert_eq!(assign(&["b=f"], &["a", "b"]).unwrap(), [None, some("f")]);
+        for given in [&["f"][..], &["c=f"], &["a=f", "a=g"]] {
+            assert!(assign(given, &["a", "b"]).is_err(), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn filters_are_called_after_their_files() {
+        for (word, name) in [
+            ("auth-scrub", "auth-scrub"),
+            ("./x/gate", "gate"),
+            ("a/b.wasm", "b"),
+            ("ghcr.io/me/gate:1.2.0", "gate"),
+        ] {
+            assert_eq!(name_of(word), name);
+        }
+    }
+}
