@@ -59,6 +59,14 @@ pub(crate) enum Verb {
     ///
     /// Done by the program `attache-image`; `attache tags --help` shows its options.
     Tags(Handed),
+    /// Sign an image with a key.
+    ///
+    /// Done by the program `attache-image`; `attache sign --help` shows its options.
+    Sign(Handed),
+    /// Say who has signed an image, and fail where it is nobody who is trusted.
+    ///
+    /// Done by the program `attache-image`; `attache verify --help` shows its options.
+    Verify(Handed),
     /// Write the manifest by which Istio, Envoy Gateway or Envoy loads an image.
     ///
     /// Done by the program `attache-image`; `attache deploy --help` shows its options.

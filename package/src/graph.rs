@@ -8,6 +8,7 @@ use crate::image::Image;
 use crate::layer::{LayerError, MODULE_LIMIT, module};
 use crate::layout::Published;
 use crate::manifest::{Descriptor, Index, Manifest, media_type};
+use crate::signing::{Policy, Signer, Unverified};
 use attache_module::{Facts, ReadError};
 
 /// An image, or a list of images, with everything that it names and what is attached to it: what goes from one
@@ -118,6 +119,67 @@ impl Document {
 }
 
 impl Graph {
+    /// An image of which no more than the name is known. What is attached to it can be published after it.
+    #[must_use]
+    pub fn about(root: Descriptor) -> Self {
+        Self {
+            root,
+            documents: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+        }
+    }
+
+    /// Attaches a content to the image.
+    pub(crate) fn attach<const N: usize>(
+        &mut self,
+        artifact_type: &str,
+        annotations: [(&str, &str); N],
+        content: Vec<u8>,
+    ) -> serde_json::Result<()> {
+        let mut add = |kind: &str, content: Vec<u8>| {
+            let descriptor = Descriptor::of(kind, &content);
+            let entry = (descriptor.clone(), content.into());
+            self.blobs.insert(descriptor.digest, entry);
+            descriptor
+        };
+        let config = add(media_type::EMPTY, crate::image::EMPTY.to_vec());
+        let mut manifest = Manifest::new(config, vec![add(artifact_type, content)]);
+        manifest.artifact_type = Some(artifact_type.to_owned());
+        let mut subject = self.root.clone();
+        subject.annotations.clear();
+        manifest.subject = Some(subject);
+        let annotations = annotations.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        manifest.annotations.extend(annotations);
+        let bytes = serde_json::to_vec(&manifest)?;
+        let descriptor = Descriptor::of(media_type::MANIFEST, &bytes);
+        let document = Document {
+            bytes: bytes.into(),
+            content: Content::Manifest(Box::new(manifest)),
+            descriptor,
+        };
+        self.documents.insert(document.descriptor.digest, document);
+        Ok(())
+    }
+
+    /// Who has signed it of those whom a policy trusts; `name` is its registry and repository.
+    ///
+    /// # Errors
+    ///
+    /// [`Unverified`], when the policy does not let it in.
+    pub fn judge(&self, policy: &Policy, name: &str) -> Result<Vec<Signer>, Unverified> {
+        let attached = self.attached();
+        let bundles: Vec<&[u8]> = attached
+            .iter()
+            .filter(|it| {
+                it.artifact_type
+                    .starts_with("application/vnd.dev.sigstore.bundle")
+            })
+            .map(|it| it.content.as_ref())
+            .collect();
+        let manifest = self.root().map_or(&[][..], |root| &root.bytes);
+        policy.judge(name, manifest, &bundles)
+    }
+
     /// The document that all is about.
     pub(crate) fn root(&self) -> Option<&Document> {
         self.documents.get(&self.root.digest)

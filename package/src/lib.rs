@@ -18,6 +18,7 @@
 //! * [`Image`]: one manifest, one configuration, one layer; the same bytes from the same module
 //! * [`Layout`]: images in a folder, as the OCI image layout has them
 //! * [`registry`]: images in registries; [`Graph`] is one with all that goes with it
+//! * [`signing`]: who has signed an image, and whose signatures count
 //! * [`Consumer`]: by which rules Istio, Envoy Gateway and the others read an image
 //! * [`Plugin`]: manifests that make Istio, Envoy Gateway or Envoy load one
 //! * [`check()`]: what is wrong with manifests and bootstraps that somebody wrote
@@ -38,6 +39,7 @@ mod layout;
 mod manifest;
 mod manifests;
 pub mod registry;
+pub mod signing;
 
 pub use crate::annotations::About;
 pub use crate::bom::{BomError, bill_of_materials};

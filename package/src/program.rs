@@ -9,6 +9,7 @@ mod place;
 mod pull;
 mod push;
 mod remote;
+mod sign;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -29,6 +30,8 @@ pub(crate) fn run() -> ExitCode {
         Verb::Pull(pull) => pull::pull(&pull),
         Verb::Copy(copy) => push::copy(&copy),
         Verb::Tags(tags) => pull::tags(&tags),
+        Verb::Sign(sign) => sign::sign(&sign),
+        Verb::Verify(verify) => sign::verify(&verify),
         Verb::Deploy(deploy) => deploy::deploy(&deploy),
         Verb::Check(check) => check::check(&check),
     };

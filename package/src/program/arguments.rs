@@ -1,10 +1,12 @@
 mod registry;
+mod signing;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::registry::{Copy, Pull, Push, Remote, Tags};
+pub(super) use self::signing::{Sign, Verify};
 
 /// Modules as OCI images, and manifests that make a proxy load them.
 #[derive(Debug, Parser)]
@@ -25,6 +27,8 @@ pub(super) enum Verb {
     Pull(Pull),
     Copy(Copy),
     Tags(Tags),
+    Sign(Sign),
+    Verify(Verify),
     Deploy(Deploy),
     Check(Check),
 }

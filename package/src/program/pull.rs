@@ -93,6 +93,9 @@ fn show(
         "  digest    {digest}\n  module    {module} ({})\n",
         bytes(pulled.image.bytes.len() as u64)
     );
+    for signer in &pulled.signers {
+        text += &format!("  signed by {}\n", harmless(&signer.to_string()));
+    }
     for attached in &pulled.attached {
         text += &attachment(attached);
     }

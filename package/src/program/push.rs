@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use attache_package::registry::{Client, Pushed, Reference};
+use attache_package::signing::{BUNDLE, SigningKey, sign};
 use attache_package::{Attached, Graph, Layout};
 use serde_json::json;
 
@@ -15,10 +16,18 @@ pub(super) fn push(arguments: &Push) -> anyhow::Result<()> {
     let mut reference: Reference = arguments.reference.parse()?;
     // What is wrong with the certificates is said before anything is built.
     let client = arguments.remote.client()?;
-    let graph = match Place::folder(&arguments.filter) {
+    let key = arguments
+        .sign
+        .as_deref()
+        .map(SigningKey::read)
+        .transpose()?;
+    let mut graph = match Place::folder(&arguments.filter) {
         Some(Place::Folder(folder, tag)) => in_folder(&folder, tag)?.0,
         _ => Graph::from(&make(&arguments.filter, &arguments.about)?.image),
     };
+    if let Some(key) = &key {
+        sign(&mut graph, key)?;
+    }
     reference = with_tag(reference, &graph)?;
     stage("Pushing", &reference);
     let pushed = wait(async { Ok(send(&client, &graph, &reference).await?) })?;
@@ -81,7 +90,10 @@ pub(super) fn copy(arguments: &Copy) -> anyhow::Result<()> {
     }
 }
 
-fn in_folder(folder: &std::path::Path, tag: Option<String>) -> anyhow::Result<(Graph, String)> {
+pub(super) fn in_folder(
+    folder: &std::path::Path,
+    tag: Option<String>,
+) -> anyhow::Result<(Graph, String)> {
     let layout = Layout::open(folder)?;
     let tag = match tag {
         Some(tag) => tag,
@@ -139,7 +151,10 @@ fn show(graph: &Graph, pushed: &Pushed, as_json: bool) -> anyhow::Result<()> {
 
 pub(super) fn attachment(attached: &Attached) -> String {
     let (title, kind) = (harmless(&attached.title), harmless(&attached.artifact_type));
-    format!("  attached  {title} ({kind})\n")
+    match attached.artifact_type.as_str() {
+        BUNDLE => "  attached  a signature\n".to_owned(),
+        _ => format!("  attached  {title} ({kind})\n"),
+    }
 }
 
 pub(super) fn entry(attached: &Attached) -> serde_json::Value {

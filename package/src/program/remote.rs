@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use attache_package::Descriptor;
 use attache_package::registry::{Client, Options, Progress};
+use attache_package::signing::Policy;
 
 use super::arguments::Remote;
 use super::{bytes, warn};
@@ -15,7 +16,23 @@ use super::{bytes, warn};
 const WORTH_TELLING: u64 = 100_000;
 
 impl Remote {
+    /// A client that lets in what the policy lets in.
     pub(super) fn client(&self) -> anyhow::Result<Client> {
+        let mut options = self.options()?;
+        if let Some(path) = &self.policy {
+            let policy = Policy::read(path);
+            options.policy =
+                Some(policy.with_context(|| format!("cannot use `{}`", path.display()))?);
+        }
+        Ok(Client::new(options)?)
+    }
+
+    /// The same, where the policy is asked afterwards.
+    pub(super) fn client_without_policy(&self) -> anyhow::Result<Client> {
+        Ok(Client::new(self.options()?)?)
+    }
+
+    fn options(&self) -> anyhow::Result<Options> {
         let mut options = Options::default();
         options.plain_http = self.plain_http;
         for path in &self.ca_file {
@@ -25,7 +42,7 @@ impl Remote {
         }
         let on_terminal = io::stderr().is_terminal();
         options.progress = Some(Arc::new(move |progress| show(progress, on_terminal)));
-        Ok(Client::new(options)?)
+        Ok(options)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::layer::LayerError;
 use crate::layout::LayoutError;
 use crate::registry::credentials::CredentialsError;
+use crate::signing::Unverified;
 
 /// Why a registry did not give or take an image.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +167,9 @@ pub enum RegistryError {
     /// The layer holds none.
     #[error("the image holds no module")]
     Layer(#[from] LayerError),
+    /// Nobody has signed it whom the policy trusts.
+    #[error(transparent)]
+    Unverified(#[from] Unverified),
     /// What it holds is none.
     #[error("what the image holds would be refused by every proxy")]
     Module(#[from] ReadError),

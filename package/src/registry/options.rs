@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::credentials::Credentials;
 use super::error::RegistryError;
 use crate::manifest::Descriptor;
+use crate::signing::Policy;
 
 /// How a [`Client`](super::Client) goes about.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub struct Options {
     pub retries: u32,
     /// How long the first pause before that is; each further one is three times as long.
     pub backoff: Duration,
+    /// Whose signatures an image has to have to be let in; without a policy anything is.
+    pub policy: Option<Policy>,
     /// Who is told what happens meanwhile.
     pub progress: Option<Arc<Told>>,
 }
@@ -84,6 +87,7 @@ impl Default for Options {
             access: Access::Kept,
             retries: 3,
             backoff: Duration::from_millis(400),
+            policy: None,
             progress: None,
         }
     }

@@ -14,6 +14,7 @@ use crate::graph::{Attached, Content, Document, Graph, NoModule};
 use crate::layer::MODULE_LIMIT;
 use crate::layout::Published;
 use crate::manifest::{Descriptor, media_type};
+use crate::signing::Signer;
 
 /// The most bytes that are fetched for an image with all that is attached to it.
 const GRAPH_LIMIT: u64 = MODULE_LIMIT + 64 * 1024 * 1024;
@@ -31,6 +32,8 @@ pub struct Pulled {
     pub image: Published,
     /// What is attached to it.
     pub attached: Vec<Attached>,
+    /// Who has signed it, of those whom the client's policy trusts.
+    pub signers: Vec<Signer>,
     /// All of it, to be put into a folder or another registry.
     pub graph: Graph,
 }
@@ -89,6 +92,7 @@ impl Client {
             root = self.root(&reference.pinned(child.digest)).await?;
         }
         let graph = self.around(reference, root).await?;
+        let signers = self.judge(reference, &graph)?;
         let image = graph.module().map_err(|error| match error {
             NoModule::Refused(error) => error.into(),
             NoModule::Layer(error) => error.into(),
@@ -102,6 +106,7 @@ impl Client {
             reference: reference.pinned(graph.root.digest),
             image,
             attached: graph.attached(),
+            signers,
             graph,
         })
     }
@@ -114,7 +119,25 @@ impl Client {
     /// [`RegistryError`], which says what is missing or not what it is said to be.
     pub async fn fetch(&self, reference: &Reference) -> Result<Graph, RegistryError> {
         let root = self.root(reference).await?;
-        self.around(reference, root).await
+        let graph = self.around(reference, root).await?;
+        self.judge(reference, &graph)?;
+        Ok(graph)
+    }
+
+    /// What names the manifest that a reference names now.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`], when the registry has none or does not answer.
+    pub async fn describe(&self, reference: &Reference) -> Result<Descriptor, RegistryError> {
+        Ok(self.root(reference).await?.descriptor)
+    }
+
+    fn judge(&self, reference: &Reference, graph: &Graph) -> Result<Vec<Signer>, RegistryError> {
+        match &self.connection.options.policy {
+            Some(policy) => Ok(graph.judge(policy, &reference.name())?),
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn root(&self, reference: &Reference) -> Result<Document, RegistryError> {

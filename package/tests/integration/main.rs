@@ -17,3 +17,4 @@ mod modules;
 mod program;
 mod registries;
 mod registry;
+mod signing;

@@ -1,6 +1,6 @@
 //! The client of registries, against one in this process that does what it is told.
 
-mod double;
+pub(crate) mod double;
 mod hostile;
 mod signing_in;
 

@@ -15,6 +15,10 @@ pub(crate) struct Remote {
     /// Certificates in PEM, beside those of the system; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Vec<PathBuf>,
+
+    /// Whose signatures an image has to have to be let in, by repository
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
 }
 
 /// Publish a filter to a registry.
@@ -28,7 +32,7 @@ pub(crate) struct Remote {
 #[command(after_long_help = "\
 Examples:
   attache push auth-scrub registry.example.com/filters/auth-scrub          tagged with its version
-  attache push ./my-filter localhost:5000/my-filter:next
+  attache push ./my-filter localhost:5000/my-filter:next --sign team.key
   attache push filter.wasm ghcr.io/me/filter --name filter --version 1.2.0
   attache push oci:target/attache/images:auth-scrub-0.1.0 registry.example.com/filters/auth-scrub:0.1.0")]
 pub(crate) struct Push {
@@ -42,6 +46,10 @@ pub(crate) struct Push {
 
     #[command(flatten)]
     pub(crate) about: Described,
+
+    /// Sign the image with this private key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sign: Option<PathBuf>,
 
     /// Print one line of JSON, for programs
     #[arg(long)]
@@ -60,7 +68,8 @@ pub(crate) struct Push {
 Examples:
   attache pull registry.example.com/filters/auth-scrub:0.1.0                into target/attache/images
   attache pull localhost:5000/my-filter@sha256:… -o images --tag mine
-  attache pull ghcr.io/me/filter:1.2.0 --module filter.wasm                 the module alone")]
+  attache pull ghcr.io/me/filter:1.2.0 --module filter.wasm                 the module alone
+  attache pull ghcr.io/me/filter:1.2.0 --policy policy.yaml                 if it is signed as the policy says")]
 pub(crate) struct Pull {
     /// The image: registry/repository:tag, registry/repository@sha256:…
     #[arg(value_name = "REFERENCE")]

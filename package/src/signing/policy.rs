@@ -1,0 +1,424 @@
+use std::fmt::{self, Display};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::key::{KeyError, PublicKey};
+use super::verify::{Attempt, Unverified, by_identity, by_key, check_root, read};
+
+/// Whose signatures are trusted, by repository.
+///
+/// ```yaml
+/// rules:
+///   - images: registry.example.com/filters/*     # `*` is a part of a name, `**` any number of them
+///     keys: [team.pub]                           # beside this file
+///   - images: ghcr.io/me/**
+///     identities:
+///       - issuer: https://token.actions.githubusercontent.com
+///         subject: https://github.com/me/filters/.github/workflows/release.yml@refs/heads/main
+///   - images: localhost:5000/**
+///     unsigned: allow
+/// others: refuse                                 # what no rule names; `allow` lets it in
+/// ```
+///
+/// The first rule that names a repository counts, and one of its keys or identities has to have signed.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    rules: Vec<Rule>,
+    others: Word,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    images: String,
+    trusted: Trusted,
+}
+
+/// Whose signatures are trusted.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Trusted {
+    /// Keys.
+    pub keys: Vec<PublicKey>,
+    /// Identities.
+    pub identities: Vec<Identity>,
+    /// The logs and authorities that vouch for identities, as Sigstore's `trusted_root.json` has them; those of the
+    /// public instance, as they were when this program was made, without.
+    pub root: Option<String>,
+    /// Whether an image is let in that nobody signed.
+    pub unsigned: bool,
+}
+
+/// Who signs without a key that lasts: whom an issuer knows.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Who vouches, such as `https://token.actions.githubusercontent.com`.
+    pub issuer: String,
+    /// Who signs: an address of mail or of a workflow.
+    pub subject: String,
+}
+
+/// Who has signed an image.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Signer {
+    /// Who has this key.
+    Key(PublicKey),
+    /// Whom an issuer knows.
+    Identity(Identity),
+}
+
+/// Why a policy cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It is not what a policy is.
+    #[error("the policy is not understood: {why}")]
+    Text {
+        /// What is wrong, with line and column.
+        why: String,
+    },
+    /// A key cannot be used.
+    #[error("the policy names a key that cannot be used")]
+    Key(#[from] KeyError),
+    /// What is named as trusted root is none.
+    #[error("`{}` is not a trusted root of Sigstore ({why})", path.display())]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A rule trusts nobody.
+    #[error(
+        "the rule for `{images}` trusts nobody: it needs `keys`, `identities`, or `unsigned: allow`"
+    )]
+    Nobody {
+        /// What the rule names.
+        images: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Allow,
+    #[default]
+    Refuse,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    rules: Vec<RuleOfFile>,
+    #[serde(default)]
+    others: Word,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleOfFile {
+    images: String,
+    #[serde(default)]
+    keys: Vec<String>,
+    #[serde(default)]
+    identities: Vec<Identity>,
+    trusted_root: Option<PathBuf>,
+    #[serde(default)]
+    unsigned: Word,
+}
+
+impl Policy {
+    /// Reads a policy and the keys that it names, which lie beside it.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`], when it is not understood or a key cannot be read: a policy counts whole or not at all.
+    pub fn read(path: &Path) -> Result<Self, PolicyError> {
+        let text = read_file(path)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, folder)
+    }
+
+    /// The same from a text. Files are looked for in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policy::read`].
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, PolicyError> {
+        let file: File = serde_saphyr::from_str(text).map_err(|error| PolicyError::Text {
+            why: error.to_string(),
+        })?;
+        let rules = file.rules.into_iter().map(|rule| {
+            let keys = rule
+                .keys
+                .iter()
+                .map(|key| match key.contains("-----BEGIN") {
+                    true => PublicKey::parse(key, "a text in the policy"),
+                    false => PublicKey::read(&folder.join(key)),
+                });
+            let trusted = Trusted {
+                keys: keys.collect::<Result<_, _>>()?,
+                identities: rule.identities,
+                root: match &rule.trusted_root {
+                    Some(path) => Some(read_root(&folder.join(path))?),
+                    None => None,
+                },
+                unsigned: rule.unsigned == Word::Allow,
+            };
+            if trusted.keys.is_empty() && trusted.identities.is_empty() && !trusted.unsigned {
+                return Err(PolicyError::Nobody {
+                    images: rule.images,
+                });
+            }
+            Ok(Rule {
+                images: rule.images,
+                trusted,
+            })
+        });
+        Ok(Self {
+            rules: rules.collect::<Result<_, _>>()?,
+            others: file.others,
+        })
+    }
+
+    /// A policy that trusts the same for every image.
+    #[must_use]
+    pub fn of(trusted: Trusted) -> Self {
+        Self {
+            rules: vec![Rule {
+                images: "**".to_owned(),
+                trusted,
+            }],
+            others: Word::Refuse,
+        }
+    }
+
+    /// Whether an image is let in: `name` is its registry and repository, `manifest` its manifest, and `bundles` what is
+    /// attached to it as a signature. Who signed it is told; nobody where a rule lets unsigned images in.
+    ///
+    /// # Errors
+    ///
+    /// [`Unverified`], with what every signature was held against.
+    pub fn judge(
+        &self,
+        name: &str,
+        manifest: &[u8],
+        bundles: &[&[u8]],
+    ) -> Result<Vec<Signer>, Unverified> {
+        let rule = self.rules.iter().find(|rule| fits(&rule.images, name));
+        match rule {
+            Some(rule) => rule.trusted.judge(name, manifest, bundles),
+            None if self.others == Word::Allow => Ok(Vec::new()),
+            None => Err(Unverified {
+                name: name.to_owned(),
+                attempts: vec![Attempt {
+                    signer: "the policy".to_owned(),
+                    why: "no rule names the repository, and `others` is not `allow`".to_owned(),
+                }],
+            }),
+        }
+    }
+}
+
+impl Trusted {
+    /// Has identities held against logs and authorities of one's own.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`], when the file is not a trusted root of Sigstore.
+    pub fn set_root(&mut self, path: &Path) -> Result<(), PolicyError> {
+        self.root = Some(read_root(path)?);
+        Ok(())
+    }
+
+    fn judge(
+        &self,
+        name: &str,
+        manifest: &[u8],
+        bundles: &[&[u8]],
+    ) -> Result<Vec<Signer>, Unverified> {
+        let (mut signers, mut attempts) = (Vec::new(), Vec::new());
+        for bundle in bundles {
+            let bundle = match read(bundle) {
+                Ok(Some(bundle)) => bundle,
+                Ok(None) => continue,
+                Err(why) => {
+                    let signer = "a signature".to_owned();
+                    attempts.push(Attempt { signer, why });
+                    continue;
+                }
+            };
+            let keys = self.keys.iter().map(|key| {
+                let signer = Signer::Key(key.clone());
+                (signer, by_key(manifest, &bundle, key))
+            });
+            let root = self.root.as_deref();
+            let identities = self.identities.iter().map(|identity| {
+                let signer = Signer::Identity(identity.clone());
+                (signer, by_identity(manifest, &bundle, identity, root))
+            });
+            for (signer, result) in keys.chain(identities) {
+                match result {
+                    Ok(signer) if !signers.contains(&signer) => signers.push(signer),
+                    Ok(_) => {}
+                    Err(why) => attempts.push(Attempt {
+                        signer: signer.to_string(),
+                        why,
+                    }),
+                }
+            }
+        }
+        match signers.is_empty() && !self.unsigned {
+            true => Err(Unverified {
+                name: name.to_owned(),
+                attempts,
+            }),
+            false => Ok(signers),
+        }
+    }
+}
+
+impl Display for Signer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => write!(formatter, "key {:.16}…", key.fingerprint()),
+            Self::Identity(identity) => {
+                write!(
+                    formatter,
+                    "{} (known to {})",
+                    identity.subject, identity.issuer
+                )
+            }
+        }
+    }
+}
+
+/// Whether a pattern names a repository: `*` is any text in one part of the name, `**` any number of parts.
+fn fits(pattern: &str, name: &str) -> bool {
+    let pattern: Vec<&str> = pattern.split('/').collect();
+    let name: Vec<&str> = name.split('/').collect();
+    parts_fit(&pattern, &name)
+}
+
+fn parts_fit(pattern: &[&str], name: &[&str]) -> bool {
+    match (pattern, name) {
+        ([], []) => true,
+        (["**", rest @ ..], name) => (0..=name.len()).any(|skip| parts_fit(rest, &name[skip..])),
+        ([part, pattern @ ..], [word, name @ ..]) => {
+            part_fits(part, word) && parts_fit(pattern, name)
+        }
+        _ => false,
+    }
+}
+
+fn part_fits(pattern: &str, word: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else {
+        return pattern == word;
+    };
+    let Some(rest) = word.strip_prefix(before) else {
+        return false;
+    };
+    let mut ends = (0..=rest.len()).filter(|end| rest.is_char_boundary(*end));
+    ends.any(|end| part_fits(after, &rest[end..]))
+}
+
+fn read_root(path: &Path) -> Result<String, PolicyError> {
+    let text = read_file(path)?;
+    match check_root(&text) {
+        Ok(()) => Ok(text),
+        Err(why) => Err(PolicyError::Root {
+            path: path.to_owned(),
+            why,
+        }),
+    }
+}
+
+fn read_file(path: &Path) -> Result<String, PolicyError> {
+    fs::read_to_string(path).map_err(|source| PolicyError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_names_repositories_part_by_part() {
+        for (pattern, name) in [
+            ("r.io/a", "r.io/a"),
+            ("r.io/*", "r.io/a"),
+            ("r.io/a-*", "r.io/a-b"),
+            ("r.io/*-*-c", "r.io/a-b-c"),
+            ("r.io/**", "r.io/a/b/c"),
+            ("**", "r.io/a"),
+            ("**/b", "r.io/a/b"),
+            ("*/a", "r.io:5000/a"),
+        ] {
+            assert!(fits(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("r.io/*", "r.io/a/b"),
+            ("r.io/a", "r.io/ab"),
+            ("r.io/a", "r.io/a/b"),
+            ("r.io/a*", "r.io.evil/a"),
+            ("r.io", "r.io/a"),
+            ("", "r.io/a"),
+        ] {
+            assert!(!fits(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_policy_counts_whole_or_not_at_all() {
+        for (text, expected) in [
+            ("rules: [{ images: r.io/a }]", "trusts nobody"),
+            (
+                "rules: [{ images: r.io/a, keys: [nowhere.pub] }]",
+                "names a key that cannot be used",
+            ),
+            (
+                "rules: [{ images: r.io/a, keys: ['-----BEGIN x'] }]",
+                "names a key that cannot be used",
+            ),
+            ("rules: [{ images: r.io/a, unsigned: maybe }]", "line 1"),
+            ("rules: [{ image: r.io/a }]", "line 1"),
+            ("others: allow", "missing field `rules`"),
+        ] {
+            let error = Policy::parse(text, Path::new(".")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_no_rule_names_is_refused_unless_the_policy_says_otherwise() {
+        let judge = |others: &str| {
+            let text = format!("rules: [{{ images: r.io/a, unsigned: allow }}]\n{others}");
+            let policy = Policy::parse(&text, Path::new(".")).unwrap();
+            assert_eq!(policy.judge("r.io/a", b"", &[]).unwrap(), []);
+            policy
+                .judge("r.io/b", b"", &[])
+                .map_err(|error| error.to_string())
+        };
+        assert!(
+            judge("")
+                .unwrap_err()
+                .contains("no rule names the repository")
+        );
+        assert!(judge("others: refuse").is_err());
+        assert!(judge("others: allow").is_ok());
+    }
+}

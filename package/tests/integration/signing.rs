@@ -1,0 +1,263 @@
+//! Signatures: made, attached, found again, and held against what is trusted.
+
+use std::fs;
+use std::path::Path;
+
+use attache_package::registry::{Access, Client, Credentials, Options, Reference, RegistryError};
+use attache_package::signing::{KeyError, Policy, PublicKey, Signer, SigningKey, sign};
+use attache_package::{About, Digest, Graph, Image};
+use serde_json::{Value, json};
+
+use crate::modules::{Folder, guard};
+use crate::registries::double::Double;
+use crate::registries::{graph, wait};
+
+fn key(folder: &Folder, name: &str) -> (SigningKey, PublicKey) {
+    let (key, _, public) = SigningKey::create(&folder.path().join(name)).unwrap();
+    (key, PublicKey::read(&public).unwrap())
+}
+
+fn signed(key: &SigningKey) -> Graph {
+    let mut graph = graph();
+    sign(&mut graph, key).unwrap();
+    graph
+}
+
+fn bundle(graph: &Graph) -> Value {
+    let attached = graph.attached();
+    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let signature = attached.iter().find(|it| it.artifact_type == kind).unwrap();
+    serde_json::from_slice(&signature.content).unwrap()
+}
+
+/// A client that lets in what the key has signed.
+fn client(policy: Policy) -> Client {
+    let mut options = Options::default();
+    options.access = Access::As(Credentials::Anonymous);
+    options.policy = Some(policy);
+    Client::new(options).unwrap()
+}
+
+fn trusting(folder: &Folder, keys: &[&str], name: &Reference) -> Policy {
+    let rule = json!({ "rules": [{ "images": name.name(), "keys": keys }] });
+    Policy::parse(&rule.to_string(), folder.path()).unwrap()
+}
+
+#[test]
+fn what_is_signed_is_let_in_and_nothing_else() {
+    let folder = Folder::new("signed");
+    let (team, public) = key(&folder, "team");
+    key(&folder, "other");
+    for lists in [true, false] {
+        let registry = Double::new();
+        registry.shelf().lists = lists;
+        let name = registry.name("filter:1");
+        wait(crate::registries::client().push(&signed(&team), &name)).unwrap();
+        let pull = |keys: &[&str]| wait(client(trusting(&folder, keys, &name)).pull(&name));
+        let pulled = pull(&["other.pub", "team.pub"]).unwrap();
+        assert_eq!(pulled.signers, [Signer::Key(public.clone())]);
+        assert_eq!(pulled.image.bytes, guard());
+        let error = pull(&["other.pub"]).unwrap_err();
+        assert!(matches!(error, RegistryError::Unverified(_)), "{error}");
+        assert!(
+            error.to_string().contains("no signature of `127.0.0.1:"),
+            "{error}"
+        );
+
+        wait(crate::registries::client().push(&graph(), &registry.name("filter:2"))).unwrap();
+        // The same image: it is signed, whatever the tag.
+        wait(client(trusting(&folder, &["team.pub"], &name)).pull(&registry.name("filter:2")))
+            .unwrap();
+        let other = Image::new(&guard(), About::new("guard", "9.9.9")).unwrap();
+        wait(crate::registries::client().push(&Graph::from(&other), &registry.name("filter:3")))
+            .unwrap();
+        let error =
+            wait(client(trusting(&folder, &["team.pub"], &name)).pull(&registry.name("filter:3")));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("is trusted: it has none"), "{error}");
+    }
+}
+
+#[test]
+fn a_signature_that_was_made_for_another_image_does_not_count() {
+    let folder = Folder::new("moved");
+    let (team, _) = key(&folder, "team");
+    let mut other = Image::new(&guard(), About::new("guard", "6.6.6")).unwrap();
+    let signature = bundle(&signed(&team)).to_string();
+    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    other.refer(kind, "", signature.into_bytes()).unwrap();
+    let registry = Double::new();
+    let name = registry.name("filter:1");
+    wait(crate::registries::client().push(&Graph::from(&other), &name)).unwrap();
+    let policy = trusting(&folder, &["team.pub"], &name);
+    let error = wait(client(policy).pull(&name)).unwrap_err().to_string();
+    assert!(error.contains("no signature of"), "{error}");
+    assert!(!error.contains("it has none"), "{error}");
+}
+
+/// A policy with one key, in place of any repository.
+fn judge(folder: &Path, manifest: &[u8], bundle: &Value) -> Result<Vec<Signer>, String> {
+    let policy = Policy::parse("rules: [{ images: r/a, keys: [team.pub] }]", folder).unwrap();
+    let bundle = bundle.to_string();
+    let judged = policy.judge("r/a", manifest, &[bundle.as_bytes()]);
+    judged.map_err(|error| error.to_string())
+}
+
+#[test]
+fn nothing_in_a_signature_can_be_changed() {
+    let folder = Folder::new("changed");
+    let (team, _) = key(&folder, "team");
+    let manifest = b"{}";
+    let about = attache_package::Descriptor::of("x", manifest);
+    let mut graph = Graph::about(about);
+    sign(&mut graph, &team).unwrap();
+    let good = bundle(&graph);
+    assert_eq!(judge(folder.path(), manifest, &good).unwrap().len(), 1);
+    assert!(judge(folder.path(), b"{ }", &good).is_err());
+    for (pointer, value) in [
+        ("/dsseEnvelope/payload", json!("e30=")),
+        ("/dsseEnvelope/payloadType", json!("text/plain")),
+        ("/dsseEnvelope/signatures/0/sig", json!("MAYCAQECAQE=")),
+        ("/dsseEnvelope/signatures", json!([])),
+        (
+            "/mediaType",
+            json!("application/vnd.dev.sigstore.bundle+json;version=9"),
+        ),
+        ("/verificationMaterial", json!({})),
+    ] {
+        let mut bad = good.clone();
+        *bad.pointer_mut(pointer).unwrap() = value;
+        assert!(judge(folder.path(), manifest, &bad).is_err(), "{pointer}");
+    }
+    // A word about an image's origin, even by the same key, is no signature of it.
+    assert!(judge(folder.path(), manifest, &json!([])).is_err());
+}
+
+#[test]
+fn the_bundle_is_the_one_that_cosign_writes() {
+    let folder = Folder::new("bundle");
+    let (team, public) = key(&folder, "team");
+    let bundle = bundle(&signed(&team));
+    assert_eq!(
+        bundle["mediaType"],
+        "application/vnd.dev.sigstore.bundle.v0.3+json"
+    );
+    assert_eq!(
+        bundle["dsseEnvelope"]["payloadType"],
+        "application/vnd.in-toto+json"
+    );
+    assert!(bundle["verificationMaterial"]["publicKey"]["hint"].is_string());
+    let decode = |value: &Value| {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD
+            .decode(value.as_str().unwrap())
+            .unwrap()
+    };
+    let payload = decode(&bundle["dsseEnvelope"]["payload"]);
+    let statement: Value = serde_json::from_slice(&payload).unwrap();
+    let digest = graph().descriptor().digest.hex();
+    assert_eq!(
+        statement["subject"],
+        json!([{ "digest": { "sha256": digest } }])
+    );
+    assert_eq!(
+        statement["predicateType"],
+        "https://sigstore.dev/cosign/sign/v1"
+    );
+
+    // By the arithmetic of others, over what the specification of DSSE says is signed.
+    use p256::ecdsa::signature::Verifier as _;
+    use p256::pkcs8::DecodePublicKey as _;
+    let key = p256::ecdsa::VerifyingKey::from_public_key_pem(&public.to_pem()).unwrap();
+    let signature = decode(&bundle["dsseEnvelope"]["signatures"][0]["sig"]);
+    let signature = p256::ecdsa::Signature::from_der(&signature).unwrap();
+    let mut message =
+        format!("DSSEv1 28 application/vnd.in-toto+json {} ", payload.len()).into_bytes();
+    message.extend(payload);
+    key.verify(&message, &signature).unwrap();
+
+    // Signing again changes nothing.
+    let mut twice = signed(&team);
+    sign(&mut twice, &team).unwrap();
+    assert_eq!(twice.attached().len(), signed(&team).attached().len());
+}
+
+/// Made by others: the conformance suites of Sigstore have them.
+#[test]
+fn a_signature_that_others_made_with_a_key_is_understood() {
+    let folder = Folder::new("others");
+    fs::write(
+        folder.path().join("key.pub"),
+        include_str!("signing/key.pub"),
+    )
+    .unwrap();
+    let text = "rules: [{ images: r/a, keys: [key.pub] }]";
+    let policy = Policy::parse(text, folder.path()).unwrap();
+    let artifact = include_bytes!("signing/a.txt");
+    let bundle = include_bytes!("signing/key.sigstore.json");
+    assert_eq!(policy.judge("r/a", artifact, &[bundle]).unwrap().len(), 1);
+    assert!(policy.judge("r/a", b"another", &[bundle]).is_err());
+    // A word about where something comes from is no signature of it, whoever gives it.
+    let bundle = include_bytes!("signing/identity.sigstore.json");
+    let error = policy.judge("r/a", artifact, &[bundle]).unwrap_err();
+    assert!(error.to_string().contains("it has none"), "{error}");
+}
+
+#[test]
+fn a_key_is_never_overwritten_nor_read_by_others() {
+    let folder = Folder::new("keys");
+    let name = folder.path().join("team");
+    let (_, private, _) = SigningKey::create(&name).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(&private).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0);
+    }
+    let before = fs::read(&private).unwrap();
+    assert!(matches!(
+        SigningKey::create(&name),
+        Err(KeyError::File { .. })
+    ));
+    assert_eq!(fs::read(&private).unwrap(), before);
+    let key = SigningKey::read(&private).unwrap();
+    assert_eq!(format!("{key:?}"), "SigningKey(…)");
+
+    for (text, expected) in [
+        (
+            "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n",
+            "encrypted by cosign",
+        ),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\n",
+            "not a private key on the curve P-256",
+        ),
+        ("", "not a private key"),
+    ] {
+        let path = folder.path().join("other.key");
+        fs::write(&path, text).unwrap();
+        let error = SigningKey::read(&path).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        let error = PublicKey::read(&path).unwrap_err().to_string();
+        assert!(error.contains("not a public key"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_attached_by_digest_stays_with_the_digest() {
+    let folder = Folder::new("later");
+    let (team, _) = key(&folder, "team");
+    let registry = Double::new();
+    let name = registry.name("filter:1");
+    let plain = crate::registries::client();
+    let pushed = wait(plain.push(&graph(), &name)).unwrap();
+    let root = wait(plain.describe(&name)).unwrap();
+    assert_eq!(Some(root.digest), pushed.reference.digest());
+    let mut signature = Graph::about(root.clone());
+    sign(&mut signature, &team).unwrap();
+    wait(plain.push(&signature, &name.pinned(root.digest))).unwrap();
+    // The image was not touched, and is signed now.
+    assert_eq!(wait(plain.resolve(&name)).unwrap(), root.digest);
+    wait(client(trusting(&folder, &["team.pub"], &name)).pull(&name)).unwrap();
+    assert_ne!(root.digest, Digest::of(b""));
+}
