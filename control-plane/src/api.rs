@@ -6,11 +6,12 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 
 use crate::exposition;
+use crate::machine::{Denial, Wish};
 use crate::plane::Plane;
 use crate::status::Fault;
 
@@ -28,6 +29,8 @@ fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/rollouts", get(rollouts))
         .route("/v1/rollouts/{name}", get(rollout))
         .route("/v1/rollouts/{name}/history", get(history))
+        .route("/v1/rollouts/{name}/promote", post(promote))
+        .route("/v1/rollouts/{name}/undo", post(undo))
         .route("/metrics", get(metrics))
         .fallback(nothing)
         .with_state(plane)
@@ -51,13 +54,30 @@ async fn history(State(plane): State<Arc<Plane>>, Path(name): Path<String>) -> R
     }
 }
 
+async fn promote(State(plane): State<Arc<Plane>>, Path(name): Path<String>) -> Response {
+    wish(&plane, &name, Wish::Promote)
+}
+
+async fn undo(State(plane): State<Arc<Plane>>, Path(name): Path<String>) -> Response {
+    wish(&plane, &name, Wish::Undo)
+}
+
+fn wish(plane: &Arc<Plane>, name: &str, wish: Wish) -> Response {
+    match plane.wish(name, wish) {
+        Ok(rollout) => Json(rollout).into_response(),
+        Err(Denial::Unknown) => unknown(plane, name),
+        Err(denial) => fault(StatusCode::CONFLICT, denial.to_string()),
+    }
+}
+
 async fn metrics(State(plane): State<Arc<Plane>>) -> Response {
     let text = exposition::write(&plane.status(), &plane.totals());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
 async fn nothing() -> Response {
-    let known = "/v1/rollouts, /v1/rollouts/NAME, /v1/rollouts/NAME/history, /metrics";
+    let known = "/v1/rollouts, /v1/rollouts/NAME, /v1/rollouts/NAME/history, \
+                 POST /v1/rollouts/NAME/promote, POST /v1/rollouts/NAME/undo, /metrics";
     fault(
         StatusCode::NOT_FOUND,
         format!("nothing is here; there are {known}"),

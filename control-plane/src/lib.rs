@@ -4,11 +4,12 @@
 //! here, and then pushed to the Envoys of its groups. What Envoys refuse is taken back.
 //!
 //! ```no_run
-//! use attache_control_plane::{Plane, api, folder, xds};
+//! use attache_control_plane::{Plane, Store, api, folder, xds};
 //! use tokio::net::TcpListener;
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let plane = Plane::new();
+//! let plane = Plane::new(Store::new("state"))?;
+//! tokio::spawn(plane.clone().attend());
 //! let discovery = TcpListener::bind("127.0.0.1:18000").await?;
 //! tokio::spawn(xds::serve(discovery, plane.clone()));
 //! let status = TcpListener::bind("127.0.0.1:18001").await?;
@@ -19,7 +20,7 @@
 //! ```
 //!
 //! * [`Machine`]: what is pushed to whom, and what becomes of it, without a clock and without I/O
-//! * [`Plane`]: the machine at work
+//! * [`Plane`]: the machine at work; [`Store`]: what outlives it
 //! * [`Rollout`], [`read`], [`folder`]: what is declared
 //! * [`resource`]: a version as Envoy reads it
 //! * [`xds`], [`api`]: the two servers
@@ -27,22 +28,30 @@
 
 #![forbid(unsafe_code)]
 
+mod admin;
 pub mod api;
 mod exposition;
 pub mod folder;
 mod machine;
 mod mailbox;
+mod observer;
 mod plane;
 mod preflight;
 mod resource;
 mod rollout;
 pub mod status;
+mod store;
 mod timestamp;
 mod totals;
 pub mod xds;
 
-pub use crate::machine::{Action, Event, Machine, Node, StreamId};
+pub use crate::machine::{
+    Action, Denial, Event, Machine, Memory, Node, Share, Sight, StreamId, Wish,
+};
 pub use crate::plane::Plane;
 pub use crate::resource::{TYPE_URL, resource};
-pub use crate::rollout::{FailurePolicy, FileError, Module, Rollout, read};
+pub use crate::rollout::{
+    Canary, Criteria, FailurePolicy, FileError, Module, Rollout, SuiteText, read,
+};
+pub use crate::store::{Store, StoreError};
 pub use crate::timestamp::{Timestamp, TimestampError};

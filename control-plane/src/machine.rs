@@ -3,6 +3,8 @@
 //! The machine has no clock, no files and no network. Whoever drives it tells it what happened and when, and
 //! does what it answers, in that order.
 
+mod judgement;
+mod memory;
 mod place;
 mod subscribers;
 
@@ -10,15 +12,17 @@ mod subscribers;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::rollout::Rollout;
 use crate::status::{FileFault, History, RolloutStatus, Status};
 use crate::timestamp::Timestamp;
 
+pub use self::memory::Memory;
 use self::place::Place;
-pub use self::subscribers::Node;
 use self::subscribers::Subscribers;
+pub use self::subscribers::{Node, Share, Sight};
 
 /// A stream of an Envoy, for as long as it lasts.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -82,6 +86,17 @@ pub enum Event {
         /// What Envoy says.
         reason: String,
     },
+    /// The counters of an Envoy were read.
+    Seen {
+        /// The stream.
+        stream: StreamId,
+        /// The plugin.
+        plugin: String,
+        /// The generation that was sent when the counting began.
+        generation: u64,
+        /// What they say.
+        sight: Sight,
+    },
     /// The stream has ended.
     Disconnected {
         /// The stream.
@@ -111,7 +126,40 @@ pub enum Action {
         /// The generation that it is sent as.
         generation: u64,
     },
+    /// Keep what [`Machine::memory`] says, for another start of this program.
+    Save,
 }
+
+/// An operator's wish.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Wish {
+    /// Give the version of the canary group to the others now.
+    Promote,
+    /// Go back to the version before.
+    Undo,
+}
+
+/// Why an operator's wish is not granted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Denial {
+    /// There is no such rollout.
+    Unknown,
+    /// It is not the time for it.
+    NotNow(String),
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("there is no rollout of this name"),
+            Self::NotNow(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for Denial {}
 
 /// The state of all rollouts and of the Envoys that ask for them.
 #[derive(Debug)]
@@ -188,14 +236,63 @@ impl Machine {
                 self.subscribers
                     .refuse(now, stream, &plugin, generation, reason);
             }
+            Event::Seen {
+                stream,
+                plugin,
+                generation,
+                sight,
+            } => {
+                self.subscribers
+                    .see(now, stream, &plugin, generation, sight);
+            }
             Event::Disconnected { stream } => self.subscribers.disconnect(now, stream),
             Event::Tick => self.subscribers.forget(now),
         }
+        self.settle(now, &mut actions);
+        actions
+    }
+
+    /// Does what an operator wishes, if it is the time for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`], which says why not.
+    pub fn grant(&mut self, now: Timestamp, name: &str, wish: Wish) -> Result<Vec<Action>, Denial> {
+        let place = self.places.get_mut(name).ok_or(Denial::Unknown)?;
+        match wish {
+            Wish::Promote => place.promote(now),
+            Wish::Undo => place.undo(now, &mut self.last_generation),
+        }
+        .map_err(Denial::NotNow)?;
+        let mut actions = Vec::new();
+        self.settle(now, &mut actions);
+        Ok(actions)
+    }
+
+    /// Whether a version is on its way and so has to be watched.
+    #[must_use]
+    pub fn is_rolling(&self, name: &str, generation: u64) -> bool {
+        let place = self.places.get(name);
+        place.is_some_and(|place| place.is_rolling(generation))
+    }
+
+    /// Whether a stream is open whose Envoy is to run this generation of a plugin.
+    #[must_use]
+    pub fn wants(&self, stream: StreamId, plugin: &str, generation: u64) -> bool {
+        self.subscribers.wants(stream, plugin, generation)
+    }
+
+    /// Judges what has happened, and sends what follows.
+    fn settle(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let mut changed = false;
         for place in self.places.values_mut() {
             place.judge(now, &self.subscribers, &mut self.last_generation);
-            place.supply(now, &mut self.subscribers, &mut actions);
+            place.supply(now, &mut self.subscribers, actions);
+            changed |= place.take_changed();
         }
-        actions
+        if changed {
+            actions.push(Action::Save);
+        }
     }
 
     fn declare(&mut self, now: Timestamp, rollout: Arc<Rollout>, actions: &mut Vec<Action>) {

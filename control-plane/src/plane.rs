@@ -1,20 +1,33 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::machine::{Action, Event, Machine, StreamId};
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::machine::{Action, Denial, Event, Machine, Memory, StreamId, Wish};
 use crate::mailbox::{Mailbox, Parcel};
 use crate::preflight;
 use crate::rollout::Rollout;
-use crate::status::{History, RolloutStatus, Status};
+use crate::status::{FileFault, History, RolloutStatus, Status};
+use crate::store::{Store, StoreError};
 use crate::timestamp::Timestamp;
 use crate::totals::Totals;
+
+/// How often the machine is told that time has passed.
+const TICK: Duration = Duration::from_millis(100);
+/// When the state could not be kept, it is tried again after this.
+const KEPT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A running control plane: the machine, and all that it acts on.
 ///
 /// It is shared by the streams of Envoys, by the watch over the folder of rollouts and by the HTTP API.
 #[derive(Debug)]
 pub struct Plane {
+    store: Store,
     state: Mutex<State>,
+    to_keep: Notify,
 }
 
 #[derive(Debug)]
@@ -23,29 +36,94 @@ struct State {
     mailboxes: BTreeMap<StreamId, Arc<Mailbox>>,
     totals: Totals,
     last_stream: u64,
+    /// Why the state was not kept.
+    unkept: Option<String>,
 }
 
 impl Plane {
-    /// A control plane without rollouts.
-    #[must_use]
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self {
+    /// A control plane that goes on where the one ended that used this store before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], if the store holds something else.
+    pub fn new(store: Store) -> Result<Arc<Self>, StoreError> {
+        let memory = store.load()?;
+        // Greater than those of any run before, also of one whose state is lost.
+        let last_generation = Timestamp::now().milliseconds();
+        Ok(Arc::new(Self {
+            store,
+            to_keep: Notify::new(),
             state: Mutex::new(State {
-                // Greater than those of any run before.
-                machine: Machine::new(Timestamp::now().milliseconds()),
+                machine: Machine::remembering(memory, last_generation),
                 mailboxes: BTreeMap::new(),
                 totals: Totals::default(),
                 last_stream: 0,
+                unkept: None,
             }),
-        })
+        }))
+    }
+
+    /// Does what has to be done from time to time, for ever.
+    pub async fn attend(self: Arc<Self>) {
+        let keeper = Arc::clone(&self);
+        let clock = async {
+            loop {
+                sleep(TICK).await;
+                self.tell(Event::Tick);
+            }
+        };
+        tokio::join!(clock, keeper.keep());
+    }
+
+    /// Keeps the state whenever it has changed.
+    async fn keep(self: Arc<Self>) {
+        loop {
+            self.to_keep.notified().await;
+            loop {
+                let memory = self.memory();
+                let store = self.store.clone();
+                let kept = tokio::task::spawn_blocking(move || store.save(&memory)).await;
+                let fault = match kept {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(preflight::told(&error)),
+                    Err(_) => Some("keeping the state failed by a fault of this program".into()),
+                };
+                let done = fault.is_none();
+                self.state().unkept = fault;
+                if done {
+                    break;
+                }
+                sleep(KEPT_AGAIN_AFTER).await;
+            }
+        }
+    }
+
+    fn memory(&self) -> Memory {
+        self.state().machine.memory()
     }
 
     /// Tells that something happened, and does what follows from it.
     pub fn tell(self: &Arc<Self>, event: Event) {
         let mut state = self.state();
-        let state = &mut *state;
         state.totals.count(&event);
-        for action in state.machine.apply(Timestamp::now(), event) {
+        let actions = state.machine.apply(Timestamp::now(), event);
+        self.act(&mut state, actions);
+    }
+
+    /// Does what an operator wishes.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`], which says why not.
+    pub fn wish(self: &Arc<Self>, name: &str, wish: Wish) -> Result<RolloutStatus, Denial> {
+        let mut state = self.state();
+        let actions = state.machine.grant(Timestamp::now(), name, wish)?;
+        self.act(&mut state, actions);
+        state.machine.rollout(name).ok_or(Denial::Unknown)
+    }
+
+    fn act(self: &Arc<Self>, state: &mut State, actions: Vec<Action>) {
+        for action in actions {
             match action {
                 Action::Check { rollout, trial } => self.check(rollout, trial),
                 Action::Push {
@@ -61,6 +139,7 @@ impl Plane {
                         });
                     }
                 }
+                Action::Save => self.to_keep.notify_one(),
             }
         }
     }
@@ -81,10 +160,32 @@ impl Plane {
         self.tell(Event::Disconnected { stream });
     }
 
+    /// Whether a stream is open whose Envoy is to run this generation of a plugin.
+    pub(crate) fn wants(&self, stream: StreamId, plugin: &str, generation: u64) -> bool {
+        self.state().machine.wants(stream, plugin, generation)
+    }
+
+    /// Whether a version is on its way.
+    pub(crate) fn is_rolling(&self, name: &str, generation: u64) -> bool {
+        self.state().machine.is_rolling(name, generation)
+    }
+
     /// The state of everything.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.state().machine.status(Timestamp::now())
+        let state = self.state();
+        let mut status = state.machine.status(Timestamp::now());
+        if let Some(reason) = &state.unkept {
+            status.faults.push(FileFault {
+                file: self.store.folder().display().to_string(),
+                line: None,
+                column: None,
+                reason: format!(
+                    "the state is not kept, and would be lost with this program: {reason}"
+                ),
+            });
+        }
+        status
     }
 
     /// The state of one rollout.
@@ -106,11 +207,12 @@ impl Plane {
     /// Tries a version beside everything else.
     fn check(self: &Arc<Self>, rollout: Arc<Rollout>, trial: u64) {
         let plane = Arc::clone(self);
+        let modules: PathBuf = self.store.trials();
         tokio::spawn(async move {
             let tried = Arc::clone(&rollout);
-            let outcome = tokio::task::spawn_blocking(move || preflight::check(&tried)).await;
-            let outcome = match outcome {
-                Ok(outcome) => outcome.map_err(|error| error.to_string()),
+            let trying = tokio::task::spawn_blocking(move || preflight::check(&tried, &modules));
+            let outcome = match trying.await {
+                Ok(outcome) => outcome.map_err(|refusal| preflight::told(&refusal)),
                 Err(_) => Err("trying it failed by a fault of this program".to_owned()),
             };
             plane.tell(Event::Checked {

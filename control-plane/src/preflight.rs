@@ -1,22 +1,100 @@
 //! What is tried of a version before any Envoy sees it.
 
-use attache_module::{Facts, ReadError};
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::path::Path;
 
-use crate::rollout::Rollout;
+use attache_harness::{FailurePolicy as Policy, Host, HostError, Plugin};
+use attache_module::{Facts, ReadError};
+use attache_suite::{Suite, SuiteError, Target};
+
+use crate::rollout::{FailurePolicy, GENERATION, Rollout};
 
 /// Why a version is not pushed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     /// The file is no module that Envoy loads.
-    #[error("`{module}` is no proxy-wasm module: {reason}")]
-    Module { module: String, reason: ReadError },
+    #[error("`{module}` is no proxy-wasm module")]
+    Module { module: String, source: ReadError },
+    /// The filter does not start with this configuration.
+    #[error("the plugin does not start")]
+    Start(#[source] Box<HostError>),
+    /// A suite cannot be played.
+    #[error("a suite cannot be played")]
+    Suite(#[from] Box<SuiteError>),
+    /// A suite does not pass.
+    #[error("the suite `{suite}` fails: {cases}")]
+    Cases { suite: String, cases: String },
+    /// The module cannot be handed to the suites.
+    #[error("the module cannot be kept for its suites")]
+    Keep(#[source] io::Error),
 }
 
-/// Tries a version.
-pub(crate) fn check(rollout: &Rollout) -> Result<(), Refusal> {
-    Facts::read(rollout.module.bytes()).map_err(|reason| Refusal::Module {
+/// An error with all causes, in one line.
+pub(crate) fn told(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Tries a version. The module is kept in the folder, under the name of its digest, where suites need it.
+pub(crate) fn check(rollout: &Rollout, folder: &Path) -> Result<(), Refusal> {
+    Facts::read(rollout.module.bytes()).map_err(|source| Refusal::Module {
         module: rollout.module.path.display().to_string(),
-        reason,
+        source,
     })?;
+    start(rollout)?;
+    for suite in &rollout.suites {
+        let module = folder.join(format!("{}.wasm", rollout.module.sha256()));
+        if !module.is_file() {
+            fs::create_dir_all(folder).map_err(Refusal::Keep)?;
+            fs::write(&module, rollout.module.bytes()).map_err(Refusal::Keep)?;
+        }
+        let configuration = Some(rollout.configuration.as_str()).filter(|text| !text.is_empty());
+        let report = Suite::from_text(&suite.path, suite.text.clone())
+            .and_then(|suite| suite.with_module(&module, configuration))
+            .and_then(|suite| suite.run_on(&Target::Harness))
+            .map_err(Box::new)?;
+        if !report.passed() {
+            let failed = report.cases.iter().filter(|case| !case.passed());
+            let names: Vec<String> = failed.map(|case| format!("`{}`", case.name)).collect();
+            return Err(Refusal::Cases {
+                suite: suite.path.display().to_string(),
+                cases: names.join(", "),
+            });
+        }
+    }
     Ok(())
+}
+
+/// Starts and configures the plugin as Envoy would.
+fn start(rollout: &Rollout) -> Result<(), Refusal> {
+    let mut plugin = Plugin::from_bytes(&rollout.plugin, rollout.module.bytes())
+        .root_id(&rollout.root_id)
+        .vm_id(rollout.vm_id())
+        .config(rollout.configuration.as_str())
+        .failure_policy(match rollout.failure_policy {
+            FailurePolicy::FailClosed => Policy::FailClosed,
+            FailurePolicy::FailOpen => Policy::FailOpen,
+            FailurePolicy::FailReload => Policy::FailReload,
+        })
+        .environment(GENERATION, "1");
+    if rollout.allow_on_headers_stop_iteration {
+        plugin = plugin.allow_on_headers_stop_iteration();
+    }
+    for (name, value) in &rollout.environment {
+        plugin = plugin.environment(name, value);
+    }
+    match Host::builder().plugin(plugin).start() {
+        Ok(_) => Ok(()),
+        // Envoy may answer what the harness does not know: only Envoy can tell then.
+        Err(HostError::NotAnswered { .. }) => Ok(()),
+        Err(error) => Err(Refusal::Start(Box::new(error))),
+    }
 }

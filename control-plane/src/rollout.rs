@@ -1,3 +1,4 @@
+mod criteria;
 mod file;
 
 use std::collections::BTreeMap;
@@ -5,14 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use attache_module::sha256;
+use serde::{Deserialize, Serialize};
 
 use crate::status::Version;
 
+pub use criteria::{Canary, Criteria};
 pub use file::{FileError, read};
 pub(crate) use file::{GENERATION, name_of};
 
 /// What a file declares: a plugin for groups of Envoys, with its module read.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Rollout {
     /// Its name: that of its file, without `.yaml`.
@@ -37,16 +40,36 @@ pub struct Rollout {
     pub environment: BTreeMap<String, String>,
     /// Shared data live as long as this stays.
     pub state_epoch: u32,
+    /// Suites that have to pass before a push.
+    pub suites: Vec<SuiteText>,
+    /// The group that tries a version before the others.
+    pub canary: Option<Canary>,
+    /// What makes a version fail that is with Envoys.
+    pub criteria: Criteria,
+}
+
+/// A suite as it was when the rollout was read.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SuiteText {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: String,
 }
 
 /// The bytes of a module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Module {
     /// The file that they were read from.
     pub path: PathBuf,
+    #[serde(skip)]
     bytes: Arc<[u8]>,
     sha256: String,
 }
+
+/// The counter that a module of our SDK raises as the last act of each configuration.
+pub(crate) const CONFIGURED: &str = "attache_configured_total";
 
 /// Modules are the same when their bytes are.
 impl PartialEq for Module {
@@ -74,6 +97,13 @@ impl Module {
         &self.bytes
     }
 
+    /// Whether it counts how often it was configured, by generation, as modules of our SDK do.
+    #[must_use]
+    pub fn counts_configurations(&self) -> bool {
+        let name = CONFIGURED.as_bytes();
+        self.bytes.windows(name.len()).any(|bytes| bytes == name)
+    }
+
     /// The sha256 of its bytes, in hexadecimal.
     #[must_use]
     pub fn sha256(&self) -> &str {
@@ -83,7 +113,7 @@ impl Module {
 
 /// What Envoy does with requests while a plugin's VM has failed
 /// (`envoy.extensions.wasm.v3.FailurePolicy`).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailurePolicy {

@@ -38,7 +38,8 @@ pub struct RolloutStatus {
     pub since: Timestamp,
     /// The version that the file declares; its generation is that of its first push.
     pub declared: Version,
-    /// The last good version: what an Envoy gets that connects now, but for those that try the declared one.
+    /// The version that serves, but for Envoys that try the declared one: the declared one itself once it has
+    /// arrived everywhere, or the last good one.
     pub serving: Option<Version>,
     /// The trial by a canary group, while it lasts.
     pub canary: Option<CanaryStatus>,

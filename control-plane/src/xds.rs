@@ -59,9 +59,7 @@ impl ExtensionConfigDiscoveryService for Discovery {
         &self,
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamExtensionConfigsStream>, Status> {
-        let address = request
-            .remote_addr()
-            .map_or_else(String::new, |address| address.to_string());
+        let address = request.remote_addr();
         // Room for one: what is not sent yet is replaced by what is newer, which a queue would hide.
         let (outbound, responses) = mpsc::channel(1);
         let plane = Arc::clone(&self.plane);

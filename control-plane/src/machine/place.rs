@@ -1,11 +1,18 @@
+mod recall;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Action;
+use super::judgement::{Judgement, judge};
 use super::subscribers::{Node, Subscribers};
 use crate::rollout::Rollout;
-use crate::status::{History, HistoryEntry, Phase, RolloutStatus};
+use crate::status::{CanaryStatus, History, HistoryEntry, Phase, RolloutStatus};
 use crate::timestamp::Timestamp;
+
+pub(super) use recall::Remembered;
 
 /// How much of the past is kept.
 const LONGEST_HISTORY: usize = 200;
@@ -21,18 +28,79 @@ pub(super) struct Place {
     phase: Phase,
     reason: Option<String>,
     since: Timestamp,
-    rolling: Option<Pushed>,
+    rolling: Option<Rolling>,
     good: Option<Pushed>,
+    /// The good version before.
+    previous: Option<Pushed>,
     history: VecDeque<HistoryEntry>,
+    changed: bool,
 }
 
 /// A version that was pushed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct Pushed {
+    #[serde(with = "shared")]
     rollout: Arc<Rollout>,
     generation: u64,
     /// What was known of it at the end of its way.
     phase: Phase,
+}
+
+/// What is shared is written as if it were not.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::rollout::Rollout;
+
+    pub(super) fn serialize<S: Serializer>(
+        rollout: &Arc<Rollout>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        rollout.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Rollout>, D::Error> {
+        Rollout::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+/// A version on its way.
+#[derive(Clone, Debug)]
+struct Rolling {
+    pushed: Pushed,
+    reach: Reach,
+    /// Until when it is watched, once it runs.
+    until: Option<Timestamp>,
+}
+
+/// Who gets a version that is on its way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Reach {
+    Canary,
+    All,
+}
+
+impl Rolling {
+    fn reaches(&self, node: &Node) -> bool {
+        let rollout = &self.pushed.rollout;
+        match (self.reach, &rollout.canary) {
+            (Reach::Canary, Some(canary)) => node.group == canary.group,
+            _ => rollout.is_for(&node.group),
+        }
+    }
+
+    fn runs(&self) -> bool {
+        self.pushed.phase == Phase::Confirmed
+    }
+
+    /// Whether all Envoys have it, as far as anybody can tell.
+    fn has_arrived(&self) -> bool {
+        self.reach == Reach::All && self.pushed.phase != Phase::Pushed
+    }
 }
 
 impl Place {
@@ -46,7 +114,9 @@ impl Place {
             since: now,
             rolling: None,
             good: None,
+            previous: None,
             history: VecDeque::new(),
+            changed: true,
         };
         place.enter(now, Phase::Validating, None);
         place
@@ -63,20 +133,17 @@ impl Place {
             return false;
         }
         if self.declared.plugin != rollout.plugin {
-            (self.rolling, self.good) = (None, None);
+            (self.rolling, self.good, self.previous) = (None, None, None);
         }
         self.declared = Arc::clone(&rollout);
         // From here on the answer to a trial of another version is of no interest.
         self.trial = trial;
-        let known = [&self.rolling, &self.good];
-        let known = known.into_iter().flatten().next();
+        let rolling = self.rolling.as_ref().map(|rolling| &rolling.pushed);
+        let known = rolling.or(self.good.as_ref());
         if let Some(pushed) = known.filter(|pushed| pushed.rollout == rollout).cloned() {
             self.pushed_as = Some(pushed.generation);
-            self.enter(
-                now,
-                pushed.phase,
-                Some("the file declares again what serves".into()),
-            );
+            let reason = "the file declares again what serves".to_owned();
+            self.enter(now, pushed.phase, Some(reason));
             return false;
         }
         self.pushed_as = None;
@@ -109,13 +176,25 @@ impl Place {
             return;
         }
         let generation = self.next_generation(last_generation);
-        self.rolling = Some(Pushed {
-            rollout: Arc::clone(&self.declared),
-            generation,
-            phase: Phase::Pushed,
+        // What had arrived everywhere and had not failed until now is good.
+        let before = self.rolling.take();
+        if let Some(before) = before.filter(Rolling::has_arrived) {
+            self.keep(before.pushed);
+        }
+        self.rolling = Some(Rolling {
+            reach: match self.declared.canary {
+                Some(_) => Reach::Canary,
+                None => Reach::All,
+            },
+            until: None,
+            pushed: Pushed {
+                rollout: Arc::clone(&self.declared),
+                generation,
+                phase: Phase::Pushed,
+            },
         });
         self.pushed_as = Some(generation);
-        self.enter(now, Phase::Pushed, Some(NOBODY.to_owned()));
+        self.enter(now, Phase::Pushed, None);
     }
 
     /// Looks at what has become of the version that is on its way.
@@ -125,62 +204,93 @@ impl Place {
         subscribers: &Subscribers,
         last_generation: &mut u64,
     ) {
-        let Some(rolling) = self.rolling.clone() else {
+        let Some(rolling) = &self.rolling else {
             return;
         };
-        let refusal = subscribers.of(&rolling.rollout).find_map(|(node, has)| {
-            let (generation, reason) = has.refused.as_ref()?;
-            (*generation == rolling.generation).then(|| refused_by(node, reason))
-        });
-        if let Some(reason) = refusal {
-            self.give_back(now, &rolling, reason, last_generation);
-            return;
-        }
-        let (mut all, mut acknowledged) = (0_usize, 0_usize);
-        for (_, has) in subscribers.of(&rolling.rollout) {
-            all += 1;
-            acknowledged += usize::from(has.acknowledged == Some(rolling.generation));
-        }
-        if all > 0 && all == acknowledged {
-            self.settle(now, rolling);
-        } else if self.is_declared(&rolling) {
+        let pushed = &rolling.pushed;
+        let envoys = subscribers
+            .of(&pushed.rollout)
+            .filter(|(node, _)| rolling.reaches(node));
+        let judgement = judge(now, &pushed.rollout, pushed.generation, envoys);
+        match judgement {
+            Judgement::Failed(reason) => self.give_back(now, reason, last_generation),
+            Judgement::Running => self.run(now),
+            Judgement::Acknowledged(reason) => self.stay_unconfirmed(now, reason),
             // Not an event of its own: the phase stays.
-            self.reason = Some(match all {
-                0 => NOBODY.to_owned(),
-                _ => format!("{acknowledged} of {all} Envoys have acknowledged it"),
-            });
+            Judgement::Pending(reason) if self.phase == Phase::Pushed => self.reason = Some(reason),
+            Judgement::Pending(_) => {}
         }
     }
 
-    /// The version is with everybody that it is for.
-    fn settle(&mut self, now: Timestamp, mut rolling: Pushed) {
-        rolling.phase = Phase::AcknowledgedUnconfirmed;
-        self.rolling = None;
-        let phase = rolling.phase;
-        let declared = self.is_declared(&rolling);
-        self.good = Some(rolling);
-        if declared {
-            let reason = "the Envoys do not say what their workers run".to_owned();
-            self.enter(now, phase, Some(reason));
+    /// Every worker runs the version.
+    fn run(&mut self, now: Timestamp) {
+        let Some(rolling) = &mut self.rolling else {
+            return;
+        };
+        let rollout = Arc::clone(&rolling.pushed.rollout);
+        if !rolling.runs() {
+            rolling.pushed.phase = Phase::Confirmed;
+            let (phase, time) = match (rolling.reach, &rollout.canary) {
+                (Reach::Canary, Some(canary)) => (Phase::Canary, canary.watched_for),
+                _ => (Phase::Confirmed, rollout.criteria.watched_for),
+            };
+            let until = now.after(time);
+            rolling.until = Some(until);
+            let generation = rolling.pushed.generation;
+            if self.is_declared(generation) {
+                let reason = match phase {
+                    Phase::Canary => {
+                        format!("the canary group runs it, and is watched until {until}")
+                    }
+                    _ => format!("every worker runs it; it may fail until {until}"),
+                };
+                self.enter(now, phase, Some(reason));
+            }
+        } else if rolling.until.is_some_and(|until| now >= until) {
+            match rolling.reach {
+                Reach::Canary => self.reach_all(now, "the canary group ran it without failure"),
+                Reach::All => {
+                    if let Some(rolling) = self.rolling.take() {
+                        self.keep(rolling.pushed);
+                    }
+                    self.reason = Some("every worker runs it".to_owned());
+                }
+            }
+        }
+    }
+
+    /// Nobody can tell more than that it was acknowledged.
+    fn stay_unconfirmed(&mut self, now: Timestamp, reason: String) {
+        let Some(rolling) = &mut self.rolling else {
+            return;
+        };
+        let generation = rolling.pushed.generation;
+        if rolling.pushed.phase != Phase::AcknowledgedUnconfirmed {
+            rolling.pushed.phase = Phase::AcknowledgedUnconfirmed;
+            rolling.until = Some(now.after(rolling.pushed.rollout.criteria.watched_for));
+            if self.is_declared(generation) {
+                self.enter(now, Phase::AcknowledgedUnconfirmed, Some(reason));
+            }
+        } else if rolling.reach == Reach::All && rolling.until.is_some_and(|until| now >= until) {
+            // Never promoted to others, but good where it is.
+            if let Some(rolling) = self.rolling.take() {
+                self.keep(rolling.pushed);
+            }
         }
     }
 
     /// Goes back to the last good version, as a new generation.
-    fn give_back(
-        &mut self,
-        now: Timestamp,
-        rolling: &Pushed,
-        reason: String,
-        last_generation: &mut u64,
-    ) {
+    fn give_back(&mut self, now: Timestamp, reason: String, last_generation: &mut u64) {
+        let Some(rolling) = &self.rolling else {
+            return;
+        };
+        let declared = self.is_declared(rolling.pushed.generation);
+        let generation = self.next_generation(last_generation);
         self.rolling = None;
-        let declared = self.is_declared(rolling);
-        if self.good.is_some() {
-            let generation = self.next_generation(last_generation);
-            if let Some(good) = &mut self.good {
-                good.generation = generation;
-            }
+        if let Some(good) = &mut self.good {
+            good.generation = generation;
         }
+        self.changed = true;
         if declared {
             let phase = match self.good {
                 Some(_) => Phase::Returned,
@@ -188,6 +298,57 @@ impl Place {
             };
             self.enter(now, phase, Some(reason));
         }
+    }
+
+    /// The version of the canary group goes to the others now.
+    pub(super) fn promote(&mut self, now: Timestamp) -> Result<(), String> {
+        match &self.rolling {
+            Some(rolling) if rolling.reach == Reach::Canary && rolling.runs() => {
+                self.reach_all(now, "an operator promoted it");
+                Ok(())
+            }
+            Some(rolling) if rolling.reach == Reach::Canary => Err(
+                "nobody can tell that the canary group runs it, and what is unconfirmed is never \
+                 promoted"
+                    .to_owned(),
+            ),
+            _ => Err("no canary group tries a version of it".to_owned()),
+        }
+    }
+
+    fn reach_all(&mut self, now: Timestamp, reason: &str) {
+        if let Some(rolling) = &mut self.rolling {
+            rolling.reach = Reach::All;
+            rolling.until = None;
+            rolling.pushed.phase = Phase::Pushed;
+            self.enter(now, Phase::Pushed, Some(reason.to_owned()));
+        }
+    }
+
+    /// Back to the version before, as an operator wishes.
+    pub(super) fn undo(&mut self, now: Timestamp, last_generation: &mut u64) -> Result<(), String> {
+        let reason = "an operator took it back".to_owned();
+        if self.rolling.is_some() && self.good.is_some() {
+            self.give_back(now, reason, last_generation);
+            return Ok(());
+        }
+        let Some(mut previous) = self.previous.take() else {
+            return Err("there is no version before it that was good".to_owned());
+        };
+        let generation = self.next_generation(last_generation);
+        previous.generation = generation;
+        self.good = Some(previous);
+        self.rolling = None;
+        self.enter(now, Phase::Returned, Some(reason));
+        Ok(())
+    }
+
+    /// A version is good from here on.
+    fn keep(&mut self, pushed: Pushed) {
+        if let Some(before) = self.good.replace(pushed) {
+            self.previous = Some(before);
+        }
+        self.changed = true;
     }
 
     /// Has every Envoy sent what it should run.
@@ -216,20 +377,33 @@ impl Place {
     }
 
     fn wanted_by(&self, node: &Node) -> Option<&Pushed> {
-        [&self.rolling, &self.good]
-            .into_iter()
-            .flatten()
-            .find(|pushed| pushed.rollout.is_for(&node.group))
+        match &self.rolling {
+            Some(rolling) if rolling.reaches(node) => Some(&rolling.pushed),
+            _ => self
+                .good
+                .as_ref()
+                .filter(|good| good.rollout.is_for(&node.group)),
+        }
     }
 
-    fn is_declared(&self, pushed: &Pushed) -> bool {
-        self.pushed_as == Some(pushed.generation)
+    pub(super) fn is_rolling(&self, generation: u64) -> bool {
+        let rolling = self.rolling.as_ref();
+        rolling.is_some_and(|rolling| rolling.pushed.generation == generation)
+    }
+
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    fn is_declared(&self, generation: u64) -> bool {
+        self.pushed_as == Some(generation)
     }
 
     /// A number that no push has had. Modules count their configurations by its last digit, so that it
-    /// differs from that of the push before.
+    /// differs from that of the pushes before.
     fn next_generation(&self, last: &mut u64) -> u64 {
-        let before = [&self.rolling, &self.good].into_iter().flatten();
+        let rolling = self.rolling.as_ref().map(|rolling| &rolling.pushed);
+        let before = [rolling, self.good.as_ref()].into_iter().flatten();
         let slots: Vec<u64> = before.map(|pushed| pushed.generation % 10).collect();
         *last += 1;
         while slots.contains(&(*last % 10)) {
@@ -241,6 +415,7 @@ impl Place {
     fn enter(&mut self, now: Timestamp, phase: Phase, reason: Option<String>) {
         self.phase = phase;
         self.since = now;
+        self.changed = true;
         self.reason.clone_from(&reason);
         if self.history.len() == LONGEST_HISTORY {
             self.history.pop_front();
@@ -254,7 +429,18 @@ impl Place {
     }
 
     pub(super) fn status(&self, subscribers: &Subscribers) -> RolloutStatus {
-        let good = self.good.as_ref();
+        let rolling = self.rolling.as_ref();
+        let arrived = rolling.filter(|rolling| rolling.has_arrived());
+        let serving = arrived
+            .map(|rolling| &rolling.pushed)
+            .or(self.good.as_ref());
+        let canary = rolling.and_then(|rolling| {
+            let canary = rolling.pushed.rollout.canary.as_ref()?;
+            (rolling.reach == Reach::Canary).then(|| CanaryStatus {
+                group: canary.group.clone(),
+                until: rolling.until,
+            })
+        });
         RolloutStatus {
             name: self.declared.name.clone(),
             file: self.declared.file.display().to_string(),
@@ -264,8 +450,8 @@ impl Place {
             reason: self.reason.clone(),
             since: self.since,
             declared: self.declared.version(self.pushed_as),
-            serving: good.map(|good| good.rollout.version(Some(good.generation))),
-            canary: None,
+            serving: serving.map(|pushed| pushed.rollout.version(Some(pushed.generation))),
+            canary,
             envoys: subscribers.status(&self.declared),
         }
     }
@@ -276,10 +462,4 @@ impl Place {
             entries: self.history.iter().cloned().collect(),
         }
     }
-}
-
-const NOBODY: &str = "no Envoy of its groups asks for it yet";
-
-fn refused_by(node: &Node, reason: &str) -> String {
-    format!("Envoy `{}` refused it: {reason}", node.id)
 }

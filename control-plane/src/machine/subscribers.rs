@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::StreamId;
 use crate::rollout::Rollout;
-use crate::status::{EnvoyState, EnvoyStatus};
+use crate::status::{EnvoyState, EnvoyStatus, Workers};
 use crate::timestamp::Timestamp;
 
 /// How long an Envoy that has gone away is shown.
@@ -21,6 +22,8 @@ pub struct Node {
     pub group: String,
     /// The address that it is connected from.
     pub address: String,
+    /// Where its admin endpoint is, if it says so: on the host that it is connected from.
+    pub admin: Option<SocketAddr>,
 }
 
 impl Node {
@@ -34,7 +37,15 @@ impl Node {
             id: id.into(),
             group: group.into(),
             address: address.into(),
+            admin: None,
         }
+    }
+
+    /// The same with an admin endpoint.
+    #[must_use]
+    pub fn with_admin(mut self, admin: Option<SocketAddr>) -> Self {
+        self.admin = admin;
+        self
     }
 
     /// Whether this may be the same Envoy on another connection.
@@ -66,20 +77,68 @@ pub(super) struct Delivery {
     pub(super) wanted: Option<u64>,
     pub(super) acknowledged: Option<u64>,
     pub(super) refused: Option<(u64, String)>,
+    /// What its counters said last, of which generation.
+    pub(super) seen: Option<(u64, Sight)>,
+    pub(super) wanted_since: Timestamp,
     since: Timestamp,
+}
+
+/// What an Envoy's counters say of a version that was sent to it, since then.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Sight {
+    /// The workers that it has.
+    pub workers: u64,
+    /// How many of them have configured the version.
+    pub running: u64,
+    /// Requests that were answered, and those of them with a status of 5xx.
+    pub requests: Share,
+    /// The same from the start of the Envoy to the push.
+    pub requests_before: Share,
+    /// Errors of the filter, and restarts of its VM.
+    pub plugin_failures: u64,
+    /// The 99th percentile of the time of requests.
+    pub p99: Option<Duration>,
+}
+
+/// Some of many.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Share {
+    /// How many.
+    pub all: u64,
+    /// How many of these failed.
+    pub failed: u64,
 }
 
 impl Delivery {
     pub(super) fn want(&mut self, now: Timestamp, generation: u64) {
         self.wanted = Some(generation);
+        self.wanted_since = now;
         self.since = now;
+    }
+
+    /// Whether every worker runs this generation.
+    pub(super) fn runs(&self, generation: u64) -> bool {
+        self.acknowledged == Some(generation)
+            && self
+                .sight(generation)
+                .is_some_and(|sight| sight.workers > 0 && sight.running >= sight.workers)
+    }
+
+    /// What the counters say of this generation.
+    pub(super) fn sight(&self, generation: u64) -> Option<Sight> {
+        let (of, sight) = self.seen?;
+        (of == generation).then_some(sight)
     }
 
     fn state(&self) -> EnvoyState {
         let Some(wanted) = self.wanted else {
             return EnvoyState::Waiting;
         };
-        if self.acknowledged == Some(wanted) {
+        if self.runs(wanted) {
+            EnvoyState::Confirmed
+        } else if self.acknowledged == Some(wanted) {
             EnvoyState::Acknowledged
         } else if self
             .refused
@@ -148,6 +207,35 @@ impl Subscribers {
             delivery.refused = Some((generation, reason));
             delivery.since = now;
         }
+    }
+
+    /// What was read of an Envoy's counters.
+    pub(super) fn see(
+        &mut self,
+        now: Timestamp,
+        stream: StreamId,
+        plugin: &str,
+        generation: u64,
+        sight: Sight,
+    ) {
+        if let Some(delivery) = self.delivery(stream, plugin)
+            && delivery.wanted == Some(generation)
+        {
+            let ran = delivery.runs(generation);
+            delivery.seen = Some((generation, sight));
+            if !ran && delivery.runs(generation) {
+                delivery.since = now;
+            }
+        }
+    }
+
+    /// Whether this is what an Envoy is to run.
+    pub(super) fn wants(&self, stream: StreamId, plugin: &str, generation: u64) -> bool {
+        self.0
+            .get(&stream)
+            .filter(|one| one.connected)
+            .and_then(|one| one.plugins.get(plugin)?.wanted)
+            .is_some_and(|wanted| wanted == generation)
     }
 
     pub(super) fn disconnect(&mut self, now: Timestamp, stream: StreamId) {
@@ -231,7 +319,13 @@ impl Subscriber {
                 .map(|(_, reason)| reason.clone()),
             wanted: delivery.wanted,
             acknowledged: delivery.acknowledged,
-            workers: None,
+            workers: delivery
+                .wanted
+                .and_then(|wanted| delivery.sight(wanted))
+                .map(|sight| Workers {
+                    running: sight.running.min(sight.workers),
+                    all: sight.workers,
+                }),
             since: if self.connected {
                 delivery.since
             } else {

@@ -35,6 +35,10 @@ pub(super) struct Serve {
     #[arg(long, value_name = "FOLDER")]
     pub(super) rollouts: PathBuf,
 
+    /// The folder in which the last good versions outlive this program; made if there is none
+    #[arg(long, value_name = "FOLDER", default_value = "attache-state")]
+    pub(super) state: PathBuf,
+
     /// Where Envoys connect
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18000")]
     pub(super) listen: SocketAddr,

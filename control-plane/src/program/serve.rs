@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
-use attache_control_plane::{Plane, api, folder, xds};
+use attache_control_plane::{Plane, Store, api, folder, xds};
 use tokio::net::TcpListener;
 
 use super::arguments::Serve;
@@ -35,8 +35,9 @@ async fn attend(serve: Serve) -> anyhow::Result<()> {
             status.local_addr()?
         ),
     );
-    let plane = Plane::new();
+    let plane = Plane::new(Store::new(serve.state)).context("cannot take up the state")?;
     tokio::select! {
+        () = plane.clone().attend() => {}
         done = xds::serve(discovery, plane.clone()) => done.context("cannot serve Envoys")?,
         done = api::serve(status, plane.clone()) => done.context("cannot serve the API")?,
         done = folder::watch(serve.rollouts, plane) => done?,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{FailurePolicy, Module, Rollout};
+use super::{Canary, Criteria, FailurePolicy, Module, Rollout, SuiteText};
 use crate::status::FileFault;
 
 /// A module larger than this is refused: every push carries it.
@@ -32,6 +32,11 @@ struct File {
     environment: BTreeMap<String, String>,
     #[serde(default)]
     state_epoch: u32,
+    #[serde(default)]
+    suites: Vec<PathBuf>,
+    canary: Option<Canary>,
+    #[serde(default)]
+    fails_when: Criteria,
 }
 
 /// Why the file of a rollout is refused.
@@ -130,6 +135,17 @@ pub fn read(path: &Path) -> Result<Rollout, FileError> {
     }
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let module = module(&folder.join(&file.module)).map_err(wrong)?;
+    let suites = file.suites.iter().map(|path| suite(&folder.join(path)));
+    let suites = suites.collect::<Result<_, _>>().map_err(wrong)?;
+    if let Some(canary) = &file.canary
+        && !file.groups.is_empty()
+        && !file.groups.contains(&canary.group)
+    {
+        let group = &canary.group;
+        return Err(wrong(format!(
+            "the canary group `{group}` is not among `groups`"
+        )));
+    }
     Ok(Rollout {
         name: name_of(path),
         file: path.to_owned(),
@@ -146,6 +162,9 @@ pub fn read(path: &Path) -> Result<Rollout, FileError> {
         allow_on_headers_stop_iteration: file.allow_on_headers_stop_iteration,
         environment: file.environment,
         state_epoch: file.state_epoch,
+        suites,
+        canary: file.canary,
+        criteria: file.fails_when,
     })
 }
 
@@ -168,6 +187,15 @@ fn module(path: &Path) -> Result<Module, String> {
         ));
     }
     Ok(Module::new(path, fs::read(path).map_err(unreadable)?))
+}
+
+fn suite(path: &Path) -> Result<SuiteText, String> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the suite `{}`: {error}", path.display()))?;
+    Ok(SuiteText {
+        path: path.to_owned(),
+        text,
+    })
 }
 
 /// What is wrong, without the place, which is told beside it.

@@ -1,17 +1,19 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::config::core::v3::{ControlPlane, Node as EnvoyNode};
 use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
 use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Struct, Value};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
+use crate::admin::{self, Counts};
 use crate::machine::{Event, Node, StreamId};
 use crate::mailbox::Parcel;
+use crate::observer::Observer;
 use crate::plane::Plane;
 use crate::resource::{TYPE_URL, resource};
 
@@ -30,7 +32,7 @@ type Outbound = mpsc::Sender<Result<DiscoveryResponse, Status>>;
 /// Attends to one stream until it ends.
 pub(super) async fn run(
     plane: Arc<Plane>,
-    address: String,
+    address: Option<SocketAddr>,
     mut requests: Streaming<DiscoveryRequest>,
     outbound: Outbound,
 ) {
@@ -44,11 +46,13 @@ pub(super) async fn run(
         }
     };
     let node = node_of(first.node.as_ref(), address);
+    let admin = node.admin;
     let (id, mailbox) = plane.open_stream();
     plane.tell(Event::Connected { stream: id, node });
     let mut stream = Stream {
         plane: Arc::clone(&plane),
         id,
+        admin,
         outbound,
         names: BTreeSet::new(),
         unanswered: BTreeMap::new(),
@@ -76,6 +80,7 @@ type End = Option<Status>;
 struct Stream {
     plane: Arc<Plane>,
     id: StreamId,
+    admin: Option<SocketAddr>,
     outbound: Outbound,
     names: BTreeSet<String>,
     /// What was sent under which nonce.
@@ -132,6 +137,10 @@ impl Stream {
 
     /// One resource in each response: an answer is about all of a response.
     async fn send(&mut self, parcel: Parcel) -> Result<(), End> {
+        let before = match self.admin {
+            Some(admin) => admin::read(admin, &parcel.rollout, parcel.generation).await,
+            None => None,
+        };
         self.last_nonce += 1;
         let response = DiscoveryResponse {
             version_info: parcel.generation.to_string(),
@@ -150,33 +159,52 @@ impl Stream {
             self.unanswered.pop_first();
         }
         match timeout(SENDING, self.outbound.send(Ok(response))).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                self.observe(parcel, before);
+                Ok(())
+            }
             Ok(Err(_)) | Err(_) => Err(None),
+        }
+    }
+
+    /// Has the Envoy watched from here on, if it could be asked where its counters stand.
+    fn observe(&self, parcel: Parcel, before: Option<Counts>) {
+        if let (Some(admin), Some(before)) = (self.admin, before) {
+            let observer = Observer {
+                plane: Arc::clone(&self.plane),
+                stream: self.id,
+                admin,
+                rollout: parcel.rollout,
+                generation: parcel.generation,
+                before,
+            };
+            tokio::spawn(observer.run());
         }
     }
 }
 
-fn node_of(node: Option<&EnvoyNode>, address: String) -> Node {
+/// What a node says of itself under `attache` in its metadata: `group`, and `admin_port`, which is on the host
+/// that it is connected from, so that nobody can have others asked.
+fn node_of(node: Option<&EnvoyNode>, address: Option<SocketAddr>) -> Node {
+    let shown = address.map_or_else(String::new, |address| address.to_string());
     let Some(node) = node else {
-        return Node::new("", "", address);
+        return Node::new("", "", shown);
     };
-    let own = node
-        .metadata
-        .as_ref()
-        .and_then(|all| all.fields.get("attache"));
-    let group = match own.and_then(|value| value.kind.as_ref()) {
-        Some(Kind::StructValue(own)) => text(own, "group"),
+    let fields = node.metadata.as_ref().map(|all| &all.fields);
+    let own = fields.and_then(|fields| match fields.get("attache")?.kind.as_ref()? {
+        Kind::StructValue(own) => Some(own),
+        _ => None,
+    });
+    let value = |name: &str| own?.fields.get(name)?.kind.as_ref();
+    let group = match value("group") {
+        Some(Kind::StringValue(group)) => group,
+        _ => &node.cluster,
+    };
+    let port = match value("admin_port") {
+        Some(Kind::NumberValue(port)) => port.to_string().parse::<u16>().ok(),
         _ => None,
     };
+    let admin = address.and_then(|address| Some(SocketAddr::new(address.ip(), port?)));
     let cut = |text: &str| text.chars().take(LONGEST_NAME).collect::<String>();
-    Node::new(cut(&node.id), cut(group.unwrap_or(&node.cluster)), address)
-}
-
-fn text<'s>(own: &'s Struct, name: &str) -> Option<&'s str> {
-    match own.fields.get(name) {
-        Some(Value {
-            kind: Some(Kind::StringValue(text)),
-        }) => Some(text),
-        _ => None,
-    }
+    Node::new(cut(&node.id), cut(group), shown).with_admin(admin)
 }

@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod failures;
+mod guests;
 mod load;
 mod program;
 mod reload;
+mod restart;
+mod rollouts;
 mod scratch;
 mod stage;

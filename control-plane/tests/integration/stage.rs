@@ -1,12 +1,13 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use attache_control_plane::status::{Phase, RolloutStatus};
-use attache_control_plane::{Plane, api, folder, xds};
+use attache_control_plane::{Plane, Store, api, folder, xds};
 use attache_envoy::http1::exchange;
 use attache_envoy::upstream::{Reply, Upstream};
 use attache_envoy::{
@@ -59,19 +60,71 @@ pub(crate) struct Stage {
     pub(crate) discovery: SocketAddr,
     pub(crate) api: SocketAddr,
     pub(crate) upstream: Upstream,
-    _runtime: Runtime,
+    runtime: Option<Runtime>,
+}
+
+/// What an Envoy says of itself, and what it has.
+#[derive(Clone, Copy)]
+pub(crate) struct Made {
+    pub(crate) group: &'static str,
+    /// Whether it names its admin port.
+    pub(crate) admin: bool,
+    pub(crate) listeners: usize,
+    pub(crate) workers: u32,
+}
+
+impl Made {
+    pub(crate) fn of(group: &'static str) -> Self {
+        Self {
+            group,
+            admin: true,
+            listeners: 1,
+            workers: 2,
+        }
+    }
+}
+
+/// A port below those that the system gives out, so that nobody has it when Envoy listens there.
+fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let process = u16::try_from(std::process::id() % 700).unwrap();
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 11_000 + process * 30 + number % 30;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl Stage {
     pub(crate) fn new() -> Self {
         let folder = Scratch::new();
-        let rollouts = folder.join("rollouts");
-        fs::create_dir_all(&rollouts).unwrap();
-        let runtime = Runtime::new().unwrap();
-        let plane = Plane::new();
+        fs::create_dir_all(folder.join("rollouts")).unwrap();
         let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let listen = || runtime.block_on(TcpListener::bind(loopback)).unwrap();
-        let (discovery, status) = (listen(), listen());
+        let upstream = Upstream::start(|_| Reply::new(200)).unwrap();
+        Self::begin(folder, upstream, loopback)
+    }
+
+    /// Ends the control plane at once, and starts another one in its place.
+    pub(crate) fn begin_again(mut self) -> Self {
+        let runtime = self.runtime.take().unwrap();
+        runtime.shutdown_background();
+        let deadline = Instant::now() + LIMIT;
+        while std::net::TcpListener::bind(self.discovery).is_err() {
+            assert!(Instant::now() < deadline, "the port is never free");
+            thread::sleep(Duration::from_millis(5));
+        }
+        Self::begin(self.folder, self.upstream, self.discovery)
+    }
+
+    fn begin(folder: Scratch, upstream: Upstream, discovery: SocketAddr) -> Self {
+        let rollouts = folder.join("rollouts");
+        let runtime = Runtime::new().unwrap();
+        let plane = Plane::new(Store::new(folder.join("state"))).unwrap();
+        runtime.spawn(Arc::clone(&plane).attend());
+        let listen = |address: SocketAddr| runtime.block_on(TcpListener::bind(address)).unwrap();
+        let (discovery, status) = (listen(discovery), listen("127.0.0.1:0".parse().unwrap()));
         let addresses = (discovery.local_addr(), status.local_addr());
         runtime.spawn(xds::serve(discovery, Arc::clone(&plane)));
         runtime.spawn(api::serve(status, Arc::clone(&plane)));
@@ -82,8 +135,8 @@ impl Stage {
             plane,
             discovery: addresses.0.unwrap(),
             api: addresses.1.unwrap(),
-            upstream: Upstream::start(|_| Reply::new(200)).unwrap(),
-            _runtime: runtime,
+            upstream,
+            runtime: Some(runtime),
         }
     }
 
@@ -96,6 +149,12 @@ impl Stage {
         path
     }
 
+    /// Declares a rollout with this text behind what every one has.
+    pub(crate) fn declare_text(&self, name: &str, text: &str) {
+        let text = format!("version: \"1\"\nplugin: {PLUGIN}\nmodule: ../{name}.wasm\n{text}");
+        self.write(&format!("rollouts/{name}.yaml"), text);
+    }
+
     /// Declares a rollout whose responses say a word.
     pub(crate) fn declare(&self, name: &str, word: &str, more: &str) {
         let text = format!(
@@ -105,20 +164,41 @@ impl Stage {
         self.write(&format!("rollouts/{name}.yaml"), text);
     }
 
-    pub(crate) fn start_envoy(&self, group: &str) -> Envoy {
-        let mut listener = Listener::new("filtered");
-        listener.filters.push(FilterSource::Served {
-            name: PLUGIN.into(),
-            cluster: "control-plane".into(),
+    /// An Envoy of a group, whose counters can be read.
+    pub(crate) fn start_envoy(&self, group: &'static str) -> Envoy {
+        self.make(Made::of(group))
+    }
+
+    pub(crate) fn make(&self, made: Made) -> Envoy {
+        let listeners = (0..made.listeners).map(|number| {
+            let mut listener = Listener::new(match number {
+                0 => "filtered".to_owned(),
+                number => format!("filtered-{number}"),
+            });
+            listener.filters.push(FilterSource::Served {
+                name: PLUGIN.into(),
+                cluster: "control-plane".into(),
+            });
+            listener
         });
-        let mut bootstrap = Bootstrap::new(self.upstream.address().into(), vec![listener]);
-        bootstrap.node.id = format!("envoy-of-{group}");
-        bootstrap.node.cluster = group.to_owned();
+        let listeners = listeners.collect();
+        let mut bootstrap = Bootstrap::new(self.upstream.address().into(), listeners);
+        bootstrap.node.id = format!("envoy-of-{}", made.group);
+        bootstrap.node.cluster = made.group.to_owned();
+        if made.admin {
+            bootstrap.admin.set_port(port());
+            let own = serde_json::json!({ "admin_port": bootstrap.admin.port() });
+            bootstrap.node.metadata.insert("attache".into(), own);
+        }
         let plane = Cluster::new(self.discovery, Codec::Http2);
         bootstrap.clusters.insert("control-plane".into(), plane);
-        let folder = self.folder.join(format!("envoy-{group}"));
+        let folder = self.folder.join(format!("envoy-{}", made.group));
         let config = bootstrap.write(&folder.join("envoy.yaml")).unwrap();
-        Envoy::start(&installation(), &config, &folder, StartOptions::default()).unwrap()
+        let options = StartOptions {
+            concurrency: made.workers,
+            ..StartOptions::default()
+        };
+        Envoy::start(&installation(), &config, &folder, options).unwrap()
     }
 
     /// Waits until a rollout is in this phase.

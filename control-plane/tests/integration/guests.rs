@@ -1,0 +1,53 @@
+//! Filters that go wrong, as text.
+
+/// The frame of a module; `$said` is where it puts `x-word: NAME` into responses.
+fn guest(name: &str, globals: &str, configure: &str, response: &str) -> Vec<u8> {
+    let word = name.len();
+    let text = format!(
+        r#"(module
+          (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+          (import "env" "proxy_define_metric" (func $define (param i32 i32 i32 i32) (result i32)))
+          (import "env" "proxy_increment_metric" (func $raise (param i32 i64) (result i32)))
+          (import "env" "proxy_get_metric" (func $read (param i32 i32) (result i32)))
+          (memory (export "memory") 1)
+          (data (i32.const 0) "x-word")
+          (data (i32.const 16) "{name}")
+          (data (i32.const 64) "attache_configured_total")
+          (data (i32.const 128) "{name}_starts")
+          {globals}
+          (func (export "proxy_abi_version_0_2_1"))
+          (func (export "malloc") (param i32) (result i32) i32.const 4096)
+          (func (export "proxy_on_configure") (param i32 i32) (result i32) {configure})
+          (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
+            {response}
+            (drop (call $add (i32.const 2) (i32.const 0) (i32.const 6) (i32.const 16) (i32.const {word})))
+            i32.const 0))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+/// Serves nine requests in each VM, and traps at the tenth.
+pub(crate) fn traps_at_the_tenth() -> Vec<u8> {
+    let count = "(global $seen (mut i32) (i32.const 0))";
+    let response = "(global.set $seen (i32.add (global.get $seen) (i32.const 1)))
+        (if (i32.ge_u (global.get $seen) (i32.const 10)) (then unreachable))";
+    guest("tenth", count, "i32.const 1", response)
+}
+
+/// Can be configured so many times, in whatever thread: the canary is the first, the main thread the second.
+pub(crate) fn starts_only(times: u32) -> Vec<u8> {
+    let name = format!("only{times}");
+    let length = name.len() + "_starts".len();
+    let configure = format!(
+        "(drop (call $define (i32.const 0) (i32.const 128) (i32.const {length}) (i32.const 256)))
+         (drop (call $raise (i32.load (i32.const 256)) (i64.const 1)))
+         (drop (call $read (i32.load (i32.const 256)) (i32.const 264)))
+         (i64.le_u (i64.load (i32.const 264)) (i64.const {times}))"
+    );
+    guest(&name, "", &configure, "")
+}
+
+/// Traps at each request.
+pub(crate) fn always_traps() -> Vec<u8> {
+    guest("never", "", "i32.const 1", "unreachable")
+}
