@@ -349,6 +349,9 @@ impl Proxy {
 
     /// The codec writes the headers of whatever response it is.
     pub(crate) fn write_headers(&mut self, slot: usize, end: bool) -> Moved {
+        if self.world.streams[slot].abandoned {
+            return Ok(());
+        }
         let date = self.world.clock.http_date();
         let envoy = self.world.version;
         let hops_stay = self.world.mutated(Rule::ResponseKeepsHopByHopHeaders);
@@ -423,6 +426,9 @@ impl Proxy {
 
     pub(crate) fn send_data(&mut self, slot: usize, bytes: Vec<u8>, end: bool) -> Moved {
         let stream = &mut self.world.streams[slot];
+        if stream.abandoned {
+            return Ok(());
+        }
         stream.active_at = self.world.clock.now();
         if stream.overtaken && end {
             let note = "the body of a reply comes behind the end of another response";
@@ -437,6 +443,9 @@ impl Proxy {
     }
 
     pub(crate) fn send_trailers(&mut self, slot: usize) -> Moved {
+        if self.world.streams[slot].abandoned {
+            return Ok(());
+        }
         let mutated = self
             .world
             .mutated(Rule::ResponseTrailersAreCarriedOtherwise);
@@ -457,6 +466,10 @@ impl Proxy {
 
     /// Downstream has the whole response.
     pub(crate) fn complete(&mut self, slot: usize) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        if stream.finished && !stream.abandoned {
+            stream.exchange.outcome = Outcome::Completed;
+        }
         let stream = &self.world.streams[slot];
         let look = match stream.codec {
             Codec::Http1 => wrong_length,
@@ -493,7 +506,10 @@ impl Proxy {
             Outcome::Completed => "the stream is complete",
             _ => "the stream is reset",
         });
+        let reset = outcome == Outcome::Reset;
         stream.exchange.outcome = outcome;
+        stream.response.open_behind_the_end =
+            reset && stream.response.headers.is_some() && !stream.overtaken;
         stream.codec_knows_its_end = !stream.abandoned;
         self.leave_upstream(slot);
         let none = || u32::from(self.world.mutated(Rule::NoResponseHasACode));
@@ -516,6 +532,10 @@ impl Proxy {
         if let Some(timer) = stream.timer.take() {
             self.world.cancel(timer);
         }
-        self.end_contexts(slot)
+        let moved = self.end_contexts(slot);
+        for direction in [Direction::Request, Direction::Response] {
+            self.world.streams[slot].flow(direction).open_behind_the_end = false;
+        }
+        moved
     }
 }

@@ -366,8 +366,7 @@ impl Proxy {
     fn left(&mut self, slot: usize, direction: Direction) -> Result<bool, crate::HostError> {
         let stream = &mut self.world.streams[slot];
         stream.flow(direction).in_callback = false;
-        let goes_on = direction == Direction::Request && stream.answered_past_filters;
-        if stream.finished && !goes_on {
+        if stream.finished && !stream.flow(direction).open_behind_the_end {
             return Ok(true);
         }
         if !stream.flow(direction).aborted {
@@ -384,9 +383,12 @@ impl Proxy {
         match direction {
             Direction::Request => {
                 let over = stream.finished || stream.response.observed_end;
-                stream.request.aborted || over && !stream.answered_past_filters
+                stream.request.aborted || over && !stream.request.open_behind_the_end
             }
-            Direction::Response => stream.finished || stream.response.aborted,
+            Direction::Response => {
+                let over = stream.finished && !stream.response.open_behind_the_end;
+                stream.response.aborted || over
+            }
         }
     }
 

@@ -161,7 +161,7 @@ impl Proxy {
         }
         stream.response.trailers = None;
         let seen = std::mem::replace(&mut stream.response.observed_end, true);
-        stream.answered_past_filters = !seen;
+        stream.request.open_behind_the_end = !seen;
         self.write_headers(slot, body.is_empty())?;
         if body.is_empty() {
             Ok(())

@@ -307,9 +307,21 @@ impl Proxy {
     fn resume(&mut self, place: Place, direction: Direction) -> Moved {
         let stream = &mut self.world.streams[place.slot];
         let unanswered = direction == Direction::Response && stream.response.headers.is_none();
-        let past_filters = direction == Direction::Request && stream.answered_past_filters;
+        let open = stream.flow(direction).open_behind_the_end;
         if stream.finished
-            && !past_filters
+            && !open
+            && direction == Direction::Response
+            && stream.holds_what_was_reset(place.filter)
+        {
+            return Err(HostError::EnvoyWouldCrash {
+                call: "proxy_continue_stream(1)".to_owned(),
+                why: "may not resume a response behind the end of its stream; forget the stream when it is closed"
+                    .to_owned(),
+                timeline: self.timeline(Some(place.slot)),
+            });
+        }
+        if stream.finished
+            && !open
             && (!unanswered || self.world.mutated(Rule::NoResponseIsResumedInTheEnd))
         {
             return Ok(());

@@ -62,9 +62,6 @@ pub(crate) struct Stream {
     pub(crate) reply_has_body: bool,
     /// Whether that reply lost its status on the way, and another was written that HTTP/2 has not sent yet.
     pub(crate) overtaken: bool,
-    /// Whether a local reply took the place of a response whose end the filters had not seen. Envoy asks whether
-    /// they have before it resumes a request, so this one can be resumed when it is over.
-    pub(crate) answered_past_filters: bool,
     /// Whether response headers went downstream.
     pub(crate) headers_sent: bool,
     /// Whether a local reply said 400, for which Envoy gives up the connection.
@@ -118,6 +115,15 @@ impl Stream {
             Direction::Request => &mut self.request,
             Direction::Response => &mut self.response,
         }
+    }
+
+    /// Whether a filter holds back a response whose stream was reset here.
+    pub(crate) fn holds_what_was_reset(&mut self, filter: usize) -> bool {
+        let reset = self.exchange.outcome == Outcome::Reset && !self.abandoned;
+        let waits = self.response.buffered.is_some() || self.response.trailers.is_some();
+        let answered = self.response.headers.is_some();
+        let side = self.side(filter, Direction::Response);
+        reset && answered && (waits || !side.headers_continued)
     }
 
     pub(crate) fn side(&mut self, filter: usize, direction: Direction) -> &mut Side {
@@ -192,6 +198,10 @@ pub(crate) struct Flow {
     pub(crate) in_callback: bool,
     /// Whether a local reply ended this direction.
     pub(crate) aborted: bool,
+    /// Whether resuming moves this direction although the stream is over. Envoy asks before it resumes whether the
+    /// end of the response has gone through the filters, and it has not where a local reply took the response's
+    /// place, or where the stream was reset.
+    pub(crate) open_behind_the_end: bool,
 }
 
 impl Flow {
