@@ -34,6 +34,10 @@ pub(crate) enum Verb {
     ///
     /// Done by the program `attache-test`; `attache bench --help` shows its options.
     Bench(Handed),
+    /// Make a suite of traffic: a case for each request of a HAR file, without the secrets in it.
+    ///
+    /// Done by the program `attache-test`; `attache record --help` shows its options.
+    Record(Handed),
     /// Make an OCI image of a filter, in a folder.
     ///
     /// Done by the program `attache-image`, which is built first in a checkout. `attache package --help`
@@ -259,6 +263,10 @@ pub(crate) struct Run {
     /// An upstream of yours, in the place of the one that answers with what it received
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) upstream: Option<Endpoint>,
+
+    /// Write the requests that are sent to the live view into a HAR file, without the secrets in them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["once", "bootstrap"])]
+    pub(crate) har: Option<PathBuf>,
 
     /// End after the first comparison
     #[arg(long)]

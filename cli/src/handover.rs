@@ -23,7 +23,7 @@ pub(crate) struct Program {
     first: &'static str,
 }
 
-/// Plays suites, and counts what filters cost.
+/// Plays suites, makes them of traffic, and counts what filters cost.
 pub(crate) const TEST: Program = Program {
     name: "attache-test",
     package: "attache-suite",

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Verb::Run(run) => run::run(&run, &screen),
         Verb::Test(handed) => return ended(test::test(&handed.arguments, &screen), &screen),
         Verb::Bench(handed) => return hand_over(handover::TEST, "bench", &handed, &screen),
+        Verb::Record(handed) => return hand_over(handover::TEST, "record", &handed, &screen),
         Verb::Package(handed) => return hand_over(handover::IMAGE, "package", &handed, &screen),
         Verb::Images(handed) => return hand_over(handover::IMAGE, "images", &handed, &screen),
         Verb::Push(handed) => return hand_over(handover::IMAGE, "push", &handed, &screen),

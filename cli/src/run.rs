@@ -4,6 +4,7 @@ mod chain;
 mod comparison;
 mod exchange;
 mod fetch;
+mod har;
 mod live;
 mod own;
 mod reload;
@@ -27,6 +28,7 @@ use crate::subject::Loaded;
 
 use self::chain::{Place, Wanted};
 use self::exchange::{Exchanges, Sample};
+use self::har::Archive;
 use self::live::{Counters, Live, Seen};
 use self::reload::Watched;
 use self::report::Report;
@@ -140,6 +142,7 @@ fn compared(
         envoy.stop().context("cannot stop Envoy")?;
         return Ok(());
     };
+    let mut archive = arguments.har.as_deref().map(Archive::create).transpose()?;
     let mut counters = Counters::default();
     counters.grown(&envoy)?;
     reload::until_interrupted(
@@ -163,6 +166,9 @@ fn compared(
             let seen = live.take();
             if seen.is_empty() {
                 return Ok(());
+            }
+            if let Some(archive) = &mut archive {
+                archive.add(&seen)?;
             }
             let block = |seen: &Seen| match arguments.json {
                 true => seen.to_json(),

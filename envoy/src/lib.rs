@@ -28,6 +28,7 @@
 //!   [`Discovered`] is a plugin that can be replaced while Envoy runs.
 //! * [`Envoy`]: the running process, its log, its admin endpoint.
 //! * [`insert_before_routers`] puts filters into a configuration of others.
+//! * [`StandIns`] take the place of secrets in what is kept of messages.
 //! * [`RunFolder`]: a folder for its files that no other run has.
 //! * [`AccessEntry`]: the access log that the configuration asks for.
 //! * [`http1`] and [`upstream`]: a client and a server that show bytes as they
@@ -58,6 +59,7 @@ mod plugin;
 mod process;
 mod program;
 mod run_folder;
+mod secrets;
 mod supervisor;
 #[cfg(feature = "http2")]
 pub mod tcp;
@@ -86,4 +88,5 @@ pub use process::{
 };
 pub use program::ProgramError;
 pub use run_folder::RunFolder;
+pub use secrets::StandIns;
 pub use version::{Version, VersionError};

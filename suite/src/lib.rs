@@ -48,6 +48,7 @@ mod on_harness;
 mod pace;
 mod plan;
 mod plugin_tests;
+mod record;
 mod report;
 mod run;
 #[cfg(test)]
@@ -67,6 +68,7 @@ pub use crate::on_envoy::{EnvoyError, on_envoy};
 pub use crate::on_harness::{HarnessError, on_harness};
 pub use crate::pace::Pace;
 pub use crate::plugin_tests::PluginTests;
+pub use crate::record::{RecordError, Recorded, RecordedPlugin, Recording};
 pub use crate::report::{CaseReport, End, FailedSuite, Looks, Player, Report, Verdict};
 pub use crate::run::Progress;
 pub use crate::run::{BothError, on_both};

@@ -3,6 +3,7 @@
 mod bench;
 mod envoy;
 mod find;
+mod record;
 mod screen;
 mod test;
 
@@ -21,10 +22,11 @@ pub(crate) fn run() -> ExitCode {
     let verb = words.get(1).and_then(|word| word.to_str());
     let of_verb: fn(Vec<OsString>, &Screen) -> anyhow::Result<bool> = match verb {
         Some("bench") => bench::bench,
+        Some("record") => record::record,
         _ => test::test,
     };
     // Parsers take the first word for the program's name.
-    if matches!(verb, Some("bench" | "test")) {
+    if matches!(verb, Some("bench" | "record" | "test")) {
         words.remove(1);
     }
     let screen = Screen::new();

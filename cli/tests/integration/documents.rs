@@ -21,7 +21,7 @@ fn the_reference_is_what_the_help_says() {
         "# The command `attache`\n\n\
          What `attache --help` and `attache VERB --help` print; `BLESS=1 cargo test -p attache-cli \
          reference` writes it.\n\
-         `attache test` and `bench` have a program of their own, which [suite/README.md](../suite/README.md) is about; so have\n\
+         `attache test`, `bench` and `record` have a program of their own, which [suite/README.md](../suite/README.md) is about; so have\n\
          `attache package`, `images`, `push`, `pull`, `copy`, `tags`, `sign`, `verify`, `deploy` and\n\
          `check`, see [package/README.md](../package/README.md) and [publishing.md](publishing.md).\n",
     );

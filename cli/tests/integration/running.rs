@@ -350,7 +350,8 @@ fn a_request_passes_a_chain_from_left_to_right() {
 #[test]
 #[ignore = "needs Envoy"]
 fn requests_of_the_users_are_shown_with_what_changed_in_them() {
-    let mut child = attache(&["run", "auth-scrub"])
+    let har = folder("live").join("live.har");
+    let mut child = attache(&["run", "auth-scrub", "--har", har.to_str().unwrap()])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -387,6 +388,10 @@ fn requests_of_the_users_are_shown_with_what_changed_in_them() {
         let line = lines.next().unwrap().unwrap();
         assert_eq!(line.trim(), expected);
     }
+    let har: Value = serde_json::from_str(&fs::read_to_string(&har).unwrap()).unwrap();
+    let request = &har["log"]["entries"][0]["request"];
+    assert_eq!(request["url"], "http://h/live?key=stand-in-1&page=2");
+    assert_eq!(request["headers"][1]["value"], "stand-in-2");
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -6,6 +6,7 @@ mod connections;
 mod plugin_tests;
 mod plugins;
 mod program;
+mod record;
 mod reload;
 mod tcp;
 mod versions;
