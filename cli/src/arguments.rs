@@ -79,6 +79,14 @@ pub(crate) enum Verb {
     ///
     /// Done by the program `attache-image`; `attache check --help` shows its options.
     Check(Handed),
+    /// Reload filters in running Envoys: the server.
+    ///
+    /// Done by the program `attache-control-plane`; `attache control-plane serve --help` shows its options.
+    ControlPlane(Handed),
+    /// Ask a control plane what has become of its rollouts, and decide on them.
+    ///
+    /// Done by the program `attache-control-plane`; `attache rollout --help` shows its options.
+    Rollout(Handed),
     Completions(Completions),
 }
 

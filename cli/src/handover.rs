@@ -39,6 +39,14 @@ pub(crate) const IMAGE: Program = Program {
     first: "two minutes",
 };
 
+/// Reloads filters in running Envoys.
+pub(crate) const CONTROL_PLANE: Program = Program {
+    name: "attache-control-plane",
+    package: "attache-control-plane",
+    folder: "control-plane",
+    first: "some minutes",
+};
+
 impl Program {
     /// Runs the program with these arguments, and returns its exit status.
     pub(crate) fn run(self, arguments: &[OsString], screen: &Screen) -> anyhow::Result<u8> {

@@ -47,6 +47,13 @@ fn main() -> ExitCode {
         Verb::Verify(handed) => return hand_over(handover::IMAGE, "verify", &handed, &screen),
         Verb::Check(handed) => return hand_over(handover::IMAGE, "check", &handed, &screen),
         Verb::Deploy(handed) => return hand_over(handover::IMAGE, "deploy", &handed, &screen),
+        Verb::Rollout(handed) => {
+            return hand_over(handover::CONTROL_PLANE, "rollout", &handed, &screen);
+        }
+        Verb::ControlPlane(handed) => {
+            let plane = handover::CONTROL_PLANE;
+            return ended(plane.run(&handed.arguments, &screen), &screen);
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,14 @@
-//! The HTTP API: status, history, metrics.
+//! The HTTP API: status, history, metrics, and a page for people.
+
+mod guard;
+mod page;
 
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -14,6 +18,8 @@ use crate::exposition;
 use crate::machine::{Denial, Wish};
 use crate::plane::Plane;
 use crate::status::Fault;
+
+pub use self::guard::REQUIRED_HEADER;
 
 /// Serves the API on a listener, for ever.
 ///
@@ -26,6 +32,7 @@ pub async fn serve(listener: TcpListener, plane: Arc<Plane>) -> std::io::Result<
 
 fn router(plane: Arc<Plane>) -> Router {
     Router::new()
+        .route("/", get(page::page))
         .route("/v1/rollouts", get(rollouts))
         .route("/v1/rollouts/{name}", get(rollout))
         .route("/v1/rollouts/{name}/history", get(history))
@@ -33,6 +40,7 @@ fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/rollouts/{name}/undo", post(undo))
         .route("/metrics", get(metrics))
         .fallback(nothing)
+        .layer(from_fn(guard::guard))
         .with_state(plane)
 }
 
@@ -76,7 +84,7 @@ async fn metrics(State(plane): State<Arc<Plane>>) -> Response {
 }
 
 async fn nothing() -> Response {
-    let known = "/v1/rollouts, /v1/rollouts/NAME, /v1/rollouts/NAME/history, \
+    let known = "/, /v1/rollouts, /v1/rollouts/NAME, /v1/rollouts/NAME/history, \
                  POST /v1/rollouts/NAME/promote, POST /v1/rollouts/NAME/undo, /metrics";
     fault(
         StatusCode::NOT_FOUND,

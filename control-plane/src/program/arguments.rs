@@ -3,9 +3,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::rollout::Rollout;
+
 /// Hot reload of filters in running Envoys.
 #[derive(Debug, Parser)]
-#[command(name = "attache-control-plane", version, after_help = EXIT_CODES)]
+#[command(name = "attache-control-plane", version, propagate_version = true, after_help = EXIT_CODES)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) verb: Verb,
@@ -17,11 +19,12 @@ Exit status: 0 done, 1 failed (standard error says why), 2 arguments not underst
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     Serve(Serve),
+    Rollout(Rollout),
 }
 
 /// Push the rollouts of a folder to Envoys, and again whenever one changes.
 ///
-/// A rollout is a YAML file that names a plugin, its module and its configuration. Envoys ask for plugins by extension configuration discovery (ECDS) over gRPC. What becomes of each push is at the address of `--api`: `/v1/rollouts`, `/v1/rollouts/NAME/history`, `/metrics`.
+/// A rollout is a YAML file that names a plugin, its module and its configuration. Envoys ask for plugins by extension configuration discovery (ECDS) over gRPC. What becomes of each push is at the address of `--api`: a page for people, `/v1/rollouts` for programs, `/metrics` for Prometheus.
 ///
 /// Neither address asks for a password: keep them on loopback, or in a network of your own.
 #[derive(Args, Debug)]

@@ -5,7 +5,7 @@ use attache_control_plane::{Plane, Store, api, folder, xds};
 use tokio::net::TcpListener;
 
 use super::arguments::Serve;
-use super::stage;
+use super::screen::stage;
 
 pub(super) fn serve(serve: Serve) -> anyhow::Result<()> {
     if !serve.rollouts.is_dir() {
@@ -31,7 +31,7 @@ async fn attend(serve: Serve) -> anyhow::Result<()> {
     stage(
         "Listening",
         format_args!(
-            "for questions on http://{}/v1/rollouts",
+            "for people and programs on http://{}/",
             status.local_addr()?
         ),
     );

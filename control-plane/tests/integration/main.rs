@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod command;
 mod failures;
 mod guests;
 mod load;
+mod page;
 mod program;
 mod reload;
 mod restart;
