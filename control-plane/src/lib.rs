@@ -11,7 +11,7 @@
 //! let plane = Plane::new(Store::new("state"))?;
 //! tokio::spawn(plane.clone().attend());
 //! let discovery = TcpListener::bind("127.0.0.1:18000").await?;
-//! tokio::spawn(xds::serve(discovery, plane.clone()));
+//! tokio::spawn(xds::serve(discovery, plane.clone(), None));
 //! let status = TcpListener::bind("127.0.0.1:18001").await?;
 //! tokio::spawn(api::serve(status, plane.clone()));
 //! folder::watch("rollouts".into(), plane).await?;

@@ -123,6 +123,7 @@ impl Plane {
     }
 
     fn act(self: &Arc<Self>, state: &mut State, actions: Vec<Action>) {
+        let mut last: Option<Parcel> = None;
         for action in actions {
             match action {
                 Action::Check { rollout, trial } => self.check(rollout, trial),
@@ -133,10 +134,12 @@ impl Plane {
                 } => {
                     state.totals.pushes += 1;
                     if let Some(mailbox) = state.mailboxes.get(&stream) {
-                        mailbox.put(Parcel {
-                            rollout,
-                            generation,
-                        });
+                        let same = last
+                            .take()
+                            .filter(|parcel| parcel.is_of(&rollout, generation));
+                        let parcel = same.unwrap_or_else(|| Parcel::new(rollout, generation));
+                        mailbox.put(parcel.clone());
+                        last = Some(parcel);
                     }
                 }
                 Action::Save => self.to_keep.notify_one(),

@@ -65,6 +65,8 @@ pub struct Module {
     pub path: PathBuf,
     #[serde(skip)]
     bytes: Arc<[u8]>,
+    #[serde(skip)]
+    counts: bool,
     sha256: String,
 }
 
@@ -84,9 +86,11 @@ impl Module {
     /// A module that was read from this file.
     pub fn new(path: impl Into<PathBuf>, bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
+        let name = CONFIGURED.as_bytes();
         Self {
             path: path.into(),
             sha256: sha256(&bytes),
+            counts: bytes.windows(name.len()).any(|bytes| bytes == name),
             bytes,
         }
     }
@@ -100,8 +104,7 @@ impl Module {
     /// Whether it counts how often it was configured, by generation, as modules of our SDK do.
     #[must_use]
     pub fn counts_configurations(&self) -> bool {
-        let name = CONFIGURED.as_bytes();
-        self.bytes.windows(name.len()).any(|bytes| bytes == name)
+        self.counts
     }
 
     /// The sha256 of its bytes, in hexadecimal.

@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_s
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tonic::transport::Server;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::plane::Plane;
@@ -26,18 +26,60 @@ const MOST_STREAMS: u32 = 1_000;
 /// A peer that is silent for so long is asked whether it is still there, and has as long to answer.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Serves discovery on a listener, for ever.
+/// How a listener and its peers know each other.
+#[derive(Clone)]
+pub struct Tls {
+    certificates: Vec<u8>,
+    key: Vec<u8>,
+    client_authorities: Vec<u8>,
+}
+
+/// Keys are not printed.
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// The certificates of this server, its own first, their key, and who vouches for Envoys, all as PEM. An
+    /// Envoy without a certificate that somebody of these vouches for is not let in.
+    pub fn new(
+        certificates: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+        client_authorities: impl Into<Vec<u8>>,
+    ) -> Self {
+        Self {
+            certificates: certificates.into(),
+            key: key.into(),
+            client_authorities: client_authorities.into(),
+        }
+    }
+
+    fn config(&self) -> ServerTlsConfig {
+        ServerTlsConfig::new()
+            .identity(Identity::from_pem(&self.certificates, &self.key))
+            .client_ca_root(Certificate::from_pem(&self.client_authorities))
+    }
+}
+
+/// Serves discovery on a listener, for ever; without TLS where nothing is said of it.
 ///
 /// # Errors
 ///
-/// Those of the transport.
+/// Those of the transport, and of what is said of TLS.
 pub async fn serve(
     listener: TcpListener,
     plane: Arc<Plane>,
+    tls: Option<Tls>,
 ) -> Result<(), tonic::transport::Error> {
     let service = ExtensionConfigDiscoveryServiceServer::new(Discovery { plane })
         .max_decoding_message_size(LARGEST_REQUEST);
-    Server::builder()
+    let mut server = Server::builder();
+    if let Some(tls) = tls {
+        server = server.tls_config(tls.config())?;
+    }
+    server
         .max_concurrent_streams(MOST_STREAMS)
         .http2_keepalive_interval(Some(SILENCE))
         .http2_keepalive_timeout(Some(SILENCE))

@@ -26,7 +26,7 @@ pub(super) enum Verb {
 ///
 /// A rollout is a YAML file that names a plugin, its module and its configuration. Envoys ask for plugins by extension configuration discovery (ECDS) over gRPC. What becomes of each push is at the address of `--api`: a page for people, `/v1/rollouts` for programs, `/metrics` for Prometheus.
 ///
-/// Neither address asks for a password: keep them on loopback, or in a network of your own.
+/// Neither address asks for a password: keep them on loopback, or in a network of your own. With --tls-cert, --tls-key and --tls-client-ca only Envoys get in that have a certificate.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -49,4 +49,16 @@ pub(super) struct Serve {
     /// Where status, history and metrics are
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
     pub(super) api: SocketAddr,
+
+    /// The certificate for --listen, as PEM; Envoys then need one of their own
+    #[arg(long, value_name = "FILE", requires_all = ["tls_key", "tls_client_ca"])]
+    pub(super) tls_cert: Option<PathBuf>,
+
+    /// Its key, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
+
+    /// Who vouches for Envoys: their certificates, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_client_ca: Option<PathBuf>,
 }

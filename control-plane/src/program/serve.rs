@@ -1,4 +1,6 @@
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use attache_control_plane::{Plane, Store, api, folder, xds};
@@ -22,6 +24,7 @@ pub(super) fn serve(serve: Serve) -> anyhow::Result<()> {
 }
 
 async fn attend(serve: Serve) -> anyhow::Result<()> {
+    let tls = tls(&serve)?;
     let discovery = listen(serve.listen, "--listen").await?;
     let status = listen(serve.api, "--api").await?;
     stage(
@@ -38,12 +41,27 @@ async fn attend(serve: Serve) -> anyhow::Result<()> {
     let plane = Plane::new(Store::new(serve.state)).context("cannot take up the state")?;
     tokio::select! {
         () = plane.clone().attend() => {}
-        done = xds::serve(discovery, plane.clone()) => done.context("cannot serve Envoys")?,
+        done = xds::serve(discovery, plane.clone(), tls) => done.context("cannot serve Envoys")?,
         done = api::serve(status, plane.clone()) => done.context("cannot serve the API")?,
         done = folder::watch(serve.rollouts, plane) => done?,
         done = tokio::signal::ctrl_c() => done.context("cannot wait for the end")?,
     }
     Ok(())
+}
+
+fn tls(serve: &Serve) -> anyhow::Result<Option<xds::Tls>> {
+    let (Some(certificates), Some(key), Some(authorities)) =
+        (&serve.tls_cert, &serve.tls_key, &serve.tls_client_ca)
+    else {
+        return Ok(None);
+    };
+    let read =
+        |path: &Path| fs::read(path).with_context(|| format!("cannot read `{}`", path.display()));
+    Ok(Some(xds::Tls::new(
+        read(certificates)?,
+        read(key)?,
+        read(authorities)?,
+    )))
 }
 
 async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {

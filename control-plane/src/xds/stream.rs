@@ -15,7 +15,7 @@ use crate::machine::{Event, Node, StreamId};
 use crate::mailbox::Parcel;
 use crate::observer::Observer;
 use crate::plane::Plane;
-use crate::resource::{TYPE_URL, resource};
+use crate::resource::TYPE_URL;
 
 /// A peer has so long to say who it is.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
@@ -144,7 +144,7 @@ impl Stream {
         self.last_nonce += 1;
         let response = DiscoveryResponse {
             version_info: parcel.generation.to_string(),
-            resources: vec![resource(&parcel.rollout, parcel.generation)],
+            resources: vec![parcel.resource()],
             type_url: TYPE_URL.to_owned(),
             nonce: self.last_nonce.to_string(),
             control_plane: Some(ControlPlane {

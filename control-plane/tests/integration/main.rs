@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod budget;
+mod clients;
 mod command;
 mod failures;
 mod guests;
@@ -13,3 +15,5 @@ mod restart;
 mod rollouts;
 mod scratch;
 mod stage;
+mod tls;
+mod traps;

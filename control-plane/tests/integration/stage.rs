@@ -126,7 +126,7 @@ impl Stage {
         let listen = |address: SocketAddr| runtime.block_on(TcpListener::bind(address)).unwrap();
         let (discovery, status) = (listen(discovery), listen("127.0.0.1:0".parse().unwrap()));
         let addresses = (discovery.local_addr(), status.local_addr());
-        runtime.spawn(xds::serve(discovery, Arc::clone(&plane)));
+        runtime.spawn(xds::serve(discovery, Arc::clone(&plane), None));
         runtime.spawn(api::serve(status, Arc::clone(&plane)));
         let watched = Arc::clone(&plane);
         runtime.spawn(async move { folder::watch(rollouts, watched).await.unwrap() });
@@ -138,6 +138,19 @@ impl Stage {
             upstream,
             runtime: Some(runtime),
         }
+    }
+
+    /// Serves something more, on a port of its own.
+    pub(crate) fn spawn<F>(&self, serve: impl FnOnce(TcpListener, Arc<Plane>) -> F) -> SocketAddr
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let runtime = self.runtime.as_ref().unwrap();
+        let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let listener = runtime.block_on(TcpListener::bind(loopback)).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(serve(listener, Arc::clone(&self.plane)));
+        address
     }
 
     /// Replaces a file at one blow.
