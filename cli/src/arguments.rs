@@ -63,6 +63,14 @@ pub(crate) enum Verb {
     ///
     /// Done by the program `attache-image`; `attache tags --help` shows its options.
     Tags(Handed),
+    /// Find filters by words, in a registry or in an index of them.
+    ///
+    /// Done by the program `attache-image`; `attache search --help` shows its options.
+    Search(Handed),
+    /// Be a registry, for this machine.
+    ///
+    /// Done by the program `attache-image`; `attache registry --help` shows its options.
+    Registry(Handed),
     /// Sign an image with a key.
     ///
     /// Done by the program `attache-image`; `attache sign --help` shows its options.

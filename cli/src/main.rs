@@ -43,6 +43,8 @@ fn main() -> ExitCode {
         Verb::Pull(handed) => return hand_over(handover::IMAGE, "pull", &handed, &screen),
         Verb::Copy(handed) => return hand_over(handover::IMAGE, "copy", &handed, &screen),
         Verb::Tags(handed) => return hand_over(handover::IMAGE, "tags", &handed, &screen),
+        Verb::Search(handed) => return hand_over(handover::IMAGE, "search", &handed, &screen),
+        Verb::Registry(handed) => return hand_over(handover::IMAGE, "registry", &handed, &screen),
         Verb::Sign(handed) => return hand_over(handover::IMAGE, "sign", &handed, &screen),
         Verb::Verify(handed) => return hand_over(handover::IMAGE, "verify", &handed, &screen),
         Verb::Check(handed) => return hand_over(handover::IMAGE, "check", &handed, &screen),

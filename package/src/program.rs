@@ -8,7 +8,9 @@ mod package;
 mod place;
 mod pull;
 mod push;
+mod registry;
 mod remote;
+mod search;
 mod sign;
 
 use std::fmt::Display;
@@ -30,6 +32,8 @@ pub(crate) fn run() -> ExitCode {
         Verb::Pull(pull) => pull::pull(&pull),
         Verb::Copy(copy) => push::copy(&copy),
         Verb::Tags(tags) => pull::tags(&tags),
+        Verb::Registry(registry) => registry::registry(&registry),
+        Verb::Search(search) => search::search(&search),
         Verb::Sign(sign) => sign::sign(&sign),
         Verb::Verify(verify) => sign::verify(&verify),
         Verb::Deploy(deploy) => deploy::deploy(&deploy),

@@ -1,4 +1,4 @@
-//! Images in registries: fetched, published, listed.
+//! Images in registries: fetched, published, listed; and a registry for one machine.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,18 +12,22 @@
 //! # }
 //! ```
 
+mod catalogue;
 mod client;
 mod connection;
 mod credentials;
 mod error;
 mod options;
 mod reference;
+mod server;
 mod token;
 mod transfer;
 
+pub use self::catalogue::Entry;
 pub use self::client::Client;
 pub use self::credentials::{Credentials, CredentialsError};
 pub use self::error::RegistryError;
 pub use self::options::{Access, Options, Progress, Told};
 pub use self::reference::{Reference, ReferenceError};
+pub use self::server::{Server, ServerError, Writers};
 pub use self::transfer::{Pulled, Pushed};

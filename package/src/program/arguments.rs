@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(super) use self::registry::{Copy, Pull, Push, Remote, Tags};
+pub(super) use self::registry::{Copy, Pull, Push, Registry, Remote, Search, Tags};
 pub(super) use self::signing::{Sign, Verify};
 
 /// Modules as OCI images, and manifests that make a proxy load them.
@@ -27,6 +27,8 @@ pub(super) enum Verb {
     Pull(Pull),
     Copy(Copy),
     Tags(Tags),
+    Search(Search),
+    Registry(Registry),
     Sign(Sign),
     Verify(Verify),
     Deploy(Deploy),

@@ -140,7 +140,7 @@ impl Client {
         }
     }
 
-    async fn root(&self, reference: &Reference) -> Result<Document, RegistryError> {
+    pub(super) async fn root(&self, reference: &Reference) -> Result<Document, RegistryError> {
         let (descriptor, bytes) = self.manifest(reference, &reference.wanted()).await?;
         read(&format!("`{reference}`"), &descriptor, bytes)
     }

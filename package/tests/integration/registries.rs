@@ -6,7 +6,9 @@ mod signing_in;
 
 use std::time::Duration;
 
-use attache_package::registry::{Access, Client, Credentials, Options, RegistryError};
+use attache_package::registry::{
+    Access, Client, Credentials, Entry, Options, RegistryError, Writers,
+};
 use attache_package::{About, Graph, Image};
 
 use self::double::{Double, Reply};
@@ -196,4 +198,33 @@ fn a_digest_in_the_name_has_to_be_that_of_what_is_published() {
     let error = wait(client().push(&graph(), &name)).unwrap_err();
     assert!(matches!(error, RegistryError::Digest { .. }), "{error}");
     assert_eq!(registry.shelf().asked.len(), 0);
+}
+
+#[test]
+fn filters_are_found_by_what_they_say_of_themselves() {
+    let folder = crate::modules::Folder::new("search");
+    let address = crate::registry::corpus::serve(folder.path(), Writers::Anybody);
+    for (repository, version) in [
+        ("filters/guard", "1.2.0"),
+        ("filters/guard", "1.10.0"),
+        ("other", "1"),
+    ] {
+        let mut about = About::new("guard", version);
+        about.description = "Guards the gate".to_owned();
+        let image = Image::new(&guard(), about).unwrap();
+        let name = format!("{address}/{repository}:{version}").parse().unwrap();
+        wait(client().push(&Graph::from(&image), &name)).unwrap();
+    }
+    let at = format!("{address}/any").parse().unwrap();
+    let entries = wait(client().catalogue(&at, |name, error| panic!("{name}: {error}"))).unwrap();
+    let tags: Vec<_> = entries
+        .iter()
+        .map(|it| (it.reference.repository(), it.version.as_str()))
+        .collect();
+    assert_eq!(tags, [("filters/guard", "1.10.0"), ("other", "1")]);
+    assert!(entries[0].has(&["GATE".to_owned(), "proxy_log".to_owned()]));
+    assert!(!entries[0].has(&["gate".to_owned(), "proxy_http_call".to_owned()]));
+    // As a line of an index, and back.
+    let line = serde_json::to_string(&entries[0]).unwrap();
+    assert_eq!(serde_json::from_str::<Entry>(&line).unwrap(), entries[0]);
 }

@@ -1,6 +1,8 @@
 //! Images in a real registry, which has no lists of what is attached, pushed and fetched by clients of ours and of
 //! others.
 
+pub(crate) mod corpus;
+
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -32,14 +34,14 @@ fn programs() -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
 }
 
-struct Registry {
+pub(crate) struct Registry {
     process: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Registry {
     /// It cannot be asked for a free port, so another one is tried where somebody else took it meanwhile.
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         Self::start_with(folder, "", "")
     }
 

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -137,6 +138,72 @@ pub(crate) struct Tags {
     pub(crate) all: bool,
 
     /// Print one line of JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// Be a registry, for this machine.
+///
+/// Images are kept in a folder. It takes what every OCI registry takes, from every client, and keeps lists of what is
+/// attached. It asks nobody who they are: listen on this machine only, or let others fetch and not publish
+/// (--read-only). For more than one machine there are distribution, zot, Harbor and the registries of clouds.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache registry                                    on 127.0.0.1:5000, in ./registry
+  attache registry /var/lib/attache --listen 127.0.0.1:0 --json
+  attache registry mirror --listen 0.0.0.0:5000 --read-only
+  attache push auth-scrub localhost:5000/auth-scrub   in another terminal")]
+pub(crate) struct Registry {
+    /// The folder of images; made if there is none
+    #[arg(value_name = "FOLDER", default_value = "registry")]
+    pub(crate) folder: PathBuf,
+
+    /// The address; port 0 is a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
+    pub(crate) listen: SocketAddr,
+
+    /// Let images be fetched and not published
+    #[arg(long)]
+    pub(crate) read_only: bool,
+
+    /// Print one line of JSON when it is ready, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Find filters by words, in a registry or in an index of them.
+///
+/// Every word has to occur in the name of a repository, in the filter's title or description, or among the host calls
+/// and callbacks that it links, whatever the case. A repository is known by its newest tag.
+///
+/// Large registries show no list of their repositories. For them, and for several at once, there is an index: a file of
+/// what `attache search --json` printed, one line a filter.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache search --registry localhost:5000                    all filters there
+  attache search credentials --registry localhost:5000
+  attache search proxy_http_call --registry localhost:5000    those that make calls
+  attache search --registry localhost:5000 --json > filters.index
+  attache search credentials --index filters.index")]
+pub(crate) struct Search {
+    /// Words that have to occur, all of them
+    #[arg(value_name = "WORD")]
+    pub(crate) words: Vec<String>,
+
+    /// A registry to look in; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry: Vec<String>,
+
+    /// An index to look in; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) index: Vec<PathBuf>,
+
+    /// Print one line of JSON a filter, for programs and for an index
     #[arg(long)]
     pub(crate) json: bool,
 
