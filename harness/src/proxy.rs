@@ -192,7 +192,7 @@ impl Proxy {
                         if self.world.mutated(Rule::EndingTwiceIsSurvived) {
                             continue;
                         }
-                        return Err(self.ended_twice(place.slot, "proxy_send_local_response"));
+                        return Err(self.reply_behind_the_end(place.slot));
                     }
                     self.send_local_reply(place.slot, reply)?;
                 }
@@ -401,6 +401,24 @@ impl Proxy {
             call: call.to_owned(),
             why: "may not be called after a reply or `proxy_close_stream` in the same callback, which \
                   has ended the stream; return after the first of them"
+                .to_owned(),
+            timeline: self.timeline(Some(slot)),
+        }
+    }
+
+    /// A reply to a stream whose end has come. Where an answer was on its way, Envoy crashes. Where there was
+    /// none and its contexts are still known, HTTP/2 crashes and HTTP/1 makes response callbacks of contexts that are deleted,
+    /// or nothing.
+    fn reply_behind_the_end(&mut self, slot: usize) -> HostError {
+        let call = "proxy_send_local_response";
+        let stream = &self.world.streams[slot];
+        if stream.exchange.outcome != Outcome::Reset || stream.headers_sent {
+            return self.ended_twice(slot, call);
+        }
+        HostError::Misuse {
+            call: call.to_owned(),
+            why: "answers a stream that is closed: Envoy crashes, or makes response callbacks of contexts that \
+                  are deleted; forget the stream when it is closed"
                 .to_owned(),
             timeline: self.timeline(Some(slot)),
         }
