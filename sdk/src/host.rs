@@ -14,10 +14,13 @@ pub(crate) mod timers;
 
 #[cfg(not(target_arch = "wasm32"))]
 mod absent;
-#[cfg(all(
-    feature = "allocator",
-    target_arch = "wasm32",
-    not(target_feature = "atomics")
+#[cfg(any(
+    test,
+    all(
+        feature = "allocator",
+        target_arch = "wasm32",
+        not(target_feature = "atomics")
+    )
 ))]
 mod allocator;
 #[cfg(test)]
@@ -147,7 +150,14 @@ pub(crate) fn set_data(peer: Peer, size: usize, bytes: &[u8]) -> Result<(), Host
 
 /// A property by its path; `None` when it is not there.
 pub(crate) fn property(path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {
-    property_at(path.join("\0").as_bytes())
+    let mut joined = Vec::new();
+    for (index, part) in path.iter().enumerate() {
+        if index > 0 {
+            joined.push(0);
+        }
+        joined.extend_from_slice(part.as_bytes());
+    }
+    property_at(&joined)
 }
 
 /// A property by its path, whose parts are parted by NUL; `None` when it is not there.
