@@ -3,7 +3,6 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::error::Error;
@@ -11,6 +10,7 @@ use crate::headers::Headers;
 use crate::host::Direction;
 use crate::next::Link;
 use crate::phases::Phases;
+use crate::stream::Handle;
 
 mod piece;
 mod watchdog;
@@ -66,7 +66,7 @@ pub enum Rewriting {}
 /// ```
 #[must_use = "the body is held until this is dropped"]
 pub struct Incoming<K = Reading> {
-    link: Rc<Link>,
+    link: Handle,
     direction: Direction,
     kind: PhantomData<fn() -> K>,
 }
@@ -114,7 +114,7 @@ pub enum Collected<'a, K = Reading> {
 /// }
 /// ```
 pub struct Whole<'a, K = Reading> {
-    link: Rc<Link>,
+    link: Handle,
     direction: Direction,
     bytes: Vec<u8>,
     borrow: PhantomData<Borrow<'a, K>>,
@@ -141,7 +141,7 @@ pub struct Whole<'a, K = Reading> {
 #[must_use = "nothing is collected unless this is awaited"]
 pub struct Collect<'a, K = Reading> {
     /// None for a response that is not the upstream's.
-    link: Option<Rc<Link>>,
+    link: Option<Handle>,
     direction: Direction,
     limit: usize,
     watchdog: Watchdog,
@@ -219,7 +219,7 @@ pub(crate) fn map_trailers(
 }
 
 impl<K> Incoming<K> {
-    pub(crate) fn new(link: Rc<Link>, direction: Direction) -> Self {
+    pub(crate) fn new(link: Handle, direction: Direction) -> Self {
         link.flow(direction).hold();
         Self {
             link,
@@ -234,7 +234,7 @@ impl<K> Incoming<K> {
     /// `per_connection_buffer_limit_bytes` (1 MiB unless set), beyond which Envoy answers 413, or
     /// cuts the response.
     pub fn collect(&mut self, limit: usize) -> Collect<'_, K> {
-        Collect::new(Some(Rc::clone(&self.link)), self.direction, limit)
+        Collect::new(Some(self.link.clone()), self.direction, limit)
     }
 
     /// Lets the body go on.
@@ -248,7 +248,7 @@ impl<K> Drop for Incoming<K> {
 }
 
 impl<K> Collect<'_, K> {
-    pub(crate) fn new(link: Option<Rc<Link>>, direction: Direction, limit: usize) -> Self {
+    pub(crate) fn new(link: Option<Handle>, direction: Direction, limit: usize) -> Self {
         Self {
             link,
             direction,
@@ -303,7 +303,7 @@ impl<'a, K> Future for Collect<'a, K> {
         }
         Poll::Ready(flow.read_all(link.stream()).map(|bytes| {
             Collected::Whole(Whole {
-                link: Rc::clone(link),
+                link: link.clone(),
                 direction: this.direction,
                 bytes,
                 borrow: PhantomData,

@@ -12,6 +12,7 @@ use crate::mode::Mode;
 use crate::next::Link;
 use crate::phases::Phases;
 use crate::response::{Answer, Response};
+use crate::stream::Handle;
 use crate::tasks;
 
 /// A stream at its end, when the access log is written.
@@ -179,12 +180,12 @@ impl<M: Mode> From<Completed> for Response<M> {
 /// An [`Error`] when the filter has not declared [`Phases::COMPLETE`].
 #[must_use = "the response goes on when this is awaited"]
 pub struct Complete {
-    link: Option<Rc<Link>>,
+    link: Option<Handle>,
     answer: Option<Answer>,
 }
 
 impl Complete {
-    pub(crate) fn new(link: Option<Rc<Link>>, answer: Answer) -> Self {
+    pub(crate) fn new(link: Option<Handle>, answer: Answer) -> Self {
         Self {
             link,
             answer: Some(answer),

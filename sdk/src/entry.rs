@@ -5,7 +5,7 @@ mod http;
 pub(crate) mod tcp;
 mod unused;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use log::error;
@@ -21,6 +21,7 @@ use crate::logging;
 use crate::metrics;
 use crate::plugin::{Plugin, property_text};
 use crate::registry::{Registration, select};
+use crate::stream::Stream;
 use crate::tasks::events;
 use crate::tasks::{self, root::RootTask};
 
@@ -30,6 +31,13 @@ pub fn start(registry: &'static [Registration]) {
     logging::install();
     // The callback is a plain function pointer without room for the registry.
     REGISTRY.set(registry);
+    if registry.iter().all(Registration::is_http) {
+        // The shorter way: no root is asked what its streams are.
+        proxy_wasm::set_http_context(|id, root| {
+            let stream = stream(root, id);
+            Box::new(Http { root, id, stream })
+        });
+    }
     proxy_wasm::set_root_context(|id| {
         Box::new(Root {
             id,
@@ -41,7 +49,27 @@ pub fn start(registry: &'static [Registration]) {
 }
 
 thread_local! {
-    static REGISTRY: std::cell::Cell<&'static [Registration]> = const { std::cell::Cell::new(&[]) };
+    static REGISTRY: Cell<&'static [Registration]> = const { Cell::new(&[]) };
+    /// What is configured, by root: few, because a plugin mostly has a VM of its own.
+    static PLUGINS: RefCell<Vec<(u32, Installed)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A new HTTP stream; `None` where its root was never configured.
+fn stream(root: u32, id: u32) -> Option<Rc<Stream>> {
+    PLUGINS.with_borrow(|plugins| {
+        let (_, plugin) = plugins.iter().find(|(of, _)| *of == root)?;
+        Rc::clone(&plugin.0).http_stream(root, id)
+    })
+}
+
+/// Notes what is configured. What it takes the place of ends with the answer, because a filter's own code
+/// may run then.
+fn configured(root: u32, plugin: Option<Installed>) -> Option<Installed> {
+    PLUGINS.with_borrow_mut(|plugins| {
+        let at = plugins.iter().position(|(of, _)| *of == root);
+        plugins.extend(plugin.map(|plugin| (root, plugin)));
+        Some(plugins.swap_remove(at?).1)
+    })
 }
 
 struct Root {
@@ -66,6 +94,7 @@ impl Root {
             .map_err(|error| format!("filter={name} configuration refused: {error}"))?;
         self.end();
         self.task = Rc::clone(&installed.0).start(self.id);
+        drop(configured(self.id, Some(installed.clone())));
         self.installed = Some(installed);
         Ok(())
     }
@@ -96,6 +125,7 @@ impl Drop for Root {
     fn drop(&mut self) {
         // `proxy_on_delete`.
         tasks::deletion(self.id, self.id, || self.end());
+        drop(configured(self.id, None));
     }
 }
 

@@ -15,6 +15,7 @@ use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::request::Request;
 use crate::response::{Answer, Response};
+use crate::stream::Handle;
 
 /// An HTTP filter: configured once a plugin and thread, called once a stream.
 ///
@@ -128,7 +129,7 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = Result<Answer, Error>>>>;
 
 /// A configured filter without its type.
 pub(crate) trait AnyFilter {
-    fn start(self: Rc<Self>, link: &Rc<Link>) -> Task;
+    fn start(self: Rc<Self>, link: Handle) -> Task;
     fn complete(&self, link: &Link);
     fn failure_mode(&self) -> FailureMode;
     fn phases(&self) -> Phases;
@@ -153,11 +154,10 @@ impl<F, Kind> Configured<F, Kind> {
 }
 
 impl<F: HttpFilter<M>, M: Mode> AnyFilter for Configured<F, Http<M>> {
-    fn start(self: Rc<Self>, link: &Rc<Link>) -> Task {
-        let link = Rc::clone(link);
+    fn start(self: Rc<Self>, link: Handle) -> Task {
         // Made in here, they are kept once: what a future captures stays beside what it hands on.
         Box::pin(async move {
-            let request = Request::new(Rc::clone(&link));
+            let request = Request::new(link.clone());
             let response = self.filter.call(request, Next::new(link)).await?;
             Ok(response.into_answer())
         })

@@ -80,7 +80,7 @@ pub(crate) struct Flow {
     verdict: Cell<Verdict>,
     /// Up to how much body the future waits for.
     wanted: Cell<Option<usize>>,
-    waker: RefCell<Option<Waker>>,
+    waker: Cell<Option<Waker>>,
     /// What is to be changed behind the headers; without its type, so that a module whose filters
     /// change nothing there lacks the code.
     editor: RefCell<Option<Box<dyn Edit>>>,
@@ -102,7 +102,7 @@ impl Flow {
             torn: Cell::new(false),
             verdict: Cell::new(Verdict::Continue),
             wanted: Cell::new(None),
-            waker: RefCell::new(None),
+            waker: Cell::new(None),
             editor: RefCell::new(None),
         }
     }
@@ -199,7 +199,7 @@ impl Flow {
 
     pub(crate) fn want(&self, limit: usize, waker: &Waker) {
         self.wanted.set(Some(limit));
-        self.waker.replace(Some(waker.clone()));
+        self.waker.set(Some(waker.clone()));
     }
 
     pub(crate) fn is_wanted(&self) -> bool {
@@ -208,7 +208,7 @@ impl Flow {
 
     pub(crate) fn want_nothing(&self) {
         self.wanted.set(None);
-        self.waker.replace(None);
+        self.waker.set(None);
     }
 
     /// Whether what the future waits for has come.
@@ -265,7 +265,7 @@ impl Flow {
     // What the host is told.
 
     /// Writes the changes of its headers or trailers.
-    pub(crate) fn commit(&self, headers: Headers) -> Result<(), Error> {
+    pub(crate) fn commit(&self, headers: &mut Headers) -> Result<(), Error> {
         headers.commit().map_err(|refusal| {
             self.torn.set(refusal.is_torn);
             refusal.error
@@ -278,12 +278,23 @@ impl Flow {
         self.torn.get()
     }
 
-    /// Decides what becomes of what has come, once, if it may go on at all. Acts on the effective
-    /// context.
-    pub(crate) fn settle(&self, stream: u32) -> Result<(), Error> {
-        if !self.may_go() || !self.fresh.replace(false) {
-            return Ok(());
+    /// Whether something has come that may go on, and a change has to be made first.
+    #[inline]
+    pub(crate) fn is_to_be_settled(&self) -> bool {
+        if !self.fresh.get() || !self.may_go() {
+            return false;
         }
+        let is_edited = self.editor.try_borrow().is_ok_and(|it| it.is_some());
+        if !is_edited {
+            self.fresh.set(false);
+            self.verdict.set(Verdict::Continue);
+        }
+        is_edited
+    }
+
+    /// Decides what becomes of it. Acts on the effective context.
+    pub(crate) fn settle(&self, stream: u32) -> Result<(), Error> {
+        self.fresh.set(false);
         self.verdict.set(Verdict::Continue);
         // Taken out while the filter's code runs.
         let Some(mut editor) = self.editor.take() else {

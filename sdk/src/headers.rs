@@ -44,10 +44,10 @@ mod writes;
 pub struct Headers {
     map: Map,
     stream: u32,
-    list: OnceCell<List>,
     /// What was changed before the first reading.
     early: Cell<Writes>,
-    fault: Cell<Option<Error>>,
+    /// Behind a pointer: headers that nobody reads are moved about with every request.
+    list: OnceCell<Box<List>>,
 }
 
 /// The name of a header, to find or remove it: a [`HeaderName`], one of the configuration
@@ -91,16 +91,15 @@ impl Headers {
         Self {
             map,
             stream,
-            list: OnceCell::new(),
             early: Cell::default(),
-            fault: Cell::new(None),
+            list: OnceCell::new(),
         }
     }
 
     /// A map that is not there yet: nothing to read, and what is added makes it.
     pub(crate) fn absent(map: Map, stream: u32) -> Self {
         Self {
-            list: OnceCell::from(List::default()),
+            list: OnceCell::from(Box::default()),
             ..Self::new(map, stream)
         }
     }
@@ -108,7 +107,7 @@ impl Headers {
     /// Headers that no host map stands behind.
     pub(crate) fn detached() -> Self {
         Self {
-            list: OnceCell::from(List::default()),
+            list: OnceCell::from(Box::default()),
             ..Self::new(Map::ResponseHeaders, 0)
         }
     }
@@ -116,7 +115,7 @@ impl Headers {
     /// Headers that were read already, and that no host map stands behind.
     pub(crate) fn read_only(block: Vec<u8>) -> Option<Self> {
         Some(Self {
-            list: OnceCell::from(List::parse(block)?),
+            list: OnceCell::from(Box::new(List::parse(block)?)),
             ..Self::detached()
         })
     }
@@ -240,14 +239,13 @@ impl Headers {
     /// (RFC 9110, 5.6.2) is a fault of the filter's: passing the message on fails.
     pub fn put(&mut self, name: impl FieldName, value: impl Into<HeaderValue>) {
         let name = name.as_bytes();
-        if !is_token(name) {
-            let fault = Error::misuse("the filter puts a header whose name is none");
-            self.fault.set(Some(fault));
-            return;
-        }
         self.list();
-        if let Some(list) = self.list.get_mut() {
-            list.set(&name.to_ascii_lowercase(), value.into().as_bytes());
+        let Some(list) = self.list.get_mut() else {
+            return;
+        };
+        match is_token(name) {
+            true => list.set(&name.to_ascii_lowercase(), value.into().as_bytes()),
+            false => list.fail(Error::misuse("the filter puts a header whose name is none")),
         }
     }
 
@@ -279,55 +277,57 @@ impl Headers {
     }
 
     /// Writes what has changed to the host. Where the host refuses some of it, what was written
-    /// before is taken back.
-    pub(crate) fn commit(self) -> Result<(), Refusal> {
-        let Self {
-            map,
-            stream,
-            list,
-            early,
-            fault,
-        } = self;
-        if let Some(error) = fault.into_inner() {
-            let is_torn = false;
+    /// before is taken back. To be called once.
+    pub(crate) fn commit(&mut self) -> Result<(), Refusal> {
+        if self.list.get().is_some() {
+            return self.commit_list();
+        }
+        let (map, early) = (self.map, self.early.get_mut());
+        if early.is_empty() {
+            return Ok(());
+        }
+        let mut is_torn = false;
+        // What was not read cannot be given back.
+        let outcome = tasks::within(self.stream, || {
+            early.iter().try_for_each(|write| {
+                write.make(map)?;
+                is_torn = true;
+                Ok(())
+            })
+        });
+        outcome.flatten().map_err(|refusal| Refusal {
+            error: refusal.into(),
+            is_torn,
+        })
+    }
+
+    fn commit_list(&mut self) -> Result<(), Refusal> {
+        let (map, mut is_torn) = (self.map, false);
+        let Some(list) = self.list.get_mut() else {
+            return Ok(());
+        };
+        if let Some(error) = list.take_fault() {
             return Err(Refusal { error, is_torn });
         }
-        let (list, early) = (list.into_inner(), early.into_inner());
-        let mut is_torn = false;
-        let outcome = match &list {
-            Some(list) => {
-                let writes = list.writes();
-                if writes.is_empty() {
-                    return Ok(());
+        let writes = list.writes();
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let outcome = tasks::within(self.stream, || {
+            for (index, write) in writes.iter().enumerate() {
+                if let Err(refusal) = write.make(map) {
+                    let made = writes.get(..index).unwrap_or_default();
+                    is_torn = !take_back(list, map, made);
+                    return Err(refusal);
                 }
-                tasks::within(stream, || {
-                    for (index, write) in writes.iter().enumerate() {
-                        if let Err(refusal) = write.make(map) {
-                            let made = writes.get(..index).unwrap_or_default();
-                            is_torn = !take_back(list, map, made);
-                            return Err(refusal);
-                        }
-                        is_torn = true;
-                    }
-                    Ok(())
-                })
+                is_torn = true;
             }
-            None if early.is_empty() => return Ok(()),
-            // What was not read cannot be given back.
-            None => tasks::within(stream, || {
-                early.iter().try_for_each(|write| {
-                    write.make(map)?;
-                    is_torn = true;
-                    Ok(())
-                })
-            }),
-        };
-        outcome
-            .and_then(|outcome| outcome)
-            .map_err(|refusal| Refusal {
-                error: refusal.into(),
-                is_torn,
-            })
+            Ok(())
+        });
+        outcome.flatten().map_err(|refusal| Refusal {
+            error: refusal.into(),
+            is_torn,
+        })
     }
 
     fn change(&mut self, change: Write<'_>) {
@@ -339,17 +339,11 @@ impl Headers {
 
     fn list(&self) -> &List {
         self.list.get_or_init(|| {
-            let mut list = match self.read() {
-                Ok(list) => list,
-                Err(fault) => {
-                    self.fault.set(Some(fault));
-                    List::default()
-                }
-            };
+            let mut list = self.read().unwrap_or_else(List::unread);
             for change in self.early.take().iter() {
                 list.apply(change);
             }
-            list
+            Box::new(list)
         })
     }
 
@@ -367,9 +361,14 @@ impl Headers {
 /// Takes back what was written; whether the host's map is again what it was.
 #[cold]
 fn take_back(list: &List, map: Map, made: &[Write<'_>]) -> bool {
-    made.iter()
-        .flat_map(|write| list.undo(write.name()))
-        .all(|write| write.make(map).is_ok())
+    for write in made {
+        for undo in list.undo(write.name()) {
+            if undo.make(map).is_err() {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// Why changes were not written.
@@ -405,7 +404,7 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
             list.append(name.as_ref(), value.as_ref());
         }
         Self {
-            list: OnceCell::from(list),
+            list: OnceCell::from(Box::new(list)),
             ..Self::detached()
         }
     }

@@ -41,6 +41,9 @@ pub trait Registered<Kind>: sealed::Sealed<Kind> {
     /// The kind's name in a module's description, such as `http`.
     const KIND: &'static str;
 
+    /// Whether it filters HTTP streams.
+    const IS_HTTP: bool = false;
+
     /// Makes the filter from its configuration, to be called under `root_id`.
     ///
     /// # Errors
@@ -59,6 +62,7 @@ mod sealed {
 
 /// A configured filter without its type.
 #[expect(missing_debug_implementations, reason = "nobody outside holds one")]
+#[derive(Clone)]
 pub struct Installed(pub(crate) Rc<dyn AnyPlugin>);
 
 /// A configured filter of any kind, as its root context sees it.
@@ -113,6 +117,7 @@ impl<F: HttpFilter<M>, M: Mode> Registered<Http<M>> for F {
 
     const PHASES: Phases = Phases::of_http::<F, M>();
     const KIND: &'static str = "http";
+    const IS_HTTP: bool = true;
 
     fn make(
         settings: F::Config,
@@ -128,7 +133,13 @@ impl<F: HttpFilter<M>, M: Mode> Registered<Http<M>> for F {
 
 impl<F: HttpFilter<M>, M: Mode> AnyPlugin for Configured<F, Http<M>> {
     fn http_stream(self: Rc<Self>, root: u32, id: u32) -> Option<Rc<Stream>> {
-        Some(Stream::new(root, id, self))
+        // Known when it is compiled: what only those that wait need is not in a module without such.
+        Some(
+            match const { Phases::of_http::<F, M>().contains(Phases::WAITS) } {
+                true => Stream::waiting(root, id, self),
+                false => Stream::new(root, id, self),
+            },
+        )
     }
 
     fn is_http(&self) -> bool {

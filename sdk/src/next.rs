@@ -14,9 +14,9 @@ use crate::mode::{Mode, Streaming};
 use crate::phases::Phases;
 use crate::request::Request;
 use crate::response::{Answer, Response};
+use crate::stream::Handle;
 
-/// How far the filter's future has brought its stream; shared by the stream and what the future
-/// holds.
+/// How far the filter's future has brought its stream; the part of it that the future sees.
 pub(crate) struct Link {
     stream: u32,
     phases: Phases,
@@ -25,7 +25,7 @@ pub(crate) struct Link {
     passed: Cell<Option<Way>>,
     /// Whether the future no longer waits for the response.
     deaf: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
+    waker: Cell<Option<Waker>>,
     /// What the future answered before its end.
     early: Cell<Option<Box<Answer>>>,
     /// Whether the future waits for the stream's end.
@@ -54,7 +54,7 @@ impl Link {
             response: Flow::new(Direction::Response),
             passed: Cell::new(None),
             deaf: Cell::new(false),
-            waker: RefCell::new(None),
+            waker: Cell::new(None),
             early: Cell::new(None),
             awaits_end: Cell::new(false),
             complete: Cell::new(false),
@@ -104,7 +104,16 @@ impl Link {
         self.early.set(Some(Box::new(answer)));
     }
 
+    pub(crate) fn forget_early(&self) {
+        if self.awaits_end.get() {
+            self.early.set(None);
+        }
+    }
+
     pub(crate) fn take_early(&self) -> Option<Answer> {
+        if !self.awaits_end.get() {
+            return None;
+        }
         self.early.take().map(|answer| *answer)
     }
 
@@ -127,7 +136,7 @@ impl Link {
     }
 
     /// Writes the request's changes and lets it go on.
-    fn pass<M: Mode>(&self, request: Request<M>, way: Way) -> Result<(), Error> {
+    fn pass<M: Mode>(&self, request: &mut Request<M>, way: Way) -> Result<(), Error> {
         if !request.headers().is_of(self.stream) {
             return Err(Error::misuse(
                 "the filter passed another stream's request on",
@@ -186,12 +195,12 @@ impl fmt::Debug for Link {
 /// ```
 #[derive(Debug)]
 pub struct Next<M: Mode = Streaming> {
-    link: Rc<Link>,
+    link: Handle,
     mode: PhantomData<fn() -> M>,
 }
 
 impl<M: Mode> Next<M> {
-    pub(crate) fn new(link: Rc<Link>) -> Self {
+    pub(crate) fn new(link: Handle) -> Self {
         Self {
             link,
             mode: PhantomData,
@@ -220,8 +229,8 @@ impl<M: Mode> Next<M> {
     /// # Errors
     ///
     /// An [`Error`] when the host refuses the request's changes.
-    pub fn forward(self, request: Request<M>) -> Result<Response<M>, Error> {
-        self.link.pass(request, Way::Forwarded)?;
+    pub fn forward(self, mut request: Request<M>) -> Result<Response<M>, Error> {
+        self.link.pass(&mut request, Way::Forwarded)?;
         Ok(Response::forwarded(self.link))
     }
 
@@ -264,11 +273,11 @@ impl<M: Mode> Next<M> {
         self.send_as(request)
     }
 
-    fn send_as<K>(self, request: Request<M>) -> Result<Sent<M, K>, Error> {
+    fn send_as<K>(self, mut request: Request<M>) -> Result<Sent<M, K>, Error> {
         self.link.may_listen()?;
-        self.link.pass(request, Way::Run)?;
+        self.link.pass(&mut request, Way::Run)?;
         Ok(Sent {
-            body: Incoming::new(Rc::clone(&self.link), Direction::Request),
+            body: Incoming::new(self.link.clone(), Direction::Request),
             response: Arrival::new(self.link),
         })
     }
@@ -322,16 +331,14 @@ impl<M: Mode> Future for Run<M> {
     type Output = Result<Response<M>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(request) = self.request.take() {
-            let link = &self.arrival.link;
-            if let Err(error) = link
-                .may_listen()
-                .and_then(|()| link.pass(request, Way::Run))
-            {
-                return Poll::Ready(Err(error));
-            }
+        let Self { request, arrival } = &mut *self;
+        if let Some(held) = request {
+            let link = &arrival.link;
+            let passed = link.may_listen().and_then(|()| link.pass(held, Way::Run));
+            *request = None;
+            passed?;
         }
-        Pin::new(&mut self.arrival).poll(context)
+        Pin::new(arrival).poll(context)
     }
 }
 
@@ -350,12 +357,12 @@ impl<M: Mode> Future for Run<M> {
 #[derive(Debug)]
 #[must_use = "the response goes to the client unseen when this is dropped"]
 pub struct Arrival<M: Mode = Streaming> {
-    link: Rc<Link>,
+    link: Handle,
     mode: PhantomData<fn() -> M>,
 }
 
 impl<M: Mode> Arrival<M> {
-    fn new(link: Rc<Link>) -> Self {
+    fn new(link: Handle) -> Self {
         Self {
             link,
             mode: PhantomData,
@@ -365,7 +372,7 @@ impl<M: Mode> Arrival<M> {
     /// Lets the response go to the client unseen.
     #[must_use]
     pub fn forward(self) -> Response<M> {
-        Response::forwarded(Rc::clone(&self.link))
+        Response::forwarded(self.link.clone())
     }
 }
 
@@ -376,7 +383,9 @@ impl<M: Mode> Future for Arrival<M> {
         if self.link.has_response() {
             return Poll::Ready(Ok(Response::upstream(&self.link)));
         }
-        self.link.waker.replace(Some(context.waker().clone()));
+        let waker = context.waker();
+        let is_own = self.link.is_polled_with(waker);
+        self.link.waker.set((!is_own).then(|| waker.clone()));
         Poll::Pending
     }
 }

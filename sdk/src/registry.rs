@@ -12,6 +12,7 @@ type Install = fn(&'static str, &[u8], &Plugin) -> Result<Installed, ConfigError
 #[derive(Clone, Copy, Debug)]
 pub struct Registration {
     root_id: &'static str,
+    is_http: bool,
     install: Install,
 }
 
@@ -21,6 +22,7 @@ pub struct Registration {
 pub const fn register<F: Registered<Kind>, Kind>(root_id: &'static str) -> Registration {
     Registration {
         root_id,
+        is_http: F::IS_HTTP,
         install: install::<F, Kind>,
     }
 }
@@ -45,6 +47,11 @@ impl Registration {
         self.root_id
     }
 
+    /// Whether it filters HTTP streams.
+    pub(crate) fn is_http(&self) -> bool {
+        self.is_http
+    }
+
     pub(crate) fn install(&self, bytes: &[u8], plugin: &Plugin) -> Result<Installed, ConfigError> {
         (self.install)(self.root_id, bytes, plugin)
     }
@@ -63,14 +70,15 @@ pub(crate) fn select<'a>(
         .iter()
         .find(|registration| registration.root_id == root_id)
         .ok_or_else(|| {
-            let known: Vec<String> = registry
-                .iter()
-                .map(|registration| format!("`{}`", registration.root_id))
-                .collect();
+            let mut known = String::new();
+            for (index, registration) in registry.iter().enumerate() {
+                known.push_str(if index == 0 { "`" } else { ", `" });
+                known.push_str(registration.root_id);
+                known.push('`');
+            }
             format!(
-                "no filter has the root id {}; this module has {}",
+                "no filter has the root id {}; this module has {known}",
                 Quoted(root_id),
-                known.join(", ")
             )
         })
 }

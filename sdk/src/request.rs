@@ -8,7 +8,7 @@ use crate::flow::Flow;
 use crate::headers::Headers;
 use crate::host::{Direction, Map};
 use crate::mode::{Holds, Mode, Streaming};
-use crate::next::Link;
+use crate::stream::Handle;
 
 /// A request on its way to the upstream: its headers, and whether a body follows.
 ///
@@ -28,13 +28,13 @@ use crate::next::Link;
 /// ```
 #[derive(Debug)]
 pub struct Request<M: Mode = Streaming> {
-    link: Rc<Link>,
+    link: Handle,
     headers: Headers,
     mode: PhantomData<fn() -> M>,
 }
 
 impl<M: Mode> Request<M> {
-    pub(crate) fn new(link: Rc<Link>) -> Self {
+    pub(crate) fn new(link: Handle) -> Self {
         Self {
             headers: Headers::new(Map::RequestHeaders, link.stream()),
             link,
@@ -176,10 +176,10 @@ impl<M: Mode> Request<M> {
         }
     }
 
-    pub(crate) fn commit(mut self) -> Result<(), Error> {
+    pub(crate) fn commit(&mut self) -> Result<(), Error> {
         let flow = self.link.flow(Direction::Request);
         flow.prepare(&mut self.headers)?;
-        flow.commit(self.headers)
+        flow.commit(&mut self.headers)
     }
 
     /// Waits until the body is there, up to `limit` bytes of it, while the headers are held too and
@@ -207,7 +207,7 @@ impl<M: Mode> Request<M> {
         if self.method() == b"CONNECT" || self.headers.contains("upgrade") {
             self.flow().set_endless();
         }
-        Collect::new(Some(Rc::clone(&self.link)), Direction::Request, limit).watched()
+        Collect::new(Some(self.link.clone()), Direction::Request, limit).watched()
     }
 
     fn flow(&self) -> &Flow {
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_path_that_would_break_the_line_is_refused() {
-        let mut request: Request = Request::new(Rc::new(Link::new(1, Phases::ALL)));
+        let mut request: Request = Request::new(Handle::alone(1, Phases::ALL));
         for path in [&b""[..], b"/a\r\nx: y", b"/a\0"] {
             assert_eq!(request.set_path(path), Err(InvalidPath));
         }

@@ -1,5 +1,4 @@
 use std::marker::PhantomData;
-use std::rc::Rc;
 
 use http::StatusCode;
 
@@ -11,6 +10,7 @@ use crate::headers::Headers;
 use crate::host::{self, Direction, Map};
 use crate::mode::{Holds, Mode, Streaming};
 use crate::next::Link;
+use crate::stream::Handle;
 use crate::tasks;
 
 pub use self::local::{Body, LocalReply};
@@ -40,7 +40,7 @@ pub struct Response<M: Mode = Streaming> {
 /// A response without its mode: what is done for a stream is the same in both.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    link: Option<Rc<Link>>,
+    link: Option<Handle>,
     headers: Headers,
     origin: Origin,
 }
@@ -63,12 +63,12 @@ impl<M: Mode> Response<M> {
         LocalReply::new(status).body(body).into()
     }
 
-    pub(crate) fn upstream(link: &Rc<Link>) -> Self {
+    pub(crate) fn upstream(link: &Handle) -> Self {
         let headers = Headers::new(Map::ResponseHeaders, link.stream());
-        Self::of(Some(Rc::clone(link)), headers, Origin::Upstream)
+        Self::of(Some(link.clone()), headers, Origin::Upstream)
     }
 
-    pub(crate) fn forwarded(link: Rc<Link>) -> Self {
+    pub(crate) fn forwarded(link: Handle) -> Self {
         Self::of(Some(link), Headers::detached(), Origin::Forwarded)
     }
 
@@ -76,7 +76,7 @@ impl<M: Mode> Response<M> {
         Self::of(None, Headers::detached(), Origin::Sent)
     }
 
-    fn of(link: Option<Rc<Link>>, headers: Headers, origin: Origin) -> Self {
+    fn of(link: Option<Handle>, headers: Headers, origin: Origin) -> Self {
         Self {
             answer: Answer {
                 link,
@@ -182,7 +182,7 @@ impl<M: Mode> Response<M> {
         self.mark_tunnel();
         let Answer {
             link: Some(link),
-            headers,
+            mut headers,
             origin: Origin::Upstream,
         } = self.answer
         else {
@@ -190,9 +190,9 @@ impl<M: Mode> Response<M> {
                 "the filter sent a response that is not the upstream's",
             ));
         };
-        pass(&link, headers)?;
+        pass(&link, &mut headers)?;
         Ok(SentResponse {
-            body: Incoming::new(Rc::clone(&link), Direction::Response),
+            body: Incoming::new(link.clone(), Direction::Response),
             link,
             mode: PhantomData,
         })
@@ -278,20 +278,20 @@ impl Answer {
         Some(self.upstream()?.flow(Direction::Response))
     }
 
-    pub(crate) fn into_parts(self) -> (Headers, Origin) {
-        (self.headers, self.origin)
+    pub(crate) fn parts(&mut self) -> (&mut Headers, &Origin) {
+        (&mut self.headers, &self.origin)
     }
 }
 
 /// Lets the upstream's response go on with its changes.
-pub(crate) fn pass(link: &Link, mut headers: Headers) -> Result<(), Error> {
+pub(crate) fn pass(link: &Link, headers: &mut Headers) -> Result<(), Error> {
     let flow = link.flow(Direction::Response);
     if flow.gate() != Gate::Held || !headers.is_of(link.stream()) {
         return Err(Error::misuse(
             "the filter returned another stream's response",
         ));
     }
-    flow.prepare(&mut headers)?;
+    flow.prepare(headers)?;
     flow.commit(headers)?;
     flow.set_gate(Gate::Open);
     Ok(())
@@ -319,7 +319,7 @@ fn answers(link: &Link, asked: &[u8]) -> bool {
 #[derive(Debug)]
 #[must_use = "the body is held until this is dropped"]
 pub struct SentResponse<M: Mode = Streaming, K = Reading> {
-    link: Rc<Link>,
+    link: Handle,
     body: Incoming<K>,
     mode: PhantomData<fn() -> M>,
 }

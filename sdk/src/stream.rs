@@ -1,8 +1,10 @@
 //! The life of one HTTP stream: when its future is polled, and what its answer means to the host.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::fmt;
+use std::ops::Deref;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use http::StatusCode;
 use log::{error, warn};
@@ -21,10 +23,9 @@ use crate::tasks::{self, Place};
 /// One stream of one plugin.
 pub(crate) struct Stream {
     root: u32,
-    id: u32,
     filter: Rc<dyn AnyFilter>,
-    link: Rc<Link>,
-    task: RefCell<Option<FilterFuture>>,
+    link: Link,
+    task: Cell<Option<FilterFuture>>,
     place: Place,
     /// The callback that the host waits in, while it does.
     callback: Cell<Option<Direction>>,
@@ -33,6 +34,32 @@ pub(crate) struct Stream {
     over: Cell<bool>,
     /// Whether that came to be in the callback that the host waits in.
     ended: Cell<bool>,
+}
+
+/// What a future has of its stream. The two hold each other until the stream's end, where the future is
+/// dropped, if it is not done before.
+#[derive(Clone)]
+pub(crate) struct Handle(Rc<Stream>);
+
+impl Handle {
+    /// Whether the stream polls its future with this waker.
+    pub(crate) fn is_polled_with(&self, waker: &Waker) -> bool {
+        self.0.place.waker().will_wake(waker)
+    }
+}
+
+impl Deref for Handle {
+    type Target = Link;
+
+    fn deref(&self) -> &Link {
+        &self.0.link
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.link.fmt(formatter)
+    }
 }
 
 /// What a callback tells.
@@ -53,19 +80,32 @@ pub(crate) enum End {
 }
 
 impl Stream {
+    /// One that is polled in its own callbacks only.
     pub(crate) fn new(root: u32, id: u32, filter: Rc<dyn AnyFilter>) -> Rc<Self> {
+        Rc::new(Self::at(root, id, filter, Place::NONE))
+    }
+
+    /// One that may wait for something else.
+    pub(crate) fn waiting(root: u32, id: u32, filter: Rc<dyn AnyFilter>) -> Rc<Self> {
+        tasks::waiting(|place| Self::at(root, id, filter, place))
+    }
+
+    fn at(root: u32, id: u32, filter: Rc<dyn AnyFilter>, place: Place) -> Self {
         let phases = filter.phases();
-        tasks::make(phases.contains(Phases::WAITS), |place| Self {
+        Self {
             root,
-            id,
             filter,
-            link: Rc::new(Link::new(id, phases)),
-            task: RefCell::new(None),
+            link: Link::new(id, phases),
+            task: Cell::new(None),
             place,
             callback: Cell::new(None),
             over: Cell::new(false),
             ended: Cell::new(false),
-        })
+        }
+    }
+
+    fn id(&self) -> u32 {
+        self.link.stream()
     }
 
     fn flow(&self, direction: Direction) -> &Flow {
@@ -76,10 +116,10 @@ impl Stream {
     ///
     /// Futures that were woken get their turn before the answer is known, this stream's own among
     /// them: after Pause, nobody might call again.
-    pub(crate) fn callback(&self, direction: Direction, event: Event) -> Action {
+    pub(crate) fn callback(self: &Rc<Self>, direction: Direction, event: Event) -> Action {
         self.callback.set(Some(direction));
         self.ended.set(false);
-        tasks::callback(self.root, self.id, || {
+        tasks::callback(self.root, self.id(), || {
             self.take_in(direction, event);
             self.settle(direction);
             self.resume(direction.other());
@@ -94,7 +134,7 @@ impl Stream {
         flow.answer()
     }
 
-    fn take_in(&self, direction: Direction, event: Event) {
+    fn take_in(self: &Rc<Self>, direction: Direction, event: Event) {
         let flow = self.flow(direction);
         match (event, direction) {
             (Event::Headers { is_last }, Direction::Request) => self.request_headers(is_last),
@@ -107,11 +147,11 @@ impl Stream {
         }
     }
 
-    fn request_headers(&self, is_last: bool) {
+    fn request_headers(self: &Rc<Self>, is_last: bool) {
         self.flow(Direction::Request)
             .headers_came(Gate::Held, is_last);
-        let task = Rc::clone(&self.filter).start(&self.link);
-        self.task.replace(Some(task));
+        let task = Rc::clone(&self.filter).start(Handle(Rc::clone(self)));
+        self.task.set(Some(task));
         self.advance();
     }
 
@@ -151,12 +191,17 @@ impl Stream {
     }
 
     /// Decides what becomes of what came in `direction`, if nothing keeps it from going on.
+    #[inline]
     fn settle(&self, direction: Direction) {
-        if self.over.get() {
-            return;
+        if !self.over.get() && self.flow(direction).is_to_be_settled() {
+            self.decide(direction);
         }
+    }
+
+    #[inline(never)]
+    fn decide(&self, direction: Direction) {
         let flow = self.flow(direction);
-        if let Err(fault) = flow.settle(self.id) {
+        if let Err(fault) = flow.settle(self.id()) {
             self.end_task();
             self.fail(&fault);
         }
@@ -169,12 +214,17 @@ impl Stream {
     }
 
     /// Lets the host go on where a callback had paused it and nothing holds it any more.
+    #[inline]
     fn resume(&self, direction: Direction) {
-        let flow = self.flow(direction);
         // The answer of the callback says it.
-        if self.callback.get() == Some(direction) || !flow.may_be_resumed() {
-            return;
+        if self.flow(direction).may_be_resumed() && self.callback.get() != Some(direction) {
+            self.go_on(direction);
         }
+    }
+
+    #[inline(never)]
+    fn go_on(&self, direction: Direction) {
+        let flow = self.flow(direction);
         self.settle(direction);
         if self.over.get() || !flow.is_to_be_resumed() {
             return;
@@ -186,7 +236,10 @@ impl Stream {
     }
 
     fn is_alive(&self) -> bool {
-        self.task.try_borrow().is_ok_and(|task| task.is_some())
+        let task = self.task.take();
+        let is_alive = task.is_some();
+        self.task.set(task);
+        is_alive
     }
 
     /// Polls the future once and does what its answer says.
@@ -198,16 +251,16 @@ impl Stream {
             return;
         };
         match task.as_mut().poll(&mut self.place.context()) {
-            Poll::Ready(answer) => {
+            Poll::Ready(mut answer) => {
                 drop(task);
                 // Answered otherwise before the end was waited for.
-                drop(self.link.take_early());
-                self.finish(answer);
+                self.link.forget_early();
+                self.finish(&mut answer);
             }
             Poll::Pending => {
-                self.task.replace(Some(task));
+                self.task.set(Some(task));
                 match self.link.take_early() {
-                    Some(answer) => self.finish(Ok(answer)),
+                    Some(answer) => self.finish(&mut Ok(answer)),
                     None => self.pending(),
                 }
             }
@@ -224,7 +277,7 @@ impl Stream {
             let name = self.filter.root_id();
             error!("filter={name} reason={}", Chain(&fault));
         }
-        self.task.replace(Some(task));
+        self.task.set(Some(task));
     }
 
     fn pending(&self) {
@@ -238,21 +291,25 @@ impl Stream {
         }
     }
 
-    fn finish(&self, answer: Result<Answer, Error>) {
-        if let Err(fault) = answer.and_then(|answer| self.accept(answer)) {
+    fn finish(&self, answer: &mut Result<Answer, Error>) {
+        let refused = match answer {
+            Ok(answer) => self.accept(answer).err(),
+            Err(_) => None,
+        };
+        if let Some(fault) = refused.as_ref().or(answer.as_ref().err()) {
             self.end_task();
-            self.fail(&fault);
+            self.fail(fault);
         }
     }
 
-    fn accept(&self, answer: Answer) -> Result<(), Error> {
+    fn accept(&self, answer: &mut Answer) -> Result<(), Error> {
         let response = self.flow(Direction::Response);
-        let (headers, origin) = answer.into_parts();
+        let (headers, origin) = answer.parts();
         match origin {
             Origin::Local(_) if self.is_out_of_reach() => Err(Error::misuse(
                 "the filter replied when the response was out of its hands",
             )),
-            Origin::Local(reply) => self.reply(&reply, &headers),
+            Origin::Local(reply) => self.reply(reply, headers),
             Origin::Forwarded if self.link.passed().is_some() => {
                 if response.gate() == Gate::Held {
                     response.set_gate(Gate::Open);
@@ -341,7 +398,7 @@ impl Stream {
         };
         let mut task = Some(task);
         // Where the host no longer knows the stream, the future goes all the same, here.
-        let _ = tasks::within(self.id, || drop(task.take()));
+        let _ = tasks::within(self.id(), || drop(task.take()));
     }
 }
 
@@ -354,7 +411,7 @@ impl tasks::Task for Stream {
         if self.over.get() {
             return;
         }
-        let turn = tasks::within(self.id, || {
+        let turn = tasks::within(self.id(), || {
             self.advance();
             self.resume(Direction::Request);
             self.resume(Direction::Response);

@@ -32,6 +32,9 @@ thread_local! {
     /// The context that `proxy-wasm` would register a call-out for; 0 when nobody knows.
     static REGISTRANT: Cell<u32> = const { Cell::new(0) };
     static WOKEN: RefCell<VecDeque<Arc<TaskWaker>>> = const { RefCell::new(VecDeque::new()) };
+    /// Whether there is one: mostly there is none. In a module without a waker that may set it, the
+    /// compiler sees that, and leaves out all that is done for woken futures.
+    static ANY_WOKEN: Cell<bool> = const { Cell::new(false) };
     /// What may be woken from another callback.
     static WAITING: RefCell<Table> = const { RefCell::new(Table::new()) };
 }
@@ -79,9 +82,22 @@ fn enter<R>(
     ROOT.set(root);
     REGISTRANT.set(registrant);
     let result = body();
+    if ANY_WOKEN.get() && turns() {
+        let ends = registrant == 0 && called == root;
+        if !ends {
+            events::left(root);
+        }
+    }
+    result
+}
+
+/// Gives woken futures their turn; whether any are left.
+#[inline(never)]
+fn turns() -> bool {
     for _ in 0..TURNS_A_CALLBACK {
         let Some(woken) = WOKEN.with_borrow_mut(VecDeque::pop_front) else {
-            break;
+            ANY_WOKEN.set(false);
+            return false;
         };
         woken.queued.store(false, Ordering::Relaxed);
         let task = WAITING.with_borrow(|waiting| waiting.get(woken.key));
@@ -90,11 +106,11 @@ fn enter<R>(
             task.turn();
         }
     }
-    let ends = registrant == 0 && called == root;
-    if !ends && WOKEN.with_borrow(|woken| !woken.is_empty()) {
-        events::left(root);
+    let is_left = WOKEN.with_borrow(|woken| !woken.is_empty());
+    if !is_left {
+        ANY_WOKEN.set(false);
     }
-    result
+    is_left
 }
 
 /// Runs `body` with host calls acting on context `id`, and restores the one before.
@@ -132,24 +148,25 @@ pub(crate) fn registrant() -> Option<u32> {
 }
 
 /// A task's place among those that may be woken from another callback, if it may, and what wakes it.
-pub(crate) struct Place {
-    key: Option<Key>,
-    waker: Waker,
-}
+pub(crate) struct Place(Option<(Key, Waker)>);
 
 impl Place {
+    /// That of a task which is polled in its own callbacks only. A module in which all are such lacks what
+    /// wakes others.
+    pub(crate) const NONE: Self = Self(None);
+
     /// The context of a poll of the task's future.
     pub(crate) fn context(&self) -> Context<'_> {
-        Context::from_waker(&self.waker)
+        Context::from_waker(self.waker())
     }
 
     pub(crate) fn waker(&self) -> &Waker {
-        &self.waker
+        self.0.as_ref().map_or(Waker::noop(), |(_, waker)| waker)
     }
 
     /// Gives the place up. A later wake of the task's future does nothing.
     pub(crate) fn leave(&self) {
-        if let Some(key) = self.key {
+        if let &Some((key, _)) = &self.0 {
             // Dropped after the table is released: dropping a future runs the filter's code.
             let entry = WAITING.with_borrow_mut(|waiting| waiting.free(key));
             drop(entry);
@@ -157,15 +174,12 @@ impl Place {
     }
 }
 
-/// Makes a task; only one that `waits` may be woken from another callback.
-pub(crate) fn make<T: Task + 'static>(waits: bool, make: impl FnOnce(Place) -> T) -> Rc<T> {
-    let key = waits.then(|| WAITING.with_borrow_mut(Table::reserve));
-    let waker = key.map_or_else(|| Waker::noop().clone(), waker);
-    let task = Rc::new(make(Place { key, waker }));
-    if let Some(key) = key {
-        let task: Rc<dyn Task> = Rc::<T>::clone(&task);
-        WAITING.with_borrow_mut(|waiting| waiting.put(key, task));
-    }
+/// Makes a task that may be woken from another callback.
+pub(crate) fn waiting<T: Task + 'static>(make: impl FnOnce(Place) -> T) -> Rc<T> {
+    let key = WAITING.with_borrow_mut(Table::reserve);
+    let task = Rc::new(make(Place(Some((key, waker(key))))));
+    let waiting: Rc<dyn Task> = Rc::<T>::clone(&task);
+    WAITING.with_borrow_mut(|all| all.put(key, waiting));
     task
 }
 
@@ -190,6 +204,7 @@ impl Wake for TaskWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::Relaxed) {
             WOKEN.with_borrow_mut(|woken| woken.push_back(Arc::clone(self)));
+            ANY_WOKEN.set(true);
         }
     }
 }

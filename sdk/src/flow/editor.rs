@@ -20,13 +20,27 @@ pub(super) trait Edit {
     fn is_needed(&self) -> bool;
 }
 
+/// A [`Rewriter`], for an editor that does not know that there is such a type: one that changes trailers
+/// only lacks the code.
+trait Rewrite {
+    fn transform(&mut self) -> &mut dyn BodyTransform;
+    fn is_drained(&self) -> bool;
+    /// Shows what has come, or `replacement` in its place, and writes what is made of it.
+    fn flush(
+        &mut self,
+        flow: &Flow,
+        replacement: Option<Vec<u8>>,
+        is_last: bool,
+    ) -> Result<Verdict, Error>;
+}
+
 /// What is done to trailers.
 type TrailersHook = Box<dyn FnOnce(&mut Headers)>;
 
 /// All changes of one direction.
 #[derive(Default)]
 pub(crate) struct Editor {
-    rewriter: Option<Rewriter>,
+    rewriter: Option<Box<dyn Rewrite>>,
     /// A body in place of the one that came.
     replacement: Option<Vec<u8>>,
     /// Whether the headers tell the length of that, and it is not written yet.
@@ -39,7 +53,8 @@ pub(crate) struct Editor {
 
 impl Editor {
     pub(crate) fn map_body(&mut self, transform: Box<dyn BodyTransform>) {
-        if self.rewriter.replace(Rewriter::new(transform)).is_some() {
+        let rewriter = Box::new(Rewriter::new(transform));
+        if self.rewriter.replace(rewriter).is_some() {
             self.fault = Some("the filter maps the body of one message twice");
         }
     }
@@ -66,32 +81,14 @@ impl Editor {
     }
 
     fn flush_body(&mut self, flow: &Flow, is_last: bool) -> Result<Verdict, Error> {
-        let Some(rewriter) = &mut self.rewriter else {
-            if let Some(body) = self.replacement.take() {
-                host::set_body(flow.direction, &body)?;
-                self.promised = false;
-            }
-            return Ok(Verdict::Continue);
-        };
-        let size = flow.size.get();
-        let seen = rewriter.seen();
-        let news = match self.replacement.take() {
-            Some(body) => {
-                rewriter.replaced();
-                body
-            }
-            None if seen < size => host::body(flow.direction, seen, size - seen)?,
-            None => Vec::new(),
-        };
-        // Behind trailers only what was held can still be written.
-        let is_late = flow.stage.get() == Stage::Trailers && size == 0;
-        match rewriter.step(news, size, is_last)? {
-            Step::Wait => return Ok(Verdict::Pause),
-            Step::Replace(body) if is_late && !body.is_empty() => return Ok(Verdict::Cut),
-            Step::Replace(body) if !is_late => host::set_body(flow.direction, &body)?,
-            Step::Replace(_) | Step::Pass => {}
+        let replacement = self.replacement.take();
+        if let Some(rewriter) = &mut self.rewriter {
+            return rewriter.flush(flow, replacement, is_last);
         }
-        rewriter.written();
+        if let Some(body) = replacement {
+            host::set_body(flow.direction, &body)?;
+            self.promised = false;
+        }
         Ok(Verdict::Continue)
     }
 
@@ -109,7 +106,45 @@ impl Editor {
         if came && let Some(hook) = self.trailers_hook.take() {
             hook(&mut trailers);
         }
-        flow.commit(trailers)
+        flow.commit(&mut trailers)
+    }
+}
+
+impl Rewrite for Rewriter {
+    fn transform(&mut self) -> &mut dyn BodyTransform {
+        self.transform()
+    }
+
+    fn is_drained(&self) -> bool {
+        self.is_drained()
+    }
+
+    fn flush(
+        &mut self,
+        flow: &Flow,
+        replacement: Option<Vec<u8>>,
+        is_last: bool,
+    ) -> Result<Verdict, Error> {
+        let size = flow.size.get();
+        let seen = self.seen();
+        let news = match replacement {
+            Some(body) => {
+                self.replaced();
+                body
+            }
+            None if seen < size => host::body(flow.direction, seen, size - seen)?,
+            None => Vec::new(),
+        };
+        // Behind trailers only what was held can still be written.
+        let is_late = flow.stage.get() == Stage::Trailers && size == 0;
+        match self.step(news, size, is_last)? {
+            Step::Wait => return Ok(Verdict::Pause),
+            Step::Replace(body) if is_late && !body.is_empty() => return Ok(Verdict::Cut),
+            Step::Replace(body) if !is_late => host::set_body(flow.direction, &body)?,
+            Step::Replace(_) | Step::Pass => {}
+        }
+        self.written();
+        Ok(Verdict::Continue)
     }
 }
 
@@ -144,7 +179,7 @@ impl Edit for Editor {
     }
 
     fn is_needed(&self) -> bool {
-        self.promised || self.rewriter.as_ref().is_some_and(Rewriter::is_drained)
+        self.promised || self.rewriter.as_ref().is_some_and(|it| it.is_drained())
     }
 }
 

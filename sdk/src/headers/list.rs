@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use super::Fate;
+use crate::error::Error;
 use crate::host::{self, Map};
 use crate::pairs;
 use crate::status::HostError;
@@ -16,6 +17,8 @@ pub(super) struct List {
     /// The host's bytes, as read; the names and values of the entries that were read point into it.
     block: Vec<u8>,
     entries: Vec<Entry>,
+    /// Why it cannot be written.
+    fault: Option<Error>,
 }
 
 struct Entry {
@@ -85,7 +88,28 @@ impl List {
                 removed: false,
             })
             .collect();
-        Some(Self { block, entries })
+        Some(Self {
+            block,
+            entries,
+            fault: None,
+        })
+    }
+
+    /// What stands for a map that cannot be read.
+    pub(super) fn unread(fault: Error) -> Self {
+        Self {
+            fault: Some(fault),
+            ..Self::default()
+        }
+    }
+
+    /// Says that it cannot be written.
+    pub(super) fn fail(&mut self, fault: Error) {
+        self.fault = Some(fault);
+    }
+
+    pub(super) fn take_fault(&mut self) -> Option<Error> {
+        self.fault.take()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
@@ -189,11 +213,12 @@ impl List {
     pub(super) fn writes(&self) -> Vec<Write<'_>> {
         let mut writes = Vec::new();
         for (index, entry) in self.entries.iter().enumerate() {
+            if !entry.is_news() {
+                continue;
+            }
             let name = entry.name.bytes(&self.block);
-            let is_done = |earlier: &Entry| {
-                earlier.is_news() && earlier.name.bytes(&self.block).eq_ignore_ascii_case(name)
-            };
-            if entry.is_news() && !self.entries.iter().take(index).any(is_done) {
+            let mut earlier = self.entries.iter().take(index);
+            if !earlier.any(|earlier| earlier.is_news() && self.is_named(earlier, name)) {
                 self.write(name, &mut writes);
             }
         }
@@ -201,60 +226,45 @@ impl List {
     }
 
     fn write<'a>(&'a self, name: &'a [u8], writes: &mut Vec<Write<'a>>) {
-        let named = |entry: &&Entry| entry.name.bytes(&self.block).eq_ignore_ascii_case(name);
-        let before = || {
-            self.entries
-                .iter()
-                .filter(named)
-                .filter(|entry| entry.was_read())
-        };
-        let after = || {
-            self.entries
-                .iter()
-                .filter(named)
-                .filter(|entry| !entry.removed)
-        };
-        let value = |entry: &'a Entry| entry.value.bytes(&self.block);
-        let (was, is) = (before().count(), after().count());
-        let kept = before()
-            .map(value)
-            .zip(after().map(value))
-            .take_while(|(before, after)| before == after)
-            .count();
-        if kept == was && kept == is {
-            return;
-        }
-        let add = |entry| Write::Add(name, value(entry));
-        match is {
-            0 => writes.push(Write::Remove(name)),
-            1 if was <= 1 => {
-                writes.extend(after().map(|only| Write::Replace(name, value(only))));
-            }
-            _ if kept == was => writes.extend(after().skip(kept).map(add)),
+        let before = self.values_of(name, Entry::was_read);
+        let after = self.values_of(name, |entry| !entry.removed);
+        match *after {
+            _ if before == after => {}
+            [only] if before.len() <= 1 => writes.push(Write::Replace(name, only)),
             _ => {
-                writes.push(Write::Remove(name));
-                writes.extend(after().map(add));
+                let more = after.strip_prefix(before.as_slice());
+                if more.is_none() {
+                    writes.push(Write::Remove(name));
+                }
+                add(name, more.unwrap_or(&after), writes);
             }
         }
     }
 
     /// The host calls that give `name` the values again that were read.
     pub(super) fn undo<'a>(&'a self, name: &'a [u8]) -> Vec<Write<'a>> {
-        let values: Vec<&[u8]> = self
-            .entries
-            .iter()
-            .filter(|entry| entry.was_read())
-            .map(|entry| self.pair(entry))
-            .filter(|(own, _)| own.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
-            .collect();
-        if let [only] = values.as_slice() {
+        let values = self.values_of(name, Entry::was_read);
+        if let [only] = *values {
             return vec![Write::Replace(name, only)];
         }
-        let add = |value| Write::Add(name, value);
         let mut writes = vec![Write::Remove(name)];
-        writes.extend(values.into_iter().map(add));
+        add(name, &values, &mut writes);
         writes
+    }
+
+    /// The values of those entries of a name that are `wanted`.
+    fn values_of(&self, name: &[u8], wanted: fn(&Entry) -> bool) -> Vec<&[u8]> {
+        let mut values = Vec::new();
+        for entry in &self.entries {
+            if wanted(entry) && self.is_named(entry, name) {
+                values.push(entry.value.bytes(&self.block));
+            }
+        }
+        values
+    }
+
+    fn is_named(&self, entry: &Entry, name: &[u8]) -> bool {
+        entry.name.bytes(&self.block).eq_ignore_ascii_case(name)
     }
 
     fn pair<'a>(&'a self, entry: &'a Entry) -> (&'a [u8], &'a [u8]) {
@@ -262,6 +272,12 @@ impl List {
             entry.name.bytes(&self.block),
             entry.value.bytes(&self.block),
         )
+    }
+}
+
+fn add<'a>(name: &'a [u8], values: &[&'a [u8]], writes: &mut Vec<Write<'a>>) {
+    for value in values {
+        writes.push(Write::Add(name, value));
     }
 }
 
@@ -285,7 +301,7 @@ mod tests {
             (b"x-a", b"\xff"),
             (b"x-c", b"3"),
         ];
-        List::parse(pairs::serialize(pairs.into_iter()).unwrap()).unwrap()
+        List::parse(pairs::serialize(&pairs).unwrap()).unwrap()
     }
 
     fn remove(name: &[u8]) -> Write<'_> {

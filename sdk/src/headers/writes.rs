@@ -1,7 +1,18 @@
+use std::cell::Cell;
+use std::mem::{ManuallyDrop, take};
+
 use super::list::Write;
 
 /// What stands before name and value of a change.
 const HEAD: usize = 1 + 2 * size_of::<u32>();
+
+/// The largest buffer that is kept for the next changes.
+const SPARE_SIZE: usize = 512;
+
+thread_local! {
+    /// A buffer that nobody uses now. It is never freed, so that no destructor has to be thought of.
+    static SPARE: Cell<ManuallyDrop<Vec<u8>>> = const { Cell::new(ManuallyDrop::new(Vec::new())) };
+}
 
 /// Changes of a map that was not read, in order: of each its kind, the lengths of name and value, and
 /// the two. In one buffer, because allocations are most of what a small change costs.
@@ -19,6 +30,9 @@ impl Writes {
             Write::Add(name, value) => (1, name, value),
             Write::Replace(name, value) => (2, name, value),
         };
+        if self.0.capacity() == 0 {
+            self.0 = ManuallyDrop::into_inner(SPARE.take());
+        }
         self.0.reserve(HEAD + name.len() + value.len());
         let [a, b, c, d] = length_of(name);
         let [e, f, g, h] = length_of(value);
@@ -40,6 +54,18 @@ impl Writes {
                 _ => Write::Replace(name, value),
             })
         })
+    }
+}
+
+impl Drop for Writes {
+    fn drop(&mut self) {
+        if (1..=SPARE_SIZE).contains(&self.0.capacity()) {
+            let mut spare = take(&mut self.0);
+            spare.clear();
+            drop(ManuallyDrop::into_inner(
+                SPARE.replace(ManuallyDrop::new(spare)),
+            ));
+        }
     }
 }
 

@@ -18,7 +18,7 @@ fn path_of<T: FromProperty>(property: &Property<T>) -> Vec<u8> {
 }
 
 fn pairs_of(pairs: &[(&[u8], &[u8])]) -> Answer {
-    Answer::bytes(pairs::serialize(pairs.iter().copied()).unwrap())
+    Answer::bytes(pairs::serialize(pairs).unwrap())
 }
 
 #[test]

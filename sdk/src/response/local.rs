@@ -80,7 +80,7 @@ impl LocalReply {
     /// Sends the reply with `headers` on the effective stream.
     pub(crate) fn send(&self, headers: &Headers) -> Result<(), Error> {
         let pairs: Vec<(&[u8], &[u8])> = headers.iter().collect();
-        let bytes = pairs::serialize(pairs.iter().copied())
+        let bytes = pairs::serialize(&pairs)
             .ok_or_else(|| Error::misuse("a local reply has over 4 GiB of headers"))?;
         host::send_local_response(Reply {
             status: self.status.as_u16(),

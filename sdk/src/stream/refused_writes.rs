@@ -65,7 +65,7 @@ fn play(filter: Changes, writes: &[u32]) -> (Action, Vec<&'static str>) {
     ];
     let answers = writes.iter().map(|&status| HostAnswer::status(status));
     double::answer(answers.chain([HostAnswer::ok()]));
-    let read = HostAnswer::bytes(pairs::serialize(pairs.into_iter()).unwrap());
+    let read = HostAnswer::bytes(pairs::serialize(&pairs).unwrap());
     double::answer_to(READ, read);
     double::answer_to("proxy_log", HostAnswer::ok());
     double::answer_to("proxy_define_metric", HostAnswer::ok());

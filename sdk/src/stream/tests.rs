@@ -13,6 +13,35 @@ use crate::plugin::Plugin;
 use crate::request::Request;
 use crate::response::Response;
 
+impl Handle {
+    /// Of a stream whose filter does nothing, for tests of what a future holds.
+    pub(crate) fn alone(id: u32, phases: Phases) -> Self {
+        Self(Stream::new(1, id, Rc::new(Idle(phases))))
+    }
+}
+
+struct Idle(Phases);
+
+impl AnyFilter for Idle {
+    fn start(self: Rc<Self>, _link: Handle) -> FilterFuture {
+        Box::pin(std::future::pending())
+    }
+
+    fn complete(&self, _link: &Link) {}
+
+    fn failure_mode(&self) -> FailureMode {
+        FailureMode::Deny
+    }
+
+    fn phases(&self) -> Phases {
+        self.0
+    }
+
+    fn root_id(&self) -> &'static str {
+        "idle"
+    }
+}
+
 const LIMIT: usize = 10;
 const READ: &str = "proxy_get_buffer_bytes";
 const WRITE: &str = "proxy_set_buffer_bytes";
@@ -150,14 +179,15 @@ where
     Worker: HttpFilter<M>,
 {
     let filter: Configured<Worker, Http<M>> = Configured::new(worker.clone(), "worker");
-    Stream::new(1, 2, Rc::new(filter))
+    Stream::waiting(1, 2, Rc::new(filter))
 }
 
 fn headers(of: &[(&str, &str)]) -> double::Answer {
     let fields = of
         .iter()
         .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    double::Answer::bytes(pairs::serialize(fields).unwrap())
+    let fields: Vec<(&[u8], &[u8])> = fields.collect();
+    double::Answer::bytes(pairs::serialize(&fields).unwrap())
 }
 
 /// A host that does what it is told, for a message of six bytes.
@@ -194,7 +224,7 @@ fn messages() -> Vec<Vec<Event>> {
 }
 
 /// Shows the stream both messages and its end.
-fn show(stream: &Stream, request: &[Event], response: &[Event]) {
+fn show(stream: &Rc<Stream>, request: &[Event], response: &[Event]) {
     for event in request {
         stream.callback(Direction::Request, *event);
     }

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use log::error;
 
-use super::{Place, Task, make, within};
+use super::{Place, Task, waiting, within};
 
 /// The future of a service.
 pub(crate) struct RootTask {
@@ -51,7 +51,7 @@ impl RootTask {
 /// Polls `future` whenever it is woken, first at the end of the callback that runs now. Its host
 /// calls act on root context `root`.
 pub(crate) fn live_with(root: u32, future: impl Future<Output = ()> + 'static) -> Rc<RootTask> {
-    let task = make(true, |place| RootTask {
+    let task = waiting(|place| RootTask {
         root,
         place,
         future: RefCell::new(Some(Box::pin(future))),

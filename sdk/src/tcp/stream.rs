@@ -54,7 +54,7 @@ enum Held {
 impl TcpStream {
     pub(crate) fn new(root: u32, id: u32, filter: Rc<dyn AnyTcpFilter>) -> Rc<Self> {
         let phases = filter.phases();
-        tasks::make(phases.contains(Phases::WAITS), |place| Self {
+        let make = |place| Self {
             root,
             id,
             filter,
@@ -66,7 +66,11 @@ impl TcpStream {
             paused: Cell::new(None),
             client_ended: Cell::new(false),
             upstream_ended: Cell::new(false),
-        })
+        };
+        match phases.contains(Phases::WAITS) {
+            true => tasks::waiting(make),
+            false => Rc::new(make(Place::NONE)),
+        }
     }
 
     pub(crate) fn new_connection(&self) -> Action {
