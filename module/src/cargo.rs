@@ -148,7 +148,16 @@ fn remapped(directory: &Path) -> String {
     places.dedup();
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    places.extend(home.map(|home| (home, "/cargo".to_owned())));
+    if let Some(home) = home {
+        // Of these folders there is one for each registry, and every place in a dependency would name it.
+        let registries = std::fs::read_dir(home.join("registry/src"));
+        let registries = registries.into_iter().flatten().flatten();
+        let mut registries: Vec<PathBuf> = registries.map(|folder| folder.path()).collect();
+        registries.sort();
+        // The last that fits is taken.
+        places.push((home, "/cargo".to_owned()));
+        places.extend(registries.into_iter().map(|it| (it, "/cargo".to_owned())));
+    }
     let flags = places
         .iter()
         .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));

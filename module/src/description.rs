@@ -1,3 +1,6 @@
+use miniz_oxide::deflate::compress_to_vec_zlib;
+use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -8,9 +11,16 @@ use crate::interpreter::AskError;
 /// The custom section that holds it.
 pub(crate) const SECTION: &str = "attache.module";
 
+/// How hard to try when it is compressed: as hard as can be.
+const EFFORT: u8 = 10;
+
+/// How large a description may be: whoever reads a module may have it from anybody.
+const LIMIT: usize = 4 << 20;
+
 /// What a module that the SDK made says of itself, for people and for tools that publish or load it.
 ///
-/// It stands in the custom section `attache.module`, as JSON.
+/// It stands in the custom section `attache.module`, as JSON that is compressed by zlib (RFC 1950): a
+/// quarter of the bytes. JSON as it is will be read too.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Description {
@@ -160,6 +170,21 @@ impl Answer {
 }
 
 impl Description {
+    /// What stands in the section.
+    pub(crate) fn to_section(&self) -> Result<Vec<u8>, serde_json::Error> {
+        Ok(compress_to_vec_zlib(&serde_json::to_vec(self)?, EFFORT))
+    }
+
+    /// Reads the section.
+    pub(crate) fn from_section(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        if bytes.starts_with(b"{") {
+            return serde_json::from_slice(bytes);
+        }
+        let text = decompress_to_vec_zlib_with_limit(bytes, LIMIT)
+            .map_err(|error| serde_json::Error::custom(format!("it is no zlib stream: {error}")))?;
+        serde_json::from_slice(&text)
+    }
+
     /// The description of the finished module `facts` is about.
     pub(crate) fn new(answer: Answer, facts: &Facts) -> Self {
         let callbacks = |root_id: &str| {

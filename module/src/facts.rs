@@ -161,7 +161,7 @@ impl Facts {
                     declarations.extend(read_declarations(section.data())?);
                 }
                 Payload::CustomSection(section) if section.name() == SECTION => {
-                    description = Some(serde_json::from_slice(section.data())?);
+                    description = Some(Description::from_section(section.data())?);
                 }
                 _ => {}
             }

@@ -150,10 +150,10 @@ fn described(linked: &[u8], mut finished: Vec<u8>) -> Result<(Vec<u8>, Facts), F
     let answer = interpreter::ask(linked).map_err(DescribeError::Ask)?;
     let answer = Answer::read(&answer, &facts.declarations)?;
     let description = Description::new(answer, &facts);
-    let text = serde_json::to_vec(&description).map_err(DescribeError::Form)?;
+    let data = description.to_section().map_err(DescribeError::Form)?;
     CustomSection {
         name: SECTION.into(),
-        data: text.into(),
+        data: data.into(),
     }
     .append_to(&mut finished);
     facts.description = Some(description);

@@ -89,6 +89,53 @@ fn the_answer_becomes_a_section_and_the_export_goes() {
     assert_eq!(finish(&finished.bytes).unwrap().bytes, finished.bytes);
 }
 
+/// A module whose section `attache.module` is `section`.
+fn described(section: &[u8]) -> Vec<u8> {
+    let mut module = guest("", "");
+    let name = b"attache.module";
+    let size = 1 + name.len() + section.len();
+    assert!(size < 128, "the length has to be one byte");
+    module.extend([
+        0,
+        u8::try_from(size).unwrap(),
+        u8::try_from(name.len()).unwrap(),
+    ]);
+    module.extend(name);
+    module.extend(section);
+    module
+}
+
+#[test]
+fn the_section_is_compressed() {
+    let finished = answering(&good().to_string()).unwrap();
+    // As `zlib.decompress` of Python reads it: a method, a window, and a check of the two (RFC 1950).
+    let at = finished
+        .bytes
+        .windows(14)
+        .position(|it| it == b"attache.module");
+    let head: [u8; 2] = finished.bytes[at.unwrap() + 14..][..2].try_into().unwrap();
+    assert_eq!((head[0] & 15, u16::from_be_bytes(head) % 31), (8, 0));
+}
+
+#[test]
+fn a_description_that_is_not_compressed_is_read_too() {
+    let text = r#"{"format":1,"name":"b","version":"1","sdk":"1","abi":"0.2.1"}"#;
+    let refusal = Facts::read(&described(text.as_bytes())).unwrap_err();
+    let cause = std::error::Error::source(&refusal).unwrap().to_string();
+    assert!(cause.starts_with("missing field `host_options`"), "{cause}");
+}
+
+#[test]
+fn what_is_neither_is_refused() {
+    for section in [&b""[..], b"x", b"\x78\x9c\x01", b"\x78\x9c\x03\0\0\0\0\x01"] {
+        let refusal = Facts::read(&described(section)).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "the section `attache.module` is not a description"
+        );
+    }
+}
+
 #[test]
 fn a_filter_that_holds_headers_names_the_host_option() {
     let exports = [
