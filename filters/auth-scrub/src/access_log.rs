@@ -4,7 +4,7 @@ use attache::filter_state::{Declaration, FilterState};
 use attache::{ConfigError, Error, Headers, Plugin};
 
 use crate::config::Place;
-use crate::credentials::{is_token, scheme};
+use crate::credentials::{is_token, joined, scheme};
 use crate::digest::Hasher;
 
 /// What the access log may show.
@@ -49,7 +49,7 @@ impl AccessLog {
             {
                 continue;
             }
-            let state = FilterState::named([prefix, ".", field.text()].concat())?;
+            let state = FilterState::named(String::from_iter([prefix, ".", field.text()]))?;
             state.declare(plugin, Declaration::text())?;
             fields.push((what, state));
         }
@@ -63,13 +63,13 @@ impl AccessLog {
                 What::Path | What::Changes => continue,
                 What::Scheme(name) => {
                     let values = headers.all(&name[..]);
-                    let schemes = values.into_iter().filter_map(scheme);
-                    String::from_utf8(schemes.collect::<Vec<_>>().join(&b',')).ok()
+                    let schemes: Vec<_> = values.into_iter().filter_map(scheme).collect();
+                    String::from_utf8(joined(&schemes, b",")).ok()
                 }
                 What::Hash(name) => {
                     let values = headers.all(&name[..]).into_iter();
                     let digests = values.filter_map(|value| Some(hasher?.digest(value)));
-                    String::from_utf8(digests.collect::<Vec<_>>().join(&b',')).ok()
+                    String::from_utf8(joined(&digests.collect::<Vec<_>>(), b",")).ok()
                 }
             };
             if let Some(text) = text.filter(|text| !text.is_empty()) {

@@ -1,7 +1,7 @@
 //! Addresses of the client, cut to the bits that say where it is and not who.
 
 use crate::change::Outcome;
-use crate::credentials::trim;
+use crate::credentials::{joined, trim};
 
 mod ip;
 
@@ -49,7 +49,7 @@ impl Prefixes {
         } else if kept.is_empty() {
             Outcome::Goes
         } else {
-            Outcome::Becomes(kept.join(&b", "[..]))
+            Outcome::Becomes(joined(&kept, b", "))
         }
     }
 }
@@ -84,7 +84,7 @@ fn forwarded(element: &[u8], v4: u32, v6: u32) -> Option<Vec<u8>> {
         let quote: &[u8] = if after.contains(&b':') { b"\"" } else { b"" };
         kept.push([name, b"=", quote, &after, quote].concat());
     }
-    (!kept.is_empty()).then(|| kept.join(&b';'))
+    (!kept.is_empty()).then(|| joined(&kept, b";"))
 }
 
 /// A name that a proxy made up (RFC 7239, 6.3), which says nothing of the address.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::change::{Item, Outcome};
-use crate::credentials::trim;
+use crate::credentials::{joined, trim};
 use crate::judge::{Judge, Verdict};
 use crate::query::readings;
 
@@ -59,7 +59,7 @@ pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
     if !changed {
         return Outcome::Stays;
     }
-    let line = kept.join(&b';');
+    let line = joined(&kept, b";");
     let line = line.trim_ascii_start();
     if line.iter().all(|&byte| byte <= b' ' || byte == b';') {
         Outcome::Goes
@@ -104,7 +104,7 @@ fn between_commas(segment: &[u8], judge: &Judge<'_>) -> Outcome {
     } else if kept.len() == parts.count() {
         Outcome::Stays
     } else {
-        Outcome::Becomes(kept.join(&b','))
+        Outcome::Becomes(joined(&kept, b","))
     }
 }
 

@@ -61,6 +61,18 @@ pub(crate) fn trim(text: &[u8]) -> &[u8] {
     }
 }
 
+/// Parts with something between them. `join` would be compiled for each kind of both.
+pub(crate) fn joined<T: AsRef<[u8]>>(parts: &[T], between: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            text.extend_from_slice(between);
+        }
+        text.extend_from_slice(part.as_ref());
+    }
+    text
+}
+
 /// What parsers have been seen to take for a blank, and more.
 pub(crate) fn is_blank(byte: u8) -> bool {
     byte <= b' '

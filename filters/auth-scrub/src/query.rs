@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 
 use crate::change::Outcome;
+use crate::credentials::joined;
 use crate::judge::{Judge, Verdict};
 
 /// What becomes of a path with its query.
@@ -73,7 +74,7 @@ fn parameters(query: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
             },
         }
     }
-    changed.then(|| kept.join(&b'&'))
+    changed.then(|| joined(&kept, b"&"))
 }
 
 /// What becomes of `name=value` up to its `&`; `None` where nobody names it.
@@ -112,7 +113,7 @@ fn behind_semicolons(parameter: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
             }
         }
     }
-    changed.then(|| kept.join(&b';'))
+    changed.then(|| joined(&kept, b";"))
 }
 
 /// What is said of a name in any reading of it. Where one says that it goes and another that it stays,

@@ -1,7 +1,7 @@
 //! Tokens among the protocols of a WebSocket (`sec-websocket-protocol`).
 
 use crate::change::Outcome;
-use crate::credentials::trim;
+use crate::credentials::{joined, trim};
 
 /// What becomes of the list, where `doomed` says which names are those of credentials. Schemes and
 /// tokens that say what they are go where `authorization` does.
@@ -39,7 +39,7 @@ pub(crate) fn scrub(value: &[u8], doomed: impl Fn(&[u8]) -> bool) -> Outcome {
     if !changed {
         return Outcome::Stays;
     }
-    let list = kept.join(&b',');
+    let list = joined(&kept, b",");
     match trim(&list) {
         b"" => Outcome::Goes,
         list => Outcome::Becomes(list.to_vec()),

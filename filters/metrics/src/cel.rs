@@ -45,12 +45,12 @@ pub(crate) fn as_text(text: &str) -> String {
     // A comment may end the text.
     let is_truth = "\n) == bool ? ((";
     let shown = "\n) ? \"true\" : \"false\") : string(";
-    ["type(", text, is_truth, text, shown, text, "\n)"].concat()
+    String::from_iter(["type(", text, is_truth, text, shown, text, "\n)"])
 }
 
 /// The expression as a whole number.
 pub(crate) fn as_number(text: &str) -> String {
-    ["int(", text, "\n)"].concat()
+    String::from_iter(["int(", text, "\n)"])
 }
 
 /// Whether a text has operators or calls, which attributes, numbers and texts have not.

@@ -43,7 +43,12 @@ impl<'a> Place<'a> {
     }
 
     fn expected(&self, what: &str) -> ConfigError {
-        self.fault(&["expected ", what, ", found ", self.value.kind()].concat())
+        self.fault(&String::from_iter([
+            "expected ",
+            what,
+            ", found ",
+            self.value.kind(),
+        ]))
     }
 
     // What was checked to be of its shape.
@@ -121,7 +126,7 @@ impl<'a> Place<'a> {
             (Kind::Word(words), Document::Text(word)) => {
                 match words.contains(&word.expose().as_str()) {
                     true => Ok(()),
-                    false => Err(self.fault(&["expected ", &one_of(words)].concat())),
+                    false => Err(self.fault(&String::from_iter(["expected ", &one_of(words)]))),
                 }
             }
             (Kind::Object(shape), Document::Object(_)) => self.check_object(shape),
@@ -170,7 +175,7 @@ impl<'a> Place<'a> {
             let field = shape.fields.iter().find(|field| field.name == key);
             let Some(field) = field else {
                 let names: Vec<&str> = shape.fields.iter().map(|field| field.name).collect();
-                let known = ["unknown field, expected ", &one_of(&names)].concat();
+                let known = String::from_iter(["unknown field, expected ", &one_of(&names)]);
                 return Err(member.fault(&known));
             };
             if !matches!(member.value, Document::Null) {
@@ -190,7 +195,7 @@ impl<'a> Place<'a> {
         self.each(&Kind::Text)?;
         match self.members()[..] {
             [(key, _)] if names.contains(&key) => Ok(()),
-            _ => Err(self.fault(&["expected ", &one_of(names)].concat())),
+            _ => Err(self.fault(&String::from_iter(["expected ", &one_of(names)]))),
         }
     }
 
@@ -213,7 +218,10 @@ impl<'a> Place<'a> {
         }
         match kinds {
             1 => Ok(()),
-            _ => Err(self.fault(&["expected ", &one_of(&matching::Kind::NAMES)].concat())),
+            _ => Err(self.fault(&String::from_iter([
+                "expected ",
+                &one_of(&matching::Kind::NAMES),
+            ]))),
         }
     }
 }
