@@ -5,13 +5,14 @@
 //! has a cheap filter several times, so that its cost stands out from Envoy's own.
 
 mod bootstrap;
+pub(crate) mod instructions;
 mod load;
 mod variant;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use attache_envoy::{Environment, Envoy, RunFolder, Selection, StartOptions};
+use attache_envoy::{Environment, Envoy, Installation, RunFolder, Selection, StartOptions};
 
 use self::load::Client;
 use self::variant::{Variant, variants};
@@ -21,34 +22,71 @@ use crate::process::Process;
 /// Requests of one variant in one turn. A round has two.
 const REQUESTS: usize = 400;
 
+/// An Envoy with a listener for each variant, and who sends requests to each.
+struct Bench {
+    variants: Vec<Variant>,
+    config: PathBuf,
+    envoy: Envoy,
+    clients: Vec<Client>,
+}
+
+impl Bench {
+    /// Starts it in `folder`, with a request to each listener answered.
+    fn start(
+        variants: Vec<Variant>,
+        folder: &Path,
+        installation: &Installation,
+        options: StartOptions,
+    ) -> anyhow::Result<Self> {
+        let config = folder.join("envoy.json");
+        std::fs::write(&config, bootstrap::bootstrap(&variants).to_string())?;
+        let envoy = Envoy::start(installation, &config, folder, options)?;
+        let mut clients = Vec::new();
+        for variant in &variants {
+            let address = envoy.listener_address(variant.name)?;
+            let mut client = Client::connect(address, &variant.request())?;
+            let (_, response) = client
+                .send(REQUESTS)
+                .with_context(|| format!("{}: no responses", variant.name))?;
+            variant
+                .check(&response)
+                .with_context(|| format!("{}: {response:?}", variant.name))?;
+            clients.push(client);
+        }
+        Ok(Self {
+            variants,
+            config,
+            envoy,
+            clients,
+        })
+    }
+}
+
+fn installation() -> anyhow::Result<Installation> {
+    let mut tell = |progress| eprintln!("{progress:?}");
+    let environment = Environment::current();
+    Ok(attache_envoy::find(
+        &Selection::Default,
+        &environment,
+        &mut tell,
+    )?)
+}
+
 /// Prints the table of what filters cost.
 pub(crate) fn run(root: &Path, rounds: usize) -> anyhow::Result<()> {
-    let environment = Environment::current();
-    let installation = attache_envoy::find(&Selection::Default, &environment, &mut |progress| {
-        eprintln!("{progress:?}");
-    })?;
+    let installation = installation()?;
     let folder = RunFolder::claim(&root.join("target/tmp/bench"))?;
-    let variants = variants(root, &folder)?;
-    let config = folder.join("envoy.json");
-    std::fs::write(&config, bootstrap::bootstrap(&variants).to_string())?;
     let options = StartOptions {
         concurrency: 1,
         ..StartOptions::default()
     };
-    let envoy = Envoy::start(&installation, &config, &folder, options)?;
+    let Bench {
+        variants,
+        config,
+        envoy,
+        mut clients,
+    } = Bench::start(variants(root, &folder)?, &folder, &installation, options)?;
     let process = Process::find(&installation.path, &config)?;
-    let mut clients = Vec::new();
-    for variant in &variants {
-        let address = envoy.listener_address(variant.name)?;
-        let mut client = Client::connect(address, &variant.request())?;
-        let (_, response) = client
-            .send(REQUESTS)
-            .with_context(|| format!("{}: no responses", variant.name))?;
-        variant
-            .check(&response)
-            .with_context(|| format!("{}: {response:?}", variant.name))?;
-        clients.push(client);
-    }
     let mut costs: Vec<Vec<f64>> = vec![Vec::new(); variants.len()];
     for round in 0..rounds {
         eprint!("\rround {} of {rounds}", round + 1);
