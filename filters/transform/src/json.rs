@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+mod depth;
 mod edit;
 mod equal;
 mod number;
@@ -15,6 +16,7 @@ mod pointer;
 mod print;
 mod text;
 
+pub use self::depth::depth;
 pub use self::edit::{add, get, keep, remove, rename, replace, set};
 pub use self::equal::equal;
 pub(crate) use self::number::spelt;

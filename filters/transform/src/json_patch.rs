@@ -4,7 +4,11 @@ use std::fmt;
 
 use crate::failure::Failure;
 use crate::fuel::Fuel;
-use crate::json::{self, Pointer, Value};
+use crate::json::{self, MAX_DEPTH, Pointer, Value};
+
+/// How deep what is patched may become on the way; what is deeper than [`MAX_DEPTH`] in the end is not
+/// printed. Ending such a value needs as much of the stack.
+const DEEPEST: usize = 1_000;
 
 /// Operations in order, checked.
 #[derive(Clone, Debug)]
@@ -71,12 +75,18 @@ impl Patch {
     ///
     /// # Errors
     ///
-    /// [`Failure::Place`], [`Failure::Test`] and [`Failure::Work`].
+    /// [`Failure::Place`], [`Failure::Test`], [`Failure::Depth`] and [`Failure::Work`].
     pub fn apply<'a>(&self, root: &mut Value<'a>, fuel: &Fuel) -> Result<(), Failure> {
         let mut patched = root.clone();
+        // At most so deep: counting after each operation would be most of the work.
+        let mut depth = MAX_DEPTH;
         for operation in &self.operations {
             fuel.spend(8)?;
             operation.apply(&mut patched, fuel)?;
+            depth = depth.max(operation.reach(depth));
+            if depth > DEEPEST {
+                depth = json::depth(&patched, DEEPEST, fuel)?;
+            }
         }
         *root = patched;
         Ok(())
@@ -127,6 +137,17 @@ impl Operation {
                 ));
             }
         })
+    }
+
+    /// How deep what it writes may be, in a value that is at most so deep.
+    fn reach(&self, depth: usize) -> usize {
+        match self {
+            Self::Add(path, _) | Self::Replace(path, _) => path.tokens().len() + MAX_DEPTH,
+            Self::Copy { from, path } | Self::Move { from, path } => {
+                path.tokens().len() + depth.saturating_sub(from.tokens().len())
+            }
+            Self::Remove(_) | Self::Test(..) => 0,
+        }
     }
 
     fn apply<'a>(&self, root: &mut Value<'a>, fuel: &Fuel) -> Result<(), Failure> {
@@ -220,6 +241,28 @@ mod tests {
             .apply(&mut value, &Fuel::new(100_000))
             .expect("what is copied is shared");
         assert!(print(&value, 1 << 20).is_err());
+    }
+
+    /// A patch that copies `from` to `path` so many times.
+    fn copies(count: usize, from: &str, path: &str) -> Patch {
+        let copy = format!(r#"{{"op": "copy", "from": "{from}", "path": "{path}"}}"#);
+        let patch = format!("[{}]", vec![copy; count].join(","));
+        Patch::new(&parse(patch.leak()).expect("JSON").value).expect("a patch")
+    }
+
+    #[test]
+    fn what_nests_itself_again_and_again_is_stopped() {
+        let mut value = parse(r#"{"a": 1}"#).expect("JSON").value;
+        let patched = copies(100_000, "", "/a").apply(&mut value, &Fuel::new(10_000_000));
+        assert_eq!(patched, Err(Failure::Depth));
+        assert_eq!(print(&value, 100).as_deref(), Ok(r#"{"a": 1}"#));
+    }
+
+    #[test]
+    fn many_copies_that_nest_nothing_are_made() {
+        let mut value = parse(r#"{"a": {"b": 1}, "c": {}}"#).expect("JSON").value;
+        let patched = copies(5_000, "/a", "/c/d").apply(&mut value, &Fuel::new(1_000_000));
+        assert_eq!(patched, Ok(()));
     }
 
     #[test]
