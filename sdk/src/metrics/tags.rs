@@ -23,6 +23,9 @@ impl<M: Metric, const N: usize> Declared for Family<M, N> {
     }
 }
 
+/// Names that readers of YAML, of version 1.1 too, take for something else than a text.
+const WORDS: [&str; 9] = ["false", "n", "no", "null", "off", "on", "true", "y", "yes"];
+
 /// What Envoy's bootstrap needs, as YAML, so that the labels of these metrics are labels in
 /// Prometheus and tags elsewhere.
 ///
@@ -65,11 +68,30 @@ pub fn stats_tags_of<'l>(labels: impl IntoIterator<Item = &'l str>) -> String {
     }
     let mut yaml = String::from("stats_config:\n  stats_tags:\n");
     for label in known {
+        let is_word = WORDS.iter().any(|word| word.eq_ignore_ascii_case(label));
+        let quote = if is_word { "'" } else { "" };
         // Writing to a string does not fail.
         let _ = write!(
             yaml,
-            "  - tag_name: {label}\n    regex: '^wasmcustom\\..*?(;{label}=([^;]*))'\n"
+            "  - tag_name: {quote}{label}{quote}\n    regex: '^wasmcustom\\..*?(;{label}=([^;]*))'\n"
         );
     }
     yaml
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_yaml_takes_for_something_else_is_quoted() {
+        for (label, printed) in [
+            ("no", "tag_name: 'no'\n"),
+            ("On", "tag_name: 'On'\n"),
+            ("none", "tag_name: none\n"),
+        ] {
+            let yaml = stats_tags_of([label]);
+            assert!(yaml.contains(printed), "{yaml}");
+        }
+    }
 }
