@@ -5,6 +5,7 @@ use crate::both::{Play, module, plays};
 mod again;
 mod beside;
 mod chain;
+mod frames;
 mod wire;
 
 plays! {

@@ -13,3 +13,4 @@ mod documentation;
 mod properties;
 mod scrubbing;
 mod suite;
+mod vectors;
