@@ -10,7 +10,7 @@ use crate::screen::{Screen, shown};
 use crate::watch::Watch;
 
 /// The files that a change in calls for another play.
-const ENDINGS: [&str; 5] = ["json", "rs", "toml", "wasm", "yaml"];
+const ENDINGS: [&str; 6] = ["json", "rs", "textpb", "toml", "wasm", "yaml"];
 
 /// Runs the program with these arguments, and returns its exit status. With `--watch` among them, runs
 /// it again and again.

@@ -37,6 +37,7 @@ mod case;
 mod check;
 mod compare;
 mod costs;
+mod coverage;
 mod drift;
 mod file;
 mod forecast;
@@ -62,6 +63,7 @@ pub use crate::bless::Blessed;
 pub use crate::case::{Case, Filter, Reply, Request};
 pub use crate::check::Difference;
 pub use crate::costs::{CaseCost, Costs};
+pub use crate::coverage::Coverage;
 #[doc(hidden)]
 pub use crate::mutated::{Rehearsal, Shown};
 pub use crate::on_envoy::{EnvoyError, on_envoy};

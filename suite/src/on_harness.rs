@@ -72,6 +72,8 @@ impl Played {
 
 /// A play on the harness, whatever came of it.
 pub(crate) struct Performance {
+    /// What callbacks of the first worker were called.
+    pub(crate) phases: Vec<PhaseCost>,
     pub(crate) pace: Pace,
     /// The known differences from Envoy that it came to.
     pub(crate) known: Vec<Ground>,
@@ -85,6 +87,7 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Performance {
         Ok(host) => host,
         Err(error) => {
             return Performance {
+                phases: Vec::new(),
                 pace: Pace::default(),
                 known: Vec::new(),
                 played: Err(error.into()),
@@ -95,6 +98,7 @@ pub(crate) fn play(case: &Case, mutator: Option<Arc<Mutator>>) -> Performance {
     let (started, mut streams) = (first_line(&host, case), Vec::new());
     let played = play_on(&mut host, case, &mut paced, &mut streams);
     Performance {
+        phases: host.take_phases(),
         pace: paced.pace(&host),
         known: grounds(&host, case, started, &streams),
         played: played.map_err(HarnessError),
@@ -407,7 +411,7 @@ fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> 
 
 /// What callbacks of the first worker cost: in the start, and behind it.
 pub(crate) fn cost(case: &Case) -> Result<(Vec<PhaseCost>, Vec<PhaseCost>), HostError> {
-    let mut host = describe(case).count_phases().start()?;
+    let mut host = describe(case).start()?;
     serve(&mut host, case);
     let start = host.take_phases();
     play_on(&mut host, case, &mut Paced::default(), &mut Vec::new())?;
@@ -418,6 +422,7 @@ fn describe(case: &Case) -> HostBuilder {
     let mut builder = Host::builder()
         .envoy_version(case.envoy)
         .keep_appointments()
+        .count_phases()
         .workers(case.workers as usize);
     if case.protocols.upstream == Protocol::Http2 {
         builder = builder.upstream_codec(Codec::Http2);

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use attache_harness::KnownDifference;
+use attache_harness::{KnownDifference, PhaseCost};
 
 use crate::check::Difference;
 use crate::forecast::Forecast;
@@ -41,6 +41,9 @@ pub struct CaseReport {
     pub(crate) pace: Pace,
     pub(crate) looks: Looks,
     pub(crate) known: Vec<Ground>,
+    /// The plugins by their names, and what the harness called of them.
+    pub(crate) modules: Vec<(String, PathBuf)>,
+    pub(crate) phases: Vec<PhaseCost>,
 }
 
 /// How the harness broke off a case.
@@ -169,6 +172,8 @@ impl CaseReport {
             pace: Pace::default(),
             looks: Looks::default(),
             known: Vec::new(),
+            modules: Vec::new(),
+            phases: Vec::new(),
         }
     }
 

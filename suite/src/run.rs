@@ -2,16 +2,17 @@
 
 mod envoys;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::num::NonZero;
 use std::panic::resume_unwind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
 use attache_envoy::Installation;
-use attache_harness::HostError;
 use attache_harness::mutation::Mutator;
+use attache_harness::{HostError, PhaseCost};
 use attache_module::Notice;
 
 use crate::case::Case;
@@ -82,13 +83,17 @@ pub(crate) fn run(
 ) -> Vec<CaseReport> {
     let mut cases: Vec<CaseReport> = plans
         .iter()
-        .map(|plan| CaseReport::new(&plan.name))
+        .map(|plan| CaseReport {
+            modules: modules(plan),
+            ..CaseReport::new(&plan.name)
+        })
         .collect();
     if matches!(target, Target::Harness | Target::Both { .. }) {
         for (rehearsed, case) in rehearse(plans).into_iter().zip(&mut cases) {
             case.end = rehearsed.end;
             case.pace = rehearsed.pace;
             case.known = rehearsed.known;
+            case.phases = rehearsed.phases;
             case.verdicts.push((Player::Harness, rehearsed.verdict));
             case.forecast = rehearsed.played.as_ref().map(Played::forecast);
             case.on_harness = rehearsed.played.map(|played| played.seen);
@@ -125,6 +130,16 @@ pub(crate) fn run(
     cases
 }
 
+/// The names of a case's plugins, and their modules.
+fn modules(plan: &Plan) -> Vec<(String, PathBuf)> {
+    let named = plan
+        .case
+        .plugins()
+        .map(|plugin| (plugin.name.clone(), plugin.module.clone()));
+    // A plugin that is replaced by itself, with another configuration, is one.
+    named.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// Plays cases on the harness, as many at a time as the machine can.
 fn rehearse(plans: &[Plan]) -> Vec<Rehearsed> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
@@ -155,6 +170,7 @@ pub(crate) struct Rehearsed {
     pub(crate) end: Option<End>,
     pub(crate) pace: Pace,
     pub(crate) known: Vec<Ground>,
+    pub(crate) phases: Vec<PhaseCost>,
 }
 
 pub(crate) fn harness(plan: &Plan, mutator: Option<Arc<Mutator>>) -> Rehearsed {
@@ -172,6 +188,7 @@ pub(crate) fn harness(plan: &Plan, mutator: Option<Arc<Mutator>>) -> Rehearsed {
         end,
         pace: performance.pace,
         known: performance.known,
+        phases: performance.phases,
     }
 }
 

@@ -1,18 +1,22 @@
 //! `attache test`: plays suites.
 
 mod arguments;
+mod order;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use attache_envoy::Selection;
-use attache_suite::{PluginTests, Report, Suite, Target};
+use attache_suite::{Coverage, PluginTests, Report, Suite, Target};
 use clap::Parser;
 
 use self::arguments::{Arguments, On};
+use self::order::in_order;
 use super::envoy::{envoy, tell};
 use super::find;
 use super::screen::Screen;
@@ -34,26 +38,42 @@ struct Tally {
 
 fn play(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
     let begun = Instant::now();
+    if arguments.coverage && arguments.on == On::Envoy {
+        bail!("--coverage counts what the harness calls; play with --on harness or --on both");
+    }
     let files = find::suites(&arguments.suites)?;
     let scratch = Scratch::new();
     let given = Given::read(arguments)?;
     let mut tally = Tally::default();
     let mut reports = Vec::new();
     let mut unplayed = Vec::new();
-    for path in files {
-        match suite(&path, &given, arguments, screen, &scratch) {
-            Ok((found, report)) => {
-                tally.add(&found);
-                reports.extend(report);
+    let jobs = jobs(arguments, files.len());
+    let mut coverage = Coverage::default();
+    in_order(
+        &files,
+        jobs,
+        |path| suite(path, &given, arguments, screen, &scratch),
+        |path, played| {
+            let ended = played.and_then(|played| match played {
+                Some(played) => played.end(arguments, screen).map(Some),
+                None => Ok(None),
+            });
+            match ended {
+                Ok(Some((found, report))) => {
+                    tally.add(&found);
+                    coverage.add(&report);
+                    reports.push(report);
+                }
+                Ok(None) => {}
+                // One suite that cannot be read must not hide what the others say.
+                Err(error) => {
+                    screen.error(&error);
+                    unplayed.push((path.to_owned(), format!("{error:#}")));
+                    tally.unplayed += 1;
+                }
             }
-            // One suite that cannot be read must not hide what the others say.
-            Err(error) => {
-                screen.error(&error);
-                unplayed.push((path, format!("{error:#}")));
-                tally.unplayed += 1;
-            }
-        }
-    }
+        },
+    );
     if let Some(path) = &arguments.junit {
         std::fs::write(path, Report::junit(&reports, &unplayed))
             .with_context(|| format!("cannot write `{}`", path.display()))?;
@@ -66,6 +86,17 @@ fn play(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
         }
     }
     scratch.end(good, arguments.on, screen);
+    if arguments.coverage {
+        let lines = coverage
+            .json_lines()
+            .into_iter()
+            .map(|line| format!("{line}\n"));
+        let text = match arguments.json {
+            true => lines.collect(),
+            false => coverage.to_string(),
+        };
+        screen.print(&text)?;
+    }
     if !arguments.json {
         screen.print(&summary(&tally, begun, screen))?;
     }
@@ -120,16 +151,53 @@ impl<'a> Given<'a> {
     }
 }
 
-/// Plays a suite; no report where the filter leaves no case.
+/// How many suites are played at a time.
+fn jobs(arguments: &Arguments, suites: usize) -> usize {
+    let most = match arguments.jobs {
+        Some(jobs) => jobs.get(),
+        // A suite starts several Envoys by itself.
+        None if arguments.on != On::Harness => 1,
+        None => thread::available_parallelism().map_or(1, NonZero::get),
+    };
+    most.min(suites).max(1)
+}
+
+/// A suite that was played, before anybody has heard of it.
+struct Played {
+    /// What can be blessed; nothing of plugin tests of Google's format.
+    suite: Option<(Suite, Target)>,
+    report: Report,
+}
+
+impl Played {
+    /// Says what came of it, and writes what was seen, if asked to.
+    fn end(self, arguments: &Arguments, screen: &Screen) -> anyhow::Result<(Tally, Report)> {
+        let Self { suite, report } = self;
+        if arguments.json {
+            for line in report.json_lines() {
+                screen.print(&format!("{line}\n"))?;
+            }
+        } else {
+            screen.report(&report)?;
+        }
+        let tally = match suite.filter(|_| arguments.bless) {
+            Some((suite, target)) => bless(&suite, &report, &target, screen)?,
+            None => Tally::of(&report),
+        };
+        Ok((tally, report))
+    }
+}
+
+/// Plays a suite; nothing where the filter leaves no case.
 fn suite(
     path: &Path,
     given: &Given<'_>,
     arguments: &Arguments,
     screen: &Screen,
     scratch: &Scratch,
-) -> anyhow::Result<(Tally, Option<Report>)> {
+) -> anyhow::Result<Option<Played>> {
     if PluginTests::is_one(path) {
-        return plugin_tests(path, given, arguments, screen);
+        return plugin_tests(path, given, arguments);
     }
     let whole = given.put_into(Suite::load(path)?)?;
     let suite = match &arguments.filter {
@@ -137,7 +205,7 @@ fn suite(
         None => whole,
     };
     if suite.cases().len() == 0 {
-        return Ok((Tally::default(), None));
+        return Ok(None);
     }
     let target = target(&suite, arguments, screen, scratch)?;
     let suite = match (&target, &arguments.envoy) {
@@ -148,12 +216,10 @@ fn suite(
         _ => suite,
     };
     let report = suite.run(&target, &mut |progress| tell(screen, progress))?;
-    show(&report, arguments, screen)?;
-    if arguments.bless {
-        let tally = bless(&suite, &report, &target, screen)?;
-        return Ok((tally, Some(report)));
-    }
-    Ok((Tally::of(&report), Some(report)))
+    Ok(Some(Played {
+        suite: Some((suite, target)),
+        report,
+    }))
 }
 
 /// Plays plugin tests of Google's format, which are about callbacks and not about a proxy.
@@ -161,19 +227,15 @@ fn plugin_tests(
     path: &Path,
     given: &Given<'_>,
     arguments: &Arguments,
-    screen: &Screen,
-) -> anyhow::Result<(Tally, Option<Report>)> {
+) -> anyhow::Result<Option<Played>> {
+    let name = path.display();
     if arguments.on != On::Harness || arguments.envoy.is_some() {
         bail!(
-            "`{}` makes callbacks one by one, which no Envoy does; play it without --on and --envoy",
-            path.display()
+            "`{name}` makes callbacks one by one, which no Envoy does; play it without --on and --envoy"
         );
     }
     if arguments.bless {
-        bail!(
-            "`{}` is no suite, and --bless writes suites only",
-            path.display()
-        );
+        bail!("`{name}` is no suite, and --bless writes suites only");
     }
     let whole = PluginTests::load(path)?;
     let tests = match &arguments.filter {
@@ -181,22 +243,13 @@ fn plugin_tests(
         None => whole,
     };
     if tests.names().len() == 0 {
-        return Ok((Tally::default(), None));
+        return Ok(None);
     }
     let report = tests.run(given.module, given.configuration.as_deref())?;
-    show(&report, arguments, screen)?;
-    Ok((Tally::of(&report), Some(report)))
-}
-
-fn show(report: &Report, arguments: &Arguments, screen: &Screen) -> anyhow::Result<()> {
-    if arguments.json {
-        for line in report.json_lines() {
-            screen.print(&format!("{line}\n"))?;
-        }
-    } else {
-        screen.report(report)?;
-    }
-    Ok(())
+    Ok(Some(Played {
+        suite: None,
+        report,
+    }))
 }
 
 /// Writes what was seen, and plays what has changed again: a case that passes then counts as blessed.

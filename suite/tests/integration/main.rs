@@ -43,4 +43,5 @@ mod templates;
 mod tls;
 mod toolchains;
 mod transform_configs;
+mod tutorial;
 mod upstream_filters;

@@ -1,3 +1,4 @@
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use attache_envoy::Selection;
@@ -24,6 +25,7 @@ Examples:
   attache test s.suite.yaml --plugin go.wasm  another module, of any language, held to the same suite
   attache test tests.textpb --plugin f.wasm   plugin tests as Google's Service Extensions have them
   attache test --watch                        again whenever a file changes in this folder or below
+  attache test --coverage                     with the callbacks that no case reaches
   attache test --junit report.xml             what came of it for a CI system
   attache test s.suite.yaml --bless           write down what was seen, for review as a diff
   attache test --json | jq 'select(.verdict != \"passed\")'
@@ -54,6 +56,14 @@ pub(in crate::program) struct Arguments {
     /// Only the cases whose names contain this
     #[arg(long, value_name = "NAME")]
     pub(in crate::program) filter: Option<String>,
+
+    /// How many suites are played at a time; one a core unless set, and one with an Envoy
+    #[arg(long, value_name = "N")]
+    pub(in crate::program) jobs: Option<NonZero<usize>>,
+
+    /// Also say which callbacks of the modules were called on the harness, and which never
+    #[arg(long)]
+    pub(in crate::program) coverage: bool,
 
     /// Write what was seen into the suites: where nothing is expected, and where it is otherwise
     #[arg(long)]

@@ -198,3 +198,52 @@ fn another_module_is_held_to_the_same_suite() {
     );
     assert_eq!(program(&folder, &["--config", "bad.json"]).0, Some(2));
 }
+
+#[test]
+fn coverage_names_callbacks_that_no_case_reaches() {
+    let folder = folder("program-coverage");
+    for (name, case) in [
+        ("a", "request: {}"),
+        ("b", "request: {chunks: [a], trailers: {x-t: v}}"),
+    ] {
+        let path = folder.join(format!("{name}.suite.yaml"));
+        std::fs::write(path, suite(case)).unwrap();
+    }
+    let (status, out, err) = program(&folder, &["test", "a.suite.yaml", "--coverage"]);
+    assert_eq!(status, Some(0), "{err}");
+    let never = |out: &str| -> Vec<String> {
+        let lines = out.lines().filter_map(|line| line.strip_suffix(" never"));
+        lines.map(|line| line.trim().to_owned()).collect()
+    };
+    assert!(out.contains("\nauth-scrub.wasm: "), "{out}");
+    assert!(
+        out.contains("\n  proxy_on_request_headers                 1\n"),
+        "{out}"
+    );
+    assert!(
+        never(&out).contains(&"proxy_on_request_trailers".to_owned()),
+        "{out}"
+    );
+
+    let (_, both, _) = program(&folder, &["test", "--coverage", "--jobs", "2"]);
+    assert!(both.starts_with("a.suite.yaml\n"), "{both}");
+    assert!(
+        both.contains("\n  proxy_on_request_headers                 2\n"),
+        "{both}"
+    );
+    assert!(
+        !never(&both).contains(&"proxy_on_request_trailers".to_owned()),
+        "{both}"
+    );
+
+    let (_, json, _) = program(&folder, &["test", "--coverage", "--json"]);
+    let line: serde_json::Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
+    assert_eq!(line["callbacks"]["proxy_on_request_headers"], 2);
+
+    let (status, _, err) = program(&folder, &["test", "--coverage", "--on", "envoy"]);
+    assert_eq!(status, Some(1));
+    assert!(
+        err.contains("--coverage counts what the harness calls"),
+        "{err}"
+    );
+}
