@@ -11,6 +11,9 @@ use crate::manifest::{Descriptor, Index, Manifest, media_type};
 use crate::signing::{Policy, Signer, Unverified};
 use attache_module::{Facts, ReadError};
 
+/// The most bytes of a signature: whoever may attach something has it parsed by us.
+const BUNDLE_LIMIT: usize = 1024 * 1024;
+
 /// An image, or a list of images, with everything that it names and what is attached to it: what goes from one
 /// place to another.
 ///
@@ -171,8 +174,10 @@ impl Graph {
         let bundles: Vec<&[u8]> = attached
             .iter()
             .filter(|it| {
-                it.artifact_type
-                    .starts_with("application/vnd.dev.sigstore.bundle")
+                it.content.len() <= BUNDLE_LIMIT
+                    && it
+                        .artifact_type
+                        .starts_with("application/vnd.dev.sigstore.bundle")
             })
             .map(|it| it.content.as_ref())
             .collect();

@@ -190,7 +190,12 @@ impl Layout {
         let mut index = self.index()?;
         let mut named = graph.root.clone();
         named.annotations.insert(TAG.to_owned(), tag.to_owned());
-        let attached = graph.referrers().map(Document::as_referrer);
+        // Whoever may attach something names no image by it.
+        let attached = graph.referrers().map(|document| {
+            let mut descriptor = document.as_referrer();
+            descriptor.annotations.remove(TAG);
+            descriptor
+        });
         let new: Vec<Descriptor> = [named].into_iter().chain(attached).collect();
         index.manifests.retain(|old| {
             let same_tag = old.annotations.get(TAG).is_some_and(|name| name == tag);

@@ -28,6 +28,7 @@ pub use self::client::Client;
 pub use self::credentials::{Credentials, CredentialsError};
 pub use self::error::RegistryError;
 pub use self::options::{Access, Options, Progress, Told};
+pub(crate) use self::reference::one_spelling;
 pub use self::reference::{Reference, ReferenceError};
 pub use self::server::{Server, ServerError, Writers};
 pub use self::transfer::{Pulled, Pushed};

@@ -16,6 +16,9 @@ use super::remote::{clear, wait};
 const FILE_LIMIT: u64 = 64 * 1024 * 1024;
 
 pub(super) fn check(arguments: &Check) -> anyhow::Result<()> {
+    if arguments.remote.policy.is_some() && arguments.image.is_empty() {
+        bail!("--policy is for images that are fetched: name one with --image");
+    }
     let mut images = match &arguments.images {
         Some(folder) => images(&Layout::open(folder)?)?,
         None => Vec::new(),

@@ -39,6 +39,13 @@ pub(super) fn deploy(arguments: &Deploy) -> anyhow::Result<()> {
 fn find(arguments: &Deploy) -> anyhow::Result<(Published, Option<String>)> {
     if !Reference::is_meant_by(&arguments.image_or_tag) {
         let layout = Layout::open(&arguments.images)?;
+        if arguments.remote.policy.is_some() {
+            let Some(image) = &arguments.image else {
+                bail!("--policy goes by the name in a registry: give it with --image");
+            };
+            let graph = layout.graph(&arguments.image_or_tag)?;
+            arguments.remote.judge(&graph, &image.parse()?)?;
+        }
         let published = layout.module(&arguments.image_or_tag)?;
         return Ok((published, arguments.image.clone()));
     }

@@ -29,6 +29,7 @@ pub(super) fn push(arguments: &Push) -> anyhow::Result<()> {
         sign(&mut graph, key)?;
     }
     reference = with_tag(reference, &graph)?;
+    arguments.remote.judge(&graph, &reference)?;
     stage("Pushing", &reference);
     let pushed = wait(async { Ok(send(&client, &graph, &reference).await?) })?;
     show(&graph, &pushed, arguments.json)
@@ -48,6 +49,10 @@ fn with_tag(reference: Reference, graph: &Graph) -> anyhow::Result<Reference> {
 
 pub(super) fn copy(arguments: &Copy) -> anyhow::Result<()> {
     let (from, to) = (Place::find(&arguments.from)?, Place::find(&arguments.to)?);
+    if let (Place::Folder(..), Place::Folder(..), Some(_)) = (&from, &to, &arguments.remote.policy)
+    {
+        bail!("--policy goes by the name in a registry, and a copy between folders has none");
+    }
     let client = arguments.remote.client()?;
     let (graph, tag) = match &from {
         Place::Folder(folder, tag) => {
@@ -68,6 +73,9 @@ pub(super) fn copy(arguments: &Copy) -> anyhow::Result<()> {
                 (Place::Registry(_), Some(tag)) if !named => reference.tagged(tag)?,
                 _ => with_tag(reference.clone(), &graph)?,
             };
+            if matches!(from, Place::Folder(..)) {
+                arguments.remote.judge(&graph, &reference)?;
+            }
             stage("Pushing", &reference);
             let pushed = wait(async { Ok(send(&client, &graph, &reference).await?) })?;
             show(&graph, &pushed, arguments.json)

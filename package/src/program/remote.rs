@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
 use anyhow::Context;
-use attache_package::Descriptor;
-use attache_package::registry::{Client, Options, Progress};
+use attache_package::registry::{Client, Options, Progress, Reference};
 use attache_package::signing::Policy;
+use attache_package::{Descriptor, Graph};
 
 use super::arguments::Remote;
 use super::{bytes, warn};
@@ -19,12 +19,26 @@ impl Remote {
     /// A client that lets in what the policy lets in.
     pub(super) fn client(&self) -> anyhow::Result<Client> {
         let mut options = self.options()?;
-        if let Some(path) = &self.policy {
-            let policy = Policy::read(path);
-            options.policy =
-                Some(policy.with_context(|| format!("cannot use `{}`", path.display()))?);
-        }
+        options.policy = self.policy()?;
         Ok(Client::new(options)?)
+    }
+
+    /// Has the policy look at an image that came from no registry, under the name that it has in one.
+    pub(super) fn judge(&self, graph: &Graph, name: &Reference) -> anyhow::Result<()> {
+        if let Some(policy) = self.policy()? {
+            graph.judge(&policy, &name.name())?;
+        }
+        Ok(())
+    }
+
+    fn policy(&self) -> anyhow::Result<Option<Policy>> {
+        let Some(path) = &self.policy else {
+            return Ok(None);
+        };
+        let policy = Policy::read(path);
+        Ok(Some(policy.with_context(|| {
+            format!("cannot use `{}`", path.display())
+        })?))
     }
 
     /// The same, where the policy is asked afterwards.
@@ -34,7 +48,7 @@ impl Remote {
 
     fn options(&self) -> anyhow::Result<Options> {
         let mut options = Options::default();
-        options.plain_http = self.plain_http;
+        options.plain_http.clone_from(&self.plain_http);
         for path in &self.ca_file {
             let pem =
                 fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;

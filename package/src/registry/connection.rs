@@ -30,6 +30,8 @@ pub(super) struct Connection {
     /// For registries on this machine, where a proxy is never meant.
     direct: reqwest::Client,
     client: reqwest::Client,
+    /// For those who give tokens, who are told secrets and may not send us on with them: near, and elsewhere.
+    realms: [reqwest::Client; 2],
     pub(super) options: Options,
     /// What was let through, by scope, and until when.
     tokens: Mutex<HashMap<String, (HeaderValue, Instant)>>,
@@ -65,17 +67,31 @@ impl Connection {
         for pem in &options.certificates {
             certificates.extend(Certificate::from_pem_bundle(pem).map_err(RegistryError::Tls)?);
         }
-        let builder = || {
+        let builder = |redirects| {
             reqwest::Client::builder()
                 .user_agent(concat!("attache/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(Duration::from_secs(10))
-                .redirect(Policy::custom(follow))
+                .redirect(redirects)
                 .referer(false)
                 .tls_certs_merge(certificates.iter().cloned())
         };
         Ok(Self {
-            direct: builder().no_proxy().build().map_err(RegistryError::Tls)?,
-            client: builder().build().map_err(RegistryError::Tls)?,
+            direct: builder(Policy::custom(follow))
+                .no_proxy()
+                .build()
+                .map_err(RegistryError::Tls)?,
+            client: builder(Policy::custom(follow))
+                .build()
+                .map_err(RegistryError::Tls)?,
+            realms: [
+                builder(Policy::none())
+                    .no_proxy()
+                    .build()
+                    .map_err(RegistryError::Tls)?,
+                builder(Policy::none())
+                    .build()
+                    .map_err(RegistryError::Tls)?,
+            ],
             options,
             tokens: Mutex::default(),
         })
@@ -95,7 +111,8 @@ impl Connection {
 
     /// Certificates that were named for a registry on this machine mean that it has TLS.
     fn is_plain(&self, host: &str) -> bool {
-        self.options.plain_http || (is_loopback(host) && self.options.certificates.is_empty())
+        let is_named = self.options.plain_http.iter().any(|plain| plain == host);
+        is_named || (is_loopback(host) && self.options.certificates.is_empty())
     }
 
     /// Does it, and again a few times when the failure may pass.
@@ -128,7 +145,10 @@ impl Connection {
     pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Response, RegistryError> {
         let response = self.exchange(ask, self.kept(ask)).await?;
         let response = match response.status() {
-            StatusCode::UNAUTHORIZED if self.is_registry(ask) => {
+            // Who was asked in the end may be another, to whom the registry has sent us on: that one learns nothing.
+            StatusCode::UNAUTHORIZED
+                if self.is_registry(ask) && response.url().origin() == ask.url.origin() =>
+            {
                 let authorization = self.authorize(ask, &response).await?;
                 match authorization {
                     Some(_) => self.exchange(ask, authorization).await?,
@@ -294,7 +314,8 @@ impl Connection {
         }
         let question = Question::new(realm, service, &scope(ask), who);
         let is_near = question.url.host_str().is_some_and(is_loopback);
-        let client = if is_near { &self.direct } else { &self.client };
+        let [near, elsewhere] = &self.realms;
+        let client = if is_near { near } else { elsewhere };
         let mut request = match question.form {
             Some(form) => client
                 .post(question.url)

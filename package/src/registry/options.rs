@@ -11,8 +11,9 @@ use crate::signing::Policy;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// Speak HTTP without TLS to every registry. To one on this machine that is done anyway.
-    pub plain_http: bool,
+    /// The registries, with their ports, that HTTP is spoken to without TLS. To one on this machine that is done
+    /// anyway.
+    pub plain_http: Vec<String>,
     /// Certificates beside those of the system, each text in PEM.
     pub certificates: Vec<Vec<u8>>,
     /// Who asks.
@@ -82,7 +83,7 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            plain_http: false,
+            plain_http: Vec::new(),
             certificates: Vec::new(),
             access: Access::Kept,
             retries: 3,

@@ -184,9 +184,10 @@ impl FromStr for Reference {
                 "a repository has lower-case letters and digits, with single `.`, `_`, `__` or `-` between them",
             ));
         }
+        let registry = one_spelling(registry);
         let in_library = registry == DOCKER_HUB && !path.contains('/');
         Ok(Self {
-            registry: registry.to_owned(),
+            registry,
             repository: match in_library {
                 true => format!("library/{path}"),
                 false => path.to_owned(),
@@ -194,6 +195,24 @@ impl FromStr for Reference {
             tag: tag.map(str::to_owned),
             digest,
         })
+    }
+}
+
+/// Policies and credentials go by the name of a registry, so each has one: in lower case, without the port that TLS
+/// has anyway, and Docker Hub under one of its three.
+pub(crate) fn one_spelling(registry: &str) -> String {
+    let registry = registry.to_ascii_lowercase();
+    let registry = match registry
+        .rsplit_once(':')
+        .map(|(host, port)| (host, port.parse::<u16>()))
+    {
+        Some((host, Ok(443))) if !host.is_empty() => host.to_owned(),
+        Some((host, Ok(port))) => format!("{host}:{port}"),
+        _ => registry,
+    };
+    match registry.as_str() {
+        "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
+        _ => registry,
     }
 }
 
@@ -313,6 +332,19 @@ mod tests {
                 owned("docker.io", "library/scrub", some("1"), false),
             ),
             ("me/scrub", owned("docker.io", "me/scrub", None, false)),
+            ("GHCR.io:0443/a", owned("ghcr.io", "a", None, false)),
+            (
+                "localhost:05000/a",
+                owned("localhost:5000", "a", None, false),
+            ),
+            (
+                "registry-1.docker.io/scrub",
+                owned("docker.io", "library/scrub", None, false),
+            ),
+            (
+                "index.docker.io:443/me/scrub",
+                owned("docker.io", "me/scrub", None, false),
+            ),
         ] {
             assert_eq!(parts(text), expected, "{text}");
             let reference: Reference = text.parse().unwrap();

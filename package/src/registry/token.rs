@@ -73,8 +73,8 @@ impl Token {
         let text = given.token.or(given.access_token)?;
         Some(Self {
             text,
-            // The protocol's own default, and least.
-            seconds: given.expires_in.unwrap_or(60).max(60),
+            // The protocol's own default, and least. Longer than an hour none is kept, whatever it says.
+            seconds: given.expires_in.unwrap_or(60).clamp(60, 3_600),
         })
     }
 }
@@ -194,6 +194,10 @@ mod tests {
             Some(("a".to_owned(), 300))
         );
         assert_eq!(read(r#"{"access_token":"a"}"#), Some(("a".to_owned(), 60)));
+        assert_eq!(
+            read(&format!(r#"{{"token":"a","expires_in":{}}}"#, u64::MAX)),
+            Some(("a".to_owned(), 3_600))
+        );
         assert_eq!(read(r#"{"expires_in":1}"#), None);
         assert_eq!(read("<html>"), None);
     }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::key::{KeyError, PublicKey};
 use super::verify::{Attempt, Unverified, by_identity, by_key, check_root, read};
+use crate::registry::one_spelling;
 
 /// Whose signatures are trusted, by repository.
 ///
@@ -100,6 +101,14 @@ pub enum PolicyError {
         /// Why not.
         why: String,
     },
+    /// A rule names what no image is called.
+    #[error("the rule for `{images}` can name no image: {why}")]
+    Pattern {
+        /// What the rule names.
+        images: String,
+        /// Why no image is called so.
+        why: &'static str,
+    },
     /// A rule trusts nobody.
     #[error(
         "the rule for `{images}` trusts nobody: it needs `keys`, `identities`, or `unsigned: allow`"
@@ -161,6 +170,12 @@ impl Policy {
             why: error.to_string(),
         })?;
         let rules = file.rules.into_iter().map(|rule| {
+            if let Some(why) = names_nothing(&rule.images) {
+                return Err(PolicyError::Pattern {
+                    images: rule.images,
+                    why,
+                });
+            }
             let keys = rule
                 .keys
                 .iter()
@@ -303,6 +318,36 @@ impl Display for Signer {
             }
         }
     }
+}
+
+/// Why a pattern can name no repository, so that its rule would be passed by without a word.
+fn names_nothing(pattern: &str) -> Option<&'static str> {
+    let (registry, path) = match pattern.split_once('/') {
+        Some((registry, path)) => (registry, path),
+        None if pattern == "**" => return None,
+        None => return Some("expected registry/repository, such as `ghcr.io/me/**`"),
+    };
+    if pattern.contains("://") {
+        return Some("write it without a scheme");
+    }
+    if path.contains([':', '@']) {
+        return Some("a rule is for a repository: write it without tag and digest");
+    }
+    if pattern.chars().any(char::is_uppercase) {
+        return Some("write it in lower case");
+    }
+    if !registry.contains(['.', ':', '*']) && registry != "localhost" {
+        return Some("it begins with no registry; those of Docker Hub begin with `docker.io/`");
+    }
+    if !registry.contains('*') && one_spelling(registry) != registry {
+        return Some(
+            "write the registry as it is shown: without port 443, and Docker Hub as `docker.io`",
+        );
+    }
+    if registry == "docker.io" && !path.contains(['/', '*']) {
+        return Some("write `docker.io/library/…`");
+    }
+    None
 }
 
 /// Whether a pattern names a repository: `*` is any text in one part of the name, `**` any number of parts.

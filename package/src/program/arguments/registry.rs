@@ -9,9 +9,9 @@ use super::Described;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Registry options")]
 pub(crate) struct Remote {
-    /// Speak HTTP without TLS, as is done with registries on this machine anyway
-    #[arg(long)]
-    pub(crate) plain_http: bool,
+    /// Speak HTTP without TLS to this registry, as is done with those on this machine anyway; may be repeated
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) plain_http: Vec<String>,
 
     /// Certificates in PEM, beside those of the system; may be repeated
     #[arg(long, value_name = "FILE")]
