@@ -77,6 +77,10 @@ impl Program {
                 ),
             },
         };
+        // The program may need another one, which this command finds, as cargo's do by `CARGO`.
+        if let Ok(this) = env::current_exe() {
+            command.env("ATTACHE", this);
+        }
         let status = command
             .args(arguments)
             .stdout(output)

@@ -1,5 +1,6 @@
 //! What is wrong with somebody's manifest or bootstrap, before a proxy finds out.
 
+mod crds;
 mod envoy;
 mod kubernetes;
 
@@ -8,6 +9,7 @@ use std::fmt::{self, Display};
 use attache_module::{Facts, FilterDescription};
 use serde_json::{Map, Value};
 
+pub use self::crds::Crds;
 use crate::digest::Digest;
 use crate::document::Located;
 use crate::layout::Published;
@@ -46,8 +48,20 @@ pub struct Checked {
 
 /// Why a file cannot be checked.
 #[derive(Debug, thiserror::Error)]
-#[error("not YAML")]
-pub struct CheckError(#[from] Box<serde_saphyr::Error>);
+#[non_exhaustive]
+pub enum CheckError {
+    /// It is not YAML.
+    #[error("not YAML")]
+    Yaml(#[from] Box<serde_saphyr::Error>),
+    /// A schema in a CRD is none.
+    #[error("the schema of {what} is broken: {why}")]
+    Schema {
+        /// Of what.
+        what: String,
+        /// What is wrong.
+        why: String,
+    },
+}
 
 /// Checks the documents of a file: WasmPlugin, TrafficExtension, EnvoyExtensionPolicy, EnvoyFilter, and
 /// configurations of Envoy. Others are left out.
@@ -58,11 +72,24 @@ pub struct CheckError(#[from] Box<serde_saphyr::Error>);
 ///
 /// [`CheckError`], when the file is not YAML.
 pub fn check(text: &str, images: &[Published]) -> Result<Vec<Checked>, CheckError> {
+    check_against(text, images, &Crds::default())
+}
+
+/// The same, and what a cluster with these CRDs would refuse. Documents of other kinds that it knows are checked too.
+///
+/// # Errors
+///
+/// As [`check`].
+pub fn check_against(
+    text: &str,
+    images: &[Published],
+    crds: &Crds,
+) -> Result<Vec<Checked>, CheckError> {
     let documents = Located::documents(text).map_err(Box::new)?;
     Ok(documents
         .iter()
         .flat_map(objects)
-        .filter_map(|document| check_document(document, images))
+        .filter_map(|document| check_document(document, images, crds))
         .collect())
 }
 
@@ -75,12 +102,13 @@ fn objects(document: &Located) -> &[Located] {
     }
 }
 
-fn check_document(document: &Located, images: &[Published]) -> Option<Checked> {
+fn check_document(document: &Located, images: &[Published], crds: &Crds) -> Option<Checked> {
     let mut report = Report {
         images,
         findings: Vec::new(),
     };
     let kind = document.get("kind").and_then(Located::text);
+    let is_known = crds.check(document, &mut report);
     let what = match kind {
         Some("WasmPlugin") => {
             kubernetes::wasm_plugin(document, &mut report);
@@ -98,6 +126,7 @@ fn check_document(document: &Located, images: &[Published]) -> Option<Checked> {
             envoy::plugins(document, &mut report);
             named(document, "EnvoyFilter")
         }
+        Some(other) if is_known => named(document, other),
         Some(_) => return None,
         None if envoy::plugins(document, &mut report) => "configuration of Envoy".to_owned(),
         None => return None,

@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod deploy;
+mod evidence;
 mod inspect;
 mod package;
 mod place;

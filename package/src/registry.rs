@@ -12,6 +12,7 @@
 //! # }
 //! ```
 
+mod admission;
 mod catalogue;
 mod client;
 mod connection;
@@ -22,6 +23,7 @@ mod reference;
 mod server;
 mod token;
 mod transfer;
+mod upload;
 
 pub use self::catalogue::Entry;
 pub use self::client::Client;

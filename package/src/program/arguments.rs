@@ -47,6 +47,7 @@ pub(super) enum Verb {
 Examples:
   attache package auth-scrub                     into target/attache/images, tagged with its version
   attache package ./my-filter -o images --tag next
+  attache package auth-scrub --test --cost       after its suites pass, with what a request costs
   attache package filter.wasm --name filter --version 1.2.0
   attache push oci:target/attache/images:auth-scrub-0.1.0 registry.example.com/filters/auth-scrub")]
 pub(super) struct Package {
@@ -105,6 +106,14 @@ pub(super) struct Described {
     /// A suite that goes with the image, instead of those in the package's tests; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(super) suite: Vec<PathBuf>,
+
+    /// Play the suites first, and go on only if the filter passes them; needs the program of `attache test`
+    #[arg(long)]
+    pub(super) test: bool,
+
+    /// Count what a request costs, and say it in the image; needs the program of `attache test`
+    #[arg(long)]
+    pub(super) cost: bool,
 
     /// The machines whose container tools unpack the image
     #[arg(long, value_name = "NAME", default_value = "amd64")]
@@ -229,6 +238,7 @@ Examples:
   attache check envoy.yaml --images images       with what the images in a folder say of themselves
   attache check istio.yaml --image registry.example.com/filters/auth-scrub:0.1.0
   kubectl get wasmplugins -A -o yaml | attache check -
+  kubectl get crds -o yaml > crds.yaml; attache check istio/*.yaml --crds crds.yaml
 
 Exit status: 0 nothing is wrong (warnings aside), 1 something is, or a file cannot be read.")]
 pub(super) struct Check {
@@ -243,6 +253,10 @@ pub(super) struct Check {
     /// An image in a registry that the files may name; may be repeated
     #[arg(long, value_name = "REFERENCE")]
     pub(super) image: Vec<String>,
+
+    /// The CRDs of the cluster that the files are for: what it would refuse is an error; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(super) crds: Vec<PathBuf>,
 
     /// Print one line of JSON a finding, for programs
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use attache_package::{Layout, Published, Severity};
+use attache_package::{Crds, Layout, Published, Severity};
 use serde_json::json;
 
 use super::arguments::Check;
@@ -26,11 +26,20 @@ pub(super) fn check(arguments: &Check) -> anyhow::Result<()> {
     if !arguments.image.is_empty() {
         images.extend(fetched(arguments)?);
     }
+    let mut crds = Crds::default();
+    for path in &arguments.crds {
+        let read = Crds::read(&read(path)?)
+            .with_context(|| format!("cannot use the CRDs in `{}`", path.display()))?;
+        if read.is_empty() {
+            bail!("`{}` has no CustomResourceDefinition", path.display());
+        }
+        crds.extend(read);
+    }
     let (mut documents, mut errors, mut warnings) = (0, 0, 0);
     for path in &arguments.files {
         let name = path.display();
         let text = read(path)?;
-        let checked = attache_package::check(&text, &images)
+        let checked = attache_package::check_against(&text, &images, &crds)
             .with_context(|| format!("cannot check `{name}`"))?;
         documents += checked.len();
         for document in checked {

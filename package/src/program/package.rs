@@ -9,7 +9,7 @@ use attache_package::{About, Image, Layout, bill_of_materials, media_type};
 use serde_json::json;
 
 use super::arguments::{Described, Package};
-use super::{bytes, print, stage, warn};
+use super::{bytes, evidence, print, stage, warn};
 
 /// What an image is made of.
 struct Subject {
@@ -30,10 +30,18 @@ pub(super) struct Made {
 /// Builds what a word on the command line names, and makes an image of it.
 pub(super) fn make(filter: &str, described: &Described) -> anyhow::Result<Made> {
     let subject = Subject::load(filter)?;
-    let about = about(filter, described, &subject)?;
+    let mut about = about(filter, described, &subject)?;
+    let suites = suites(described, &subject)?;
+    if described.test {
+        let file = subject.folder.is_none().then_some(Path::new(filter));
+        evidence::play(&suites, file)?;
+    }
+    if described.cost {
+        about.cost = Some(evidence::cost(filter)?);
+    }
     let (name, version) = (about.name.clone(), about.version.clone());
     let mut image = Image::for_architecture(&subject.module, about, &described.architecture)?;
-    attach(described, &subject, &mut image)?;
+    attach(described, &subject, suites, &mut image)?;
     warn_of_needs(&subject.facts);
     Ok(Made {
         image,
@@ -124,7 +132,12 @@ fn about(filter: &str, arguments: &Described, subject: &Subject) -> anyhow::Resu
 }
 
 /// README, configuration schemas, suites, and the crates in the module.
-fn attach(arguments: &Described, subject: &Subject, image: &mut Image) -> anyhow::Result<()> {
+fn attach(
+    arguments: &Described,
+    subject: &Subject,
+    suites: Vec<PathBuf>,
+    image: &mut Image,
+) -> anyhow::Result<()> {
     let folder = subject.folder.as_deref();
     let own_readme = folder
         .map(|folder| folder.join("README.md"))
@@ -142,10 +155,6 @@ fn attach(arguments: &Described, subject: &Subject, image: &mut Image) -> anyhow
         let schema = serde_json::to_vec_pretty(&filter.configuration)?;
         image.refer("application/schema+json", &title, schema)?;
     }
-    let suites = match &arguments.suite[..] {
-        [] => folder.map_or_else(|| Ok(Vec::new()), suites)?,
-        named => named.to_vec(),
-    };
     for path in suites {
         let title = path
             .file_name()
@@ -161,7 +170,12 @@ fn attach(arguments: &Described, subject: &Subject, image: &mut Image) -> anyhow
     Ok(())
 }
 
-fn suites(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// The suites that were named, or else those of the package.
+fn suites(arguments: &Described, subject: &Subject) -> anyhow::Result<Vec<PathBuf>> {
+    let folder = match (&arguments.suite[..], &subject.folder) {
+        ([], Some(folder)) => folder,
+        (named, _) => return Ok(named.to_vec()),
+    };
     let tests = folder.join("tests");
     if !tests.is_dir() {
         return Ok(Vec::new());

@@ -1,9 +1,7 @@
 //! What a registry has, piece by piece (OCI distribution specification 1.1).
 
 use bytes::Bytes;
-use reqwest::header::{
-    ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION, RANGE,
-};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
@@ -250,87 +248,6 @@ impl Client {
         }
     }
 
-    /// Sends a blob, unless the registry has it. Tells whether it went.
-    pub(super) async fn send_blob(
-        &self,
-        reference: &Reference,
-        descriptor: &Descriptor,
-        bytes: &Bytes,
-    ) -> Result<bool, RegistryError> {
-        let path = format!("blobs/{}", descriptor.digest);
-        let mut look = self.ask(reference, Right::Push, &path, "look for a blob")?;
-        look.method = Method::HEAD;
-        let mut begin = self.ask(reference, Right::Push, "blobs/uploads/", "take a blob")?;
-        begin.method = Method::POST;
-        self.connection
-            .again(async || {
-                match self.connection.send(&look).await {
-                    Ok(_) => {
-                        self.connection
-                            .options
-                            .tell(&Progress::There { of: descriptor });
-                        return Ok(false);
-                    }
-                    Err(error) if error.is_not_found() => {}
-                    Err(error) => return Err(error),
-                }
-                self.connection
-                    .options
-                    .tell(&Progress::Sending { of: descriptor });
-                let begun = self.connection.send(&begin).await?;
-                let mut url = location(&begin, &begun)?;
-                url.query_pairs_mut()
-                    .append_pair("digest", &descriptor.digest.to_string());
-                let octets = HeaderValue::from_static("application/octet-stream");
-                let put = Ask {
-                    method: Method::PUT,
-                    url,
-                    headers: HeaderMap::from_iter([(CONTENT_TYPE, octets)]),
-                    body: bytes.clone(),
-                    reference,
-                    right: Right::Push,
-                    what: begin.what.clone(),
-                    thing: begin.thing.clone(),
-                };
-                let done = self.connection.send(&put).await?;
-                match done.status() {
-                    StatusCode::CREATED => Ok(true),
-                    other => Err(broken(&put, &format!("it answers {other} and not 201"))),
-                }
-            })
-            .await
-    }
-
-    /// Sends a manifest under a tag or its digest. Tells whether the registry has taken note of its subject.
-    pub(super) async fn send_manifest(
-        &self,
-        reference: &Reference,
-        wanted: &str,
-        descriptor: &Descriptor,
-        bytes: &Bytes,
-    ) -> Result<bool, RegistryError> {
-        let path = format!("manifests/{wanted}");
-        let mut ask = self.ask(reference, Right::Push, &path, "take the manifest")?;
-        let kind = HeaderValue::from_str(&descriptor.media_type)
-            .map_err(|_| broken(&ask, "the media type cannot stand in a header"))?;
-        ask.method = Method::PUT;
-        ask.headers.insert(CONTENT_TYPE, kind);
-        ask.body = bytes.clone();
-        let response = self
-            .connection
-            .again(async || self.connection.send(&ask).await)
-            .await?;
-        match said(&response) {
-            Some(found) if found != descriptor.digest => Err(RegistryError::Digest {
-                registry: reference.registry().to_owned(),
-                what: format!("the manifest `{wanted}`"),
-                found,
-                expected: descriptor.digest,
-            }),
-            _ => Ok(response.headers().contains_key("oci-subject")),
-        }
-    }
-
     /// What says that it is about a manifest: by the registry's own list, or else by the one under the tag
     /// `sha256-…` that publishers keep where a registry has none.
     pub(super) async fn referrers(
@@ -378,7 +295,7 @@ impl Client {
         Err(broken(&ask, "its list does not end"))
     }
 
-    fn ask<'a>(
+    pub(super) fn ask<'a>(
         &self,
         reference: &'a Reference,
         right: Right,
@@ -432,7 +349,7 @@ fn is_unknown(error: &RegistryError) -> bool {
 }
 
 /// The digest that a registry says something has.
-fn said(response: &Response) -> Option<Digest> {
+pub(super) fn said(response: &Response) -> Option<Digest> {
     text(response, &HeaderName::from_static("docker-content-digest"))?
         .parse()
         .ok()
@@ -443,7 +360,7 @@ fn media_type(response: &Response) -> String {
     kind.split(';').next().unwrap_or_default().trim().to_owned()
 }
 
-fn text<'r>(response: &'r Response, name: &HeaderName) -> Option<&'r str> {
+pub(super) fn text<'r>(response: &'r Response, name: &HeaderName) -> Option<&'r str> {
     response.headers().get(name)?.to_str().ok()
 }
 
@@ -454,19 +371,6 @@ fn next_page(ask: &Ask<'_>, response: &Response) -> Option<Url> {
     let is_next = parameters.contains("rel=\"next\"") || parameters.contains("rel=next");
     let url = ask.url.join(target).ok()?;
     (is_next && url.origin() == ask.url.origin()).then_some(url)
-}
-
-/// Where an upload goes.
-fn location(ask: &Ask<'_>, response: &Response) -> Result<Url, RegistryError> {
-    let place = text(response, &LOCATION).ok_or_else(|| broken(ask, "it says no `Location`"))?;
-    let url = ask
-        .url
-        .join(place)
-        .map_err(|_| broken(ask, "its `Location` is no address"))?;
-    match (ask.url.scheme(), url.scheme()) {
-        ("https", "https") | ("http", "http" | "https") => Ok(url),
-        _ => Err(broken(ask, "its `Location` leaves TLS")),
-    }
 }
 
 fn parse<T: serde::de::DeserializeOwned>(ask: &Ask<'_>, bytes: &[u8]) -> Result<T, RegistryError> {
@@ -480,7 +384,7 @@ fn parse<T: serde::de::DeserializeOwned>(ask: &Ask<'_>, bytes: &[u8]) -> Result<
     })
 }
 
-fn broken(ask: &Ask<'_>, why: &str) -> RegistryError {
+pub(super) fn broken(ask: &Ask<'_>, why: &str) -> RegistryError {
     RegistryError::Broken {
         registry: ask.reference.registry().to_owned(),
         what: ask.what.clone(),

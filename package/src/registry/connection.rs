@@ -6,35 +6,35 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
+use super::admission::key;
 use super::credentials::Credentials;
 use super::error::RegistryError;
-use super::options::{Access, Options, Progress};
+use super::options::{Options, Progress};
 use super::reference::Reference;
-use super::token::{Challenge, Question, Token, basic};
 
 /// How long a registry may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
 
 /// The bytes a second that an upload has at least.
 const SLOWEST: u64 = 50_000;
 
 /// The most bytes of an answer that is about a failure.
-const MESSAGE_LIMIT: usize = 64 * 1024;
+pub(super) const MESSAGE_LIMIT: usize = 64 * 1024;
 
 pub(super) struct Connection {
     /// For registries on this machine, where a proxy is never meant.
-    direct: reqwest::Client,
-    client: reqwest::Client,
+    pub(super) direct: reqwest::Client,
+    pub(super) client: reqwest::Client,
     /// For those who give tokens, who are told secrets and may not send us on with them: near, and elsewhere.
-    realms: [reqwest::Client; 2],
+    pub(super) realms: [reqwest::Client; 2],
     pub(super) options: Options,
     /// What was let through, by scope, and until when.
-    tokens: Mutex<HashMap<String, (HeaderValue, Instant)>>,
+    pub(super) tokens: Mutex<HashMap<String, (HeaderValue, Instant)>>,
 }
 
 /// What is asked for in a repository.
@@ -184,7 +184,7 @@ impl Connection {
     }
 
     /// Awaits a step of an exchange, for a while.
-    async fn in_time<T>(
+    pub(super) async fn in_time<T>(
         &self,
         ask: &Ask<'_>,
         limit: Duration,
@@ -254,91 +254,8 @@ impl Connection {
         (*until > Instant::now()).then(|| token.clone())
     }
 
-    /// Meets the challenge of a registry, where there is a way to.
-    async fn authorize(
-        &self,
-        ask: &Ask<'_>,
-        response: &Response,
-    ) -> Result<Option<HeaderValue>, RegistryError> {
-        let fail = |why: String| RegistryError::Challenge {
-            registry: ask.reference.registry().to_owned(),
-            why,
-        };
-        let headers = response.headers().get_all(WWW_AUTHENTICATE).iter();
-        let texts: Vec<&str> = headers.filter_map(|value| value.to_str().ok()).collect();
-        let challenge = Challenge::read(&texts.join(", ")).map_err(fail)?;
-        let who = self.who(ask.reference)?;
-        let (text, seconds) = match challenge {
-            Challenge::Basic => match basic(&who) {
-                Some(text) => (text, 3_600),
-                None => return Ok(None),
-            },
-            Challenge::Bearer { realm, service, .. } => {
-                let token = self.token(ask, &realm, service.as_deref(), &who).await?;
-                (format!("Bearer {}", token.text), token.seconds)
-            }
-        };
-        let mut header = HeaderValue::from_str(&text)
-            .map_err(|_| fail("the token cannot stand in a header".to_owned()))?;
-        header.set_sensitive(true);
-        let until = Instant::now() + Duration::from_secs(seconds.saturating_sub(10));
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.insert(key(ask), (header.clone(), until));
-        Ok(Some(header))
-    }
-
-    fn who(&self, reference: &Reference) -> Result<Credentials, RegistryError> {
-        Ok(match &self.options.access {
-            Access::Kept => Credentials::kept_for(reference.registry(), reference.repository())?,
-            Access::As(credentials) => credentials.clone(),
-        })
-    }
-
-    async fn token(
-        &self,
-        ask: &Ask<'_>,
-        realm: &str,
-        service: Option<&str>,
-        who: &Credentials,
-    ) -> Result<Token, RegistryError> {
-        let fail = |why: String| RegistryError::Challenge {
-            registry: ask.reference.registry().to_owned(),
-            why,
-        };
-        let realm: Url = realm
-            .parse()
-            .map_err(|_| fail("its realm is no address".to_owned()))?;
-        // Whoever answers in the registry's place must not get a password in the clear.
-        if realm.scheme() != "https" && ask.url.scheme() == "https" {
-            return Err(fail("its realm is not `https`".to_owned()));
-        }
-        let question = Question::new(realm, service, &scope(ask), who);
-        let is_near = question.url.host_str().is_some_and(is_loopback);
-        let [near, elsewhere] = &self.realms;
-        let client = if is_near { near } else { elsewhere };
-        let mut request = match question.form {
-            Some(form) => client
-                .post(question.url)
-                .header("content-type", "application/x-www-form-urlencoded")
-                .body(form),
-            None => client.get(question.url),
-        };
-        if let Some(authorization) = question.authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        let mut response = self.in_time(ask, SILENCE, request.send()).await?;
-        let status = response.status();
-        if !status.is_success() {
-            return Err(self.refused(ask, status, response).await);
-        }
-        let answer = self
-            .document(ask, &mut response, MESSAGE_LIMIT as u64)
-            .await?;
-        Token::read(&answer).ok_or_else(|| fail("its realm answers without a token".to_owned()))
-    }
-
     /// What an answer that is no success means.
-    async fn refused(
+    pub(super) async fn refused(
         &self,
         ask: &Ask<'_>,
         status: StatusCode,
@@ -401,21 +318,8 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     }
 }
 
-fn scope(ask: &Ask<'_>) -> String {
-    let repository = ask.reference.repository();
-    match ask.right {
-        Right::Pull => format!("repository:{repository}:pull"),
-        Right::Push => format!("repository:{repository}:pull,push"),
-        Right::Catalog => "registry:catalog:*".to_owned(),
-    }
-}
-
-fn key(ask: &Ask<'_>) -> String {
-    format!("{} {}", ask.reference.host(), scope(ask))
-}
-
 /// Whether a host, with a port or not, is this machine.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let host = match host.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => host,
         _ => host,

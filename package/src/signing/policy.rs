@@ -440,6 +440,27 @@ mod tests {
                 "names a key that cannot be used",
             ),
             ("rules: [{ images: r.io/a, unsigned: maybe }]", "line 1"),
+            ("rules: [{ images: r.io/A, unsigned: allow }]", "lower case"),
+            (
+                "rules: [{ images: 'r.io/a:1', unsigned: allow }]",
+                "without tag",
+            ),
+            (
+                "rules: [{ images: 'oci://r.io/a', unsigned: allow }]",
+                "without a scheme",
+            ),
+            (
+                "rules: [{ images: me/a, unsigned: allow }]",
+                "begins with no registry",
+            ),
+            (
+                "rules: [{ images: 'r.io:443/a', unsigned: allow }]",
+                "port 443",
+            ),
+            (
+                "rules: [{ images: docker.io/a, unsigned: allow }]",
+                "library",
+            ),
             ("rules: [{ image: r.io/a }]", "line 1"),
             ("others: allow", "missing field `rules`"),
         ] {

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use attache_package::{Digest, Published, Severity, check};
+use attache_package::{Crds, Digest, Published, Severity, check, check_against};
 use serde_json::json;
 
 use crate::modules::{described, guard, published};
@@ -332,4 +332,38 @@ fn our_own_configurations_lack_the_digest_and_little_else() {
             }
         }
     }
+}
+
+/// The documents of Istio's own tests: the valid ones are let in, and of the others each that breaks a schema is refused.
+#[test]
+#[ignore = "needs the CRDs in ATTACHE_TEST_DATA"]
+fn documents_are_held_against_the_crds_of_a_cluster_as_the_cluster_does() {
+    let data = std::env::var_os("ATTACHE_TEST_DATA").unwrap();
+    let read = |name: &str| {
+        let path = std::path::Path::new(&data).join("crds").join(name);
+        std::fs::read_to_string(path).unwrap()
+    };
+    let crds = Crds::read(&read("wasmplugin.yaml")).unwrap();
+    let refused = |text: &str| {
+        let checked = check_against(text, &[], &crds).unwrap();
+        let findings = checked.iter().flat_map(|it| &it.findings);
+        findings
+            .filter(|it| it.text.starts_with("the cluster refuses it"))
+            .count()
+    };
+    assert_eq!(refused(&read("wasm-valid.yaml")), 0);
+    let text = read("wasm-invalid.yaml");
+    let documents = text
+        .split("---\n")
+        .filter_map(|it| it.strip_prefix("_err: ")?.split_once('\n'));
+    let mut by_schema = 0;
+    for (expected, document) in documents {
+        // Rules in CEL and lists that may not repeat are the API server's alone.
+        let is_schema = ["in body", "Required value"]
+            .iter()
+            .any(|part| expected.contains(part));
+        assert_eq!(refused(document) > 0, is_schema, "{expected}\n{document}");
+        by_schema += usize::from(is_schema);
+    }
+    assert_eq!(by_schema, 8);
 }

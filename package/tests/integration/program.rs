@@ -103,6 +103,16 @@ fn what_is_wrong_is_said_with_the_next_step() {
         "not a version of Istio",
     );
     says("deploy guard-1.2.0 --to istio", "Name it with --image");
+    says(
+        "check bad.json --crds bad.json",
+        "cannot use the CRDs in `bad.json`",
+    );
+    fs::write(here.join("none.yaml"), "kind: Pod\n").unwrap();
+    says(
+        "check bad.json --crds none.yaml",
+        "has no CustomResourceDefinition",
+    );
+    says("package guard.wasm --test", "there is no suite to play");
     says("push guard.wasm Example.com/A", "lower-case letters");
     says(
         "push oci:nowhere:1 localhost:1/a:1",

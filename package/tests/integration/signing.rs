@@ -97,9 +97,9 @@ fn a_signature_that_was_made_for_another_image_does_not_count() {
 
 /// A policy with one key, in place of any repository.
 fn judge(folder: &Path, manifest: &[u8], bundle: &Value) -> Result<Vec<Signer>, String> {
-    let policy = Policy::parse("rules: [{ images: r/a, keys: [team.pub] }]", folder).unwrap();
+    let policy = Policy::parse("rules: [{ images: r.io/a, keys: [team.pub] }]", folder).unwrap();
     let bundle = bundle.to_string();
-    let judged = policy.judge("r/a", manifest, &[bundle.as_bytes()]);
+    let judged = policy.judge("r.io/a", manifest, &[bundle.as_bytes()]);
     judged.map_err(|error| error.to_string())
 }
 
@@ -191,15 +191,18 @@ fn a_signature_that_others_made_with_a_key_is_understood() {
         include_str!("signing/key.pub"),
     )
     .unwrap();
-    let text = "rules: [{ images: r/a, keys: [key.pub] }]";
+    let text = "rules: [{ images: r.io/a, keys: [key.pub] }]";
     let policy = Policy::parse(text, folder.path()).unwrap();
     let artifact = include_bytes!("signing/a.txt");
     let bundle = include_bytes!("signing/key.sigstore.json");
-    assert_eq!(policy.judge("r/a", artifact, &[bundle]).unwrap().len(), 1);
-    assert!(policy.judge("r/a", b"another", &[bundle]).is_err());
+    assert_eq!(
+        policy.judge("r.io/a", artifact, &[bundle]).unwrap().len(),
+        1
+    );
+    assert!(policy.judge("r.io/a", b"another", &[bundle]).is_err());
     // A word about where something comes from is no signature of it, whoever gives it.
     let bundle = include_bytes!("signing/identity.sigstore.json");
-    let error = policy.judge("r/a", artifact, &[bundle]).unwrap_err();
+    let error = policy.judge("r.io/a", artifact, &[bundle]).unwrap_err();
     assert!(error.to_string().contains("it has none"), "{error}");
 }
 

@@ -123,3 +123,32 @@ fn where_an_upload_is_sent_to_gets_the_bytes_and_no_credentials() {
         assert!(!question.headers.contains_key("authorization"));
     }
 }
+
+#[test]
+fn whom_the_registry_sends_us_on_to_learns_no_password() {
+    let elsewhere = Double::with(|question, _| {
+        let realm = format!("http://{}/token", question.headers["host"]);
+        let challenge = format!("Bearer realm=\"{realm}\",service=\"there\"");
+        Some(Reply::new(401, "").with("www-authenticate", challenge))
+    });
+    let address = elsewhere.address;
+    let registry = Double::with(move |question, shelf| {
+        let is_blob = question.method == "GET" && question.target.contains("/blobs/");
+        match is_blob {
+            true => Some(
+                Reply::new(307, "")
+                    .with("location", format!("http://{address}{}", question.target)),
+            ),
+            false => guarded(question, shelf),
+        }
+    });
+    registry.hold(&graph(), "1");
+    let error = wait(ada().pull(&registry.name("filter:1"))).unwrap_err();
+    assert!(error.to_string().contains("does not let"), "{error}");
+    let shelf = elsewhere.shelf();
+    assert!(!shelf.asked.is_empty());
+    for question in &shelf.asked {
+        assert!(question.target.contains("/blobs/"), "{question:?}");
+        assert_eq!(question.headers.get("authorization"), None);
+    }
+}
