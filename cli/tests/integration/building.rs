@@ -17,7 +17,7 @@ fn help_names_all_verbs_and_the_exit_status() {
 fn arguments_that_make_no_sense_exit_with_2() {
     for arguments in [
         &["rum"][..],
-        &["run", "x", "y"],
+        &["inspect", "x", "y"],
         &["run", "x", "--port", "99999"],
         &["build", "--whatch"],
     ] {
