@@ -69,7 +69,14 @@ impl Connection {
             .parse()
             .map_err(|_| fail("its realm is no address".to_owned()))?;
         // Whoever answers in the registry's place must not get a password in the clear.
-        if realm.scheme() != "https" && ask.url.scheme() == "https" {
+        let named = realm.host_str().map(|host| match realm.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        });
+        let is_plain = ask.url.scheme() == "http"
+            && (realm.host_str() == ask.url.host_str()
+                || named.is_some_and(|host| self.is_plain(&host)));
+        if realm.scheme() != "https" && !is_plain {
             return Err(fail("its realm is not `https`".to_owned()));
         }
         let question = Question::new(realm, service, &scope(ask), who);

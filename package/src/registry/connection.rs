@@ -15,7 +15,7 @@ use super::admission::key;
 use super::credentials::Credentials;
 use super::error::RegistryError;
 use super::options::{Options, Progress};
-use super::reference::Reference;
+use super::reference::{Reference, one_spelling};
 
 /// How long a registry may be silent.
 pub(super) const SILENCE: Duration = Duration::from_secs(60);
@@ -110,8 +110,12 @@ impl Connection {
     }
 
     /// Certificates that were named for a registry on this machine mean that it has TLS.
-    fn is_plain(&self, host: &str) -> bool {
-        let is_named = self.options.plain_http.iter().any(|plain| plain == host);
+    pub(super) fn is_plain(&self, host: &str) -> bool {
+        let is_named = self
+            .options
+            .plain_http
+            .iter()
+            .any(|plain| one_spelling(plain) == host);
         is_named || (is_loopback(host) && self.options.certificates.is_empty())
     }
 

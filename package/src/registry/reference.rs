@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::connection::is_loopback;
 use crate::digest::Digest;
 
 /// The registry that names without one mean, as Docker has it.
@@ -206,7 +207,8 @@ pub(crate) fn one_spelling(registry: &str) -> String {
         .rsplit_once(':')
         .map(|(host, port)| (host, port.parse::<u16>()))
     {
-        Some((host, Ok(443))) if !host.is_empty() => host.to_owned(),
+        // Where there is no TLS, the port says more.
+        Some((host, Ok(443))) if !host.is_empty() && !is_loopback(&registry) => host.to_owned(),
         Some((host, Ok(port))) => format!("{host}:{port}"),
         _ => registry,
     };
@@ -333,6 +335,7 @@ mod tests {
             ),
             ("me/scrub", owned("docker.io", "me/scrub", None, false)),
             ("GHCR.io:0443/a", owned("ghcr.io", "a", None, false)),
+            ("localhost:443/a", owned("localhost:443", "a", None, false)),
             (
                 "localhost:05000/a",
                 owned("localhost:5000", "a", None, false),

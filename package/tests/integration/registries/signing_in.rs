@@ -152,3 +152,15 @@ fn whom_the_registry_sends_us_on_to_learns_no_password() {
         assert_eq!(question.headers.get("authorization"), None);
     }
 }
+
+#[test]
+fn a_realm_elsewhere_without_tls_gets_no_password() {
+    let registry = Double::with(|_, _| {
+        let challenge = "Bearer realm=\"http://registry.invalid/token\",service=\"here\"";
+        Some(Reply::new(401, "").with("www-authenticate", challenge))
+    });
+    let error = wait(ada().pull(&registry.name("filter:1")))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("its realm is not `https`"), "{error}");
+}
