@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use attache_envoy::{stats_literal, stats_path};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -85,14 +86,11 @@ impl Names {
 
     fn path(&self) -> String {
         let exact = [&self.configured, &self.errors].into_iter();
-        let exact = exact.chain(&self.restarts).map(|name| escaped(name));
+        let exact = exact.chain(&self.restarts).map(|name| stats_literal(name));
         let mut pattern: Vec<String> = exact.collect();
         pattern.push(r"server\.concurrency".to_owned());
         pattern.push(r"http\..*\.downstream_rq_(completed|5xx|time)".to_owned());
-        format!(
-            "/stats?filter={}",
-            encoded(&format!("^({})$", pattern.join("|")))
-        )
+        stats_path(&format!("^({})$", pattern.join("|")))
     }
 
     fn counts(&self, text: &str) -> Counts {
@@ -151,31 +149,6 @@ fn p99(value: &str) -> Option<Duration> {
     let (interval, _) = rest.split_once(',')?;
     let milliseconds: f64 = interval.parse().ok()?;
     Duration::try_from_secs_f64(milliseconds / 1_000.0).ok()
-}
-
-/// A text as a regular expression (RE2) that matches it alone.
-fn escaped(text: &str) -> String {
-    let mut pattern = String::new();
-    for character in text.chars() {
-        if character.is_ascii_punctuation() {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern
-}
-
-/// A text as a query parameter.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@
 //! * [`Envoy`]: the running process, its log, its admin endpoint.
 //! * [`insert_before_routers`] puts filters into a configuration of others.
 //! * [`StandIns`] take the place of secrets in what is kept of messages.
+//! * [`stats_path`]: how the admin endpoint is asked for statistics by name.
 //! * [`RunFolder`]: a folder for its files that no other run has.
 //! * [`AccessEntry`]: the access log that the configuration asks for.
 //! * [`http1`] and [`upstream`]: a client and a server that show bytes as they
@@ -60,6 +61,7 @@ mod process;
 mod program;
 mod run_folder;
 mod secrets;
+mod stats_filter;
 mod supervisor;
 #[cfg(feature = "http2")]
 pub mod tcp;
@@ -89,4 +91,5 @@ pub use process::{
 pub use program::ProgramError;
 pub use run_folder::RunFolder;
 pub use secrets::StandIns;
+pub use stats_filter::{stats_literal, stats_path};
 pub use version::{Version, VersionError};

@@ -1,4 +1,5 @@
 mod cluster;
+mod host;
 mod message;
 mod peer;
 mod reload;
@@ -10,12 +11,12 @@ use std::time::Duration;
 
 use attache_harness::mutation::Mutator;
 use attache_harness::{
-    Attributes, CallOut, Codec, DownstreamResponse, Exchange, FailurePolicy, Host, HostBuilder,
-    HostError, KnownGround, LogLevel, LogLine, Outcome, PhaseCost, Plugin, Response, StreamId,
-    UpstreamRequest,
+    CallOut, DownstreamResponse, Exchange, Host, HostError, KnownGround, LogLevel, LogLine,
+    Outcome, PhaseCost, StreamId, UpstreamRequest,
 };
 
-use crate::case::{Case, Filter, MARK, Policy, Protocol, Protocols, Request, Step};
+use self::host::{describe, serve};
+use crate::case::{Case, Protocol, Protocols, Request, Step};
 use crate::forecast::{Forecast, Milestone};
 use crate::known_ground::Ground;
 use crate::on_envoy::{HELD_AFTER, HELD_IN_THE_END, NOTICED_AFTER, Until};
@@ -395,9 +396,6 @@ fn has_come_far(host: &Host, case: &Case, streams: &[StreamId], until: Until) ->
     }
 }
 
-/// The chain of a case of TCP.
-const TCP: &str = "tcp";
-
 fn start(case: &Case, mutator: Option<Arc<Mutator>>) -> Result<Host, HostError> {
     let builder = describe(case);
     let builder = match mutator {
@@ -418,62 +416,6 @@ pub(crate) fn cost(case: &Case) -> Result<(Vec<PhaseCost>, Vec<PhaseCost>), Host
     Ok((start, host.take_phases()))
 }
 
-fn describe(case: &Case) -> HostBuilder {
-    let mut builder = Host::builder()
-        .envoy_version(case.envoy)
-        .keep_appointments()
-        .count_phases()
-        .workers(case.workers as usize);
-    if case.protocols.upstream == Protocol::Http2 {
-        builder = builder.upstream_codec(Codec::Http2);
-    }
-    if let Some(limit) = case.buffer_limit {
-        builder = builder.buffer_limit(limit as usize);
-    }
-    let upgrades = case.upgrades.iter();
-    builder = upgrades.fold(builder, HostBuilder::upgrade);
-    if !case.route_metadata.is_empty() {
-        let metadata = case.route_metadata.clone().into_iter();
-        let attributes = metadata.fold(Attributes::default(), |attributes, (name, fields)| {
-            attributes.route_metadata(name, fields)
-        });
-        builder = builder.attributes(attributes);
-    }
-    let filters = case.filters.iter().map(plugin);
-    builder = match case.tcp {
-        Some(_) => builder.tcp_chain(TCP, filters),
-        None => filters.fold(builder, HostBuilder::plugin),
-    };
-    builder = entries(builder, case);
-    for (name, answer) in &case.clusters {
-        builder = builder.cluster(name, cluster::answer(answer));
-    }
-    builder
-}
-
-/// Has the upstream answer.
-fn serve(host: &mut Host, case: &Case) {
-    if let Some(upstream) = &case.tcp {
-        tcp::upstream(host, upstream);
-        return;
-    }
-    let answers = case.clone();
-    if case.is_refused() {
-        // Nobody waits for the whole request where nobody listens.
-        host.cluster("upstream", Response::refused());
-        return;
-    }
-    host.upstream(move |request| {
-        let mark = request.headers().get(MARK).unwrap_or(b"0");
-        let number = std::str::from_utf8(mark)
-            .ok()
-            .and_then(|number| number.parse().ok());
-        let answer = answers.answer_to(number.unwrap_or(0));
-        let head = request.method() == b"HEAD";
-        message::response(answer, answers.protocols.upstream, head)
-    });
-}
-
 /// What clusters received; those that nobody listens at receive nothing.
 fn calls(case: &Case, made: &[CallOut]) -> BTreeMap<String, Calls> {
     let mut calls: BTreeMap<String, Calls> = BTreeMap::new();
@@ -492,33 +434,6 @@ fn calls(case: &Case, made: &[CallOut]) -> BTreeMap<String, Calls> {
         }
     }
     calls
-}
-
-fn entries(mut builder: HostBuilder, case: &Case) -> HostBuilder {
-    let entries = &case.entries;
-    let loggers = entries.access_loggers.iter().map(plugin);
-    builder = match case.tcp {
-        Some(_) => builder.tcp_access_loggers(TCP, loggers),
-        None => loggers.fold(builder, HostBuilder::access_logger),
-    };
-    if case.filters.is_empty() && entries.access_loggers.is_empty() && case.tcp.is_none() {
-        builder = builder.http_chain("empty", []);
-    }
-    for service in &entries.services {
-        let plugin = plugin(&service.plugin);
-        builder = if service.singleton {
-            builder.singleton_service(plugin)
-        } else {
-            builder.service(plugin)
-        };
-    }
-    for sink in &entries.stats_sinks {
-        builder = builder.stats_sink(plugin(sink));
-    }
-    match entries.stats_flush_interval {
-        Some(interval) => builder.stats_flush_interval(interval),
-        None => builder,
-    }
 }
 
 /// How many values the histograms have taken that a case asks for.
@@ -587,32 +502,4 @@ fn access(exchange: &Exchange, ended: &Ended) -> Option<Access> {
         details: exchange.details().map(str::to_owned),
         flags: exchange.flags().to_string(),
     })
-}
-
-fn plugin(filter: &Filter) -> Plugin {
-    let mut plugin = Plugin::from_file(&filter.module)
-        .name(&filter.name)
-        .root_id(&filter.root_id)
-        .vm_id(&filter.vm_id)
-        .failure_policy(match filter.policy {
-            Policy::Closed => FailurePolicy::FailClosed,
-            Policy::Open => FailurePolicy::FailOpen,
-            Policy::Reload => FailurePolicy::FailReload,
-        });
-    if let Some(configuration) = &filter.configuration {
-        plugin = plugin.config(configuration.as_str());
-    }
-    if let Some(configuration) = &filter.vm_configuration {
-        plugin = plugin.vm_config(configuration.as_str());
-    }
-    for (key, value) in &filter.environment {
-        plugin = plugin.environment(key, value);
-    }
-    if filter.allow_on_headers_stop_iteration {
-        plugin = plugin.allow_on_headers_stop_iteration();
-    }
-    if !filter.allowed_capabilities.is_empty() {
-        plugin = plugin.allowed_capabilities(&filter.allowed_capabilities);
-    }
-    plugin
 }

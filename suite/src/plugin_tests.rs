@@ -13,7 +13,7 @@ mod text_format;
 use std::path::{Path, PathBuf};
 
 use crate::report::{CaseReport, Player, Report};
-use crate::suite::{SuiteError, invalid};
+use crate::suite::{SuiteError, invalid, text_of};
 use crate::yaml::{Fault, Value, from_node, parse};
 use file::TestsFile;
 use play::Subject;
@@ -65,10 +65,7 @@ impl PluginTests {
     /// [`SuiteError::Read`] and [`SuiteError::Invalid`].
     pub fn load(path: impl Into<PathBuf>) -> Result<Self, SuiteError> {
         let path = path.into();
-        let text = std::fs::read_to_string(&path).map_err(|source| SuiteError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let text = text_of(&path)?;
         Self::from_text(path, text)
     }
 

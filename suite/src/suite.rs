@@ -159,10 +159,7 @@ impl Suite {
     /// [`SuiteError::Read`] and [`SuiteError::Invalid`].
     pub fn load(path: impl Into<PathBuf>) -> Result<Self, SuiteError> {
         let path = path.into();
-        let text = fs::read_to_string(&path).map_err(|source| SuiteError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let text = text_of(&path)?;
         Self::from_text(path, text)
     }
 
@@ -398,6 +395,14 @@ fn meant(text: &str) -> Result<Version, String> {
         .parse()
         .map_err(|error: VersionError| error.to_string())?;
     version::playable(version).map(|_| version)
+}
+
+/// The text of a file that somebody named.
+pub(crate) fn text_of(path: &Path) -> Result<String, SuiteError> {
+    fs::read_to_string(path).map_err(|source| SuiteError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// A fault with its place in the file.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::discovered::Discovered;
 use crate::http1::{self, Response};
+use crate::stats_filter::{stats_literal, stats_path};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -126,7 +127,7 @@ impl Admin {
     }
 
     pub(super) fn stat(self, name: &str) -> Result<Option<u64>, AdminError> {
-        let found = self.stats(&format!("^{}$", escaped(name)))?;
+        let found = self.stats(&format!("^{}$", stats_literal(name)))?;
         Ok(found
             .into_iter()
             .find_map(|(found, value)| (found == name).then_some(value)))
@@ -135,7 +136,7 @@ impl Admin {
     pub(super) fn discovery(self, place: &Discovered) -> Result<Discovery, AdminError> {
         let prefix = place.statistics();
         let mut seen = Discovery::default();
-        for (name, value) in self.stats(&format!("^{}", escaped(&prefix)))? {
+        for (name, value) in self.stats(&format!("^{}", stats_literal(&prefix)))? {
             match name.strip_prefix(&prefix) {
                 Some("update_success") => seen.success = value,
                 Some("update_rejected") => seen.rejected = value,
@@ -148,8 +149,8 @@ impl Admin {
     }
 
     pub(super) fn counters(self, prefix: &str) -> Result<Vec<(String, u64)>, AdminError> {
-        let pattern = encoded(&format!("^{}", escaped(prefix)));
-        let found = self.ask(&format!("/stats?type=Counters&filter={pattern}"))?;
+        let path = stats_path(&format!("^{}", stats_literal(prefix)));
+        let found = self.ask(&format!("{path}&type=Counters"))?;
         let own =
             |(name, value): (String, u64)| Some((name.strip_prefix(prefix)?.to_owned(), value));
         Ok(found.into_iter().filter_map(own).collect())
@@ -157,7 +158,7 @@ impl Admin {
 
     /// The counters and gauges whose names match a regular expression.
     fn stats(self, pattern: &str) -> Result<Vec<(String, u64)>, AdminError> {
-        self.ask(&format!("/stats?filter={}", encoded(pattern)))
+        self.ask(&stats_path(pattern))
     }
 
     fn ask(self, path: &str) -> Result<Vec<(String, u64)>, AdminError> {
@@ -189,31 +190,6 @@ fn socket_address(status: &Value) -> Option<SocketAddr> {
         address["address"].as_str()?.parse().ok()?,
         port,
     ))
-}
-
-/// A text as a regular expression (RE2) that matches it alone.
-fn escaped(text: &str) -> String {
-    let mut pattern = String::new();
-    for character in text.chars() {
-        if character.is_ascii_punctuation() {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern
-}
-
-/// A text as a query parameter.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

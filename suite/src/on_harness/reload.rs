@@ -2,7 +2,7 @@
 
 use attache_harness::{Host, HostError};
 
-use super::plugin;
+use super::host::plugin;
 use crate::case::Filter;
 use crate::run::lines_of;
 use crate::seen::Refusal;
