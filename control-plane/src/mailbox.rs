@@ -1,10 +1,8 @@
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use envoy_types::pb::google::protobuf::Any;
 use tokio::sync::Notify;
 
-use crate::resource::resource;
 use crate::rollout::Rollout;
 
 /// What is to be sent on a stream: of each plugin the latest version only, so that an Envoy that is slow to
@@ -20,7 +18,6 @@ pub(crate) struct Mailbox {
 pub(crate) struct Parcel {
     pub(crate) rollout: Arc<Rollout>,
     pub(crate) generation: u64,
-    resource: Arc<OnceLock<Any>>,
 }
 
 impl Parcel {
@@ -28,19 +25,12 @@ impl Parcel {
         Self {
             rollout,
             generation,
-            resource: Arc::default(),
         }
     }
 
     /// The same version, for another Envoy.
     pub(crate) fn is_of(&self, rollout: &Arc<Rollout>, generation: u64) -> bool {
         self.generation == generation && Arc::ptr_eq(&self.rollout, rollout)
-    }
-
-    /// As Envoy reads it; written once for all Envoys.
-    pub(crate) fn resource(&self) -> Any {
-        let write = || resource(&self.rollout, self.generation);
-        self.resource.get_or_init(write).clone()
     }
 }
 

@@ -1,28 +1,25 @@
 //! Discovery: what Envoys ask for, what they are sent, and what they say to it.
 
+mod gate;
+mod letter;
+mod node;
+mod service;
+mod shelf;
 mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::service::discovery::v3::{
-    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
-};
-use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_service_server::{
-    ExtensionConfigDiscoveryService, ExtensionConfigDiscoveryServiceServer,
-};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
-use tonic::{Request, Response, Status, Streaming};
 
+use self::gate::Gate;
+use self::service::Discovery;
 use crate::plane::Plane;
 
-/// A request of Envoy's has its node, with the names of all extensions that it was built with: about 60 KB.
-const LARGEST_REQUEST: usize = 1 << 20;
-/// Streams of one connection; Envoy opens one for each plugin that it discovers.
-const MOST_STREAMS: u32 = 1_000;
+/// Streams of one connection. Envoy opens one for each plugin that it discovers, and another connection for
+/// those beyond this.
+const MOST_STREAMS: u32 = 100;
 /// A peer that is silent for so long is asked whether it is still there, and has as long to answer.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -63,6 +60,33 @@ impl Tls {
     }
 }
 
+/// How much of this program peers may take up.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections.
+    pub connections: usize,
+    /// Connections from one address.
+    pub connections_per_address: usize,
+    /// Streams of all connections.
+    pub streams: usize,
+    /// A connection may be without a stream for so long, its handshake counted in.
+    pub idle: Duration,
+    /// A peer that takes nothing of what it is sent for so long is cut off.
+    pub taken_within: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4_096,
+            connections_per_address: 256,
+            streams: 16_384,
+            idle: Duration::from_secs(15),
+            taken_within: Duration::from_secs(30),
+        }
+    }
+}
+
 /// Serves discovery on a listener, for ever; without TLS where nothing is said of it.
 ///
 /// # Errors
@@ -73,8 +97,20 @@ pub async fn serve(
     plane: Arc<Plane>,
     tls: Option<Tls>,
 ) -> Result<(), tonic::transport::Error> {
-    let service = ExtensionConfigDiscoveryServiceServer::new(Discovery { plane })
-        .max_decoding_message_size(LARGEST_REQUEST);
+    serve_within(listener, plane, tls, Limits::default()).await
+}
+
+/// The same with other limits.
+///
+/// # Errors
+///
+/// As [`serve`].
+pub async fn serve_within(
+    listener: TcpListener,
+    plane: Arc<Plane>,
+    tls: Option<Tls>,
+    limits: Limits,
+) -> Result<(), tonic::transport::Error> {
     let mut server = Server::builder();
     if let Some(tls) = tls {
         server = server.tls_config(tls.config())?;
@@ -83,47 +119,7 @@ pub async fn serve(
         .max_concurrent_streams(MOST_STREAMS)
         .http2_keepalive_interval(Some(SILENCE))
         .http2_keepalive_timeout(Some(SILENCE))
-        .add_service(service)
-        .serve_with_incoming(TcpListenerStream::new(listener))
+        .add_service(Discovery::new(plane))
+        .serve_with_incoming(Gate::new(limits).admit(listener))
         .await
-}
-
-struct Discovery {
-    plane: Arc<Plane>,
-}
-
-#[tonic::async_trait]
-impl ExtensionConfigDiscoveryService for Discovery {
-    type StreamExtensionConfigsStream = ReceiverStream<Result<DiscoveryResponse, Status>>;
-    type DeltaExtensionConfigsStream = ReceiverStream<Result<DeltaDiscoveryResponse, Status>>;
-
-    async fn stream_extension_configs(
-        &self,
-        request: Request<Streaming<DiscoveryRequest>>,
-    ) -> Result<Response<Self::StreamExtensionConfigsStream>, Status> {
-        let address = request.remote_addr();
-        // Room for one: what is not sent yet is replaced by what is newer, which a queue would hide.
-        let (outbound, responses) = mpsc::channel(1);
-        let plane = Arc::clone(&self.plane);
-        tokio::spawn(stream::run(plane, address, request.into_inner(), outbound));
-        Ok(Response::new(ReceiverStream::new(responses)))
-    }
-
-    async fn delta_extension_configs(
-        &self,
-        _: Request<Streaming<DeltaDiscoveryRequest>>,
-    ) -> Result<Response<Self::DeltaExtensionConfigsStream>, Status> {
-        Err(Status::unimplemented(
-            "set `api_type: GRPC`; incremental discovery is not offered",
-        ))
-    }
-
-    async fn fetch_extension_configs(
-        &self,
-        _: Request<DiscoveryRequest>,
-    ) -> Result<Response<DiscoveryResponse>, Status> {
-        Err(Status::unimplemented(
-            "set `api_type: GRPC`; discovery by polling is not offered",
-        ))
-    }
 }

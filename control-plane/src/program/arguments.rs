@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -61,4 +62,12 @@ pub(super) struct Serve {
     /// Who vouches for Envoys: their certificates, as PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(super) tls_client_ca: Option<PathBuf>,
+
+    /// How many connections of Envoys may be open
+    #[arg(long, value_name = "NUMBER", default_value = "4096")]
+    pub(super) max_connections: NonZeroUsize,
+
+    /// How many of them from one address; more where Envoys come through one gateway
+    #[arg(long, value_name = "NUMBER", default_value = "256")]
+    pub(super) max_connections_per_address: NonZeroUsize,
 }

@@ -38,10 +38,15 @@ async fn attend(serve: Serve) -> anyhow::Result<()> {
             status.local_addr()?
         ),
     );
+    let limits = xds::Limits {
+        connections: serve.max_connections.get(),
+        connections_per_address: serve.max_connections_per_address.get(),
+        ..xds::Limits::default()
+    };
     let plane = Plane::new(Store::new(serve.state)).context("cannot take up the state")?;
     tokio::select! {
         () = plane.clone().attend() => {}
-        done = xds::serve(discovery, plane.clone(), tls) => done.context("cannot serve Envoys")?,
+        done = xds::serve_within(discovery, plane.clone(), tls, limits) => done.context("cannot serve Envoys")?,
         done = api::serve(status, plane.clone()) => done.context("cannot serve the API")?,
         done = folder::watch(serve.rollouts, plane) => done?,
         done = tokio::signal::ctrl_c() => done.context("cannot wait for the end")?,

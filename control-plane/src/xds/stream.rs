@@ -3,85 +3,156 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::core::v3::{ControlPlane, Node as EnvoyNode};
+use envoy_types::pb::envoy::config::core::v3::ControlPlane;
 use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
-use envoy_types::pb::google::protobuf::value::Kind;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
 
+use super::gate::Seat;
+use super::letter::{Letter, Progress};
+use super::node::{check, node_of};
+use super::shelf::Shelf;
 use crate::admin::{self, Counts};
-use crate::machine::{Event, Node, StreamId};
-use crate::mailbox::Parcel;
+use crate::machine::{Event, StreamId};
+use crate::mailbox::{Mailbox, Parcel};
 use crate::observer::Observer;
 use crate::plane::Plane;
 use crate::resource::TYPE_URL;
 
 /// A peer has so long to say who it is.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
-/// A peer that does not take what it is sent for so long is cut off; it may come again.
-const SENDING: Duration = Duration::from_secs(30);
-/// Names that one stream may ask for, and their length.
+/// Names that one stream may ask for.
 const MOST_NAMES: usize = 256;
-const LONGEST_NAME: usize = 1_024;
 /// Pushes that were not answered; Envoy answers each.
 const MOST_UNANSWERED: usize = 64;
-
-type Outbound = mpsc::Sender<Result<DiscoveryResponse, Status>>;
+/// A peer that takes a piece now and then has so many times as long for the whole of a response.
+const WHOLE: u32 = 10;
 
 /// Attends to one stream until it ends.
 pub(super) async fn run(
     plane: Arc<Plane>,
-    address: Option<SocketAddr>,
+    shelf: Arc<Shelf>,
+    seat: Seat,
     mut requests: Streaming<DiscoveryRequest>,
-    outbound: Outbound,
+    letters: mpsc::Sender<Letter>,
+    progress: Arc<Progress>,
 ) {
-    let first = match timeout(FIRST_REQUEST, requests.message()).await {
-        Ok(Ok(Some(first))) => first,
-        Ok(_) => return,
-        Err(_) => {
-            let late = Status::deadline_exceeded("no request came");
-            let _ = outbound.try_send(Err(late));
-            return;
+    let taken_within = seat.peer().limits().taken_within;
+    let ended = match timeout(FIRST_REQUEST, requests.message()).await {
+        Ok(Ok(Some(first))) => match node_of(first.node.as_ref(), seat.peer().address()) {
+            Ok(node) => {
+                let admin = node.admin;
+                let open = Open::new(plane, |id| Event::Connected { stream: id, node });
+                let stream = Stream {
+                    open,
+                    shelf,
+                    admin,
+                    letters: letters.clone(),
+                    taken: Taken::new(progress, taken_within),
+                    names: BTreeSet::new(),
+                    unanswered: BTreeMap::new(),
+                    last_nonce: 0,
+                };
+                stream.attend(first, requests).await
+            }
+            Err(told) => Some(Status::invalid_argument(told)),
+        },
+        Ok(Ok(None)) => None,
+        Ok(Err(status)) => Some(status),
+        Err(_) => Some(Status::deadline_exceeded("no request came")),
+    };
+    // Whoever takes no more does not take the end either; what is kept for it is kept by the connection.
+    let end = async {
+        let _ = letters
+            .send(Letter::End(ended.unwrap_or_else(|| Status::ok(""))))
+            .await;
+        letters.closed().await;
+    };
+    if timeout(taken_within, end).await.is_err() {
+        seat.peer().cut_off();
+    }
+}
+
+/// A stream as the plane knows it, which is told of its end whatever the end is.
+struct Open {
+    plane: Arc<Plane>,
+    id: StreamId,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Open {
+    fn new(plane: Arc<Plane>, connected: impl FnOnce(StreamId) -> Event) -> Self {
+        let (id, mailbox) = plane.open_stream();
+        plane.tell(connected(id));
+        Self { plane, id, mailbox }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.plane.close_stream(self.id);
+    }
+}
+
+/// What the peer has taken of what it was sent.
+struct Taken {
+    progress: Arc<Progress>,
+    /// It would take more.
+    has_room: bool,
+    within: Duration,
+    sent: Instant,
+    seen: (u64, Instant),
+}
+
+impl Taken {
+    fn new(progress: Arc<Progress>, within: Duration) -> Self {
+        Self {
+            progress,
+            has_room: false,
+            within,
+            sent: Instant::now(),
+            seen: (0, Instant::now()),
         }
-    };
-    let node = node_of(first.node.as_ref(), address);
-    let admin = node.admin;
-    let (id, mailbox) = plane.open_stream();
-    plane.tell(Event::Connected { stream: id, node });
-    let mut stream = Stream {
-        plane: Arc::clone(&plane),
-        id,
-        admin,
-        outbound,
-        names: BTreeSet::new(),
-        unanswered: BTreeMap::new(),
-        last_nonce: 0,
-    };
-    let mut ended = stream.take(first);
-    while ended.is_ok() {
-        ended = tokio::select! {
-            request = requests.message() => match request {
-                Ok(Some(request)) => stream.take(request),
-                Ok(None) | Err(_) => Err(None),
-            },
-            parcel = mailbox.next() => stream.send(parcel).await,
-        };
     }
-    if let Err(Some(status)) = ended {
-        let _ = stream.outbound.try_send(Err(status));
+
+    fn send(&mut self) {
+        self.has_room = false;
+        self.sent = Instant::now();
+        self.seen = (self.progress.taken(), self.sent);
     }
-    plane.close_stream(id);
+
+    /// Waits until the peer would take more; fails if it takes nothing.
+    async fn room(&mut self) -> Result<(), End> {
+        loop {
+            let late = sleep_until(self.seen.1 + self.within);
+            tokio::select! {
+                () = self.progress.hungry.notified() => {
+                    self.has_room = true;
+                    return Ok(());
+                }
+                () = late => {
+                    let taken = self.progress.taken();
+                    if taken == self.seen.0 || self.sent.elapsed() > self.within * WHOLE {
+                        let told = "what was sent is not taken";
+                        return Err(Some(Status::deadline_exceeded(told)));
+                    }
+                    self.seen = (taken, Instant::now());
+                }
+            }
+        }
+    }
 }
 
 /// Why a stream ends; nothing if the peer is gone.
 type End = Option<Status>;
 
 struct Stream {
-    plane: Arc<Plane>,
-    id: StreamId,
+    open: Open,
+    shelf: Arc<Shelf>,
     admin: Option<SocketAddr>,
-    outbound: Outbound,
+    letters: mpsc::Sender<Letter>,
+    taken: Taken,
     names: BTreeSet<String>,
     /// What was sent under which nonce.
     unanswered: BTreeMap<u64, (String, u64)>,
@@ -89,6 +160,33 @@ struct Stream {
 }
 
 impl Stream {
+    async fn attend(
+        mut self,
+        first: DiscoveryRequest,
+        mut requests: Streaming<DiscoveryRequest>,
+    ) -> End {
+        let mailbox = Arc::clone(&self.open.mailbox);
+        let letters = self.letters.clone();
+        let mut attended = self.take(first);
+        loop {
+            if let Err(end) = attended {
+                return end;
+            }
+            let has_room = self.taken.has_room;
+            attended = tokio::select! {
+                request = requests.message() => match request {
+                    Ok(Some(request)) => self.take(request),
+                    Ok(None) => Err(None),
+                    Err(status) => Err(Some(status)),
+                },
+                () = letters.closed() => Err(None),
+                room = self.taken.room(), if !has_room => room,
+                // What waits is replaced by what is newer for as long as the peer has no room for it.
+                parcel = mailbox.next(), if has_room => self.send(parcel).await,
+            };
+        }
+    }
+
     fn take(&mut self, request: DiscoveryRequest) -> Result<(), End> {
         if !request.type_url.is_empty() && request.type_url != TYPE_URL {
             let told = format!("`{}` is not offered, only `{TYPE_URL}`", request.type_url);
@@ -97,13 +195,15 @@ impl Stream {
         self.take_answer(&request);
         let holds = request.version_info.parse().ok();
         for name in request.resource_names {
-            if name.len() > LONGEST_NAME || self.names.len() >= MOST_NAMES {
-                let told = "too many names, or too long ones";
+            check("the name of a plugin", &name)
+                .map_err(|told| Some(Status::invalid_argument(told)))?;
+            if self.names.len() >= MOST_NAMES && !self.names.contains(&name) {
+                let told = format!("a stream may ask for {MOST_NAMES} plugins");
                 return Err(Some(Status::resource_exhausted(told)));
             }
             if self.names.insert(name.clone()) {
-                self.plane.tell(Event::Subscribed {
-                    stream: self.id,
+                self.open.plane.tell(Event::Subscribed {
+                    stream: self.open.id,
                     plugin: name,
                     holds,
                 });
@@ -119,8 +219,8 @@ impl Stream {
         else {
             return;
         };
-        let stream = self.id;
-        self.plane.tell(match &request.error_detail {
+        let stream = self.open.id;
+        self.open.plane.tell(match &request.error_detail {
             None => Event::Acknowledged {
                 stream,
                 plugin,
@@ -130,7 +230,7 @@ impl Stream {
                 stream,
                 plugin,
                 generation,
-                reason: error.message.chars().take(1_000).collect(),
+                reason: shown(&error.message),
             },
         });
     }
@@ -141,10 +241,15 @@ impl Stream {
             Some(admin) => admin::read(admin, &parcel.rollout, parcel.generation).await,
             None => None,
         };
+        let plugin = &parcel.rollout.plugin;
+        let (stream, generation) = (self.open.id, parcel.generation);
+        // Another may have come while the Envoy was asked, and waits in the mailbox then.
+        if !self.open.plane.wants(stream, plugin, generation) {
+            return Ok(());
+        }
         self.last_nonce += 1;
-        let response = DiscoveryResponse {
-            version_info: parcel.generation.to_string(),
-            resources: vec![parcel.resource()],
+        let envelope = DiscoveryResponse {
+            version_info: generation.to_string(),
             type_url: TYPE_URL.to_owned(),
             nonce: self.last_nonce.to_string(),
             control_plane: Some(ControlPlane {
@@ -152,27 +257,26 @@ impl Stream {
             }),
             ..DiscoveryResponse::default()
         };
-        let plugin = parcel.rollout.plugin.clone();
         self.unanswered
-            .insert(self.last_nonce, (plugin, parcel.generation));
+            .insert(self.last_nonce, (plugin.clone(), generation));
         if self.unanswered.len() > MOST_UNANSWERED {
             self.unanswered.pop_first();
         }
-        match timeout(SENDING, self.outbound.send(Ok(response))).await {
-            Ok(Ok(())) => {
-                self.observe(parcel, before);
-                Ok(())
-            }
-            Ok(Err(_)) | Err(_) => Err(None),
-        }
+        let resource = self.shelf.resource(&parcel);
+        let letter = Letter::Response { envelope, resource };
+        // There is room: the body has asked.
+        self.letters.send(letter).await.map_err(|_| None)?;
+        self.taken.send();
+        self.observe(parcel, before);
+        Ok(())
     }
 
     /// Has the Envoy watched from here on, if it could be asked where its counters stand.
     fn observe(&self, parcel: Parcel, before: Option<Counts>) {
         if let (Some(admin), Some(before)) = (self.admin, before) {
             let observer = Observer {
-                plane: Arc::clone(&self.plane),
-                stream: self.id,
+                plane: Arc::clone(&self.open.plane),
+                stream: self.open.id,
                 admin,
                 rollout: parcel.rollout,
                 generation: parcel.generation,
@@ -183,28 +287,9 @@ impl Stream {
     }
 }
 
-/// What a node says of itself under `attache` in its metadata: `group`, and `admin_port`, which is on the host
-/// that it is connected from, so that nobody can have others asked.
-fn node_of(node: Option<&EnvoyNode>, address: Option<SocketAddr>) -> Node {
-    let shown = address.map_or_else(String::new, |address| address.to_string());
-    let Some(node) = node else {
-        return Node::new("", "", shown);
-    };
-    let fields = node.metadata.as_ref().map(|all| &all.fields);
-    let own = fields.and_then(|fields| match fields.get("attache")?.kind.as_ref()? {
-        Kind::StructValue(own) => Some(own),
-        _ => None,
-    });
-    let value = |name: &str| own?.fields.get(name)?.kind.as_ref();
-    let group = match value("group") {
-        Some(Kind::StringValue(group)) => group,
-        _ => &node.cluster,
-    };
-    let port = match value("admin_port") {
-        Some(Kind::NumberValue(port)) => port.to_string().parse::<u16>().ok(),
-        _ => None,
-    };
-    let admin = address.and_then(|address| Some(SocketAddr::new(address.ip(), port?)));
-    let cut = |text: &str| text.chars().take(LONGEST_NAME).collect::<String>();
-    Node::new(cut(&node.id), cut(group), shown).with_admin(admin)
+/// What an Envoy says, as one line of bounded length.
+fn shown(message: &str) -> String {
+    let letters = message.chars().take(1_000);
+    let letters = letters.map(|letter| if letter.is_control() { ' ' } else { letter });
+    letters.collect()
 }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use attache_control_plane::TYPE_URL;
-use attache_control_plane::status::{EnvoyState, Phase};
+use attache_control_plane::status::{EnvoyState, Phase, RolloutStatus};
+use attache_control_plane::xds::{self, Limits};
 use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
 use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_service_client::ExtensionConfigDiscoveryServiceClient as Client;
@@ -17,13 +18,17 @@ use tonic::transport::Channel;
 use crate::stage::{LIMIT, PLUGIN, Stage, module};
 
 /// A stream that was opened like an Envoy's.
-struct Stream {
+pub(crate) struct Stream {
     requests: mpsc::Sender<DiscoveryRequest>,
     responses: Streaming<DiscoveryResponse>,
 }
 
 impl Stream {
-    async fn open(channel: Channel, node: &str, group: &str) -> Result<Self, tonic::Status> {
+    pub(crate) async fn open(
+        channel: Channel,
+        node: &str,
+        group: &str,
+    ) -> Result<Self, tonic::Status> {
         let (requests, outbound) = mpsc::channel(4);
         let node = Node {
             id: node.to_owned(),
@@ -47,11 +52,11 @@ impl Stream {
         })
     }
 
-    async fn next(&mut self) -> Result<Option<DiscoveryResponse>, tonic::Status> {
+    pub(crate) async fn next(&mut self) -> Result<Option<DiscoveryResponse>, tonic::Status> {
         self.responses.message().await
     }
 
-    async fn acknowledge(&self, response: &DiscoveryResponse) {
+    pub(crate) async fn acknowledge(&self, response: &DiscoveryResponse) {
         let answer = DiscoveryRequest {
             version_info: response.version_info.clone(),
             response_nonce: response.nonce.clone(),
@@ -63,13 +68,13 @@ impl Stream {
     }
 }
 
-async fn channel(address: SocketAddr) -> Channel {
+pub(crate) async fn channel(address: SocketAddr) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
     endpoint.connect().await.unwrap()
 }
 
 /// Acknowledges whatever comes.
-async fn obey(mut stream: Stream) {
+pub(crate) async fn obey(mut stream: Stream) {
     while let Ok(Some(response)) = stream.next().await {
         stream.acknowledge(&response).await;
     }
@@ -84,7 +89,11 @@ fn many_clients_acknowledge_a_version() {
     stage.declare("r", "a", "fails_when: { not_confirmed_within: 1h }\n");
     stage.reaches("r", Phase::Pushed);
     let clients = tokio::runtime::Runtime::new().unwrap();
-    let discovery = stage.discovery;
+    let limits = Limits {
+        connections_per_address: count,
+        ..Limits::default()
+    };
+    let discovery = stage.spawn(|listener, plane| xds::serve_within(listener, plane, None, limits));
     clients.spawn(async move {
         let mut all = JoinSet::new();
         for number in 0..count {
@@ -116,7 +125,7 @@ fn many_clients_acknowledge_a_version() {
 }
 
 /// What this process, clients included, has of the machine's memory.
-fn memory() -> u64 {
+pub(crate) fn memory() -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
@@ -150,13 +159,7 @@ fn clients_that_do_not_answer_or_ask_for_too_much_do_not_stop_others() {
         )
         .await;
     });
-    let acknowledged = |word: &str| {
-        stage.declare("r", word, "groups: [edge]\n");
-        stage.reaches_as("r", |status| {
-            status.phase == Phase::AcknowledgedUnconfirmed && status.declared.generation.is_some()
-        })
-    };
-    acknowledged("a");
+    let first = acknowledged(&stage);
     let refused = runtime.block_on(async {
         let stream = Stream::open(channel(discovery).await, "greedy", "bad")
             .await
@@ -196,7 +199,12 @@ fn clients_that_do_not_answer_or_ask_for_too_much_do_not_stop_others() {
         stream.into_inner().message().await
     });
     assert_eq!(other.unwrap_err().code(), tonic::Code::InvalidArgument);
-    let status = acknowledged("b");
+    stage.declare("r", "b", "groups: [edge]\n");
+    stage.reaches_as("r", |status| {
+        status.declared.configuration != first.declared.configuration
+    });
+    let status = acknowledged(&stage);
+    assert!(status.declared.generation > first.declared.generation);
     assert!(
         status.envoys.iter().all(|one| one.node == "good"),
         "{status:#?}"
@@ -207,4 +215,17 @@ fn clients_that_do_not_answer_or_ask_for_too_much_do_not_stop_others() {
         let gone = |state| state == EnvoyState::Disconnected;
         !status.envoys.is_empty() && status.envoys.iter().all(|one| gone(one.state))
     });
+}
+
+/// Waits until every Envoy of `r` has acknowledged what is declared now.
+fn acknowledged(stage: &Stage) -> RolloutStatus {
+    stage.reaches_as("r", |status| {
+        let generation = status.declared.generation;
+        status.phase == Phase::AcknowledgedUnconfirmed
+            && generation.is_some()
+            && status
+                .envoys
+                .iter()
+                .any(|one| one.acknowledged == generation)
+    })
 }

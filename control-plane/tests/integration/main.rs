@@ -14,6 +14,7 @@ mod reload;
 mod restart;
 mod rollouts;
 mod scratch;
+mod slow;
 mod stage;
 mod tls;
 mod traps;

@@ -1,12 +1,12 @@
 //! The control plane ends and begins again.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use attache_control_plane::status::{EnvoyState, Phase};
 
 use crate::load::Load;
-use crate::stage::{Stage, module, says, word};
+use crate::stage::{LIMIT, Stage, module, says, word};
 
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -63,9 +63,11 @@ fn an_envoy_that_starts_first_gets_the_last_good_version_although_the_file_is_br
 /// Waits until the folder of the state says this.
 fn kept(stage: &Stage, word: &str) {
     let path = stage.folder.join("state/state.json");
+    let deadline = Instant::now() + LIMIT;
     while !fs::read_to_string(&path)
         .is_ok_and(|text| text.contains(word) && text.contains("\"interrupted\": false"))
     {
+        assert!(Instant::now() < deadline, "`{word}` was never kept");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,7 +1,6 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use attache_envoy::http1::exchange;
 use attache_envoy::upstream::{Reply, Upstream};
 use attache_envoy::{
     Bootstrap, Cluster, Codec, Environment, Envoy, FilterSource, Installation, Listener, Selection,
-    StartOptions, find,
+    StartError, StartOptions, find,
 };
 use attache_module::Guest;
 use tokio::net::TcpListener;
@@ -84,17 +83,10 @@ impl Made {
     }
 }
 
-/// A port below those that the system gives out, so that nobody has it when Envoy listens there.
-fn port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let process = u16::try_from(std::process::id() % 700).unwrap();
-    loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 11_000 + process * 30 + number % 30;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
+/// A port that nobody has now. Somebody may have it a moment later: whoever listens there tries again then.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 impl Stage {
@@ -183,6 +175,17 @@ impl Stage {
     }
 
     pub(crate) fn make(&self, made: Made) -> Envoy {
+        let mut envoy = self.try_to_make(made);
+        for _ in 0..4 {
+            // Another process may have taken the admin port meanwhile.
+            if envoy.is_err() {
+                envoy = self.try_to_make(made);
+            }
+        }
+        envoy.unwrap()
+    }
+
+    fn try_to_make(&self, made: Made) -> Result<Envoy, StartError> {
         let listeners = (0..made.listeners).map(|number| {
             let mut listener = Listener::new(match number {
                 0 => "filtered".to_owned(),
@@ -199,7 +202,7 @@ impl Stage {
         bootstrap.node.id = format!("envoy-of-{}", made.group);
         bootstrap.node.cluster = made.group.to_owned();
         if made.admin {
-            bootstrap.admin.set_port(port());
+            bootstrap.admin.set_port(free_port());
             let own = serde_json::json!({ "admin_port": bootstrap.admin.port() });
             bootstrap.node.metadata.insert("attache".into(), own);
         }
@@ -211,7 +214,7 @@ impl Stage {
             concurrency: made.workers,
             ..StartOptions::default()
         };
-        Envoy::start(&installation(), &config, &folder, options).unwrap()
+        Envoy::start(&installation(), &config, &folder, options)
     }
 
     /// Waits until a rollout is in this phase.

@@ -18,14 +18,19 @@ fn text(name: &str) -> String {
     std::fs::read_to_string(file(name)).unwrap()
 }
 
-/// A stage whose discovery is on another port with TLS as well.
-fn with_tls() -> (Stage, std::net::SocketAddr) {
-    let stage = Stage::new();
-    let tls = Tls::new(
+/// How a server knows Envoys.
+pub(crate) fn tls() -> Tls {
+    Tls::new(
         text("server.pem"),
         text("server.key.pem"),
         text("authority.pem"),
-    );
+    )
+}
+
+/// A stage whose discovery is on another port with TLS as well.
+fn with_tls() -> (Stage, std::net::SocketAddr) {
+    let stage = Stage::new();
+    let tls = tls();
     let address = stage.spawn(|listener, plane| xds::serve(listener, plane, Some(tls)));
     (stage, address)
 }
