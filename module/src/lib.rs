@@ -9,6 +9,7 @@
 //! * [`Facts`]: what can be read off a module
 //! * [`Inspection`]: what can be told of any module, and what hosts have against it
 //! * [`Description`]: what a module says of itself, asked of it once, in an interpreter
+//! * [`harmless`]: texts that somebody else wrote, on their way to a terminal
 //! * [`Callbacks`]: which callbacks a filter's declaration asks for
 
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ mod cargo;
 mod description;
 mod facts;
 mod finish;
+mod foreign;
 mod guest;
 mod host_calls;
 mod inspection;
@@ -31,6 +33,7 @@ pub use crate::callbacks::Callbacks;
 pub use crate::description::{DescribeError, Description, FilterDescription, HostOptions};
 pub use crate::facts::{Abi, Declaration, Facts, Import, ReadError};
 pub use crate::finish::{FinishError, Finished, finish, without_exports};
+pub use crate::foreign::{harmless, harmless_lines};
 pub use crate::guest::{BuildError, Built, Guest, Notice, Output, Said, sha256};
 pub use crate::host_calls::is_host_call;
 pub use crate::inspection::{

@@ -2,6 +2,7 @@ use std::fmt::{self, Display};
 
 use crate::layer::MODULE_LIMIT;
 use crate::manifest::{Descriptor, Manifest, media_type};
+use attache_module::harmless;
 
 /// Who reads an image, each by rules of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,7 +37,8 @@ pub enum Refusal {
     NoLayers,
     /// The layers are of no kind it knows.
     #[error(
-        "the last layer is `{last}`, expected `{expected}` with a file `plugin.wasm` in it, or exactly two layers of which one is `{raw}` (there are {count})",
+        "the last layer is `{}`, expected `{expected}` with a file `plugin.wasm` in it, or exactly two layers of which one is `{raw}` (there are {count})",
+        harmless(last),
         raw = media_type::MODULE
     )]
     Layers {
@@ -48,13 +50,20 @@ pub enum Refusal {
         count: usize,
     },
     /// It is no container image.
-    #[error("the configuration is `{found}`, expected `{}`", media_type::CONFIG)]
+    #[error(
+        "the configuration is `{}`, expected `{}`",
+        harmless(found),
+        media_type::CONFIG
+    )]
     Configuration {
         /// Its media type.
         found: String,
     },
     /// A layer that cannot be unpacked.
-    #[error("a layer is `{found}`, which is not unpacked into a folder")]
+    #[error(
+        "a layer is `{}`, which is not unpacked into a folder",
+        harmless(found)
+    )]
     NotUnpacked {
         /// Its media type.
         found: String,

@@ -1,6 +1,7 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
+use attache_module::harmless;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -42,11 +43,7 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
         parse(text).map(Self).ok_or_else(|| DigestError {
-            text: text
-                .chars()
-                .take(80)
-                .flat_map(char::escape_default)
-                .collect(),
+            text: harmless(text),
         })
     }
 }

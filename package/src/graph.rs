@@ -1,4 +1,9 @@
+mod document;
+mod judge;
+mod walk;
+
 use std::collections::BTreeMap;
+use std::fmt::{self, Display};
 
 use bytes::Bytes;
 
@@ -7,12 +12,11 @@ use crate::digest::Digest;
 use crate::image::Image;
 use crate::layer::{LayerError, MODULE_LIMIT, module};
 use crate::layout::Published;
-use crate::manifest::{Descriptor, Index, Manifest, media_type};
-use crate::signing::{Policy, Signer, Unverified};
+use crate::manifest::{Descriptor, Manifest, media_type};
 use attache_module::{Facts, ReadError};
 
-/// The most bytes of a signature: whoever may attach something has it parsed by us.
-const BUNDLE_LIMIT: usize = 1024 * 1024;
+pub(crate) use self::document::{Content, Document, Unread};
+pub(crate) use self::walk::{Need, Part, Refused, Walk};
 
 /// An image, or a list of images, with everything that it names and what is attached to it: what goes from one
 /// place to another.
@@ -25,20 +29,21 @@ pub struct Graph {
     pub(crate) documents: BTreeMap<Digest, Document>,
     /// Configurations and layers.
     pub(crate) blobs: BTreeMap<Digest, (Descriptor, Bytes)>,
+    /// Lists of images that name it, without their other images and with their signatures.
+    pub(crate) lists: Vec<Self>,
+    /// What was left out.
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
-/// A manifest, or a list of them.
-#[derive(Clone, Debug)]
-pub(crate) struct Document {
-    pub(crate) descriptor: Descriptor,
-    pub(crate) bytes: Bytes,
-    pub(crate) content: Content,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Content {
-    Manifest(Box<Manifest>),
-    Index(Index),
+/// Something that was left out of what goes with an image, because it is of a foreign kind, broken, missing or too
+/// large. The image itself is whole.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// What it is.
+    pub what: String,
+    /// Why it was left out.
+    pub why: String,
 }
 
 /// Something that is attached to an image: its README, a schema, a suite, a bill of materials.
@@ -68,59 +73,6 @@ pub(crate) enum NoModule {
     List,
 }
 
-impl Document {
-    /// Reads a manifest or a list, by its own word of its kind or else by its sender's.
-    pub(crate) fn read(descriptor: &Descriptor, bytes: Bytes) -> serde_json::Result<Option<Self>> {
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Kind {
-            media_type: Option<String>,
-        }
-        let own: Kind = serde_json::from_slice(&bytes)?;
-        let kind = own
-            .media_type
-            .unwrap_or_else(|| descriptor.media_type.clone());
-        let content = match kind.as_str() {
-            media_type::MANIFEST | media_type::DOCKER_MANIFEST => {
-                Content::Manifest(serde_json::from_slice(&bytes)?)
-            }
-            media_type::INDEX | media_type::DOCKER_LIST => {
-                Content::Index(serde_json::from_slice(&bytes)?)
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(Self {
-            descriptor: Descriptor::of(&kind, &bytes),
-            bytes,
-            content,
-        }))
-    }
-
-    pub(crate) fn manifest(&self) -> Option<&Manifest> {
-        match &self.content {
-            Content::Manifest(manifest) => Some(manifest),
-            Content::Index(_) => None,
-        }
-    }
-
-    /// The manifest that it is about.
-    pub(crate) fn subject(&self) -> Option<&Descriptor> {
-        self.manifest()?.subject.as_ref()
-    }
-
-    /// The descriptor by which lists of what is attached name it ("Listing Referrers").
-    pub(crate) fn as_referrer(&self) -> Descriptor {
-        let mut descriptor = self.descriptor.clone();
-        if let Some(manifest) = self.manifest() {
-            let kind = manifest.artifact_type.as_ref();
-            let kind = kind.unwrap_or(&manifest.config.media_type);
-            descriptor.artifact_type = Some(kind.clone());
-            descriptor.annotations.clone_from(&manifest.annotations);
-        }
-        descriptor
-    }
-}
-
 impl Graph {
     /// An image of which no more than the name is known. What is attached to it can be published after it.
     #[must_use]
@@ -129,7 +81,15 @@ impl Graph {
             root,
             documents: BTreeMap::new(),
             blobs: BTreeMap::new(),
+            lists: Vec::new(),
+            left_out: Vec::new(),
         }
+    }
+
+    /// What was left out of what is attached to it.
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// Attaches a content to the image.
@@ -162,27 +122,6 @@ impl Graph {
         };
         self.documents.insert(document.descriptor.digest, document);
         Ok(())
-    }
-
-    /// Who has signed it of those whom a policy trusts; `name` is its registry and repository.
-    ///
-    /// # Errors
-    ///
-    /// [`Unverified`], when the policy does not let it in.
-    pub fn judge(&self, policy: &Policy, name: &str) -> Result<Vec<Signer>, Unverified> {
-        let attached = self.attached();
-        let bundles: Vec<&[u8]> = attached
-            .iter()
-            .filter(|it| {
-                it.content.len() <= BUNDLE_LIMIT
-                    && it
-                        .artifact_type
-                        .starts_with("application/vnd.dev.sigstore.bundle")
-            })
-            .map(|it| it.content.as_ref())
-            .collect();
-        let manifest = self.root().map_or(&[][..], |root| &root.bytes);
-        policy.judge(name, manifest, &bundles)
     }
 
     /// The document that all is about.
@@ -295,6 +234,22 @@ impl From<&Image> for Graph {
                 .map(|document| (document.descriptor.digest, document))
                 .collect(),
             blobs,
+            lists: Vec::new(),
+            left_out: Vec::new(),
         }
     }
+}
+
+impl Display for LeftOut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.what, self.why)
+    }
+}
+
+/// Whether a descriptor names a bundle of Sigstore.
+fn is_signature(descriptor: &Descriptor) -> bool {
+    descriptor
+        .artifact_type
+        .as_ref()
+        .is_some_and(|kind| kind.starts_with("application/vnd.dev.sigstore.bundle"))
 }

@@ -150,8 +150,7 @@ fn search(unpacked: &mut impl Read, limit: u64) -> Result<Vec<u8>, LayerError> {
 }
 
 fn escaped(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    text.chars().take(80).flat_map(char::escape_debug).collect()
+    attache_module::harmless(&path.to_string_lossy())
 }
 
 /// A reader that ends with an error when more is read than it may give.

@@ -1,20 +1,25 @@
-use std::collections::BTreeMap;
+mod error;
+mod walk;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use attache_module::{Facts, ReadError};
+use attache_module::Facts;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::consumer::{Consumer, Found, Refusal};
+pub use self::error::LayoutError;
+use crate::consumer::{Consumer, Found};
 use crate::digest::Digest;
-use crate::graph::{Content, Document, Graph};
+use crate::graph::{Content, Graph};
 use crate::image::Image;
-use crate::layer::{LayerError, MODULE_LIMIT, module};
+use crate::layer::{MODULE_LIMIT, module};
 use crate::manifest::{Descriptor, Index, Manifest, media_type};
 
 /// The annotation by which an index names a manifest's tag.
 const TAG: &str = "org.opencontainers.image.ref.name";
+const TAG_POINTER: &str = "/annotations/org.opencontainers.image.ref.name";
 
 /// The most bytes that a manifest or an index may have, as registries have it.
 pub(crate) const DOCUMENT_LIMIT: u64 = 4 * 1024 * 1024;
@@ -40,83 +45,6 @@ pub struct Published {
     pub facts: Facts,
 }
 
-/// Why a folder does not hold the image that was asked for, or does not take one.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LayoutError {
-    /// A file cannot be read or written.
-    #[error("cannot {what} `{}`", path.display())]
-    File {
-        /// What was tried.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The folder is something else, or not there.
-    #[error(
-        "`{}` is not a folder of images (it has no file `oci-layout`); `attache package` makes one where nothing is",
-        folder.display()
-    )]
-    NotALayout {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// A document is not what it should be.
-    #[error("`{}` is not what OCI says it is", path.display())]
-    Document {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: serde_json::Error,
-    },
-    /// A document is larger than any registry takes.
-    #[error("`{}` is {size} bytes, expected at most {limit}", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        size: u64,
-        /// What it may be.
-        limit: u64,
-    },
-    /// No manifest has the tag.
-    #[error("`{}` has no image `{tag}` (it has {tags})", folder.display())]
-    NoTag {
-        /// The folder.
-        folder: PathBuf,
-        /// What was asked for.
-        tag: String,
-        /// What there is.
-        tags: String,
-    },
-    /// A blob is not the one that it is called.
-    #[error(
-        "`{}` was changed: its digest is {found} and its size {size}, expected {expected} bytes",
-        path.display()
-    )]
-    Changed {
-        /// The file, named by its digest.
-        path: PathBuf,
-        /// The digest of what is there.
-        found: Digest,
-        /// The size of what is there.
-        size: u64,
-        /// The size that it is said to have.
-        expected: u64,
-    },
-    /// No proxy would find the module.
-    #[error("no module is found by the rules of Istio")]
-    Refused(#[from] Refusal),
-    /// The layer holds none.
-    #[error("the image holds no module")]
-    Layer(#[from] LayerError),
-    /// What it holds is none.
-    #[error("what the image holds would be refused by every proxy")]
-    Module(#[from] ReadError),
-}
-
 impl Layout {
     /// The layout in a folder, which is made if there is none.
     ///
@@ -137,7 +65,8 @@ impl Layout {
             }
             let blobs = folder.join("blobs/sha256");
             fs::create_dir_all(&blobs).map_err(failed("make the folder", &blobs))?;
-            layout.write_index(&Index::default())?;
+            let empty = br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+            write(&folder.join("index.json"), empty)?;
             write(&mark, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         }
         Ok(layout)
@@ -159,13 +88,14 @@ impl Layout {
         })
     }
 
-    /// Puts an image and what is attached to it into the folder, and makes the tag name it.
+    /// Puts an image and what is attached to it into the folder, and makes the tag name it. Returns what the tag named
+    /// before, where that was something else: it stays in the folder, by its digest.
     ///
     /// # Errors
     ///
     /// [`LayoutError`], when a file cannot be written or the index is broken. The index is written last and
     /// at once, so a failure leaves the tag where it was.
-    pub fn add(&self, image: &Image, tag: &str) -> Result<(), LayoutError> {
+    pub fn add(&self, image: &Image, tag: &str) -> Result<Option<Digest>, LayoutError> {
         self.put(&Graph::from(image), tag)
     }
 
@@ -174,38 +104,69 @@ impl Layout {
     /// # Errors
     ///
     /// As [`Layout::add`].
-    pub fn put(&self, graph: &Graph, tag: &str) -> Result<(), LayoutError> {
-        let documents = graph.documents.values();
-        for (digest, bytes) in documents
-            .map(|document| (document.descriptor.digest, &document.bytes))
-            .chain(
-                graph
-                    .blobs
-                    .iter()
-                    .map(|(digest, (_, bytes))| (*digest, bytes)),
-            )
-        {
-            write(&self.blob(digest), bytes)?;
+    pub fn put(&self, graph: &Graph, tag: &str) -> Result<Option<Digest>, LayoutError> {
+        for graph in graph.lists.iter().chain([graph]) {
+            let documents = graph.documents.values();
+            let documents = documents.map(|it| (it.descriptor.digest, &it.bytes));
+            let blobs = graph
+                .blobs
+                .iter()
+                .map(|(digest, (_, bytes))| (*digest, bytes));
+            for (digest, bytes) in documents.chain(blobs) {
+                write(&self.blob(digest), bytes)?;
+            }
         }
-        let mut index = self.index()?;
         let mut named = graph.root.clone();
         named.annotations.insert(TAG.to_owned(), tag.to_owned());
+        let lists = graph.lists.iter().map(|list| list.root.clone());
         // Whoever may attach something names no image by it.
-        let attached = graph.referrers().map(|document| {
+        let all = graph.lists.iter().chain([graph]);
+        let attached = all.flat_map(Graph::referrers).map(|document| {
             let mut descriptor = document.as_referrer();
             descriptor.annotations.remove(TAG);
             descriptor
         });
-        let new: Vec<Descriptor> = [named].into_iter().chain(attached).collect();
-        index.manifests.retain(|old| {
-            let same_tag = old.annotations.get(TAG).is_some_and(|name| name == tag);
-            !same_tag
-                && new
-                    .iter()
-                    .all(|new| new.digest != old.digest || old.annotations.contains_key(TAG))
-        });
-        index.manifests.extend(new);
-        self.write_index(&index)
+        let new: Vec<Descriptor> = [named].into_iter().chain(lists).chain(attached).collect();
+        self.enter(&new, tag)
+    }
+
+    /// Enters descriptors into the index, of which the first one has the tag. What others wrote there stays as it is.
+    fn enter(&self, new: &[Descriptor], tag: &str) -> Result<Option<Digest>, LayoutError> {
+        let path = self.folder.join("index.json");
+        let mut index: Value = document(&path)?;
+        let broken = |source| LayoutError::Document {
+            path: path.clone(),
+            source,
+        };
+        let Some(entries) = index.get_mut("manifests").and_then(Value::as_array_mut) else {
+            return Err(broken(serde::de::Error::custom(
+                "there is no list `manifests`",
+            )));
+        };
+        let names = |entry: &Value, digest: Digest| {
+            entry.get("digest").and_then(Value::as_str) == Some(&digest.to_string())
+        };
+        let is_tagged = |entry: &Value| entry.pointer(TAG_POINTER).is_some();
+        let mut replaced = None;
+        for entry in entries.iter_mut() {
+            if entry.pointer(TAG_POINTER).and_then(Value::as_str) == Some(tag) {
+                let before = entry.get("digest").and_then(Value::as_str);
+                replaced = before.and_then(|digest| digest.parse::<Digest>().ok());
+                if let Some(notes) = entry.get_mut("annotations").and_then(Value::as_object_mut) {
+                    notes.remove(TAG);
+                }
+            }
+        }
+        entries.retain(|old| is_tagged(old) || !new.iter().any(|new| names(old, new.digest)));
+        for new in new {
+            // An image that has a tag needs no entry without one.
+            let is_there = entries.iter().any(|old| names(old, new.digest));
+            if !is_there || new.annotations.contains_key(TAG) {
+                entries.push(serde_json::to_value(new).map_err(broken)?);
+            }
+        }
+        write(&path, &serde_json::to_vec(&index).map_err(broken)?)?;
+        Ok(replaced.filter(|before| new.iter().all(|new| new.digest != *before)))
     }
 
     /// What the folder holds, in the order in which it came.
@@ -232,77 +193,36 @@ impl Layout {
         Ok(tags)
     }
 
-    /// The module in the image that a tag or a digest names, by the rules of Istio, every byte checked.
+    /// The module in the image that a tag or a digest names, by the rules of Istio, every byte checked. Of a list of
+    /// images the one for linux/amd64 is taken.
     ///
     /// # Errors
     ///
     /// [`LayoutError`], which says what is missing, changed or refused.
     pub fn module(&self, tag: &str) -> Result<Published, LayoutError> {
-        let descriptor = self.named(tag)?;
-        let bytes = self.read(&descriptor, DOCUMENT_LIMIT)?;
-        let manifest: Manifest = parse(&self.blob(descriptor.digest), &bytes)?;
+        let mut document = self.document(&self.named(tag)?)?;
+        if let Some(index) = document.index() {
+            let child = index.for_proxies().ok_or_else(|| LayoutError::Platform {
+                tag: tag.to_owned(),
+                platforms: index.platforms(),
+            })?;
+            document = self.document(child)?;
+        }
+        let Content::Manifest(manifest) = document.content else {
+            return Err(LayoutError::Platform {
+                tag: tag.to_owned(),
+                platforms: "lists in a list".to_owned(),
+            });
+        };
         let bytes = match Consumer::Istio.find(&manifest)? {
             Found::Archive(layer) => module(&self.read(layer, MODULE_LIMIT)?, MODULE_LIMIT)?,
             Found::Raw(layer) => self.read(layer, MODULE_LIMIT)?,
         };
         Ok(Published {
             facts: Facts::read(&bytes)?,
-            descriptor,
-            manifest,
+            descriptor: document.descriptor,
+            manifest: *manifest,
             bytes,
-        })
-    }
-
-    /// The image that a tag or a digest names, with all that it names and what is attached to it.
-    ///
-    /// # Errors
-    ///
-    /// [`LayoutError`], which says what is missing or changed.
-    pub fn graph(&self, tag: &str) -> Result<Graph, LayoutError> {
-        let mut root = self.named(tag)?;
-        root.annotations.clear();
-        let mut graph = Graph {
-            root: root.clone(),
-            documents: BTreeMap::new(),
-            blobs: BTreeMap::new(),
-        };
-        let mut next = vec![root.clone()];
-        for descriptor in self.index()?.manifests {
-            if self
-                .document(&descriptor)?
-                .subject()
-                .is_some_and(|it| it.digest == root.digest)
-            {
-                next.push(descriptor);
-            }
-        }
-        while let Some(descriptor) = next.pop() {
-            let document = self.document(&descriptor)?;
-            match &document.content {
-                Content::Index(index) => next.extend(index.manifests.iter().cloned()),
-                Content::Manifest(manifest) => {
-                    for blob in [&manifest.config].into_iter().chain(&manifest.layers) {
-                        let bytes = self.read(blob, MODULE_LIMIT)?.into();
-                        graph.blobs.insert(blob.digest, (blob.clone(), bytes));
-                    }
-                }
-            }
-            graph.documents.insert(document.descriptor.digest, document);
-        }
-        Ok(graph)
-    }
-
-    fn document(&self, descriptor: &Descriptor) -> Result<Document, LayoutError> {
-        let bytes = self.read(descriptor, DOCUMENT_LIMIT)?;
-        let read = Document::read(descriptor, bytes.into());
-        let read = read.and_then(|document| {
-            document.ok_or_else(|| {
-                serde::de::Error::custom("it is neither a manifest nor a list of them")
-            })
-        });
-        read.map_err(|source| LayoutError::Document {
-            path: self.blob(descriptor.digest),
-            source,
         })
     }
 
@@ -317,13 +237,18 @@ impl Layout {
             if descriptor.media_type != media_type::MANIFEST {
                 continue;
             }
-            let bytes = self.read(&descriptor, DOCUMENT_LIMIT)?;
-            let manifest: Manifest = parse(&self.blob(descriptor.digest), &bytes)?;
-            let about = manifest
-                .subject
+            // What is broken belongs to nothing.
+            let Ok(document) = self.document(&descriptor) else {
+                continue;
+            };
+            let is_about = document
+                .subject()
                 .is_some_and(|about| about.digest == subject);
-            if let (true, [content]) = (about, &manifest.layers[..]) {
-                found.push((descriptor, self.read(content, MODULE_LIMIT)?));
+            if let (true, Some([content])) =
+                (is_about, document.manifest().map(|it| &it.layers[..]))
+                && let Ok(content) = self.read(content, MODULE_LIMIT)
+            {
+                found.push((descriptor, content));
             }
         }
         Ok(found)
@@ -375,15 +300,6 @@ impl Layout {
 
     fn blob(&self, digest: Digest) -> PathBuf {
         self.folder.join("blobs/sha256").join(digest.hex())
-    }
-
-    fn write_index(&self, index: &Index) -> Result<(), LayoutError> {
-        let path = self.folder.join("index.json");
-        let bytes = serde_json::to_vec(index).map_err(|source| LayoutError::Document {
-            path: path.clone(),
-            source,
-        })?;
-        write(&path, &bytes)
     }
 }
 

@@ -46,7 +46,7 @@ pub use crate::bom::{BomError, bill_of_materials};
 pub use crate::check::{CheckError, Checked, Crds, Finding, Severity, check, check_against};
 pub use crate::consumer::{Consumer, Found, Refusal};
 pub use crate::digest::{Digest, DigestError};
-pub use crate::graph::{Attached, Graph};
+pub use crate::graph::{Attached, Graph, LeftOut};
 pub use crate::image::{Image, ImageError, Referrer};
 pub use crate::layer::{LayerError, MODULE_LIMIT};
 pub use crate::layout::{Layout, LayoutError, Published};

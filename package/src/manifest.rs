@@ -1,8 +1,12 @@
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::digest::Digest;
+use attache_module::harmless;
 
 /// Media types that this crate writes or knows.
 pub mod media_type {
@@ -130,15 +134,50 @@ impl Manifest {
 ///
 /// OCI image specification, image-index.md.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "Read")]
 pub struct Index {
     /// 2.
     pub schema_version: u32,
     /// [`media_type::INDEX`] in what this crate writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
-    /// The manifests.
+    /// The manifests that are named as this crate understands it, by SHA-256.
     pub manifests: Vec<Descriptor>,
+    /// What else it names.
+    #[serde(skip)]
+    pub(crate) foreign: Foreign,
+}
+
+/// Entries of a list that are named in a way that is not known.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Foreign {
+    /// The first ones, made harmless.
+    pub(crate) texts: Vec<String>,
+    /// How many there are beside those.
+    pub(crate) more: usize,
+}
+
+impl Index {
+    /// The image that Istio and Envoy Gateway take.
+    pub(crate) fn for_proxies(&self) -> Option<&Descriptor> {
+        self.manifests
+            .iter()
+            .find(|child| child.is_for("linux", "amd64"))
+    }
+
+    /// The machines that it has images for.
+    pub(crate) fn platforms(&self) -> String {
+        let platforms = self
+            .manifests
+            .iter()
+            .filter_map(|child| child.platform.as_ref());
+        let texts = platforms.map(|it| harmless(&format!("{}/{}", it.os, it.architecture)));
+        let texts: Vec<String> = texts.take(20).collect();
+        match texts.is_empty() {
+            true => "machines that it does not name".to_owned(),
+            false => texts.join(", "),
+        }
+    }
 }
 
 impl Default for Index {
@@ -147,6 +186,106 @@ impl Default for Index {
             schema_version: 2,
             media_type: Some(media_type::INDEX.to_owned()),
             manifests: Vec::new(),
+            foreign: Foreign::default(),
+        }
+    }
+}
+
+/// A list as it is read: one entry that is not understood does not spoil the others.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Read {
+    #[serde(default = "two")]
+    schema_version: u32,
+    media_type: Option<String>,
+    manifests: Entries,
+}
+
+#[derive(Default)]
+struct Entries {
+    known: Vec<Descriptor>,
+    foreign: Foreign,
+}
+
+fn two() -> u32 {
+    2
+}
+
+impl From<Read> for Index {
+    fn from(read: Read) -> Self {
+        Self {
+            schema_version: read.schema_version,
+            media_type: read.media_type,
+            manifests: read.manifests.known,
+            foreign: read.manifests.foreign,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self::default())
+    }
+}
+
+/// Entry by entry, so that only what is kept takes memory.
+impl<'de> Visitor<'de> for Entries {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of manifests")
+    }
+
+    /// A list of nothing, as programs in Go write it.
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Self, A::Error> {
+        while let Some(entry) = list.next_element::<Value>()? {
+            match Descriptor::deserialize(&entry) {
+                Ok(known) => self.known.push(known),
+                Err(_) if self.foreign.texts.len() < 8 => {
+                    let digest = entry.get("digest").and_then(Value::as_str);
+                    let text = digest.map_or("an entry without a digest".to_owned(), |digest| {
+                        format!("`{}`", harmless(digest))
+                    });
+                    self.foreign.texts.push(text);
+                }
+                Err(_) => self.foreign.more += 1,
+            }
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_foreign_entry_does_not_spoil_a_list() {
+        let mine = serde_json::to_value(Descriptor::of(media_type::MANIFEST, b"mine")).unwrap();
+        let sha512 =
+            json!({ "digest": format!("sha512:{}", "0".repeat(128)), "mediaType": "x", "size": 1 });
+        let list = json!({ "schemaVersion": 2, "manifests": [sha512, mine, 7, { "digest": "\u{1b}[2J" }] });
+        let index: Index = serde_json::from_value(list).unwrap();
+        assert_eq!(
+            index.manifests,
+            [Descriptor::of(media_type::MANIFEST, b"mine")]
+        );
+        assert_eq!(index.foreign.texts.len(), 3);
+        assert!(index.foreign.texts[0].starts_with("`sha512:"));
+        assert_eq!(index.foreign.texts[2], "`\\u001b[2J`");
+
+        let nothing: Index = serde_json::from_str(r#"{"manifests":null}"#).unwrap();
+        assert_eq!(nothing.manifests, []);
+        let many: Index = serde_json::from_value(json!({ "manifests": vec![0; 20] })).unwrap();
+        assert_eq!((many.foreign.texts.len(), many.foreign.more), (8, 12));
+        for other in ["{}", r#"{"manifests":{}}"#, r#"{"manifests":"x"}"#] {
+            assert!(serde_json::from_str::<Index>(other).is_err(), "{other}");
         }
     }
 }

@@ -18,6 +18,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use attache_module::harmless_lines;
 use clap::Parser;
 
 use self::arguments::{Arguments, Verb};
@@ -59,37 +60,34 @@ fn is_closed(error: &anyhow::Error) -> bool {
 fn show_error(error: &anyhow::Error) {
     let mut stderr = io::stderr().lock();
     // Nobody is left to tell when standard error is closed.
-    let _ = writeln!(stderr, "{}: {error}", tint("31", "error"));
+    let _ = writeln!(stderr, "{}: {}", tint("31", "error"), lines(error));
     for cause in error.chain().skip(1) {
-        let _ = writeln!(stderr, "  caused by: {cause}");
+        let _ = writeln!(stderr, "  caused by: {}", lines(cause));
     }
+}
+
+/// What is said on standard error may quote what others wrote.
+fn lines(text: impl Display) -> String {
+    harmless_lines(&text.to_string(), "    ")
 }
 
 /// Names a stage as it begins or ends, as cargo does.
 fn stage(verb: &str, what: impl Display) {
     let verb = tint("32", &format!("{verb:>12}"));
-    let _ = writeln!(io::stderr(), "{verb} {what}");
+    let _ = writeln!(io::stderr(), "{verb} {}", lines(what));
 }
 
 /// Something that is not as it should be, while the command goes on.
 fn warn(what: impl Display) {
-    let _ = writeln!(io::stderr(), "{}: {what}", tint("33", "warning"));
+    let _ = writeln!(io::stderr(), "{}: {}", tint("33", "warning"), lines(what));
 }
 
-/// A result.
+/// A result. What others wrote stands in it on one line, by [`attache_module::harmless`]; what was forgotten there is
+/// made harmless here, in a way that leaves JSON what it is.
 fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(harmless_lines(text, "").as_bytes())?;
     stdout.flush()
-}
-
-/// A text that somebody else wrote, without what a terminal would obey.
-fn harmless(text: &str) -> String {
-    let escape = |symbol: char| match symbol.is_control() {
-        true => symbol.escape_default().to_string(),
-        false => symbol.to_string(),
-    };
-    text.chars().take(300).map(escape).collect()
 }
 
 /// A word of standard error in a colour, on a terminal that wants colours (<https://no-color.org>).

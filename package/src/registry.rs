@@ -18,6 +18,7 @@ mod client;
 mod connection;
 mod credentials;
 mod error;
+mod fetch;
 mod options;
 mod reference;
 mod server;

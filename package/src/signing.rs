@@ -11,6 +11,6 @@ mod signature;
 mod verify;
 
 pub use self::key::{KeyError, PublicKey, SigningKey};
-pub use self::policy::{Identity, Policy, PolicyError, Signer, Trusted};
+pub use self::policy::{Identity, Policy, PolicyError, Signer, Trusted, Verdict};
 pub use self::signature::{BUNDLE, SigningError, sign};
 pub use self::verify::{Attempt, Unverified};

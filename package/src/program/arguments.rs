@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(super) use self::registry::{Copy, Pull, Push, Registry, Remote, Search, Tags};
+pub(super) use self::registry::{Copy, Pull, Push, Registry, Remote, Search, Tags, Trust};
 pub(super) use self::signing::{Sign, Verify};
 
 /// Modules as OCI images, and manifests that make a proxy load them.
@@ -223,6 +223,9 @@ pub(super) struct Deploy {
     pub(super) write: Option<PathBuf>,
 
     #[command(flatten)]
+    pub(super) trust: Trust,
+
+    #[command(flatten)]
     pub(super) remote: Remote,
 }
 
@@ -261,6 +264,9 @@ pub(super) struct Check {
     /// Print one line of JSON a finding, for programs
     #[arg(long)]
     pub(super) json: bool,
+
+    #[command(flatten)]
+    pub(super) trust: Trust,
 
     #[command(flatten)]
     pub(super) remote: Remote,

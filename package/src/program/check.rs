@@ -16,7 +16,7 @@ use super::remote::{clear, wait};
 const FILE_LIMIT: u64 = 64 * 1024 * 1024;
 
 pub(super) fn check(arguments: &Check) -> anyhow::Result<()> {
-    if arguments.remote.policy.is_some() && arguments.image.is_empty() {
+    if arguments.trust.policy.is_some() && arguments.image.is_empty() {
         bail!("--policy is for images that are fetched: name one with --image");
     }
     let mut images = match &arguments.images {
@@ -89,7 +89,7 @@ pub(super) fn check(arguments: &Check) -> anyhow::Result<()> {
 }
 
 fn fetched(arguments: &Check) -> anyhow::Result<Vec<Published>> {
-    let client = arguments.remote.client()?;
+    let client = arguments.remote.client(&arguments.trust)?;
     let fetched = wait(async {
         let mut images = Vec::new();
         for word in &arguments.image {

@@ -39,23 +39,36 @@ pub(super) fn deploy(arguments: &Deploy) -> anyhow::Result<()> {
 fn find(arguments: &Deploy) -> anyhow::Result<(Published, Option<String>)> {
     if !Reference::is_meant_by(&arguments.image_or_tag) {
         let layout = Layout::open(&arguments.images)?;
-        if arguments.remote.policy.is_some() {
+        if arguments.trust.policy.is_some() {
             let Some(image) = &arguments.image else {
                 bail!("--policy goes by the name in a registry: give it with --image");
             };
             let graph = layout.graph(&arguments.image_or_tag)?;
-            arguments.remote.judge(&graph, &image.parse()?)?;
+            arguments.trust.judge(&graph, &image.parse()?)?;
         }
         let published = layout.module(&arguments.image_or_tag)?;
         return Ok((published, arguments.image.clone()));
     }
     let reference: Reference = arguments.image_or_tag.parse()?;
-    let client = arguments.remote.client()?;
+    let client = arguments.remote.client(&arguments.trust)?;
     stage("Fetching", &reference);
     let pulled = wait(async { Ok(client.pull(&reference).await?) });
     clear();
+    let pulled = pulled?;
     let image = arguments.image.clone();
-    Ok((pulled?.image, image.or(Some(reference.to_string()))))
+    Ok((
+        pulled.image,
+        image.or(Some(of_image(&reference, &pulled.reference))),
+    ))
+}
+
+/// What the manifest calls the image: as it was asked for, but for the digest of a list, in whose place is that of the
+/// image in it that proxies take.
+fn of_image(asked: &Reference, pulled: &Reference) -> String {
+    match asked.digest().is_some() && asked.digest() != pulled.digest() {
+        true => pulled.to_string(),
+        false => asked.to_string(),
+    }
 }
 
 fn target(arguments: &Deploy) -> anyhow::Result<Target> {

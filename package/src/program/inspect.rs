@@ -1,5 +1,6 @@
 //! `attache images`
 
+use attache_module::harmless;
 use attache_package::{Consumer, Layout};
 use serde_json::json;
 
@@ -54,20 +55,21 @@ pub(super) fn images(arguments: &Images) -> anyhow::Result<()> {
             continue;
         }
         let mut text = format!(
-            "{tag}\n  digest    {}\n  module    {module} ({})\n",
+            "{}\n  digest    {}\n  module    {module} ({})\n",
+            harmless(&tag),
             image.descriptor.digest,
             bytes(image.bytes.len() as u64)
         );
         for (name, value) in &image.manifest.annotations {
             if let Some(name) = name.strip_prefix("attache.image/") {
-                text += &format!("  {name:<8}  {value}\n");
+                text += &format!("  {:<8}  {}\n", harmless(name), harmless(value));
             }
         }
         for (descriptor, content) in &attached {
             let title = descriptor.annotations.get("org.opencontainers.image.title");
             text += &format!(
                 "  attached  {} ({})\n",
-                title.map_or("", String::as_str),
+                harmless(title.map_or("", String::as_str)),
                 bytes(content.len() as u64)
             );
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use attache_module::harmless;
 use attache_module::{Facts, Guest, Output};
 use attache_package::{About, Image, Layout, bill_of_materials, media_type};
 use serde_json::json;
@@ -63,7 +64,14 @@ pub(super) fn package(arguments: &Package) -> anyhow::Result<()> {
         );
     }
     let layout = Layout::create(&arguments.output)?;
-    layout.add(&made.image, &tag)?;
+    if let Some(before) = layout.add(&made.image, &tag)? {
+        stage(
+            "Moved",
+            format_args!(
+                "the tag {tag}, which named {before}: that stays in the folder by its digest"
+            ),
+        );
+    }
     show(arguments, &made.image, &tag, made.module_bytes)
 }
 
@@ -258,7 +266,7 @@ fn show(arguments: &Package, image: &Image, tag: &str, size: usize) -> anyhow::R
         bytes(layer),
     );
     for (title, kind, _) in &attached {
-        text += &format!("  attached  {title} ({kind})\n");
+        text += &format!("  attached  {} ({})\n", harmless(title), harmless(kind));
     }
     text += &format!("\nPublish it:  attache push oci:{folder}:{tag} REGISTRY/REPOSITORY\n");
     print(&text)?;

@@ -4,18 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use attache_module::harmless;
 use attache_package::registry::{Pulled, Reference};
 use attache_package::{Digest, Layout};
 use serde_json::json;
 
 use super::arguments::{Pull, Tags};
 use super::push::{attachment, entry};
-use super::remote::{clear, wait};
-use super::{bytes, harmless, print, stage};
+use super::remote::{clear, fields, say_left_out, shown, wait};
+use super::{bytes, print, stage};
 
 pub(super) fn pull(arguments: &Pull) -> anyhow::Result<()> {
     let reference: Reference = arguments.reference.parse()?;
-    let client = arguments.remote.client()?;
+    let client = arguments.remote.client(&arguments.trust)?;
     stage("Fetching", &reference);
     let pulled = wait(async { Ok(client.pull(&reference).await?) });
     clear();
@@ -32,10 +33,17 @@ pub(super) fn pull(arguments: &Pull) -> anyhow::Result<()> {
         .tag
         .clone()
         .unwrap_or_else(|| local_tag(&reference));
-    if let Some(folder) = &folder {
-        Layout::create(folder)?.put(&pulled.graph, &tag)?;
-    }
-    show(arguments, &pulled, folder.map(|folder| (folder, tag)))
+    let replaced = match &folder {
+        Some(folder) => Layout::create(folder)?.put(&pulled.graph, &tag)?,
+        None => None,
+    };
+    say_left_out(&pulled.graph);
+    show(
+        arguments,
+        &pulled,
+        folder.map(|folder| (folder, tag)),
+        replaced,
+    )
 }
 
 /// What names an image in a folder: the last word of its repository, and its tag.
@@ -66,10 +74,13 @@ fn show(
     arguments: &Pull,
     pulled: &Pulled,
     folder: Option<(PathBuf, String)>,
+    replaced: Option<Digest>,
 ) -> anyhow::Result<()> {
     let module = Digest::of(&pulled.image.bytes);
     let digest = pulled.image.descriptor.digest;
     if arguments.json {
+        let (signers, allowed_by) = pulled.verdict.as_ref().map(fields).unwrap_or_default();
+        let left_out = pulled.graph.left_out().iter().map(ToString::to_string);
         let line = json!({
             "reference": pulled.reference,
             "digest": digest,
@@ -78,7 +89,11 @@ fn show(
             "module": arguments.module,
             "layout": folder.as_ref().map(|(folder, _)| folder),
             "tag": folder.as_ref().map(|(_, tag)| tag),
+            "replaced": replaced,
+            "signers": signers,
+            "allowed_by": allowed_by,
             "attached": pulled.attached.iter().map(entry).collect::<Vec<_>>(),
+            "left_out": left_out.collect::<Vec<_>>(),
         });
         return Ok(print(&format!("{line}\n"))?);
     }
@@ -93,8 +108,11 @@ fn show(
         "  digest    {digest}\n  module    {module} ({})\n",
         bytes(pulled.image.bytes.len() as u64)
     );
-    for signer in &pulled.signers {
-        text += &format!("  signed by {}\n", harmless(&signer.to_string()));
+    if let Some(before) = replaced {
+        text += &moved(before);
+    }
+    if let Some(verdict) = &pulled.verdict {
+        text += &shown(verdict);
     }
     for attached in &pulled.attached {
         text += &attachment(attached);
@@ -102,9 +120,14 @@ fn show(
     Ok(print(&text)?)
 }
 
+/// What a tag of a folder named before.
+pub(super) fn moved(before: Digest) -> String {
+    format!("  moved     the tag named {before} before, which stays in the folder by its digest\n")
+}
+
 pub(super) fn tags(arguments: &Tags) -> anyhow::Result<()> {
     let repository: Reference = arguments.repository.parse()?;
-    let client = arguments.remote.client()?;
+    let client = arguments.remote.client_without_policy()?;
     let mut tags = wait(async { Ok(client.tags(&repository).await?) })?;
     if !arguments.all {
         tags.retain(|tag| !is_about_another(tag));

@@ -1,6 +1,7 @@
 //! `attache push` and `attache copy`
 
 use anyhow::bail;
+use attache_module::harmless;
 use attache_package::registry::{Client, Pushed, Reference};
 use attache_package::signing::{BUNDLE, SigningKey, sign};
 use attache_package::{Attached, Graph, Layout};
@@ -9,13 +10,14 @@ use serde_json::json;
 use super::arguments::{Copy, Push};
 use super::package::make;
 use super::place::{Place, only};
-use super::remote::{clear, wait};
-use super::{bytes, harmless, print, stage};
+use super::pull::moved;
+use super::remote::{clear, say_left_out, wait};
+use super::{bytes, print, stage};
 
 pub(super) fn push(arguments: &Push) -> anyhow::Result<()> {
     let mut reference: Reference = arguments.reference.parse()?;
     // What is wrong with the certificates is said before anything is built.
-    let client = arguments.remote.client()?;
+    let client = arguments.remote.client(&arguments.trust)?;
     let key = arguments
         .sign
         .as_deref()
@@ -29,7 +31,7 @@ pub(super) fn push(arguments: &Push) -> anyhow::Result<()> {
         sign(&mut graph, key)?;
     }
     reference = with_tag(reference, &graph)?;
-    arguments.remote.judge(&graph, &reference)?;
+    arguments.trust.judge(&graph, &reference)?;
     stage("Pushing", &reference);
     let pushed = wait(async { Ok(send(&client, &graph, &reference).await?) })?;
     show(&graph, &pushed, arguments.json)
@@ -49,11 +51,10 @@ fn with_tag(reference: Reference, graph: &Graph) -> anyhow::Result<Reference> {
 
 pub(super) fn copy(arguments: &Copy) -> anyhow::Result<()> {
     let (from, to) = (Place::find(&arguments.from)?, Place::find(&arguments.to)?);
-    if let (Place::Folder(..), Place::Folder(..), Some(_)) = (&from, &to, &arguments.remote.policy)
-    {
+    if let (Place::Folder(..), Place::Folder(..), Some(_)) = (&from, &to, &arguments.trust.policy) {
         bail!("--policy goes by the name in a registry, and a copy between folders has none");
     }
-    let client = arguments.remote.client()?;
+    let client = arguments.remote.client(&arguments.trust)?;
     let (graph, tag) = match &from {
         Place::Folder(folder, tag) => {
             let (graph, tag) = in_folder(folder, tag.clone())?;
@@ -66,6 +67,7 @@ pub(super) fn copy(arguments: &Copy) -> anyhow::Result<()> {
             (graph?, reference.tag().map(str::to_owned))
         }
     };
+    say_left_out(&graph);
     match &to {
         Place::Registry(reference) => {
             let named = reference.tag().is_some() || reference.digest().is_some();
@@ -74,7 +76,7 @@ pub(super) fn copy(arguments: &Copy) -> anyhow::Result<()> {
                 _ => with_tag(reference.clone(), &graph)?,
             };
             if matches!(from, Place::Folder(..)) {
-                arguments.remote.judge(&graph, &reference)?;
+                arguments.trust.judge(&graph, &reference)?;
             }
             stage("Pushing", &reference);
             let pushed = wait(async { Ok(send(&client, &graph, &reference).await?) })?;
@@ -84,14 +86,18 @@ pub(super) fn copy(arguments: &Copy) -> anyhow::Result<()> {
             let Some(to) = to.clone().or(tag) else {
                 bail!("the copy needs a tag: oci:{}:TAG", folder.display());
             };
-            Layout::create(folder)?.put(&graph, &to)?;
+            let replaced = Layout::create(folder)?.put(&graph, &to)?;
             let digest = graph.descriptor().digest;
             let text = match arguments.json {
                 true => format!(
                     "{}\n",
-                    json!({ "layout": folder, "tag": to, "digest": digest })
+                    json!({ "layout": folder, "tag": to, "digest": digest, "replaced": replaced })
                 ),
-                false => format!("oci:{}:{to}\n  digest    {digest}\n", folder.display()),
+                false => format!(
+                    "oci:{}:{to}\n  digest    {digest}\n{}",
+                    folder.display(),
+                    replaced.map(moved).unwrap_or_default()
+                ),
             };
             Ok(print(&text)?)
         }

@@ -5,11 +5,13 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
 use anyhow::Context;
+use attache_module::harmless;
 use attache_package::registry::{Client, Options, Progress, Reference};
-use attache_package::signing::Policy;
+use attache_package::signing::{Policy, Signer, Verdict};
 use attache_package::{Descriptor, Graph};
+use serde_json::{Value, json};
 
-use super::arguments::Remote;
+use super::arguments::{Remote, Trust};
 use super::{bytes, warn};
 
 /// Below this size nothing is told: it is there before it is read.
@@ -17,31 +19,13 @@ const WORTH_TELLING: u64 = 100_000;
 
 impl Remote {
     /// A client that lets in what the policy lets in.
-    pub(super) fn client(&self) -> anyhow::Result<Client> {
+    pub(super) fn client(&self, trust: &Trust) -> anyhow::Result<Client> {
         let mut options = self.options()?;
-        options.policy = self.policy()?;
+        options.policy = trust.policy()?;
         Ok(Client::new(options)?)
     }
 
-    /// Has the policy look at an image that came from no registry, under the name that it has in one.
-    pub(super) fn judge(&self, graph: &Graph, name: &Reference) -> anyhow::Result<()> {
-        if let Some(policy) = self.policy()? {
-            graph.judge(&policy, &name.name())?;
-        }
-        Ok(())
-    }
-
-    fn policy(&self) -> anyhow::Result<Option<Policy>> {
-        let Some(path) = &self.policy else {
-            return Ok(None);
-        };
-        let policy = Policy::read(path);
-        Ok(Some(policy.with_context(|| {
-            format!("cannot use `{}`", path.display())
-        })?))
-    }
-
-    /// The same, where the policy is asked afterwards.
+    /// A client for what needs no policy, or where it is asked afterwards.
     pub(super) fn client_without_policy(&self) -> anyhow::Result<Client> {
         Ok(Client::new(self.options()?)?)
     }
@@ -58,6 +42,65 @@ impl Remote {
         options.progress = Some(Arc::new(move |progress| show(progress, on_terminal)));
         Ok(options)
     }
+}
+
+impl Trust {
+    pub(super) fn policy(&self) -> anyhow::Result<Option<Policy>> {
+        let Some(path) = &self.policy else {
+            return Ok(None);
+        };
+        let policy = Policy::read(path);
+        Ok(Some(policy.with_context(|| {
+            format!("cannot use `{}`", path.display())
+        })?))
+    }
+
+    /// Has the policy look at an image that came from no registry, under the name that it has in one.
+    pub(super) fn judge(&self, graph: &Graph, name: &Reference) -> anyhow::Result<Option<Verdict>> {
+        let policy = self.policy()?;
+        let verdict = policy.map(|policy| graph.judge(&policy, &name.name()));
+        Ok(verdict.transpose()?)
+    }
+}
+
+/// Says what did not come along with an image.
+pub(super) fn say_left_out(graph: &Graph) {
+    const SAID: usize = 5;
+    let left_out = graph.left_out();
+    for one in left_out.iter().take(SAID) {
+        warn(format_args!("left out of what is attached: {one}"));
+    }
+    if left_out.len() > SAID {
+        warn(format_args!("{} more are left out", left_out.len() - SAID));
+    }
+}
+
+/// Why an image was let in, as lines of a result.
+pub(super) fn shown(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Unsigned { by } => format!("  unsigned  let in by {}\n", harmless(by)),
+        verdict => verdict
+            .signers()
+            .iter()
+            .map(|signer| format!("  signed by {}\n", harmless(&signer.to_string())))
+            .collect(),
+    }
+}
+
+/// The same for programs: who has signed, and what lets in an image that nobody has.
+pub(super) fn fields(verdict: &Verdict) -> (Vec<Value>, Option<&str>) {
+    let signers = verdict.signers().iter().map(|signer| match signer {
+        Signer::Key(key) => json!({ "key": key.fingerprint() }),
+        Signer::Identity(identity) => {
+            json!({ "subject": identity.subject, "issuer": identity.issuer })
+        }
+        _ => json!({}),
+    });
+    let by = match verdict {
+        Verdict::Unsigned { by } => Some(by.as_str()),
+        _ => None,
+    };
+    (signers.collect(), by)
 }
 
 /// Plays a future to its end.

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use attache_module::harmless;
 use attache_package::registry::{Entry, Reference};
 
 use super::arguments::Search;
 use super::remote::{clear, wait};
-use super::{harmless, print, stage, warn};
+use super::{print, stage, warn};
 
 pub(super) fn search(arguments: &Search) -> anyhow::Result<()> {
     let mut entries = Vec::new();
@@ -42,7 +43,7 @@ fn fetched(arguments: &Search, registry: &str) -> anyhow::Result<Vec<Entry>> {
     let at: Reference = format!("{registry}/any").parse().with_context(|| {
         format!("`{registry}` is no registry: expected such as `localhost:5000`")
     })?;
-    let client = arguments.remote.client()?;
+    let client = arguments.remote.client_without_policy()?;
     stage("Searching", registry);
     let mut told = |reference: &Reference, error: &attache_package::registry::RegistryError| {
         warn(format_args!("{} is left out: {error}", reference.name()));

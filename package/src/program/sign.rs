@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use anyhow::bail;
-use attache_package::registry::Reference;
 use attache_package::signing::{
-    Identity, Policy, PublicKey, Signer, SigningKey, Trusted, sign as signed,
+    Identity, Policy, PublicKey, SigningKey, Trusted, Verdict, sign as signed,
 };
 use attache_package::{Graph, Layout};
 use serde_json::json;
@@ -13,8 +12,8 @@ use serde_json::json;
 use super::arguments::{Sign, Verify};
 use super::place::Place;
 use super::push::in_folder;
-use super::remote::{clear, wait};
-use super::{harmless, print, stage};
+use super::remote::{clear, fields, say_left_out, shown, wait};
+use super::{print, stage};
 
 pub(super) fn sign(arguments: &Sign) -> anyhow::Result<()> {
     if let Some(name) = &arguments.new_key {
@@ -37,7 +36,7 @@ pub(super) fn sign(arguments: &Sign) -> anyhow::Result<()> {
             )
         }
         Place::Registry(reference) => {
-            let client = arguments.remote.client()?;
+            let client = arguments.remote.client_without_policy()?;
             let root = wait(async { Ok(client.describe(&reference).await?) })?;
             let digest = root.digest;
             let mut graph = Graph::about(root);
@@ -81,41 +80,41 @@ fn new_key(name: &Path, as_json: bool) -> anyhow::Result<()> {
 
 pub(super) fn verify(arguments: &Verify) -> anyhow::Result<()> {
     let policy = policy(arguments)?;
-    let (name, digest, signers) = match Place::find(&arguments.image)? {
+    let (name, graph, verdict) = match Place::find(&arguments.image)? {
         Place::Folder(folder, tag) => {
             let (graph, tag) = in_folder(&folder, tag)?;
             let name = format!("oci:{}:{tag}", folder.display());
-            let signers = graph.judge(&policy, &name)?;
-            (name, graph.descriptor().digest, signers)
+            let verdict = graph.judge(&policy, &name)?;
+            (name, graph, verdict)
         }
         Place::Registry(reference) => {
             let client = arguments.remote.client_without_policy()?;
             stage("Fetching", &reference);
-            let graph = wait(async { Ok(client.fetch(&reference).await?) });
+            let graph = wait(async { Ok(client.signatures(&reference).await?) });
             clear();
             let graph = graph?;
-            let signers = graph.judge(&policy, &reference.name())?;
-            let digest = graph.descriptor().digest;
-            (
-                Reference::pinned(&reference, digest).to_string(),
-                digest,
-                signers,
-            )
+            let verdict = graph.judge(&policy, &reference.name())?;
+            let pinned = reference.pinned(graph.descriptor().digest);
+            (pinned.to_string(), graph, verdict)
         }
     };
+    say_left_out(&graph);
     if arguments.json {
-        let signers: Vec<_> = signers.iter().map(entry).collect();
-        let line = json!({ "image": name, "digest": digest, "signers": signers });
-        return Ok(print(&format!("{line}\n"))?);
+        let (signers, allowed_by) = fields(&verdict);
+        let digest = graph.descriptor().digest;
+        let line = json!({
+            "image": name, "digest": digest, "signers": signers, "allowed_by": allowed_by,
+        });
+        print(&format!("{line}\n"))?;
+    } else {
+        print(&format!("{name}\n{}", shown(&verdict)))?;
     }
-    let mut text = format!("{name}\n");
-    for signer in &signers {
-        text += &format!("  signed by {}\n", harmless(&signer.to_string()));
+    match verdict {
+        Verdict::Unsigned { by } if !arguments.allow_unsigned => bail!(
+            "nothing is verified: nobody who is trusted has signed `{name}`, and {by} lets it in all the same; with --allow-unsigned that is enough"
+        ),
+        _ => Ok(()),
     }
-    if signers.is_empty() {
-        text += "  unsigned, which the policy allows\n";
-    }
-    Ok(print(&text)?)
 }
 
 fn policy(arguments: &Verify) -> anyhow::Result<Policy> {
@@ -128,7 +127,7 @@ fn policy(arguments: &Verify) -> anyhow::Result<Policy> {
         trusted.identities.push(Identity { issuer, subject });
     }
     let by_words = !trusted.keys.is_empty() || !trusted.identities.is_empty();
-    match (&arguments.remote.policy, by_words) {
+    match (&arguments.trust.policy, by_words) {
         (Some(path), false) => Ok(Policy::read(path)?),
         (None, true) => {
             if let Some(path) = &arguments.trusted_root {
@@ -142,15 +141,5 @@ fn policy(arguments: &Verify) -> anyhow::Result<Policy> {
         (None, false) => bail!(
             "whose signature is wanted? Name a key (--key FILE.pub), an identity (--identity and --issuer), or a --policy"
         ),
-    }
-}
-
-fn entry(signer: &Signer) -> serde_json::Value {
-    match signer {
-        Signer::Key(key) => json!({ "key": key.fingerprint() }),
-        Signer::Identity(identity) => {
-            json!({ "subject": identity.subject, "issuer": identity.issuer })
-        }
-        _ => json!({}),
     }
 }

@@ -24,6 +24,9 @@ const DOCUMENTS: &str = concat!(
 /// The most pages of a list that are asked for.
 const PAGES: usize = 1_000;
 
+/// The most of them of what is attached to one image.
+const REFERRER_PAGES: usize = 100;
+
 /// A client of OCI registries: fetches images, publishes them, and lists them.
 ///
 /// Credentials come from where Docker, podman and skopeo keep them. TLS is left out for registries on this machine, and
@@ -77,7 +80,10 @@ impl Client {
             .await?;
         match (said(&response), reference.digest()) {
             (Some(digest), None) => Ok(digest),
-            _ => Ok(self.manifest(reference, &wanted).await?.0.digest),
+            _ => {
+                let (found, _) = self.manifest(reference, &wanted, DOCUMENT_LIMIT).await?;
+                Ok(found.digest)
+            }
         }
     }
 
@@ -129,11 +135,12 @@ impl Client {
         Err(broken(&ask, "its list does not end"))
     }
 
-    /// A manifest or a list of them, with what names it.
+    /// A manifest or a list of them, with what names it; no more bytes of it than the limit are read.
     pub(super) async fn manifest(
         &self,
         reference: &Reference,
         wanted: &str,
+        limit: u64,
     ) -> Result<(Descriptor, Vec<u8>), RegistryError> {
         let path = format!("manifests/{wanted}");
         let mut ask = self.ask(reference, Right::Pull, &path, "give the manifest")?;
@@ -145,10 +152,7 @@ impl Client {
                 let mut response = self.connection.send(&ask).await?;
                 let kind = media_type(&response);
                 let said = said(&response);
-                let bytes = self
-                    .connection
-                    .document(&ask, &mut response, DOCUMENT_LIMIT)
-                    .await?;
+                let bytes = self.connection.document(&ask, &mut response, limit).await?;
                 Ok((bytes, said, kind))
             })
             .await?;
@@ -249,50 +253,70 @@ impl Client {
     }
 
     /// What says that it is about a manifest: by the registry's own list, or else by the one under the tag
-    /// `sha256-…` that publishers keep where a registry has none.
+    /// `sha256-…` that publishers keep where a registry has none. A list that is too long is read in part, and says so.
     pub(super) async fn referrers(
         &self,
         reference: &Reference,
         subject: Digest,
-    ) -> Result<Vec<Descriptor>, RegistryError> {
+    ) -> Result<Index, RegistryError> {
         let path = format!("referrers/{subject}");
         let what = "list what is attached";
         let mut ask = self.ask(reference, Right::Pull, &path, what)?;
         ask.headers
             .insert(ACCEPT, HeaderValue::from_static(media_type::INDEX));
-        let mut found = Vec::new();
-        for page in 0..PAGES {
+        let mut found = Index::default();
+        let mut room = DOCUMENT_LIMIT;
+        for page in 0..REFERRER_PAGES {
             let answer = self
                 .connection
                 .again(async || {
                     let mut response = self.connection.send(&ask).await?;
                     let next = next_page(&ask, &response);
-                    let answer = self
-                        .connection
-                        .document(&ask, &mut response, DOCUMENT_LIMIT)
-                        .await?;
+                    let answer = self.connection.document(&ask, &mut response, room).await?;
                     Ok((answer, next))
                 })
                 .await;
             let (answer, next) = match answer {
                 Ok(answer) => answer,
                 Err(error) if page == 0 && is_unknown(&error) => {
-                    let tag = fallback_tag(subject);
-                    return match self.manifest(reference, &tag).await {
-                        Ok((_, bytes)) => Ok(parse::<Index>(&ask, &bytes)?.manifests),
-                        Err(error) if error.is_not_found() => Ok(Vec::new()),
-                        Err(error) => Err(error),
-                    };
+                    return self.fallback(&ask, subject).await;
                 }
-                Err(error) => return Err(error),
+                Err(error) if page == 0 || error.may_pass() => return Err(error),
+                // What came so far counts, as what is attached does piece by piece.
+                Err(error) => {
+                    found
+                        .foreign
+                        .texts
+                        .push(format!("the rest of the list ({error})"));
+                    return Ok(found);
+                }
             };
-            found.extend(parse::<Index>(&ask, &answer)?.manifests);
+            room = room.saturating_sub(answer.len() as u64);
+            let page: Index = parse(&ask, &answer)?;
+            found.manifests.extend(page.manifests);
+            let texts = &mut found.foreign.texts;
+            texts.extend(page.foreign.texts);
+            found.foreign.more += page.foreign.more + texts.len().saturating_sub(8);
+            texts.truncate(8);
             match next {
                 Some(next) => ask.url = next,
                 None => return Ok(found),
             }
         }
-        Err(broken(&ask, "its list does not end"))
+        found
+            .foreign
+            .texts
+            .push("the rest of a list that does not end".to_owned());
+        Ok(found)
+    }
+
+    async fn fallback(&self, ask: &Ask<'_>, subject: Digest) -> Result<Index, RegistryError> {
+        let tag = fallback_tag(subject);
+        match self.manifest(ask.reference, &tag, DOCUMENT_LIMIT).await {
+            Ok((_, bytes)) => parse(ask, &bytes),
+            Err(error) if error.is_not_found() => Ok(Index::default()),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn ask<'a>(

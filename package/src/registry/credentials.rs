@@ -122,12 +122,7 @@ fn fault(error: &CredentialRetrievalError) -> Option<String> {
             None
         }
         CredentialRetrievalError::HelperFailure { helper, stderr, .. } => {
-            let said: String = stderr
-                .trim()
-                .chars()
-                .take(200)
-                .flat_map(char::escape_debug)
-                .collect();
+            let said = attache_module::harmless(stderr.trim());
             Some(format!("the program `{helper}` failed and said `{said}`"))
         }
         CredentialRetrievalError::HelperCommunicationError => {

@@ -9,6 +9,7 @@ use crate::layer::LayerError;
 use crate::layout::LayoutError;
 use crate::registry::credentials::CredentialsError;
 use crate::signing::Unverified;
+use attache_module::harmless;
 
 /// Why a registry did not give or take an image.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +114,38 @@ pub enum RegistryError {
         /// The one that was asked for.
         expected: Digest,
     },
+    /// The name has the digest of another image than the one that is published under it.
+    #[error(
+        "`{name}` is to name an image whose digest is {found}, expected {expected}, as the name says; leave the digest out, or name the image that has it"
+    )]
+    OtherName {
+        /// The name.
+        name: String,
+        /// The digest of the image.
+        found: Digest,
+        /// The one in the name.
+        expected: Digest,
+    },
+    /// An image with all that it names is larger than a filter has reason to be.
+    #[error("{what} is {size} {unit} with all that it names, expected at most {limit}")]
+    TooMuch {
+        /// Which image.
+        what: String,
+        /// How much there is.
+        size: u64,
+        /// Of what.
+        unit: &'static str,
+        /// What it may be.
+        limit: u64,
+    },
+    /// A document that one reader takes for this and another for that.
+    #[error("{what} is refused: {why}")]
+    Ambiguous {
+        /// Which.
+        what: String,
+        /// What is wrong.
+        why: String,
+    },
     /// Something is larger than a filter has reason to be, and was not fetched.
     #[error("{what} is {size} bytes, expected at most {limit}")]
     TooLarge {
@@ -207,13 +240,6 @@ impl RegistryError {
 fn said(message: &str) -> String {
     match message.trim() {
         "" => String::new(),
-        message => format!(
-            " (`{}`)",
-            message
-                .chars()
-                .take(300)
-                .flat_map(char::escape_debug)
-                .collect::<String>()
-        ),
+        message => format!(" (`{}`)", harmless(message)),
     }
 }

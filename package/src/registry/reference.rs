@@ -252,11 +252,7 @@ fn is_component(part: &str) -> bool {
 
 fn refused(text: &str, why: &'static str) -> ReferenceError {
     ReferenceError {
-        text: text
-            .chars()
-            .take(200)
-            .flat_map(char::escape_debug)
-            .collect(),
+        text: attache_module::harmless(text),
         why,
     }
 }

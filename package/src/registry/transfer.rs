@@ -1,6 +1,5 @@
-//! Whole images from a registry and to one.
+//! What came from a registry, and whole images to one.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -10,17 +9,10 @@ use super::client::{Client, fallback_tag};
 use super::error::RegistryError;
 use super::reference::Reference;
 use crate::digest::Digest;
-use crate::graph::{Attached, Content, Document, Graph, NoModule};
-use crate::layer::MODULE_LIMIT;
-use crate::layout::Published;
+use crate::graph::{Attached, Document, Graph};
+use crate::layout::{DOCUMENT_LIMIT, Published};
 use crate::manifest::{Descriptor, media_type};
-use crate::signing::Signer;
-
-/// The most bytes that are fetched for an image with all that is attached to it.
-const GRAPH_LIMIT: u64 = MODULE_LIMIT + 64 * 1024 * 1024;
-
-/// The most manifests that an image may have around it.
-const DOCUMENTS: usize = 300;
+use crate::signing::Verdict;
 
 /// An image that came from a registry, every byte held against its digest.
 #[derive(Clone, Debug)]
@@ -32,8 +24,8 @@ pub struct Pulled {
     pub image: Published,
     /// What is attached to it.
     pub attached: Vec<Attached>,
-    /// Who has signed it, of those whom the client's policy trusts.
-    pub signers: Vec<Signer>,
+    /// Why the client's policy lets it in, where it has one.
+    pub verdict: Option<Verdict>,
     /// All of it, to be put into a folder or another registry.
     pub graph: Graph,
 }
@@ -64,135 +56,6 @@ pub struct Pushed {
 }
 
 impl Client {
-    /// Fetches an image and what is attached to it, into memory.
-    ///
-    /// Where the reference names a list of images, the one for linux/amd64 is taken, as Istio and Envoy Gateway do.
-    ///
-    /// # Errors
-    ///
-    /// [`RegistryError`], which says what is missing, refused, or not what it is said to be.
-    pub async fn pull(&self, reference: &Reference) -> Result<Pulled, RegistryError> {
-        let mut root = self.root(reference).await?;
-        if let Content::Index(index) = &root.content {
-            let child = index
-                .manifests
-                .iter()
-                .find(|child| child.is_for("linux", "amd64"));
-            let Some(child) = child else {
-                let platforms = index
-                    .manifests
-                    .iter()
-                    .filter_map(|child| child.platform.as_ref());
-                let platforms = platforms.map(|it| format!("{}/{}", it.os, it.architecture));
-                return Err(RegistryError::Platform {
-                    what: format!("`{reference}`"),
-                    platforms: platforms.collect::<Vec<_>>().join(", "),
-                });
-            };
-            root = self.root(&reference.pinned(child.digest)).await?;
-        }
-        let graph = self.around(reference, root).await?;
-        let signers = self.judge(reference, &graph)?;
-        let image = graph.module().map_err(|error| match error {
-            NoModule::Refused(error) => error.into(),
-            NoModule::Layer(error) => error.into(),
-            NoModule::Module(error) => error.into(),
-            NoModule::List => RegistryError::Platform {
-                what: format!("`{reference}`"),
-                platforms: "lists in a list".to_owned(),
-            },
-        })?;
-        Ok(Pulled {
-            reference: reference.pinned(graph.root.digest),
-            image,
-            attached: graph.attached(),
-            signers,
-            graph,
-        })
-    }
-
-    /// Fetches whatever a reference names, with all that it names and what is attached to it, into memory: lists of
-    /// images whole, and images that hold no module.
-    ///
-    /// # Errors
-    ///
-    /// [`RegistryError`], which says what is missing or not what it is said to be.
-    pub async fn fetch(&self, reference: &Reference) -> Result<Graph, RegistryError> {
-        let root = self.root(reference).await?;
-        let graph = self.around(reference, root).await?;
-        self.judge(reference, &graph)?;
-        Ok(graph)
-    }
-
-    /// What names the manifest that a reference names now.
-    ///
-    /// # Errors
-    ///
-    /// [`RegistryError`], when the registry has none or does not answer.
-    pub async fn describe(&self, reference: &Reference) -> Result<Descriptor, RegistryError> {
-        Ok(self.root(reference).await?.descriptor)
-    }
-
-    fn judge(&self, reference: &Reference, graph: &Graph) -> Result<Vec<Signer>, RegistryError> {
-        match &self.connection.options.policy {
-            Some(policy) => Ok(graph.judge(policy, &reference.name())?),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    pub(super) async fn root(&self, reference: &Reference) -> Result<Document, RegistryError> {
-        let (descriptor, bytes) = self.manifest(reference, &reference.wanted()).await?;
-        read(&format!("`{reference}`"), &descriptor, bytes)
-    }
-
-    async fn around(&self, reference: &Reference, root: Document) -> Result<Graph, RegistryError> {
-        let mut graph = Graph {
-            root: root.descriptor.clone(),
-            documents: BTreeMap::new(),
-            blobs: BTreeMap::new(),
-        };
-        let mut room = GRAPH_LIMIT;
-        let mut next = vec![root];
-        while let Some(document) = next.pop() {
-            let digest = document.descriptor.digest;
-            if graph.documents.contains_key(&digest) {
-                continue;
-            }
-            room = less(reference, room, document.bytes.len() as u64)?;
-            let mut named = match &document.content {
-                Content::Index(index) => index.manifests.clone(),
-                Content::Manifest(manifest) => {
-                    for blob in [&manifest.config].into_iter().chain(&manifest.layers) {
-                        if let Entry::Vacant(place) = graph.blobs.entry(blob.digest) {
-                            room = less(reference, room, blob.size)?;
-                            let bytes = self.blob(reference, blob).await?;
-                            place.insert((blob.clone(), bytes.into()));
-                        }
-                    }
-                    Vec::new()
-                }
-            };
-            // What is attached to what is attached stays where it is, but for what is named by a list.
-            if document.subject().is_none() {
-                named.extend(self.referrers(reference, digest).await?);
-            }
-            graph.documents.insert(digest, document);
-            for descriptor in named {
-                if graph.documents.len() + next.len() >= DOCUMENTS {
-                    return Err(RegistryError::TooLarge {
-                        what: format!("what is around `{reference}`, in manifests,"),
-                        size: DOCUMENTS as u64 + 1,
-                        limit: DOCUMENTS as u64,
-                    });
-                }
-                let wanted = descriptor.digest.to_string();
-                let (found, bytes) = self.manifest(reference, &wanted).await?;
-                next.push(read(&format!("the manifest `{wanted}`"), &found, bytes)?);
-            }
-        }
-        Ok(graph)
-    }
-
     /// Publishes an image and what is attached to it under the reference's tag, or by its digest alone where the
     /// reference has no tag but the digest.
     ///
@@ -208,9 +71,8 @@ impl Client {
     ) -> Result<Pushed, RegistryError> {
         let digest = graph.root.digest;
         if let Some(expected) = reference.digest().filter(|expected| *expected != digest) {
-            return Err(RegistryError::Digest {
-                registry: "this machine".to_owned(),
-                what: format!("`{reference}`"),
+            return Err(RegistryError::OtherName {
+                name: reference.to_string(),
                 found: digest,
                 expected,
             });
@@ -286,7 +148,7 @@ impl Client {
         let tag = fallback_tag(subject);
         let what = format!("the list `{tag}`");
         for _ in 0..5 {
-            let before = match self.manifest(reference, &tag).await {
+            let before = match self.manifest(reference, &tag, DOCUMENT_LIMIT).await {
                 Ok((_, bytes)) => bytes,
                 Err(error) if error.is_not_found() => Vec::new(),
                 Err(error) => return Err(error),
@@ -349,34 +211,6 @@ fn unpinned(reference: &Reference) -> Result<Reference, RegistryError> {
                 why: error.to_string(),
             }),
         None => Ok(reference.clone()),
-    }
-}
-
-fn less(reference: &Reference, room: u64, size: u64) -> Result<u64, RegistryError> {
-    room.checked_sub(size)
-        .ok_or_else(|| RegistryError::TooLarge {
-            what: format!("`{reference}` with all that is attached to it"),
-            size: GRAPH_LIMIT - room + size.min(GRAPH_LIMIT),
-            limit: GRAPH_LIMIT,
-        })
-}
-
-fn read(what: &str, descriptor: &Descriptor, bytes: Vec<u8>) -> Result<Document, RegistryError> {
-    match Document::read(descriptor, bytes.into()) {
-        Ok(Some(document)) => Ok(document),
-        Ok(None) => Err(RegistryError::Kind {
-            what: what.to_owned(),
-            media_type: descriptor
-                .media_type
-                .chars()
-                .take(100)
-                .flat_map(char::escape_debug)
-                .collect(),
-        }),
-        Err(source) => Err(RegistryError::Document {
-            what: what.to_owned(),
-            source,
-        }),
     }
 }
 

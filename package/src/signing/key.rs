@@ -8,6 +8,7 @@ use p256::ecdsa::{Signature, SigningKey as Inner};
 use p256::elliptic_curve::rand_core::OsRng;
 use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use sha2::{Digest as _, Sha256};
+use sigstore_verify::crypto::{SigningScheme, VerificationKey};
 use sigstore_verify::types::DerPublicKey;
 
 /// A private key on the curve P-256, as cosign's are.
@@ -50,7 +51,9 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// It is no public key.
-    #[error("{what} is not a public key in PEM (`PUBLIC KEY`)")]
+    #[error(
+        "{what} is not a public key in PEM (`PUBLIC KEY`): ECDSA on P-256 or P-384, Ed25519, or RSA of 2,048 to 8,192 bits"
+    )]
     NotPublic {
         /// The file, or where the text is.
         what: String,
@@ -106,7 +109,12 @@ impl SigningKey {
         };
         let (secret, public) = (with(".key"), with(".pub"));
         write_new(&secret, private.as_bytes(), true)?;
-        write_new(&public, key.public()?.to_pem().as_bytes(), false)?;
+        let text = key.public()?.to_pem();
+        if let Err(error) = write_new(&public, text.as_bytes(), false) {
+            // It has signed nothing, and nobody knows of it: a key without its public part would only be in the way.
+            let _ = fs::remove_file(&secret);
+            return Err(error);
+        }
         Ok((key, secret, public))
     }
 
@@ -140,12 +148,11 @@ impl PublicKey {
     }
 
     pub(super) fn parse(text: &str, what: &str) -> Result<Self, KeyError> {
-        let text = text.trim();
-        DerPublicKey::from_pem(text)
-            .map(Self)
-            .map_err(|_| KeyError::NotPublic {
-                what: what.to_owned(),
-            })
+        let key = DerPublicKey::from_pem(text.trim()).ok();
+        let key = key.filter(is_usable);
+        key.map(Self).ok_or_else(|| KeyError::NotPublic {
+            what: what.to_owned(),
+        })
     }
 
     /// The text in PEM.
@@ -182,10 +189,30 @@ fn write_new(path: &Path, bytes: &[u8], is_secret: bool) -> Result<(), KeyError>
     }
     #[cfg(not(unix))]
     let _ = is_secret;
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes));
-    written.map_err(failed("write", path))
+    let mut file = options.open(path).map_err(failed("write", path))?;
+    file.write_all(bytes).map_err(|error| {
+        // What was begun is ours.
+        let _ = fs::remove_file(path);
+        failed("write", path)(error)
+    })
+}
+
+/// Whether anything could be signed by it: the label alone is anybody's, and a key that is none would look like
+/// signatures that are none.
+fn is_usable(key: &DerPublicKey) -> bool {
+    /// RSA of 2,048 and of 8,192 bits with the usual exponents, as PKCS #1 has them.
+    const RSA: std::ops::RangeInclusive<usize> = 266..=1_050;
+    let Ok(key) = VerificationKey::from_spki(key) else {
+        return false;
+    };
+    let bytes = key.as_bytes();
+    match key.scheme() {
+        SigningScheme::EcdsaP256Sha256 => p256::PublicKey::from_sec1_bytes(bytes).is_ok(),
+        SigningScheme::EcdsaP384Sha384 => p384::PublicKey::from_sec1_bytes(bytes).is_ok(),
+        SigningScheme::Ed25519 => bytes.len() == 32,
+        SigningScheme::RsaPkcs1Sha256 | SigningScheme::RsaPssSha256 => RSA.contains(&bytes.len()),
+        _ => false,
+    }
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyError {

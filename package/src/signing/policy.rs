@@ -1,3 +1,5 @@
+mod pattern;
+
 use std::fmt::{self, Display};
 use std::fs;
 use std::io;
@@ -5,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use self::pattern::{fits, names_nothing};
 use super::key::{KeyError, PublicKey};
 use super::verify::{Attempt, Unverified, by_identity, by_key, check_root, read};
-use crate::registry::one_spelling;
 
 /// Whose signatures are trusted, by repository.
 ///
@@ -32,9 +34,22 @@ pub struct Policy {
 }
 
 #[derive(Clone, Debug)]
-struct Rule {
+pub(crate) struct Rule {
     images: String,
     trusted: Trusted,
+}
+
+/// Why a policy lets an image in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Somebody who is trusted has signed it.
+    Signed(Vec<Signer>),
+    /// Nobody who is trusted has signed it, and it is let in all the same.
+    Unsigned {
+        /// What of the policy lets it in, such as "the rule for `localhost:5000/**`".
+        by: String,
+    },
 }
 
 /// Whose signatures are trusted.
@@ -221,7 +236,7 @@ impl Policy {
     }
 
     /// Whether an image is let in: `name` is its registry and repository, `manifest` its manifest, and `bundles` what is
-    /// attached to it as a signature. Who signed it is told; nobody where a rule lets unsigned images in.
+    /// attached to it as a signature.
     ///
     /// # Errors
     ///
@@ -231,18 +246,71 @@ impl Policy {
         name: &str,
         manifest: &[u8],
         bundles: &[&[u8]],
-    ) -> Result<Vec<Signer>, Unverified> {
+    ) -> Result<Verdict, Unverified> {
+        let Some(rule) = self.rule(name)? else {
+            return Ok(Self::others());
+        };
+        let mut attempts = Vec::new();
+        let signers = rule.trusted.signers(manifest, bundles, &mut attempts);
+        match signers.is_empty() {
+            true => rule.without_signers(name, attempts),
+            false => Ok(Verdict::Signed(signers)),
+        }
+    }
+
+    /// The rule that counts for a repository; none where the policy lets in what no rule names.
+    pub(crate) fn rule(&self, name: &str) -> Result<Option<&Rule>, Unverified> {
         let rule = self.rules.iter().find(|rule| fits(&rule.images, name));
         match rule {
-            Some(rule) => rule.trusted.judge(name, manifest, bundles),
-            None if self.others == Word::Allow => Ok(Vec::new()),
-            None => Err(Unverified {
+            None if self.others == Word::Refuse => Err(Unverified {
                 name: name.to_owned(),
                 attempts: vec![Attempt {
                     signer: "the policy".to_owned(),
                     why: "no rule names the repository, and `others` is not `allow`".to_owned(),
                 }],
             }),
+            rule => Ok(rule),
+        }
+    }
+
+    /// What lets in what no rule names.
+    pub(crate) fn others() -> Verdict {
+        Verdict::Unsigned {
+            by: "`others: allow`".to_owned(),
+        }
+    }
+}
+
+impl Rule {
+    pub(crate) fn trusted(&self) -> &Trusted {
+        &self.trusted
+    }
+
+    /// What the rule says of an image that nobody has signed whom it trusts.
+    pub(crate) fn without_signers(
+        &self,
+        name: &str,
+        attempts: Vec<Attempt>,
+    ) -> Result<Verdict, Unverified> {
+        match self.trusted.unsigned {
+            true => Ok(Verdict::Unsigned {
+                by: format!("the rule for `{}`", self.images),
+            }),
+            false => Err(Unverified {
+                name: name.to_owned(),
+                attempts,
+            }),
+        }
+    }
+}
+
+impl Verdict {
+    /// Who has signed; nobody where an unsigned image is let in.
+    #[must_use]
+    pub fn signers(&self) -> &[Signer] {
+        match self {
+            Self::Signed(signers) => signers,
+            Self::Unsigned { .. } => &[],
         }
     }
 }
@@ -258,13 +326,14 @@ impl Trusted {
         Ok(())
     }
 
-    fn judge(
+    /// Who of those that are trusted has signed a manifest; what does not count is told.
+    pub(crate) fn signers(
         &self,
-        name: &str,
         manifest: &[u8],
         bundles: &[&[u8]],
-    ) -> Result<Vec<Signer>, Unverified> {
-        let (mut signers, mut attempts) = (Vec::new(), Vec::new());
+        attempts: &mut Vec<Attempt>,
+    ) -> Vec<Signer> {
+        let mut signers = Vec::new();
         for bundle in bundles {
             let bundle = match read(bundle) {
                 Ok(Some(bundle)) => bundle,
@@ -295,13 +364,7 @@ impl Trusted {
                 }
             }
         }
-        match signers.is_empty() && !self.unsigned {
-            true => Err(Unverified {
-                name: name.to_owned(),
-                attempts,
-            }),
-            false => Ok(signers),
-        }
+        signers
     }
 }
 
@@ -318,65 +381,6 @@ impl Display for Signer {
             }
         }
     }
-}
-
-/// Why a pattern can name no repository, so that its rule would be passed by without a word.
-fn names_nothing(pattern: &str) -> Option<&'static str> {
-    let (registry, path) = match pattern.split_once('/') {
-        Some((registry, path)) => (registry, path),
-        None if pattern == "**" => return None,
-        None => return Some("expected registry/repository, such as `ghcr.io/me/**`"),
-    };
-    if pattern.contains("://") {
-        return Some("write it without a scheme");
-    }
-    if path.contains([':', '@']) {
-        return Some("a rule is for a repository: write it without tag and digest");
-    }
-    if pattern.chars().any(char::is_uppercase) {
-        return Some("write it in lower case");
-    }
-    if !registry.contains(['.', ':', '*']) && registry != "localhost" {
-        return Some("it begins with no registry; those of Docker Hub begin with `docker.io/`");
-    }
-    if !registry.contains('*') && one_spelling(registry) != registry {
-        return Some(
-            "write the registry as it is shown: without port 443, and Docker Hub as `docker.io`",
-        );
-    }
-    if registry == "docker.io" && !path.contains(['/', '*']) {
-        return Some("write `docker.io/library/…`");
-    }
-    None
-}
-
-/// Whether a pattern names a repository: `*` is any text in one part of the name, `**` any number of parts.
-fn fits(pattern: &str, name: &str) -> bool {
-    let pattern: Vec<&str> = pattern.split('/').collect();
-    let name: Vec<&str> = name.split('/').collect();
-    parts_fit(&pattern, &name)
-}
-
-fn parts_fit(pattern: &[&str], name: &[&str]) -> bool {
-    match (pattern, name) {
-        ([], []) => true,
-        (["**", rest @ ..], name) => (0..=name.len()).any(|skip| parts_fit(rest, &name[skip..])),
-        ([part, pattern @ ..], [word, name @ ..]) => {
-            part_fits(part, word) && parts_fit(pattern, name)
-        }
-        _ => false,
-    }
-}
-
-fn part_fits(pattern: &str, word: &str) -> bool {
-    let Some((before, after)) = pattern.split_once('*') else {
-        return pattern == word;
-    };
-    let Some(rest) = word.strip_prefix(before) else {
-        return false;
-    };
-    let mut ends = (0..=rest.len()).filter(|end| rest.is_char_boundary(*end));
-    ends.any(|end| part_fits(after, &rest[end..]))
 }
 
 fn read_root(path: &Path) -> Result<String, PolicyError> {
@@ -400,32 +404,6 @@ fn read_file(path: &Path) -> Result<String, PolicyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pattern_names_repositories_part_by_part() {
-        for (pattern, name) in [
-            ("r.io/a", "r.io/a"),
-            ("r.io/*", "r.io/a"),
-            ("r.io/a-*", "r.io/a-b"),
-            ("r.io/*-*-c", "r.io/a-b-c"),
-            ("r.io/**", "r.io/a/b/c"),
-            ("**", "r.io/a"),
-            ("**/b", "r.io/a/b"),
-            ("*/a", "r.io:5000/a"),
-        ] {
-            assert!(fits(pattern, name), "{pattern} {name}");
-        }
-        for (pattern, name) in [
-            ("r.io/*", "r.io/a/b"),
-            ("r.io/a", "r.io/ab"),
-            ("r.io/a", "r.io/a/b"),
-            ("r.io/a*", "r.io.evil/a"),
-            ("r.io", "r.io/a"),
-            ("", "r.io/a"),
-        ] {
-            assert!(!fits(pattern, name), "{pattern} {name}");
-        }
-    }
 
     #[test]
     fn a_policy_counts_whole_or_not_at_all() {
@@ -474,7 +452,9 @@ mod tests {
         let judge = |others: &str| {
             let text = format!("rules: [{{ images: r.io/a, unsigned: allow }}]\n{others}");
             let policy = Policy::parse(&text, Path::new(".")).unwrap();
-            assert_eq!(policy.judge("r.io/a", b"", &[]).unwrap(), []);
+            let by = "the rule for `r.io/a`".to_owned();
+            let allowed = policy.judge("r.io/a", b"", &[]).unwrap();
+            assert_eq!(allowed, Verdict::Unsigned { by });
             policy
                 .judge("r.io/b", b"", &[])
                 .map_err(|error| error.to_string())
@@ -485,6 +465,7 @@ mod tests {
                 .contains("no rule names the repository")
         );
         assert!(judge("others: refuse").is_err());
-        assert!(judge("others: allow").is_ok());
+        let by = "`others: allow`".to_owned();
+        assert_eq!(judge("others: allow"), Ok(Verdict::Unsigned { by }));
     }
 }

@@ -14,6 +14,7 @@ use super::policy::{Identity, Signer};
 use super::provider;
 use super::signature::{SIGNATURE, STATEMENT};
 use crate::digest::Digest;
+use attache_module::harmless;
 
 /// Why a signature does not count.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,9 +47,21 @@ fn tried(attempts: &[Attempt]) -> String {
     }
 }
 
+impl Attempt {
+    /// What was not looked at, though it may have been a signature.
+    pub(crate) fn left_out(what: &str, why: &str) -> Self {
+        Self {
+            signer: format!("left out was {what}"),
+            why: why.to_owned(),
+        }
+    }
+}
+
+/// What a signature says of itself is anybody's word.
 impl Display for Attempt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.signer, self.why)
+        let (signer, why) = (harmless(&self.signer), harmless(&self.why));
+        write!(formatter, "{signer}: {why}")
     }
 }
 

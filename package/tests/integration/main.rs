@@ -15,6 +15,7 @@ mod images;
 mod manifests;
 mod modules;
 mod program;
+mod publishing;
 mod registries;
 mod registry;
 mod signing;

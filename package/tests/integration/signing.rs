@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use attache_package::registry::{Access, Client, Credentials, Options, Reference, RegistryError};
-use attache_package::signing::{KeyError, Policy, PublicKey, Signer, SigningKey, sign};
+use attache_package::signing::{KeyError, Policy, PublicKey, Signer, SigningKey, Verdict, sign};
 use attache_package::{About, Digest, Graph, Image};
 use serde_json::{Value, json};
 
@@ -55,7 +55,10 @@ fn what_is_signed_is_let_in_and_nothing_else() {
         wait(crate::registries::client().push(&signed(&team), &name)).unwrap();
         let pull = |keys: &[&str]| wait(client(trusting(&folder, keys, &name)).pull(&name));
         let pulled = pull(&["other.pub", "team.pub"]).unwrap();
-        assert_eq!(pulled.signers, [Signer::Key(public.clone())]);
+        assert_eq!(
+            pulled.verdict,
+            Some(Verdict::Signed(vec![Signer::Key(public.clone())]))
+        );
         assert_eq!(pulled.image.bytes, guard());
         let error = pull(&["other.pub"]).unwrap_err();
         assert!(matches!(error, RegistryError::Unverified(_)), "{error}");
@@ -96,7 +99,7 @@ fn a_signature_that_was_made_for_another_image_does_not_count() {
 }
 
 /// A policy with one key, in place of any repository.
-fn judge(folder: &Path, manifest: &[u8], bundle: &Value) -> Result<Vec<Signer>, String> {
+fn judge(folder: &Path, manifest: &[u8], bundle: &Value) -> Result<Verdict, String> {
     let policy = Policy::parse("rules: [{ images: r.io/a, keys: [team.pub] }]", folder).unwrap();
     let bundle = bundle.to_string();
     let judged = policy.judge("r.io/a", manifest, &[bundle.as_bytes()]);
@@ -112,7 +115,13 @@ fn nothing_in_a_signature_can_be_changed() {
     let mut graph = Graph::about(about);
     sign(&mut graph, &team).unwrap();
     let good = bundle(&graph);
-    assert_eq!(judge(folder.path(), manifest, &good).unwrap().len(), 1);
+    assert_eq!(
+        judge(folder.path(), manifest, &good)
+            .unwrap()
+            .signers()
+            .len(),
+        1
+    );
     assert!(judge(folder.path(), b"{ }", &good).is_err());
     for (pointer, value) in [
         ("/dsseEnvelope/payload", json!("e30=")),
@@ -196,7 +205,11 @@ fn a_signature_that_others_made_with_a_key_is_understood() {
     let artifact = include_bytes!("signing/a.txt");
     let bundle = include_bytes!("signing/key.sigstore.json");
     assert_eq!(
-        policy.judge("r.io/a", artifact, &[bundle]).unwrap().len(),
+        policy
+            .judge("r.io/a", artifact, &[bundle])
+            .unwrap()
+            .signers()
+            .len(),
         1
     );
     assert!(policy.judge("r.io/a", b"another", &[bundle]).is_err());

@@ -16,7 +16,11 @@ pub(crate) struct Remote {
     /// Certificates in PEM, beside those of the system; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Vec<PathBuf>,
+}
 
+/// Whose signatures count.
+#[derive(Args, Debug)]
+pub(crate) struct Trust {
     /// Whose signatures an image has to have to be let in, by repository
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
@@ -57,6 +61,9 @@ pub(crate) struct Push {
     pub(crate) json: bool,
 
     #[command(flatten)]
+    pub(crate) trust: Trust,
+
+    #[command(flatten)]
     pub(crate) remote: Remote,
 }
 
@@ -93,6 +100,9 @@ pub(crate) struct Pull {
     pub(crate) json: bool,
 
     #[command(flatten)]
+    pub(crate) trust: Trust,
+
+    #[command(flatten)]
     pub(crate) remote: Remote,
 }
 
@@ -117,6 +127,9 @@ pub(crate) struct Copy {
     /// Print one line of JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) trust: Trust,
 
     #[command(flatten)]
     pub(crate) remote: Remote,

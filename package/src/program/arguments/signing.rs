@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Remote;
+use super::{Remote, Trust};
 
 /// Sign an image.
 ///
@@ -43,6 +43,9 @@ pub(crate) struct Sign {
 /// A signature counts when it was made with one of the keys, or by one of the identities: whom a certificate of some
 /// minutes names that Sigstore gave out and wrote into its logs. Nobody is asked for that; the proofs are in the bundle,
 /// and what they are held against is in --trusted-root, or in this program, as it was when it was made.
+///
+/// A signature of the list that an image is in counts for the image, too. An image that a policy lets in unsigned is not
+/// verified: that is said, and fails without --allow-unsigned.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -51,7 +54,8 @@ Examples:
       --identity https://github.com/me/filters/.github/workflows/release.yml@refs/heads/main
   attache verify registry.example.com/filters/scrub:1.2.0 --policy policy.yaml
 
-Exit status: 0 somebody who is trusted has signed, 1 nobody has, or it cannot be told.")]
+Exit status: 0 somebody who is trusted has signed (or nobody need, with --allow-unsigned), 1 nobody has, or it cannot be
+told.")]
 pub(crate) struct Verify {
     /// The image: a reference, or oci:FOLDER:TAG
     #[arg(value_name = "IMAGE")]
@@ -73,9 +77,16 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "FILE", requires = "identity")]
     pub(crate) trusted_root: Option<PathBuf>,
 
+    /// Be content with an image that nobody has signed, where the policy lets it in
+    #[arg(long, requires = "policy")]
+    pub(crate) allow_unsigned: bool,
+
     /// Print one line of JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) trust: Trust,
 
     #[command(flatten)]
     pub(crate) remote: Remote,

@@ -114,7 +114,9 @@ impl Double {
             let digest = Digest::of(&bytes).to_string();
             let media_type = serde_json::from_slice::<Value>(&bytes)
                 .ok()
-                .and_then(|it| Some(it.get("mediaType")?.as_str()?.to_owned()));
+                .and_then(|it| Some(it.get("mediaType")?.as_str()?.to_owned()))
+                // A bundle says its kind, too.
+                .filter(|kind| kind.contains(".oci.image."));
             match media_type {
                 Some(kind) => shelf.manifests.insert(digest, (kind, bytes)).map(|_| ()),
                 None => shelf.blobs.insert(digest, bytes).map(|_| ()),

@@ -201,7 +201,7 @@ fn a_registry_that_is_busy_is_asked_again() {
     });
     let error = pulled.unwrap_err().to_string();
     assert!(
-        error.contains("answered 500 to give the manifest (`BROKEN: no\\u{1b}[31m`)"),
+        error.contains("answered 500 to give the manifest (`BROKEN: no\\u001b[31m`)"),
         "{error}"
     );
     assert_eq!(registry.count("GET", "manifests/1"), 4);
