@@ -223,6 +223,10 @@ pub(crate) struct Inspect {
     #[arg(long)]
     pub(crate) functions: bool,
 
+    /// Whose signatures an image has to have to be fetched, by repository
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+
     /// Print one line of JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
@@ -267,6 +271,10 @@ pub(crate) struct Run {
     /// Which filter of the module is meant, where it holds several; in a chain NAME=ID
     #[arg(long, value_name = "ID")]
     pub(crate) root_id: Vec<String>,
+
+    /// Whose signatures images have to have to be fetched, by repository
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
 
     /// A configuration of yours to put the filters into, YAML or JSON
     #[arg(long, value_name = "FILE", conflicts_with_all = ["upstream", "port", "method", "path", "headers", "body", "json"])]

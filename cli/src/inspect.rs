@@ -26,7 +26,9 @@ struct Looked {
 
 /// `attache inspect`
 pub(crate) fn inspect(arguments: &Inspect, screen: &Screen) -> anyhow::Result<()> {
-    let looked = match Subject::named(arguments.module.as_deref(), screen)? {
+    let (module, policy) = (arguments.module.as_deref(), arguments.policy.as_deref());
+    subject::check_policy(policy, module.as_slice())?;
+    let looked = match Subject::named(module, policy, screen)? {
         Subject::Guest(guest) => {
             let built = subject::build(&guest, screen)?;
             Looked::new(built.name, &built.bytes, &built.names)?

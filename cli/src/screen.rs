@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
+use attache_module::harmless_lines;
+
 /// The terminal, or the file, that the command writes to.
 pub(crate) struct Screen {
     color_out: bool,
@@ -66,16 +68,16 @@ impl Screen {
     /// Something that is not as it should be, while the command goes on.
     pub(crate) fn warn(&self, what: impl Display) {
         let word = paint(self.color_err, Tone::Changed, "warning");
-        let _ = writeln!(io::stderr(), "{word}: {what}");
+        let _ = writeln!(io::stderr(), "{word}: {}", lines(what));
     }
 
     /// An error with all its causes.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let word = paint(self.color_err, Tone::Bad, "error");
         let mut stderr = io::stderr().lock();
-        let _ = writeln!(stderr, "{word}: {error}");
+        let _ = writeln!(stderr, "{word}: {}", lines(error));
         for cause in error.chain().skip(1) {
-            let _ = writeln!(stderr, "  caused by: {cause}");
+            let _ = writeln!(stderr, "  caused by: {}", lines(cause));
         }
     }
 
@@ -94,6 +96,11 @@ impl Screen {
     pub(crate) fn tint(&self, tone: Tone, text: &str) -> String {
         paint(self.color_out, tone, text)
     }
+}
+
+/// What is said of a module may quote what its author wrote.
+fn lines(text: impl Display) -> String {
+    harmless_lines(&text.to_string(), "    ")
 }
 
 fn paint(color: bool, tone: Tone, text: &str) -> String {

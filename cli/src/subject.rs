@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use attache_envoy::{Environment, cache_folder};
-use attache_module::{Built, Facts, Guest, Output};
+use attache_module::{Built, Facts, Guest, Output, sha256};
 
 use crate::handover;
 use crate::screen::{Screen, bytes, shown};
@@ -33,12 +34,16 @@ pub(crate) struct Loaded {
 }
 
 impl Subject {
-    /// What a word names, an image in a registry too, whose module is fetched; without a word, the package
-    /// that we are in.
-    pub(crate) fn named(word: Option<&str>, screen: &Screen) -> anyhow::Result<Self> {
+    /// What a word names, an image in a registry too, whose module is fetched if the policy lets it in; without a
+    /// word, the package that we are in.
+    pub(crate) fn named(
+        word: Option<&str>,
+        policy: Option<&Path>,
+        screen: &Screen,
+    ) -> anyhow::Result<Self> {
         if let Some(word) = word {
             return match names_an_image(word) {
-                true => fetched(word, screen).map(Self::File),
+                true => fetched(word, policy, screen).map(Self::File),
                 false => Self::find(word),
             };
         }
@@ -83,6 +88,14 @@ impl Subject {
     }
 }
 
+/// Refuses a policy that would not be asked.
+pub(crate) fn check_policy(policy: Option<&Path>, words: &[&str]) -> anyhow::Result<()> {
+    if policy.is_some() && !words.iter().any(|word| names_an_image(word)) {
+        bail!("--policy is for images in a registry, and none is named");
+    }
+    Ok(())
+}
+
 /// Whether a word can only be the name of an image: it says so, or it begins with a host and is no file.
 fn names_an_image(word: &str) -> bool {
     let is_host = |part: &str| part.contains(['.', ':']) || part == "localhost";
@@ -94,19 +107,42 @@ fn names_an_image(word: &str) -> bool {
         || (begins_with_host && !word.starts_with('.') && !Path::new(word).exists())
 }
 
-/// The module of an image, in a file of our own, which each image has once.
-fn fetched(reference: &str, screen: &Screen) -> anyhow::Result<PathBuf> {
+/// What the module of an image is called: the last part of its repository.
+fn name_in(reference: &str) -> &str {
+    let last = reference.rsplit('/').next().unwrap_or(reference);
+    last.split([':', '@']).next().unwrap_or(last)
+}
+
+/// The module of an image, in a file of our own: by what it is and not by what it was called, so that neither two names
+/// nor two moments share a file.
+fn fetched(reference: &str, policy: Option<&Path>, screen: &Screen) -> anyhow::Result<PathBuf> {
     let folder = cache_folder(&Environment::current())?.join("images");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-    let fits = |symbol: char| symbol.is_ascii_alphanumeric() || "._-".contains(symbol);
-    let name = reference.replace(|symbol| !fits(symbol), "_");
-    let path = folder.join(format!("{name}.wasm"));
-    let words = ["pull", reference, "--module"].map(OsString::from);
-    let arguments: Vec<OsString> = words.into_iter().chain([path.clone().into()]).collect();
-    match handover::IMAGE.run_for_us(&arguments, screen)? {
-        0 => Ok(path),
-        _ => bail!("cannot fetch `{reference}`"),
+    let part = folder.join(format!("{}.part", std::process::id()));
+    let mut arguments: Vec<OsString> = ["pull", reference, "--module"].map(Into::into).into();
+    arguments.push(part.clone().into());
+    if let Some(policy) = policy {
+        arguments.extend(["--policy".into(), policy.into()]);
     }
+    let status = handover::IMAGE.run_for_us(&arguments, screen)?;
+    if status != 0 {
+        bail!("cannot fetch `{reference}`");
+    }
+    let kept = keep(&folder, &part, name_in(reference));
+    if kept.is_err() {
+        // It may be there or not.
+        let _ = fs::remove_file(&part);
+    }
+    kept.with_context(|| format!("cannot keep `{reference}` in `{}`", folder.display()))
+}
+
+/// Moves a module to its place: a folder for its digest, in which its name is the file's.
+fn keep(folder: &Path, part: &Path, name: &str) -> io::Result<PathBuf> {
+    let folder = folder.join(sha256(&fs::read(part)?));
+    fs::create_dir_all(&folder)?;
+    let path = folder.join(format!("{name}.wasm"));
+    fs::rename(part, &path)?;
+    Ok(path)
 }
 
 /// Builds a guest with cargo's words on standard error.
@@ -181,6 +217,40 @@ mod tests {
             "src/subject.rs",
         ] {
             assert!(!names_an_image(word), "{word}");
+        }
+    }
+    #[test]
+    fn a_module_is_kept_by_what_it_is() -> io::Result<()> {
+        let folder = std::env::temp_dir().join(format!("attache-keep-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        let keep = |reference: &str, module: &str| {
+            let part = folder.join("part");
+            fs::write(&part, module)?;
+            keep(&folder, &part, name_in(reference))
+        };
+        // Names that were one file when signs were replaced.
+        let one = keep("r.io/a/b:1", "one")?;
+        let other = keep("r.io/a_b:1", "other")?;
+        let moved = keep("r.io/a/b:1", "two")?;
+        for (path, module, name) in [
+            (&one, "one", "b"),
+            (&other, "other", "a_b"),
+            (&moved, "two", "b"),
+        ] {
+            assert_eq!(fs::read_to_string(path)?, module);
+            assert_eq!(path.file_stem(), Some(name.as_ref()));
+        }
+        assert_eq!(keep("r.io/a/b@sha256:00", "one")?, one);
+        fs::remove_dir_all(folder)
+    }
+
+    #[test]
+    fn a_policy_that_would_not_be_asked_is_refused() {
+        let policy = Some(Path::new("policy.yaml"));
+        assert!(check_policy(policy, &["a", "r.io/b"]).is_ok());
+        assert!(check_policy(None, &["a"]).is_ok());
+        for words in [&[][..], &["a"], &["a", "b.wasm"]] {
+            assert!(check_policy(policy, words).is_err(), "{words:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use attache_module::{Description, Facts, Finding, Verdict};
+use attache_module::{Description, Facts, Finding, Verdict, harmless_lines};
 use serde_json::Value;
 
 use crate::screen::{Screen, Tone, bytes};
@@ -238,6 +238,11 @@ fn capabilities(facts: &Facts, page: &mut Page<'_>) {
     }
 }
 
+/// What somebody else wrote begins no line of ours.
+fn one_line(text: &str) -> String {
+    harmless_lines(text, "").replace('\n', "\\u000a")
+}
+
 struct Page<'a> {
     screen: &'a Screen,
     text: String,
@@ -245,7 +250,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn title(&mut self, title: &str) {
-        let title = self.screen.tint(Tone::Strong, title);
+        let title = self.screen.tint(Tone::Strong, &one_line(title));
         self.text.push_str(&format!("\n{title}\n"));
     }
 
@@ -253,8 +258,9 @@ impl Page<'_> {
         self.raw(format_args!("{label:<14}{what}"));
     }
 
+    /// A line, in which the module has its word.
     fn raw(&mut self, line: impl std::fmt::Display) {
-        let line = format!("  {line}");
+        let line = one_line(&format!("  {line}"));
         self.text.push_str(line.trim_end());
         self.text.push('\n');
     }

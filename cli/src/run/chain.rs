@@ -8,7 +8,7 @@ use attache_envoy::{Discovered, Environment, ModuleStore, Plugin, RunFolder};
 
 use crate::arguments::Run;
 use crate::screen::Screen;
-use crate::subject::{Loaded, Subject};
+use crate::subject::{Loaded, Subject, check_policy};
 
 /// A filter, as the command line names it.
 pub(super) struct Wanted {
@@ -25,6 +25,8 @@ pub(super) fn wanted(arguments: &Run, screen: &Screen) -> anyhow::Result<Vec<Wan
         .chain(&arguments.insert)
         .map(String::as_str)
         .collect();
+    let policy = arguments.policy.as_deref();
+    check_policy(policy, &words)?;
     if words.is_empty() {
         let [config, root_id] =
             [&arguments.config, &arguments.root_id].map(|given| match &given[..] {
@@ -33,7 +35,7 @@ pub(super) fn wanted(arguments: &Run, screen: &Screen) -> anyhow::Result<Vec<Wan
                 _ => bail!("one filter has one --config and one --root-id"),
             });
         return Ok(vec![Wanted {
-            subject: Subject::named(None, screen)?,
+            subject: Subject::named(None, None, screen)?,
             config: config?.map(PathBuf::from),
             root_id: root_id?,
         }]);
@@ -51,7 +53,7 @@ pub(super) fn wanted(arguments: &Run, screen: &Screen) -> anyhow::Result<Vec<Wan
     let mut all = Vec::new();
     for ((word, config), root_id) in words.into_iter().zip(configs).zip(root_ids) {
         all.push(Wanted {
-            subject: Subject::named(Some(word), screen)?,
+            subject: Subject::named(Some(word), policy, screen)?,
             config: config.map(PathBuf::from),
             root_id,
         });
