@@ -197,6 +197,10 @@ pub(crate) struct Build {
     #[arg(long)]
     pub(crate) watch: bool,
 
+    /// What every module is built for; taken, as cargo's users say it
+    #[arg(long, hide = true)]
+    pub(crate) release: bool,
+
     /// Print one line of JSON a module, for programs
     #[arg(long)]
     pub(crate) json: bool,

@@ -16,6 +16,9 @@ use crate::watch::Watch;
 
 /// `attache build`
 pub(crate) fn build(arguments: &Build, screen: &Screen) -> anyhow::Result<()> {
+    if arguments.release {
+        screen.warn("--release says nothing new: a module is always built for release");
+    }
     let guests = guests(&arguments.filters)?;
     let mut since = SystemTime::now();
     let mut built = build_all(&guests, arguments, screen);
@@ -46,13 +49,22 @@ fn guests(words: &[String]) -> anyhow::Result<Vec<Guest>> {
     if words.is_empty() {
         return Ok(Guest::all(Path::new("."))?);
     }
-    let guest = |word: &String| match Subject::find(word)? {
-        Subject::Guest(guest) => Ok(guest),
-        Subject::File(_) => {
-            bail!("`{word}` is a module already; name a package or its folder")
+    let mut guests = Vec::new();
+    for word in words {
+        let folder = Path::new(word);
+        // In the folder of a workspace, all of its filters are meant.
+        if folder.join("Cargo.toml").is_file() {
+            guests.extend(Guest::all(folder)?);
+            continue;
         }
-    };
-    words.iter().map(guest).collect()
+        match Subject::find(word)? {
+            Subject::Guest(guest) => guests.push(guest),
+            Subject::File(_) => {
+                bail!("`{word}` is a module already; name a package or its folder")
+            }
+        }
+    }
+    Ok(guests)
 }
 
 /// Builds all, and returns the files that they are made of.

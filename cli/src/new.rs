@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, bail};
+use serde_json::Value;
 
 use crate::arguments::New;
 use crate::screen::{Screen, Tone};
@@ -46,10 +47,22 @@ pub(crate) fn new(arguments: &New, screen: &Screen) -> anyhow::Result<()> {
     let folder = parent.canonicalize()?.join(&name);
     let workspace = workspace(&folder)?;
     let root = workspace.as_ref().map(|(_, text)| text.as_str());
+    if workspace.is_some() {
+        check_name_is_free(parent, &name)?;
+    }
     let sdk = Sdk::new(&arguments.sdk, &folder, root)?;
     let template = arguments.template;
 
     create(&folder, screen)?;
+    if let Some((root, before)) = &workspace
+        && let Err(error) = check_membership(&folder, root)
+    {
+        // As it was: a workspace with half a member builds nothing.
+        fs::remove_dir_all(&folder)
+            .with_context(|| format!("cannot remove `{}`", folder.display()))?;
+        write(root, before)?;
+        return Err(error);
+    }
     let text = manifest::text(&name, template, &sdk, &folder, root);
     write(&folder.join("Cargo.toml"), &text)?;
     write(&folder.join(".gitignore"), "/target\n")?;
@@ -63,9 +76,6 @@ pub(crate) fn new(arguments: &New, screen: &Screen) -> anyhow::Result<()> {
         "Created",
         format_args!("`{name}`, from the template `{}`", template.name),
     );
-    if let Some((root, _)) = workspace {
-        check_membership(&folder, &root, screen)?;
-    }
     screen.print(&next(arguments, template, screen))?;
     Ok(())
 }
@@ -103,23 +113,55 @@ fn create(folder: &Path, screen: &Screen) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A crate in a workspace's folder that is no member of it does not build.
-fn check_membership(folder: &Path, root: &Path, screen: &Screen) -> anyhow::Result<()> {
-    let output = cargo(
-        folder,
-        &["metadata", "--no-deps", "--format-version", "1"],
-        None,
-    )?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        screen.warn(format_args!(
-            "cargo does not take it for a member of the workspace; look at `members` and `exclude` in \
-             `{}`:\n{}",
-            root.display(),
+/// Two packages of one name make a workspace that cargo does not read.
+fn check_name_is_free(folder: &Path, name: &str) -> anyhow::Result<()> {
+    match metadata(folder)? {
+        Err(said) => bail!(
+            "the workspace here is broken, and a new member would not mend it; cargo says:\n{}",
             said.trim()
-        ));
+        ),
+        Ok(workspace) => {
+            let packages = workspace["packages"].as_array();
+            let mut packages = packages.into_iter().flatten();
+            let taken = packages.find(|package| package["name"] == name);
+            match taken.and_then(|package| package["manifest_path"].as_str()) {
+                Some(manifest) => bail!(
+                    "the workspace has a package `{name}` already, in `{}`; choose another name",
+                    Path::new(manifest).parent().unwrap_or(folder).display()
+                ),
+                None => Ok(()),
+            }
+        }
     }
-    Ok(())
+}
+
+/// A crate in a workspace's folder that is no member of it does not build.
+fn check_membership(folder: &Path, root: &Path) -> anyhow::Result<()> {
+    let is_member = metadata(folder)?.is_ok_and(|workspace| {
+        let its_root = workspace["workspace_root"].as_str();
+        its_root.map(Path::new) == root.parent()
+    });
+    if is_member {
+        return Ok(());
+    }
+    bail!(
+        "cargo does not take `{}` for a member of the workspace `{}`, and nothing was made; choose another \
+         folder, or look at `members` and `exclude` there",
+        folder.display(),
+        root.display()
+    )
+}
+
+/// What cargo knows of the workspace around a folder, or what it says against it.
+fn metadata(folder: &Path) -> anyhow::Result<Result<Value, String>> {
+    let words = ["metadata", "--no-deps", "--format-version", "1"];
+    let output = cargo(folder, &words, None)?;
+    Ok(match output.status.success() {
+        true => Ok(
+            serde_json::from_slice(&output.stdout).context("cargo does not say what is here")?
+        ),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    })
 }
 
 fn cargo(directory: &Path, words: &[&str], path: Option<&Path>) -> anyhow::Result<Output> {

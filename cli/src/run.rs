@@ -10,7 +10,7 @@ mod own;
 mod reload;
 mod report;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -40,14 +40,22 @@ const THROUGH: &str = "through";
 /// How much of a body a filter may hold back. Generated configurations say it, so that the filter's
 /// own limits can lie below.
 const BUFFER_LIMIT: u32 = 1 << 20;
+/// How long an upstream may take to be there.
+const KNOCK: Duration = Duration::from_secs(1);
 
 /// `attache run`
 pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
     let wanted = chain::wanted(arguments, screen)?;
     let sample = Sample::new(arguments)?;
-    // A fault in a configuration is told before anything is built.
+    // Faults in files are told before anything is built.
     for one in &wanted {
         one.configuration()?;
+    }
+    let own = arguments.bootstrap.as_deref().map(own::Own::read);
+    let own = own.transpose()?;
+    let archive = arguments.har.as_deref().map(Archive::create).transpose()?;
+    if let Some(upstream) = &arguments.upstream {
+        warn_of_silence(upstream, screen);
     }
 
     // Envoy arrives while the filters compile. Where one of the two fails the other is waited for:
@@ -76,8 +84,8 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
         place: &place,
         plugins,
     };
-    if let Some(bootstrap) = &arguments.bootstrap {
-        let mut envoy = own::start(&place, bootstrap, &installation, screen)?;
+    if let Some(own) = own {
+        let mut envoy = own.start(&place, &installation, screen)?;
         let Some(files) = files else {
             envoy.stop().context("cannot stop Envoy")?;
             return Ok(());
@@ -98,9 +106,23 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
         &loaded,
         &installation,
         files,
+        archive,
         watched,
         screen,
     )
+}
+
+/// Says so where nobody listens at an upstream of the user's: Envoy answers 503 then, and says no more.
+fn warn_of_silence(upstream: &Endpoint, screen: &Screen) {
+    let addresses = (upstream.host(), upstream.port()).to_socket_addrs();
+    let mut addresses = addresses.into_iter().flatten();
+    if !addresses.any(|address| TcpStream::connect_timeout(&address, KNOCK).is_ok()) {
+        screen.warn(format_args!(
+            "nobody answers at the upstream `{}:{}`, and Envoy says 503 until somebody does; start your \
+             server, or leave --upstream out for one that answers with what it received",
+            upstream.host(), upstream.port()
+        ));
+    }
 }
 
 /// With a request past the filters and one through them, in a configuration of ours.
@@ -112,6 +134,7 @@ fn compared(
     loaded: &[Loaded],
     installation: &Installation,
     files: Option<crate::watch::Watch>,
+    mut archive: Option<Archive>,
     mut watched: Watched<'_>,
     screen: &Screen,
 ) -> anyhow::Result<()> {
@@ -136,13 +159,13 @@ fn compared(
     };
     if !arguments.json {
         let address = live.as_ref().map(Live::address);
-        screen.print(&report.what_next(address, wanted.len()))?;
+        let unused = wanted.iter().find_map(Wanted::unused_configuration);
+        screen.print(&report.what_next(address, wanted.len(), unused.as_deref()))?;
     }
     let (Some(files), Some(live)) = (files, live) else {
         envoy.stop().context("cannot stop Envoy")?;
         return Ok(());
     };
-    let mut archive = arguments.har.as_deref().map(Archive::create).transpose()?;
     let mut counters = Counters::default();
     counters.grown(&envoy)?;
     reload::until_interrupted(

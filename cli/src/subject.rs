@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use attache_envoy::{Environment, cache_folder};
-use attache_module::{Built, Facts, Guest, Output, sha256};
+use attache_module::{Built, Facts, Guest, Named, Output, sha256};
 
 use crate::handover;
 use crate::screen::{Screen, bytes, shown};
@@ -47,36 +47,16 @@ impl Subject {
                 false => Self::find(word),
             };
         }
-        let mut guests = Guest::all(Path::new("."))?;
-        match guests.pop() {
-            Some(guest) if guests.is_empty() => Ok(Self::Guest(guest)),
-            last => {
-                let all = guests.iter().chain(&last);
-                let names: Vec<&str> = all.filter_map(Guest::package).collect();
-                bail!("which filter is meant? Name one of: {}", names.join(", "))
-            }
-        }
+        Ok(Self::Guest(Named::here(Path::new("."))?))
     }
 
     /// A file that ends in `.wasm` is a module, a folder is a package's, and any other word names a
     /// package of the workspace here.
     pub(crate) fn find(word: &str) -> anyhow::Result<Self> {
-        let path = Path::new(word);
-        if path.extension().is_some_and(|ending| ending == "wasm") {
-            if !path.is_file() {
-                bail!("there is no file `{word}`");
-            }
-            return Ok(Self::File(path.to_owned()));
-        }
-        if path.is_dir() && path.join("Cargo.toml").is_file() {
-            return Ok(Self::Guest(Guest::in_workspace(path, None)));
-        }
-        if word.contains(['/', '\\']) || word.is_empty() {
-            bail!(
-                "`{word}` is neither a folder with a `Cargo.toml` nor a file that ends in `.wasm`"
-            );
-        }
-        Ok(Self::Guest(Guest::find(Path::new("."), word)?))
+        Ok(match Named::find(word)? {
+            Named::Guest(guest) => Self::Guest(guest),
+            Named::File(path) => Self::File(path),
+        })
     }
 
     /// Builds or reads the module.

@@ -83,12 +83,17 @@ struct Dependency {
 }
 
 impl Package {
-    /// Whether it makes a module; `[package.metadata.attache] fixture = true` marks one that is for
-    /// tests only.
+    /// Whether it makes a module and is one to ship; `[package.metadata.attache] fixture = true` marks one
+    /// that is for tests only.
     pub(crate) fn is_filter(&self) -> bool {
-        let makes_module = |target: &Target| target.kind.iter().any(|kind| kind == "cdylib");
         let fixture = |metadata: &serde_json::Value| metadata["attache"]["fixture"] == true;
-        self.targets.iter().any(makes_module) && !self.metadata.as_ref().is_some_and(fixture)
+        self.makes_module() && !self.metadata.as_ref().is_some_and(fixture)
+    }
+
+    /// Whether it makes a module.
+    pub(crate) fn makes_module(&self) -> bool {
+        let is_module = |target: &Target| target.kind.iter().any(|kind| kind == "cdylib");
+        self.targets.iter().any(is_module)
     }
 }
 

@@ -83,11 +83,17 @@ pub struct Declaration {
 #[non_exhaustive]
 pub enum ReadError {
     /// Not WebAssembly at all.
-    #[error("not a WebAssembly module: it begins with `{begins}`, expected `\\0asm`")]
+    #[error("not a WebAssembly module: it begins with `{begins}`, expected `\\0asm`{}", packed(.begins))]
     NotWasm {
         /// The first bytes, escaped.
         begins: String,
     },
+    /// WebAssembly of the component model.
+    #[error(
+        "a component, and proxies load core modules: build it for `wasm32-unknown-unknown` or \
+         `wasm32-wasip1`, and not for `wasm32-wasip2`"
+    )]
+    Component,
     /// WebAssembly that does not validate.
     #[error("not a valid WebAssembly module")]
     Invalid(#[from] wasmparser::BinaryReaderError),
@@ -118,12 +124,7 @@ impl Facts {
     ///
     /// [`ReadError`], for everything but a valid proxy-wasm module.
     pub fn read(bytes: &[u8]) -> Result<Self, ReadError> {
-        if !bytes.starts_with(b"\0asm") {
-            let begins = bytes.get(..8).unwrap_or(bytes);
-            return Err(ReadError::NotWasm {
-                begins: begins.escape_ascii().to_string(),
-            });
-        }
+        check_kind(bytes)?;
         Validator::new().validate_all(bytes)?;
 
         let mut imports = Vec::new();
@@ -200,6 +201,34 @@ impl Facts {
     }
 }
 
+/// Refuses what is no core module, by its first bytes.
+pub(crate) fn check_kind(bytes: &[u8]) -> Result<(), ReadError> {
+    if !bytes.starts_with(b"\0asm") {
+        let begins = bytes.get(..8).unwrap_or(bytes);
+        return Err(ReadError::NotWasm {
+            begins: begins.escape_ascii().to_string(),
+        });
+    }
+    // Behind the version stands the layer.
+    if bytes.get(6..8) == Some(&[1, 0]) {
+        return Err(ReadError::Component);
+    }
+    Ok(())
+}
+
+/// What to do with what is packed.
+fn packed(begins: &str) -> &'static str {
+    if begins.starts_with(r"\x1f\x8b") {
+        "; it is packed by gzip: unpack it (`gunzip`, or `tar -xzf` for a layer of an image)"
+    } else if begins.starts_with(r"(\xb5/\xfd") {
+        "; it is packed by zstd: unpack it (`unzstd`)"
+    } else if begins.starts_with("(module") {
+        "; it is WebAssembly's text format: `wat2wasm` makes a module of it"
+    } else {
+        ""
+    }
+}
+
 fn read_declarations(section: &[u8]) -> Result<Vec<Declaration>, ReadError> {
     section
         .split(|&byte| byte == b'\n')
@@ -232,6 +261,19 @@ mod tests {
             error.to_string(),
             r"not a WebAssembly module: it begins with `#!/bin/s`, expected `\0asm`"
         );
+    }
+
+    #[test]
+    fn what_is_packed_or_a_component_is_told_apart() {
+        for (bytes, words) in [
+            (&b"\x1f\x8b\x08\0\0\0\0\0"[..], "packed by gzip"),
+            (b"\x28\xb5\x2f\xfd\0\0\0\0", "packed by zstd"),
+            (b"(module)", "`wat2wasm` makes"),
+            (b"\0asm\x0d\0\x01\0", "a component, and proxies load core"),
+        ] {
+            let error = Facts::read(bytes).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
     }
 
     #[test]

@@ -100,21 +100,28 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// [`BuildError::NoCargo`], [`BuildError::NoManifest`] and [`BuildError::NoSuchPackage`].
+    /// [`BuildError::NoCargo`], [`BuildError::NoManifest`], [`BuildError::Workspace`],
+    /// [`BuildError::NoSuchPackage`] and [`BuildError::NoModule`].
     pub fn find(directory: &Path, package: &str) -> Result<Self, BuildError> {
-        let packages = cargo::packages(directory)
-            .map_err(BuildError::NoCargo)?
-            .map_err(|said| refusal(&said, directory, "the workspace"))?;
-        if packages.iter().any(|known| known.name == package) {
-            return Ok(Self::in_workspace(directory, Some(package)));
+        let packages = packages(directory)?;
+        match packages.iter().find(|known| known.name == package) {
+            Some(found) => Self::of(directory, found, &packages),
+            None => Err(BuildError::NoSuchPackage {
+                package: package.to_owned(),
+                known: filters(&packages),
+            }),
         }
-        Err(BuildError::NoSuchPackage {
-            package: package.to_owned(),
-            known: packages
-                .into_iter()
-                .filter(Package::is_filter)
-                .map(|package| package.name)
-                .collect(),
+    }
+
+    /// A package, if it makes a module.
+    fn of(directory: &Path, package: &Package, all: &[Package]) -> Result<Self, BuildError> {
+        if package.makes_module() {
+            return Ok(Self::in_workspace(directory, Some(&package.name)));
+        }
+        Err(BuildError::NoModule {
+            package: package.name.clone(),
+            manifest: package.manifest_path.clone(),
+            known: filters(all),
         })
     }
 
@@ -123,18 +130,17 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// [`BuildError::NoCargo`], [`BuildError::NoManifest`] and [`BuildError::NoFilters`].
+    /// [`BuildError::NoCargo`], [`BuildError::NoManifest`], [`BuildError::Workspace`],
+    /// [`BuildError::NoFilters`] and [`BuildError::NoModule`].
     pub fn all(directory: &Path) -> Result<Vec<Self>, BuildError> {
-        let packages = cargo::packages(directory)
-            .map_err(BuildError::NoCargo)?
-            .map_err(|said| refusal(&said, directory, "the workspace"))?;
+        let packages = packages(directory)?;
         let here = std::path::absolute(directory).map_err(file("read", directory))?;
         let here = here.canonicalize().map_err(file("read", directory))?;
         let manifests = here.ancestors().map(|folder| folder.join("Cargo.toml"));
         let nearest = manifests.filter(|path| path.is_file()).take(1);
         let own = |manifest: PathBuf| packages.iter().find(|p| p.manifest_path == manifest);
         let guests: Vec<Self> = match nearest.filter_map(own).next() {
-            Some(package) => vec![Self::in_workspace(directory, Some(&package.name))],
+            Some(package) => vec![Self::of(directory, package, &packages)?],
             None => packages
                 .iter()
                 .filter(|package| package.is_filter())
@@ -278,6 +284,7 @@ impl Guest {
         wasm.ok_or_else(|| BuildError::NoModule {
             package: self.package.clone().unwrap_or_default(),
             manifest: last.map_or_else(PathBuf::new, |artifact| artifact.manifest_path.clone()),
+            known: Vec::new(),
         })
     }
 
@@ -308,6 +315,24 @@ impl Guest {
             names: finished.names,
         })
     }
+}
+
+/// The packages of the workspace around a folder.
+fn packages(directory: &Path) -> Result<Vec<Package>, BuildError> {
+    let packages = cargo::packages(directory).map_err(BuildError::NoCargo)?;
+    packages.map_err(|said| match refusal(&said, directory, "") {
+        BuildError::Compile { .. } => BuildError::Workspace {
+            directory: std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()),
+            said: Said(said),
+        },
+        other => other,
+    })
+}
+
+/// The names of those that are filters.
+fn filters(packages: &[Package]) -> Vec<String> {
+    let filters = packages.iter().filter(|package| package.is_filter());
+    filters.map(|package| package.name.clone()).collect()
 }
 
 /// Why cargo failed, from what it said. Its own words are not repeated where they were shown.

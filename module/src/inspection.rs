@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use wasmparser::{ExternalKind, Parser, Payload, TypeRef, Validator};
 
-use crate::facts::{Facts, ReadError};
+use crate::facts::{Facts, ReadError, check_kind};
 
 pub use self::origin::Origin;
 pub use self::sizes::{CrateSize, FunctionSize, Sizes};
@@ -74,7 +74,7 @@ impl Inspection {
     ///
     /// # Errors
     ///
-    /// [`ReadError::NotWasm`] and [`ReadError::Invalid`]: of such bytes nothing can be told.
+    /// [`ReadError::NotWasm`], [`ReadError::Component`] and [`ReadError::Invalid`]: of such bytes nothing can be told.
     pub fn read(bytes: &[u8]) -> Result<Self, ReadError> {
         Self::read_named(bytes, &BTreeMap::new())
     }
@@ -86,12 +86,7 @@ impl Inspection {
     ///
     /// Those of [`read`](Self::read).
     pub fn read_named(bytes: &[u8], names: &BTreeMap<u32, String>) -> Result<Self, ReadError> {
-        if !bytes.starts_with(b"\0asm") {
-            let begins = bytes.get(..8).unwrap_or(bytes);
-            return Err(ReadError::NotWasm {
-                begins: begins.escape_ascii().to_string(),
-            });
-        }
+        check_kind(bytes)?;
         Validator::new().validate_all(bytes)?;
         let facts = Facts::read(bytes);
         let shape = Shape::read(bytes)?;

@@ -6,6 +6,7 @@
 //!
 //! * [`guest`](Guest): cargo, its environment, the missing target, the file that is written
 //! * [`finish`]: checks and rewriting
+//! * [`Named`]: what a word on a command line names
 //! * [`Facts`]: what can be read off a module
 //! * [`Inspection`]: what can be told of any module, and what hosts have against it
 //! * [`Description`]: what a module says of itself, asked of it once, in an interpreter
@@ -24,6 +25,7 @@ mod guest;
 mod host_calls;
 mod inspection;
 mod interpreter;
+mod named;
 mod reach;
 mod references;
 mod rewrite;
@@ -40,3 +42,4 @@ pub use crate::inspection::{
     CrateSize, Finding, FunctionSize, Inspection, Memory, Origin, Sizes, Verdict,
 };
 pub use crate::interpreter::AskError;
+pub use crate::named::{ConfigurationError, NameError, Named, configuration, is_module};

@@ -1,10 +1,10 @@
 //! The filters of a run, in the order in which a request passes them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use attache_envoy::{Discovered, Environment, ModuleStore, Plugin, RunFolder};
+use attache_module::configuration;
 
 use crate::arguments::Run;
 use crate::screen::Screen;
@@ -44,7 +44,8 @@ pub(super) fn wanted(arguments: &Run, screen: &Screen) -> anyhow::Result<Vec<Wan
     for (index, name) in names.iter().enumerate() {
         if names[..index].contains(name) {
             bail!(
-                "two filters of this chain are called `{name}`, and Envoy tells them apart by their names"
+                "two filters of this chain are called `{name}`, and Envoy tells them apart by their names; \
+                 name a copy of the module under another name, such as `{name}-2.wasm`"
             );
         }
     }
@@ -105,6 +106,15 @@ impl Wanted {
     /// The configuration as it is now.
     pub(super) fn configuration(&self) -> anyhow::Result<Option<String>> {
         self.config.as_deref().map(read_configuration).transpose()
+    }
+
+    /// The configuration that lies in the package's folder, where none was given.
+    pub(super) fn unused_configuration(&self) -> Option<PathBuf> {
+        let Subject::Guest(guest) = &self.subject else {
+            return None;
+        };
+        let path = guest.folder()?.join("config.json");
+        (self.config.is_none() && path.is_file()).then_some(path)
     }
 }
 
@@ -219,10 +229,16 @@ pub(super) fn title(loaded: &[Loaded]) -> String {
 
 /// The configuration's text, once it is known to be JSON.
 fn read_configuration(path: &Path) -> anyhow::Result<String> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
-    serde_json::from_str::<serde_json::Value>(&text)
-        .with_context(|| format!("the configuration `{}` is not JSON", path.display()))?;
+    let text = configuration(path)?;
+    serde_json::from_str::<serde_json::Value>(&text).with_context(|| {
+        let shown = path.display();
+        match path.to_string_lossy().ends_with(".suite.yaml") {
+            true => format!(
+                "`{shown}` is a suite, which `attache test {shown}` plays; a configuration is JSON"
+            ),
+            false => format!("the configuration `{shown}` is not JSON"),
+        }
+    })?;
     Ok(text)
 }
 

@@ -69,11 +69,14 @@ impl Sample {
         if !path.starts_with('/') || path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
             bail!("`{path}` is not a path; expected it to begin with `/` and to have no blanks");
         }
-        for header in headers {
+        for (index, header) in headers.iter().enumerate() {
             let name = header.split_once(':').map_or("", |(name, _)| name);
             if name.is_empty() || header.contains(['\r', '\n', '\0']) {
+                // Its value may be a secret, and is not repeated.
                 bail!(
-                    "a header has no name before a colon, or more than one line; expected `NAME: VALUE`"
+                    "--header number {} has no name before a colon, or more than one line; expected \
+                     `NAME: VALUE`, such as -H 'x-tenant: acme'",
+                    index + 1
                 );
             }
         }

@@ -12,17 +12,48 @@ use crate::screen::{Screen, shown};
 use super::chain::Place;
 use super::seconds;
 
-/// Starts Envoy with a configuration of the user's, to which only the filters are added.
-pub(super) fn start(
+/// A configuration of the user's.
+pub(super) struct Own {
+    name: String,
+    text: String,
+}
+
+impl Own {
+    pub(super) fn read(bootstrap: &Path) -> anyhow::Result<Self> {
+        let name = shown(bootstrap).to_string();
+        let text = fs::read_to_string(bootstrap)
+            .with_context(|| format!("cannot read the bootstrap `{name}`"))?;
+        if !["static_resources", "staticResources", "dynamic_resources"]
+            .iter()
+            .any(|key| text.contains(key))
+        {
+            bail!(
+                "`{name}` is no bootstrap of Envoy's: it has no `static_resources`; expected the file that \
+                 `envoy --config-path` takes"
+            );
+        }
+        Ok(Self { name, text })
+    }
+
+    /// Starts Envoy with it, and adds nothing but the filters.
+    pub(super) fn start(
+        &self,
+        place: &Place,
+        installation: &Installation,
+        screen: &Screen,
+    ) -> anyhow::Result<Envoy> {
+        start(place, self, installation, screen)
+    }
+}
+
+fn start(
     place: &Place,
-    bootstrap: &Path,
+    own: &Own,
     installation: &Installation,
     screen: &Screen,
 ) -> anyhow::Result<Envoy> {
-    let name = shown(bootstrap);
-    let text = fs::read_to_string(bootstrap)
-        .with_context(|| format!("cannot read the configuration `{name}`"))?;
-    let inserted = insert_before_routers(&text, &place.discovered())
+    let Own { name, text } = own;
+    let inserted = insert_before_routers(text, &place.discovered())
         .with_context(|| format!("cannot put a filter into `{name}`"))?;
     let config = place.folder.join("envoy.yaml");
     fs::write(&config, inserted.text)

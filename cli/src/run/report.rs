@@ -106,12 +106,24 @@ impl<'a> Report<'a> {
     }
 
     /// Where everything is, and what to do with it.
-    pub(super) fn what_next(&self, live: Option<SocketAddr>, filters: usize) -> String {
+    pub(super) fn what_next(
+        &self,
+        live: Option<SocketAddr>,
+        filters: usize,
+        unused: Option<&Path>,
+    ) -> String {
         let mut text = format!(
             "  configuration  {}\n  Envoy's log    {}\n",
             shown(self.config),
             shown(self.log)
         );
+        if let (Some(path), [own]) = (unused, self.loaded) {
+            text.push_str(&format!(
+                "\n`{}` ran without a configuration; --config {} gives it the one of its folder.\n",
+                own.name,
+                shown(path)
+            ));
+        }
         let Some(live) = live else {
             text.push_str("\nRun it without --once to send requests of your own.\n");
             return text;

@@ -76,7 +76,7 @@ fn a_compile_error_is_shown_as_cargo_shows_it() {
     );
     let said = said(&mut attache(&["build", folder.to_str().unwrap()]));
     said.refuses("error[E0308]: mismatched types");
-    said.refuses("error: cargo could not build the package in");
+    said.refuses("error: cargo could not build `misspelt-filter`");
 }
 
 #[test]
@@ -123,6 +123,70 @@ fn a_module_is_not_built() {
     fs::write(folder.join("x.wasm"), "").unwrap();
     said(attache(&["build", "x.wasm"]).current_dir(&folder))
         .refuses("error: `x.wasm` is a module already; name a package or its folder");
+}
+
+#[test]
+fn a_crate_that_is_no_filter_is_told_before_anything_is_built() {
+    let words = "`attache-module` makes no module: it has no library of the crate type `cdylib`; the filters \
+                 of its workspace are: auth-scrub, ";
+    for word in ["attache-module", "module", "./module"] {
+        let said = said(&mut attache(&["build", word]));
+        said.refuses(words);
+        assert!(!said.err.contains("Compiling"), "{}", said.err);
+    }
+    for verb in ["run", "inspect"] {
+        said(&mut attache(&[verb, "attache-module"])).refuses(words);
+    }
+    let mut command = attache(&["build"]);
+    said(command.current_dir(crate::command::repository().join("module"))).refuses(words);
+}
+
+#[test]
+fn a_word_that_names_no_package_is_told_what_it_names() {
+    for (word, message) in [
+        (
+            "filters",
+            "`filters` is a folder without a `Cargo.toml`, and no package has that name; the filters here are: \
+             auth-scrub, ",
+        ),
+        (
+            "filters/auth-scrub/src/lib.rs",
+            "it is a file of the package in `filters/auth-scrub`: name that",
+        ),
+        (
+            "filters/auth-scrub/Cargo.toml",
+            "it is a file of the package in `filters/auth-scrub`: name that",
+        ),
+        ("./nowhere", "; there is nothing of that name"),
+        (
+            "nowhere.wasm",
+            "there is no file `nowhere.wasm` (`attache build` writes modules to `target/attache/`)",
+        ),
+        ("auth-scrup", "did you mean `auth-scrub`?"),
+    ] {
+        said(&mut attache(&["build", word])).refuses(message);
+    }
+}
+
+#[test]
+fn a_workspace_that_cargo_does_not_read_is_shown_with_the_reason() {
+    let folder = package("broken-manifest", &[]);
+    fs::write(folder.join("Cargo.toml"), "[package]\nname = 1\n").unwrap();
+    let said = said(attache(&["build"]).current_dir(&folder));
+    said.refuses("error: cargo cannot read the workspace around ");
+    said.refuses("invalid type: integer `1`");
+}
+
+#[test]
+fn release_is_what_a_module_is_built_for_anyway() {
+    let folder = package("released-filter", &[]);
+    let said = said(attache(&["build", "--release"]).current_dir(&folder));
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    assert!(
+        said.err.contains("a module is always built for release"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]

@@ -123,3 +123,40 @@ fn modules_of_other_languages_are_told_apart() {
         assert!(!line["functions"].as_array().unwrap().is_empty(), "{file}");
     }
 }
+
+#[test]
+fn what_is_nearly_a_module_is_told_what_to_do_with_it() {
+    let folder = folder("nearly-modules");
+    for (file, bytes, message) in [
+        (
+            "packed.wasm",
+            &b"\x1f\x8b\x08\0\0\0\0\0"[..],
+            "packed by gzip: unpack it",
+        ),
+        ("text.wasm", b"(module)", "`wat2wasm` makes a module of it"),
+        (
+            "component.wasm",
+            b"\0asm\x0d\0\x01\0",
+            "a component, and proxies load core modules",
+        ),
+        (
+            "cut.wasm",
+            b"\0asm\x01\0\0\0\x01\x7f",
+            "not a valid WebAssembly module",
+        ),
+        (
+            "config.json",
+            b"{}",
+            "a configuration goes behind `--config`",
+        ),
+    ] {
+        let path = folder.join(file);
+        fs::write(&path, bytes).unwrap();
+        inspect(&[path.to_str().unwrap()]).refuses(message);
+    }
+    // What a module is called does not matter.
+    let named = folder.join("plugin.bin");
+    fs::copy(module("nearly-a-name"), &named).unwrap();
+    let said = inspect(&[named.to_str().unwrap()]);
+    assert_eq!(said.status, Some(0), "{}", said.err);
+}

@@ -163,6 +163,30 @@ fn what_is_there_is_left_alone() {
 }
 
 #[test]
+fn a_workspace_is_left_as_it_was_where_the_new_crate_would_break_it() {
+    let folder = workspace("breaks", "members = [\"first\"]\n");
+    let before = read(&folder, "Cargo.toml");
+    fs::create_dir(folder.join("filters")).unwrap();
+    for (place, name, message) in [
+        (
+            "filters",
+            "first",
+            "error: the workspace has a package `first` already, in `",
+        ),
+        ("first", "second", "for a member of the workspace `"),
+    ] {
+        let here = folder.join(place);
+        new(&here, &[name]).refuses(message);
+        assert!(!here.join(name).exists(), "{place}");
+        assert_eq!(read(&folder, "Cargo.toml"), before, "{place}");
+    }
+
+    fs::write(folder.join("Cargo.toml"), before + "members = 1\n").unwrap();
+    new(&folder, &["second"]).refuses("error: the workspace here is broken");
+    assert!(!folder.join("second").exists());
+}
+
+#[test]
 fn a_template_that_is_not_there_is_told_the_others() {
     let said = new(
         &outside("no-template"),

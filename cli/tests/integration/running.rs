@@ -50,6 +50,45 @@ fn a_configuration_that_is_not_there_is_refused() {
 }
 
 #[test]
+fn mistakes_in_words_and_files_are_told_before_anything_is_built() {
+    let folder = folder("run-mistakes");
+    let suite = folder.join("a.suite.yaml");
+    let list = folder.join("list.yaml");
+    fs::write(&suite, "version: \"1\"\n").unwrap();
+    fs::write(&list, "- a\n").unwrap();
+    let (suite, list) = (suite.to_str().unwrap(), list.to_str().unwrap());
+    for (words, message) in [
+        (
+            &["--config", r#"{"rules": []}"#][..],
+            r#"`{"rules": []}` is a configuration, and `--config` takes the file of one"#,
+        ),
+        (&["--config", suite], "is a suite, which `attache test"),
+        (
+            &["-H", "a: b", "-H", "token"],
+            "--header number 2 has no name",
+        ),
+        (&["--bootstrap", list], "it has no `static_resources`"),
+        (
+            &["--bootstrap", "nowhere.yaml"],
+            "cannot read the bootstrap `nowhere.yaml`",
+        ),
+        (
+            &["--har", "/nowhere/a.har"],
+            "cannot write `/nowhere/a.har`",
+        ),
+        (
+            &["auth-scrub"],
+            "name a copy of the module under another name, such as `auth-scrub-2.wasm`",
+        ),
+        (&[suite], "it is a suite, which `attache test"),
+    ] {
+        let said = said(attache(&["run", "auth-scrub"]).args(words));
+        said.refuses(message);
+        assert!(!said.err.contains("Finished"), "{}", said.err);
+    }
+}
+
+#[test]
 fn an_envoy_that_is_not_there_is_refused() {
     said(&mut attache(&[
         "run",

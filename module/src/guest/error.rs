@@ -13,7 +13,7 @@ pub enum BuildError {
     #[error("cannot run cargo (install Rust with rustup, https://rustup.rs)")]
     NoCargo(#[source] io::Error),
     /// The workspace has no package of that name.
-    #[error("there is no package `{package}` in this workspace; {}", filters(.known))]
+    #[error("there is no package `{package}` in this workspace; {}{}", filters(.known), meant(.package, .known))]
     NoSuchPackage {
         /// The name.
         package: String,
@@ -38,6 +38,14 @@ pub enum BuildError {
     NoManifest {
         /// Where it was looked for.
         directory: PathBuf,
+    },
+    /// Cargo cannot read the manifests.
+    #[error("cargo cannot read the workspace around {}{}", .directory.display(), .said)]
+    Workspace {
+        /// Where it was looked for.
+        directory: PathBuf,
+        /// What cargo said, with a line feed before it.
+        said: Said,
     },
     /// The target is missing, and so is the program that could fetch it.
     #[error(
@@ -68,15 +76,17 @@ pub enum BuildError {
     },
     /// The package makes no module.
     #[error(
-        "`{package}` makes no module: its library lacks the crate type `cdylib` \
-         (add `crate-type = [\"cdylib\", \"rlib\"]` under `[lib]` in {})",
-        .manifest.display()
+        "`{package}` makes no module: it has no library of the crate type `cdylib`{} \
+         (to make it a filter, add `crate-type = [\"cdylib\", \"rlib\"]` under `[lib]` in {})",
+        others(.known), .manifest.display()
     )]
     NoModule {
         /// The package.
         package: String,
         /// Its manifest.
         manifest: PathBuf,
+        /// The packages of its workspace that are filters.
+        known: Vec<String>,
     },
     /// The module is not one to ship.
     #[error("cannot finish `{name}`")]
@@ -105,6 +115,40 @@ fn filters(known: &[String]) -> String {
     }
 }
 
+fn others(known: &[String]) -> String {
+    match known {
+        [] => String::new(),
+        known => format!("; the filters of its workspace are: {}", known.join(", ")),
+    }
+}
+
+/// The one of the known that the word is nearly.
+fn meant(word: &str, known: &[String]) -> String {
+    let nearest = known
+        .iter()
+        .map(|name| (distance(word, name), name))
+        .min_by_key(|(distance, _)| *distance);
+    match nearest {
+        Some((1..=2, name)) if known.len() > 1 => format!("; did you mean `{name}`?"),
+        _ => String::new(),
+    }
+}
+
+/// How many letters have to be put in, left out or replaced.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.chars().enumerate() {
+        let mut before = std::mem::replace(&mut row[0], line + 1);
+        for (at, known) in other.iter().enumerate() {
+            let replaced = before + usize::from(letter != *known);
+            before = row[at + 1];
+            row[at + 1] = replaced.min(before + 1).min(row[at] + 1);
+        }
+    }
+    row[other.len()]
+}
+
 /// What a program said, kept for a message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Said(pub String);
@@ -115,5 +159,20 @@ impl fmt::Display for Said {
             "" => Ok(()),
             said => write!(formatter, "\n{said}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_nearly_a_name_is_told_the_name() {
+        let known = ["auth-scrub", "metrics"].map(str::to_owned);
+        assert_eq!(meant("auth-scrup", &known), "; did you mean `auth-scrub`?");
+        assert_eq!(meant("metric", &known), "; did you mean `metrics`?");
+        assert_eq!(meant("transform", &known), "");
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

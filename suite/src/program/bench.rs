@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use attache_suite::Suite;
 use clap::Parser;
 
@@ -33,6 +33,12 @@ pub(super) fn bench(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<boo
     for word in arguments.subjects() {
         let path = Path::new(word);
         let of_word = if find::is_suite(path) {
+            if arguments.config.is_some() || arguments.root_id.is_some() {
+                bail!(
+                    "`{word}` says itself which filters it is about, and their configurations; measure it \
+                     without --config and --root-id"
+                );
+            }
             of_suite(path, screen)?
         } else {
             let subject = Subject::load(word, &arguments, screen)?;

@@ -12,8 +12,10 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use attache_envoy::Selection;
+use attache_module::{Facts, Named, Output, ReadError, configuration};
 use attache_suite::{Coverage, PluginTests, Report, Suite, Target};
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use self::arguments::{Arguments, On};
 use self::order::in_order;
@@ -23,7 +25,15 @@ use super::screen::Screen;
 
 /// Parses the command line, and does what it says; false where a case failed.
 pub(super) fn test(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<bool> {
-    play(&Arguments::parse_from(words), screen)
+    let arguments = Arguments::parse_from(words);
+    if arguments.config.is_some() && arguments.plugin.is_none() {
+        let message = "--config is of the module that --plugin gives; the plugins of a suite have theirs in the \
+                       file, as `configuration`\n";
+        Arguments::command()
+            .error(ErrorKind::MissingRequiredArgument, message)
+            .exit();
+    }
+    play(&arguments, screen)
 }
 
 /// What came of all suites.
@@ -43,7 +53,7 @@ fn play(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
     }
     let files = find::suites(&arguments.suites)?;
     let scratch = Scratch::new();
-    let given = Given::read(arguments)?;
+    let given = Given::read(arguments, screen)?;
     let mut tally = Tally::default();
     let mut reports = Vec::new();
     let mut unplayed = Vec::new();
@@ -81,7 +91,10 @@ fn play(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
     let good = tally.failed == 0 && tally.unplayed == 0;
     if good && tally.passed + tally.blessed == 0 {
         match &arguments.filter {
-            Some(part) => bail!("no case has `{part}` in its name"),
+            Some(part) => bail!(
+                "no case has `{part}` in its name; in {} they are listed by `attache test` without --filter",
+                find::listed(files.iter().map(|path| path.display().to_string()))
+            ),
             None => bail!("there is no case"),
         }
     }
@@ -121,22 +134,41 @@ impl Tally {
 }
 
 /// The module that the command line gives, if it gives one.
-struct Given<'a> {
-    module: Option<&'a Path>,
+struct Given {
+    module: Option<PathBuf>,
     configuration: Option<String>,
 }
 
-impl<'a> Given<'a> {
-    fn read(arguments: &'a Arguments) -> anyhow::Result<Self> {
-        let module = arguments.plugin.as_deref();
-        if let Some(path) = module.filter(|path| !path.is_file()) {
-            bail!("there is no file `{}`", path.display());
-        }
-        let read = |path: &PathBuf| {
-            std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the configuration `{}`", path.display()))
+impl Given {
+    /// Reads what the command line names, and builds it where it is a package.
+    fn read(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Self> {
+        let configuration = arguments.config.as_deref().map(configuration);
+        let configuration = configuration.transpose()?;
+        let module = match arguments.plugin.as_deref().map(Named::find).transpose()? {
+            None => None,
+            Some(Named::File(path)) => {
+                // Each case would say it again.
+                let bytes = std::fs::read(&path)
+                    .with_context(|| format!("cannot read `{}`", path.display()))?;
+                match Facts::read(&bytes) {
+                    Err(error @ (ReadError::NotWasm { .. } | ReadError::Component)) => {
+                        return Err(error)
+                            .with_context(|| format!("cannot load `{}`", path.display()));
+                    }
+                    // Of what Envoy would refuse otherwise, a case may be glad.
+                    _ => Some(path),
+                }
+            }
+            Some(Named::Guest(guest)) => {
+                let output = Output {
+                    color: screen.colors_errors(),
+                    writer: &mut std::io::stderr(),
+                };
+                let built =
+                    guest.build_showing(output, &mut |notice| screen.stage("Target", notice))?;
+                Some(built.path)
+            }
         };
-        let configuration = arguments.config.as_ref().map(read).transpose()?;
         Ok(Self {
             module,
             configuration,
@@ -144,7 +176,7 @@ impl<'a> Given<'a> {
     }
 
     fn put_into(&self, suite: Suite) -> anyhow::Result<Suite> {
-        match self.module {
+        match &self.module {
             Some(module) => Ok(suite.with_module(module, self.configuration.as_deref())?),
             None => Ok(suite),
         }
@@ -191,13 +223,16 @@ impl Played {
 /// Plays a suite; nothing where the filter leaves no case.
 fn suite(
     path: &Path,
-    given: &Given<'_>,
+    given: &Given,
     arguments: &Arguments,
     screen: &Screen,
     scratch: &Scratch,
 ) -> anyhow::Result<Option<Played>> {
     if PluginTests::is_one(path) {
         return plugin_tests(path, given, arguments);
+    }
+    if let Some(reason) = find::mistaken(path) {
+        bail!(reason);
     }
     let whole = given.put_into(Suite::load(path)?)?;
     let suite = match &arguments.filter {
@@ -225,7 +260,7 @@ fn suite(
 /// Plays plugin tests of Google's format, which are about callbacks and not about a proxy.
 fn plugin_tests(
     path: &Path,
-    given: &Given<'_>,
+    given: &Given,
     arguments: &Arguments,
 ) -> anyhow::Result<Option<Played>> {
     let name = path.display();
@@ -245,7 +280,7 @@ fn plugin_tests(
     if tests.names().len() == 0 {
         return Ok(None);
     }
-    let report = tests.run(given.module, given.configuration.as_deref())?;
+    let report = tests.run(given.module.as_deref(), given.configuration.as_deref())?;
     Ok(Some(Played {
         suite: None,
         report,

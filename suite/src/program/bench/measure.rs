@@ -36,9 +36,13 @@ pub(super) struct Measurement {
 
 /// Measures the start of a module, and each request of the set.
 pub(super) fn all(subject: &Subject) -> anyhow::Result<Vec<Measurement>> {
-    let mut host = start(subject).context(
-        "it does not start; if it needs a configuration, give it one with --config FILE",
-    )?;
+    let started = start(subject);
+    let mut host = match subject.configured {
+        true => started?,
+        false => started.context(
+            "it does not start; if it needs a configuration, give it one with --config FILE",
+        )?,
+    };
     let mut measured = vec![Measurement {
         subject: subject.name.clone(),
         bench: START.to_owned(),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use attache_harness::Plugin;
-use attache_module::{Facts, Guest, Output};
+use attache_module::{Facts, Named, Output, configuration};
 
 use super::Screen;
 use super::arguments::Arguments;
@@ -17,16 +17,15 @@ pub(super) const HERE: &str = ".";
 pub(super) struct Subject {
     pub(super) name: String,
     pub(super) plugin: Plugin,
+    /// Whether it was given a configuration.
+    pub(super) configured: bool,
 }
 
 impl Subject {
     /// A file that ends in `.wasm` is a module, a folder is a package's, and any other word names a package of
     /// the workspace here, which is built.
     pub(super) fn load(word: &str, arguments: &Arguments, screen: &Screen) -> anyhow::Result<Self> {
-        let configuration = arguments.config.as_deref().map(|path| {
-            fs::read_to_string(path)
-                .with_context(|| format!("cannot read the configuration `{}`", path.display()))
-        });
+        let configuration = arguments.config.as_deref().map(configuration);
         let configuration = configuration.transpose()?;
         let (name, bytes, facts) = module(word, screen)?;
         let described = facts.description.as_ref();
@@ -50,44 +49,31 @@ impl Subject {
         if described.is_some_and(|it| it.host_options.allow_on_headers_stop_iteration) {
             plugin = plugin.allow_on_headers_stop_iteration();
         }
+        let configured = configuration.is_some();
         if let Some(configuration) = configuration {
             plugin = plugin.config(configuration.as_str());
         }
-        Ok(Self { name, plugin })
-    }
-}
-
-/// The package that we are in; in a workspace with one filter, that one.
-fn here() -> anyhow::Result<Guest> {
-    let mut guests = Guest::all(Path::new(HERE))?;
-    match guests.pop() {
-        Some(guest) if guests.is_empty() => Ok(guest),
-        last => {
-            let all = guests.iter().chain(&last);
-            let names: Vec<&str> = all.filter_map(Guest::package).collect();
-            bail!("which filter is meant? Name one of: {}", names.join(", "))
-        }
+        Ok(Self {
+            name,
+            plugin,
+            configured,
+        })
     }
 }
 
 fn module(word: &str, screen: &Screen) -> anyhow::Result<(String, Vec<u8>, Facts)> {
-    let path = Path::new(word);
-    if path.extension().is_some_and(|ending| ending == "wasm") {
-        let bytes = fs::read(path).with_context(|| format!("cannot read `{word}`"))?;
-        let facts = Facts::read(&bytes).with_context(|| format!("cannot load `{word}`"))?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        return Ok((name.into_owned(), bytes, facts));
-    }
-    let guest = if word == HERE {
-        here()?
-    } else if path.join("Cargo.toml").is_file() {
-        Guest::in_workspace(path, None)
-    } else if word.contains(['/', '\\', '.']) || word.is_empty() {
-        bail!(
-            "`{word}` is neither a folder with a `Cargo.toml` nor a file that ends in `.wasm` or `.suite.yaml`"
-        );
-    } else {
-        Guest::find(Path::new("."), word)?
+    let named = match word {
+        HERE => Named::Guest(Named::here(Path::new(HERE))?),
+        _ => Named::find(word)?,
+    };
+    let guest = match named {
+        Named::File(path) => {
+            let bytes = fs::read(&path).with_context(|| format!("cannot read `{word}`"))?;
+            let facts = Facts::read(&bytes).with_context(|| format!("cannot load `{word}`"))?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            return Ok((name.into_owned(), bytes, facts));
+        }
+        Named::Guest(guest) => guest,
     };
     let output = Output {
         color: screen.colors_errors(),

@@ -18,7 +18,7 @@ use clap::{Parser, ValueEnum};
     after_long_help = "\
 Examples:
   attache test                                every *.suite.yaml in this folder and below
-  attache test filters/auth-scrub             those of one filter
+  attache test auth-scrub                     those of a package of the workspace in this folder
   attache test s.suite.yaml --filter refused  cases with that word in their names
   attache test --envoy 1.38                   as Envoy 1.38 plays them
   attache test --on both --envoy 1.39         compared with a real Envoy
@@ -33,8 +33,8 @@ Examples:
 Exit status: 0 all cases passed, 1 one failed or could not be played, 2 arguments not understood."
 )]
 pub(in crate::program) struct Arguments {
-    /// Suite files, plugin tests (.textpb), or folders to look for *.suite.yaml in; this folder unless given
-    #[arg(value_name = "FILE|FOLDER")]
+    /// Suite files, plugin tests (.textpb), folders to look for *.suite.yaml in, or packages; this folder unless given
+    #[arg(value_name = "FILE|FOLDER|NAME")]
     pub(in crate::program) suites: Vec<PathBuf>,
 
     /// Where the cases are played
@@ -45,12 +45,12 @@ pub(in crate::program) struct Arguments {
     #[arg(long, value_name = "PATH|VERSION")]
     pub(in crate::program) envoy: Option<Selection>,
 
-    /// Play the suites on this module, in the place of the plugin that they name
-    #[arg(long, value_name = "FILE.wasm")]
-    pub(in crate::program) plugin: Option<PathBuf>,
+    /// Play the suites on this module, or on that of a package, in the place of the plugin that they name
+    #[arg(long, value_name = "FILE.wasm|NAME")]
+    pub(in crate::program) plugin: Option<String>,
 
     /// The configuration of that plugin, where a suite gives it none: a file
-    #[arg(long, value_name = "FILE", requires = "plugin")]
+    #[arg(long, value_name = "FILE")]
     pub(in crate::program) config: Option<PathBuf>,
 
     /// Only the cases whose names contain this

@@ -153,9 +153,10 @@ fn what_cannot_be_measured_says_why_and_what_to_do() {
     let scrub = module("auth-scrub");
     fs::write(folder.join("not.jsonl"), "{}\n").unwrap();
     fs::write(folder.join("empty.jsonl"), "").unwrap();
+    fs::write(folder.join("s.suite.yaml"), suite("request: {}")).unwrap();
     let scrub = scrub.to_str().unwrap();
     for (arguments, reason) in [
-        (&["nowhere.wasm"][..], "cannot read `nowhere.wasm`"),
+        (&["nowhere.wasm"][..], "there is no file `nowhere.wasm`"),
         (&["no-such-filter"], "no-such-filter"),
         (
             &[transform.to_str().unwrap()],
@@ -165,6 +166,22 @@ fn what_cannot_be_measured_says_why_and_what_to_do() {
         (
             &[scrub, "--config", "none.json"],
             "cannot read the configuration `none.json`",
+        ),
+        (
+            &[scrub, "--config", r#"{"request": []}"#],
+            "is a configuration, and `--config` takes the file of one",
+        ),
+        (
+            &["s.suite.yaml", "--config", "not.jsonl"],
+            "measure it without --config and --root-id",
+        ),
+        (
+            &["not.jsonl"],
+            "`not.jsonl` is neither a folder with a `Cargo.toml` nor a file that ends in `.wasm`",
+        ),
+        (
+            &["attache-module"],
+            "`attache-module` makes no module: it has no library of the crate type `cdylib`",
         ),
         (
             &[scrub, "--compare", "none.jsonl"],

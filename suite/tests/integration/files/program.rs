@@ -108,7 +108,7 @@ fn what_the_program_cannot_do_it_says() {
         (
             &["nowhere"][..],
             1,
-            "error: there is neither a file nor a folder `nowhere`",
+            "error: there is no file, no folder and no package `nowhere`",
         ),
         (
             &["below"],

@@ -63,27 +63,52 @@ fn what_cannot_be_recorded_says_why() {
     fs::write(folder.join("shop.har"), HAR).unwrap();
     fs::write(folder.join("not.har"), "<html>").unwrap();
     fs::write(folder.join("other.har"), "{}").unwrap();
+    fs::write(folder.join("module.wasm"), b"\0asm\x01\0\0\0\xff").unwrap();
     for (arguments, reason) in [
         (
-            &["nowhere.har", "--plugin", "x"][..],
+            &["nowhere.har", "--plugin", "auth-scrub"][..],
             "cannot read the traffic `nowhere.har`",
         ),
-        (&["not.har", "--plugin", "x"], "not JSON, as HAR files are"),
-        (&["other.har", "--plugin", "x"], "expected `log.entries`"),
+        (
+            &["not.har", "--plugin", "auth-scrub"],
+            "not JSON, as HAR files are",
+        ),
+        (
+            &["other.har", "--plugin", "auth-scrub"],
+            "expected `log.entries`",
+        ),
         (
             &["shop.har", "--plugin", "x.wasm"],
             "there is no file `x.wasm`",
+        ),
+        (
+            &["shop.har", "--plugin", "auth-scrup"],
+            "there is no package `auth-scrup` in this workspace",
+        ),
+        (
+            &["https://example.com/", "--plugin", "auth-scrub"],
+            "reads traffic that was saved, by a browser",
+        ),
+        (
+            &["module.wasm", "--plugin", "auth-scrub"],
+            "`module.wasm` is no HAR file: expected JSON, and it is no text",
         ),
         (
             &["shop.har"],
             "Say --plugin with one of: auth-scrub, metrics, transform",
         ),
         (
-            &["shop.har", "--plugin", "x", "--only", "/cart"],
+            &["shop.har", "--plugin", "auth-scrub", "--only", "/cart"],
             "those with `/cart` in their URL",
         ),
         (
-            &["shop.har", "--plugin", "x", "--config", "shop.har.json"],
+            &[
+                "shop.har",
+                "--plugin",
+                "auth-scrub",
+                "--config",
+                "shop.har.json",
+            ],
             "cannot read the configuration",
         ),
     ] {
