@@ -1,9 +1,10 @@
 //! What is tried of a version before any Envoy sees it.
 
 use std::error::Error;
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use attache_harness::{FailurePolicy as Policy, Host, HostError, Plugin};
 use attache_module::{Facts, ReadError};
@@ -43,22 +44,21 @@ pub(crate) fn told(error: &dyn Error) -> String {
     text
 }
 
-/// Tries a version. The module is kept in the folder, under the name of its digest, where suites need it.
+/// Tries a version. For its suites the module is in the folder, and no longer than they are played.
 pub(crate) fn check(rollout: &Rollout, folder: &Path) -> Result<(), Refusal> {
     Facts::read(rollout.module.bytes()).map_err(|source| Refusal::Module {
         module: rollout.module.path.display().to_string(),
         source,
     })?;
     start(rollout)?;
+    if rollout.suites.is_empty() {
+        return Ok(());
+    }
+    let kept = Kept::new(rollout.module.bytes(), folder).map_err(Refusal::Keep)?;
     for suite in &rollout.suites {
-        let module = folder.join(format!("{}.wasm", rollout.module.sha256()));
-        if !module.is_file() {
-            fs::create_dir_all(folder).map_err(Refusal::Keep)?;
-            fs::write(&module, rollout.module.bytes()).map_err(Refusal::Keep)?;
-        }
         let configuration = Some(rollout.configuration.as_str()).filter(|text| !text.is_empty());
         let report = Suite::from_text(&suite.path, suite.text.clone())
-            .and_then(|suite| suite.with_module(&module, configuration))
+            .and_then(|suite| suite.with_module(&kept.0, configuration))
             .and_then(|suite| suite.run_on(&Target::Harness))
             .map_err(Box::new)?;
         if !report.passed() {
@@ -71,6 +71,44 @@ pub(crate) fn check(rollout: &Rollout, folder: &Path) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// A module in a file of its own, which is removed at the end.
+struct Kept(PathBuf);
+
+impl Kept {
+    /// In this folder, or where the system keeps what is soon gone: a disk that is full refuses no version.
+    fn new(bytes: &[u8], folder: &Path) -> io::Result<Self> {
+        let elsewhere = std::env::temp_dir();
+        Self::within(bytes, folder)
+            .or_else(|error| Self::within(bytes, &elsewhere).map_err(|_| error))
+    }
+
+    fn within(bytes: &[u8], folder: &Path) -> io::Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        fs::create_dir_all(folder)?;
+        loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("attache-trial-{}-{number}.wasm", std::process::id());
+            let path = folder.join(name);
+            match File::create_new(&path) {
+                Ok(mut file) => {
+                    // From here on it is removed, whole or not.
+                    let kept = Self(path);
+                    file.write_all(bytes)?;
+                    return Ok(kept);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 /// Starts and configures the plugin as Envoy would.

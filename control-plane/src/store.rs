@@ -5,8 +5,13 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use attache_module::sha256;
+
 use crate::machine::Memory;
 use crate::rollout::Module;
+
+/// How the name of a file ends that is not written whole yet.
+const UNFINISHED: &str = "new";
 
 /// A folder with the state of a control plane: `state.json`, and modules that are named after the sha256 of
 /// their bytes.
@@ -68,12 +73,14 @@ impl Store {
         self.folder.join("modules")
     }
 
-    /// What was kept last; nothing if nothing was.
+    /// What was kept last; nothing if nothing was. What a program left that was ended in the middle is removed, and
+    /// so are modules that are damaged: they would be taken for kept.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub fn load(&self) -> Result<Memory, StoreError> {
+        self.forget_leftovers();
         let path = self.folder.join("state.json");
         let text = match fs::read(&path) {
             Ok(text) => text,
@@ -82,7 +89,29 @@ impl Store {
         };
         let memory: Memory =
             serde_json::from_slice(&text).map_err(|source| StoreError::Syntax { path, source })?;
-        Ok(memory.with_modules(|sha256| fs::read(self.module(sha256)).ok()))
+        Ok(memory.with_modules(|sha256| self.sound(sha256)))
+    }
+
+    /// A module whose bytes are those that its name says.
+    fn sound(&self, name: &str) -> Option<Vec<u8>> {
+        let path = self.module(name);
+        let bytes = fs::read(&path).ok()?;
+        if sha256(&bytes) == name {
+            return Some(bytes);
+        }
+        let _ = fs::remove_file(path);
+        None
+    }
+
+    fn forget_leftovers(&self) {
+        let _ = fs::remove_dir_all(self.trials());
+        let files = [self.folder.clone(), self.modules()];
+        let files = files.into_iter().flat_map(fs::read_dir).flatten();
+        for file in files.flatten().map(|entry| entry.path()) {
+            if file.extension().is_some_and(|end| end == UNFINISHED) {
+                let _ = fs::remove_file(file);
+            }
+        }
     }
 
     /// Keeps this in place of what was kept before. Whoever ends at whatever moment leaves either the one or the
@@ -95,7 +124,8 @@ impl Store {
         let modules: Vec<&Module> = memory.modules().collect();
         for module in &modules {
             let path = self.module(module.sha256());
-            if !path.is_file() {
+            let length = u64::try_from(module.bytes().len()).ok();
+            if fs::metadata(&path).ok().map(|about| about.len()) != length {
                 replace(&path, module.bytes())?;
             }
         }
@@ -129,7 +159,7 @@ impl Store {
 
 /// Writes a file beside its place, and moves it there when all of it is on the disk.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let beside = path.with_extension("new");
+    let beside = path.with_extension(UNFINISHED);
     let write = || {
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         fs::create_dir_all(folder)?;

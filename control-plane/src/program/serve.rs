@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -25,6 +25,7 @@ pub(super) fn serve(serve: Serve) -> anyhow::Result<()> {
 
 async fn attend(serve: Serve) -> anyhow::Result<()> {
     let tls = tls(&serve)?;
+    let _lock = claim(&serve.state)?;
     let discovery = listen(serve.listen, "--listen").await?;
     let status = listen(serve.api, "--api").await?;
     stage(
@@ -49,9 +50,44 @@ async fn attend(serve: Serve) -> anyhow::Result<()> {
         done = xds::serve_within(discovery, plane.clone(), tls, limits) => done.context("cannot serve Envoys")?,
         done = api::serve(status, plane.clone()) => done.context("cannot serve the API")?,
         done = folder::watch(serve.rollouts, plane) => done?,
-        done = tokio::signal::ctrl_c() => done.context("cannot wait for the end")?,
+        done = end() => done.context("cannot wait for the end")?,
     }
     Ok(())
+}
+
+/// Waits until somebody wishes that the program ends.
+async fn end() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            done = tokio::signal::ctrl_c() => done,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
+/// Takes the folder of the state for this program alone, for as long as it runs.
+fn claim(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("lock");
+    let make = || {
+        fs::create_dir_all(folder)?;
+        File::create(&path)
+    };
+    let lock = make().with_context(|| format!("cannot write `{}`", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another control plane keeps its state in `{}`; --state names another folder",
+            folder.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock `{}`", path.display()))
+        }
+    }
 }
 
 fn tls(serve: &Serve) -> anyhow::Result<Option<xds::Tls>> {

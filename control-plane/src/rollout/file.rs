@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use attache_module::sha256;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,6 +13,8 @@ use crate::status::FileFault;
 
 /// A module larger than this is refused: every push carries it.
 const LARGEST_MODULE: u64 = 64 << 20;
+/// The file of a rollout, and a suite.
+const LARGEST_TEXT: u64 = 4 << 20;
 
 /// The file of a rollout, as it is written.
 #[derive(Deserialize)]
@@ -102,7 +106,12 @@ impl FileError {
 ///
 /// [`FileError`], with the place of what is wrong.
 pub fn read(path: &Path) -> Result<Rollout, FileError> {
-    let text = fs::read_to_string(path).map_err(|source| FileError::Read {
+    read_again(path, &[])
+}
+
+/// Reads a file of which these versions are known, whose modules need not be kept again.
+pub(crate) fn read_again(path: &Path, known: &[&Arc<Rollout>]) -> Result<Rollout, FileError> {
+    let text = text(path, LARGEST_TEXT).map_err(|source| FileError::Read {
         path: path.to_owned(),
         source,
     })?;
@@ -134,7 +143,7 @@ pub fn read(path: &Path) -> Result<Rollout, FileError> {
         )));
     }
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let module = module(&folder.join(&file.module)).map_err(wrong)?;
+    let module = module(&folder.join(&file.module), known).map_err(wrong)?;
     let suites = file.suites.iter().map(|path| suite(&folder.join(path)));
     let suites = suites.collect::<Result<_, _>>().map_err(wrong)?;
     if let Some(canary) = &file.canary
@@ -177,25 +186,46 @@ pub(crate) fn name_of(path: &Path) -> String {
     stem.to_string_lossy().into_owned()
 }
 
-fn module(path: &Path) -> Result<Module, String> {
+fn module(path: &Path, known: &[&Arc<Rollout>]) -> Result<Module, String> {
     let shown = path.display();
-    let unreadable = |error: io::Error| format!("cannot read the module `{shown}`: {error}");
-    let size = fs::metadata(path).map_err(unreadable)?.len();
-    if size > LARGEST_MODULE {
-        return Err(format!(
-            "the module `{shown}` has {size} bytes, at most {LARGEST_MODULE} can be pushed"
-        ));
-    }
-    Ok(Module::new(path, fs::read(path).map_err(unreadable)?))
+    let bytes = bytes(path, LARGEST_MODULE)
+        .map_err(|error| format!("cannot read the module `{shown}`: {error}"))?;
+    let sha256 = sha256(&bytes);
+    let mut known = known.iter().map(|rollout| &rollout.module);
+    let same = known.find(|module| module.path == path && module.sha256() == sha256);
+    Ok(same.map_or_else(|| Module::new(path, bytes), Module::clone))
 }
 
 fn suite(path: &Path) -> Result<SuiteText, String> {
-    let text = fs::read_to_string(path)
+    let text = text(path, LARGEST_TEXT)
         .map_err(|error| format!("cannot read the suite `{}`: {error}", path.display()))?;
     Ok(SuiteText {
         path: path.to_owned(),
         text,
     })
+}
+
+fn text(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(bytes(path, most)?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// What a file holds, if it is one, and has no more than so many bytes.
+fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let fault = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
+    // Before it is opened: a pipe would be waited for.
+    if !fs::metadata(path)?.is_file() {
+        return Err(fault("it is no file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    let read = fs::File::open(path)?
+        .take(most + 1)
+        .read_to_end(&mut bytes)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > most {
+        return Err(fault(format!("it has more than {most} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// What is wrong, without the place, which is told beside it.

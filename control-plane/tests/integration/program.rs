@@ -38,6 +38,8 @@ fn the_program_says_where_it_listens_and_answers_there() {
         .args(["serve", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"])
         .arg("--rollouts")
         .arg(&*folder)
+        .arg("--state")
+        .arg(folder.join("state"))
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();

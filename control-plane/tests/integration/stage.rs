@@ -175,17 +175,22 @@ impl Stage {
     }
 
     pub(crate) fn make(&self, made: Made) -> Envoy {
-        let mut envoy = self.try_to_make(made);
+        self.make_for(self.discovery, made)
+    }
+
+    /// An Envoy of another control plane than the one here.
+    pub(crate) fn make_for(&self, discovery: SocketAddr, made: Made) -> Envoy {
+        let mut envoy = self.try_to_make(discovery, made);
         for _ in 0..4 {
             // Another process may have taken the admin port meanwhile.
             if envoy.is_err() {
-                envoy = self.try_to_make(made);
+                envoy = self.try_to_make(discovery, made);
             }
         }
         envoy.unwrap()
     }
 
-    fn try_to_make(&self, made: Made) -> Result<Envoy, StartError> {
+    fn try_to_make(&self, discovery: SocketAddr, made: Made) -> Result<Envoy, StartError> {
         let listeners = (0..made.listeners).map(|number| {
             let mut listener = Listener::new(match number {
                 0 => "filtered".to_owned(),
@@ -206,7 +211,7 @@ impl Stage {
             let own = serde_json::json!({ "admin_port": bootstrap.admin.port() });
             bootstrap.node.metadata.insert("attache".into(), own);
         }
-        let plane = Cluster::new(self.discovery, Codec::Http2);
+        let plane = Cluster::new(discovery, Codec::Http2);
         bootstrap.clusters.insert("control-plane".into(), plane);
         let folder = self.folder.join(format!("envoy-{}", made.group));
         let config = bootstrap.write(&folder.join("envoy.yaml")).unwrap();
