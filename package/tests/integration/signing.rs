@@ -138,8 +138,71 @@ fn nothing_in_a_signature_can_be_changed() {
         *bad.pointer_mut(pointer).unwrap() = value;
         assert!(judge(folder.path(), manifest, &bad).is_err(), "{pointer}");
     }
-    // A word about an image's origin, even by the same key, is no signature of it.
-    assert!(judge(folder.path(), manifest, &json!([])).is_err());
+}
+
+/// A bundle that the key in a file has made, of anything.
+fn made(folder: &Folder, payload_type: &str, statement: &Value) -> Value {
+    use base64::Engine as _;
+    use p256::ecdsa::signature::Signer as _;
+    use p256::pkcs8::DecodePrivateKey as _;
+    let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let text = fs::read_to_string(folder.path().join("team.key")).unwrap();
+    let key = p256::ecdsa::SigningKey::from_pkcs8_pem(&text).unwrap();
+    let payload = statement.to_string();
+    let (kind, length) = (payload_type.len(), payload.len());
+    let message = format!("DSSEv1 {kind} {payload_type} {length} {payload}");
+    let signature: p256::ecdsa::Signature = key.sign(message.as_bytes());
+    json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": { "publicKey": { "hint": "" } },
+        "dsseEnvelope": {
+            "payload": encode(payload.as_bytes()),
+            "payloadType": payload_type,
+            "signatures": [{ "sig": encode(signature.to_der().as_bytes()) }],
+        },
+    })
+}
+
+#[test]
+fn not_everything_that_a_trusted_key_has_signed_is_a_signature_of_the_image() {
+    const IN_TOTO: &str = "application/vnd.in-toto+json";
+    let folder = Folder::new("everything");
+    key(&folder, "team");
+    let manifest = b"{}";
+    let digest = Digest::of(manifest).hex();
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{ "digest": { "sha256": digest } }],
+        "predicateType": "https://sigstore.dev/cosign/sign/v1",
+        "predicate": {},
+    });
+    let held = |kind: &str, statement: &Value| {
+        judge(folder.path(), manifest, &made(&folder, kind, statement))
+    };
+    assert_eq!(held(IN_TOTO, &statement).unwrap().signers().len(), 1);
+    let with = |pointer: &str, value: Value| {
+        let mut other = statement.clone();
+        *other.pointer_mut(pointer).unwrap() = value;
+        other
+    };
+    let several =
+        json!([{ "digest": { "sha256": "0".repeat(64) } }, { "digest": { "sha256": digest } }]);
+    assert!(held(IN_TOTO, &with("/subject", several)).is_ok());
+
+    // Where an image comes from, by the same key and about the same image.
+    let origin = with("/predicateType", json!("https://slsa.dev/provenance/v1"));
+    assert!(held(IN_TOTO, &origin).unwrap_err().contains("it has none"));
+    let error = held("text/plain", &statement).unwrap_err();
+    assert!(error.contains("for something else"), "{error}");
+    for subject in [
+        json!([]),
+        json!([{ "digest": { "sha256": Digest::of(b"other").hex() } }]),
+        json!([{ "digest": { "sha512": digest.repeat(2) } }]),
+    ] {
+        let error = held(IN_TOTO, &with("/subject", subject.clone())).unwrap_err();
+        assert!(error.contains("for something else"), "{subject}: {error}");
+    }
+    assert!(held(IN_TOTO, &json!("text")).is_err());
 }
 
 #[test]
@@ -256,6 +319,61 @@ fn a_key_is_never_overwritten_nor_read_by_others() {
         assert!(error.contains(expected), "{error}");
         let error = PublicKey::read(&path).unwrap_err().to_string();
         assert!(error.contains("not a public key"), "{error}");
+    }
+}
+
+#[test]
+fn a_key_whose_public_part_cannot_be_written_is_not_left_behind() {
+    let folder = Folder::new("half");
+    let name = folder.path().join("team");
+    fs::write(folder.path().join("team.pub"), "somebody's").unwrap();
+    assert!(matches!(
+        SigningKey::create(&name),
+        Err(KeyError::File { .. })
+    ));
+    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    let kept = fs::read_to_string(folder.path().join("team.pub")).unwrap();
+    assert_eq!(kept, "somebody's");
+}
+
+#[test]
+fn what_is_labelled_a_public_key_has_to_be_one() {
+    use base64::Engine as _;
+    let folder = Folder::new("labelled");
+    let (_, good) = key(&folder, "team");
+    let pem = good.to_pem();
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let der = base64.decode(body).unwrap();
+    let label = |der: &[u8]| {
+        let body = base64.encode(der);
+        format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n")
+    };
+    let path = folder.path().join("other.pub");
+    let read = |text: &str| {
+        fs::write(&path, text).unwrap();
+        PublicKey::read(&path).map_err(|error| error.to_string())
+    };
+    assert_eq!(read(&label(&der)).unwrap(), good);
+    assert!(read(include_str!("signing/key.pub")).is_ok());
+    let mut off_the_curve = der.clone();
+    *off_the_curve.last_mut().unwrap() ^= 1;
+    let mut of_another_kind = der.clone();
+    of_another_kind[12] ^= 1;
+    for garbage in [
+        &b"garbage"[..],
+        &[],
+        &der[..der.len() - 1],
+        &off_the_curve,
+        &of_another_kind,
+        &[&der[..], &[0]].concat(),
+    ] {
+        let error = read(&label(garbage)).unwrap_err();
+        assert!(error.contains("is not a public key"), "{error}");
+        // Nor is it one in the text of a policy.
+        let policy = json!({ "rules": [{ "images": "**", "keys": [label(garbage)] }] });
+        assert!(Policy::parse(&policy.to_string(), folder.path()).is_err());
     }
 }
 
