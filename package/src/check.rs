@@ -1,8 +1,10 @@
 //! What is wrong with somebody's manifest or bootstrap, before a proxy finds out.
 
+mod cel;
 mod crds;
 mod envoy;
 mod kubernetes;
+mod rules;
 
 use std::fmt::{self, Display};
 

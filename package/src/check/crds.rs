@@ -1,13 +1,15 @@
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
+use super::rules::{Rules, Said};
 use super::{CheckError, Report, Severity, objects};
 use crate::document::Located;
 
 /// The kinds that a cluster knows, as its CustomResourceDefinitions have them.
 ///
-/// Documents are held against the schemas: types, enums, patterns, what is required, and fields that are not there. Rules
-/// in CEL (`x-kubernetes-validations`) are the API server's alone.
+/// Documents are held against the schemas: types, enums, patterns, what is required, fields that are not there, and the
+/// rules in CEL (`x-kubernetes-validations`). A rule that asks for more of the language than is known here is named in a
+/// warning, and is the API server's alone.
 #[derive(Debug, Default)]
 pub struct Crds {
     kinds: Vec<Kind>,
@@ -19,6 +21,7 @@ struct Kind {
     /// Group and version, as `apiVersion` has them.
     api: String,
     validator: Validator,
+    rules: Rules,
 }
 
 impl Crds {
@@ -80,7 +83,9 @@ impl Crds {
             report.error(document.get("apiVersion").unwrap_or(document), text);
             return true;
         };
-        for fault in kind.validator.iter_errors(&document.json()) {
+        let json = document.json();
+        let before = report.findings.len();
+        for fault in kind.validator.iter_errors(&json) {
             let pointer = fault.instance_path().to_string();
             // A value may be a secret.
             let text = format!("the cluster refuses it: {pointer}: {}", fault.masked());
@@ -89,6 +94,23 @@ impl Crds {
                 document.line_at(&pointer),
                 text.replace(": : ", ": "),
             );
+        }
+        // A rule may count on what the schema asks for, so an API server holds it against what the schema takes.
+        if report.findings.len() == before {
+            for (pointer, said) in kind.rules.judge(&json) {
+                let (severity, text) = match said {
+                    Said::Refused(why) => (
+                        Severity::Error,
+                        format!("the cluster refuses it: {pointer}: {why}"),
+                    ),
+                    Said::Unjudged(why) => (
+                        Severity::Warning,
+                        format!("the cluster has a rule that is not judged here: {pointer}: {why}"),
+                    ),
+                };
+                let line = document.line_at(&pointer);
+                report.find(severity, line, text.replace(": : ", ": "));
+            }
         }
         true
     }
@@ -109,6 +131,7 @@ fn versions(crd: &Value) -> Result<Vec<Kind>, CheckError> {
     served
         .map(|version| {
             let mut schema = version["schema"]["openAPIV3Schema"].clone();
+            let rules = Rules::of(&schema);
             close(&mut schema);
             let name = version["name"].as_str().unwrap_or_default();
             let api = format!("{group}/{name}");
@@ -121,6 +144,7 @@ fn versions(crd: &Value) -> Result<Vec<Kind>, CheckError> {
                 kind: kind.to_owned(),
                 api,
                 validator,
+                rules,
             })
         })
         .collect()

@@ -81,10 +81,17 @@ impl Graph {
         let bundles = about.filter_map(|referrer| {
             let layer = referrer.manifest()?.layers.first()?;
             let (_, content) = self.blobs.get(&layer.digest)?;
-            (is_signature(&referrer.as_referrer()) && content.len() <= BUNDLE_LIMIT)
-                .then_some(content.as_ref())
+            is_signature(&referrer.as_referrer()).then_some(content.as_ref())
         });
-        let bundles: Vec<&[u8]> = bundles.collect();
+        let (bundles, large): (Vec<&[u8]>, Vec<&[u8]>) =
+            bundles.partition(|bundle| bundle.len() <= BUNDLE_LIMIT);
+        attempts.extend(large.iter().map(|bundle| Attempt {
+            signer: "a signature".to_owned(),
+            why: format!(
+                "it is {} bytes, expected at most {BUNDLE_LIMIT}",
+                bundle.len()
+            ),
+        }));
         trusted.signers(&document.bytes, &bundles, attempts)
     }
 

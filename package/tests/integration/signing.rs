@@ -71,7 +71,11 @@ fn what_is_signed_is_let_in_and_nothing_else() {
         // The same image: it is signed, whatever the tag.
         wait(client(trusting(&folder, &["team.pub"], &name)).pull(&registry.name("filter:2")))
             .unwrap();
-        let other = Image::new(&guard(), About::new("guard", "9.9.9")).unwrap();
+        // What is attached besides is no signature, not even a broken one.
+        let mut other = Image::new(&guard(), About::new("guard", "9.9.9")).unwrap();
+        other
+            .refer("text/markdown", "README.md", b"# Guard\n".to_vec())
+            .unwrap();
         wait(crate::registries::client().push(&Graph::from(&other), &registry.name("filter:3")))
             .unwrap();
         let error =
@@ -374,6 +378,32 @@ fn what_is_labelled_a_public_key_has_to_be_one() {
         // Nor is it one in the text of a policy.
         let policy = json!({ "rules": [{ "images": "**", "keys": [label(garbage)] }] });
         assert!(Policy::parse(&policy.to_string(), folder.path()).is_err());
+    }
+}
+
+#[test]
+fn a_signature_of_any_length_is_not_read() {
+    let folder = Folder::new("long");
+    let (team, _) = key(&folder, "team");
+    let image = Image::new(&guard(), About::new("guard", "1.2.0")).unwrap();
+    let mut own = Graph::about(image.descriptor());
+    sign(&mut own, &team).unwrap();
+    let text = bundle(&own).to_string();
+    let policy =
+        Policy::parse("rules: [{ images: '**', keys: [team.pub] }]", folder.path()).unwrap();
+    for (spaces, is_read) in [(10, true), (1 << 20, false)] {
+        let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+        let mut signed = image.clone();
+        let long = text.clone() + &" ".repeat(spaces);
+        signed.refer(kind, "", long.into_bytes()).unwrap();
+        let judged = Graph::from(&signed).judge(&policy, "r.io/a");
+        assert_eq!(judged.is_ok(), is_read);
+        if let Err(error) = judged {
+            assert!(
+                error.to_string().contains("expected at most 1048576"),
+                "{error}"
+            );
+        }
     }
 }
 
