@@ -1,6 +1,6 @@
-//! What an Envoy's admin endpoint counts.
+//! What an Envoy's admin endpoint says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,83 +11,122 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::task::AbortHandle;
 
-use crate::machine::{Share, Sight};
-use crate::rollout::{CONFIGURED, Rollout};
+use crate::machine::{Counts, PluginCounts, slot};
+use crate::rollout::CONFIGURED;
 
-/// An Envoy answers in milliseconds, unless its main thread compiles a module.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
-/// The statistics that are asked for take a few hundred bytes for each listener.
-const LARGEST_ANSWER: usize = 1 << 20;
+/// The statistics that are asked for take a few hundred bytes for each listener and plugin.
+const LARGEST_ANSWER: usize = 4 << 20;
+/// Modules of our SDK cut the values of labels to so many bytes.
+const LONGEST_LABEL: usize = 120;
 
-/// The counters of an Envoy that say what becomes of a version.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Counts {
-    workers: u64,
-    /// How often the slot of the generation was configured.
-    configured: u64,
-    /// Restarts of the plugin's VM.
-    restarts: u64,
-    /// Errors of the filter.
-    errors: u64,
-    requests: Share,
-    p99: Option<Duration>,
+/// Reads the counters that say what becomes of versions of these plugins.
+pub(crate) async fn read(admin: SocketAddr, plugins: &BTreeSet<String>) -> Result<Counts, String> {
+    let names = Names::new(plugins);
+    let text = get(admin, &names.path()).await?;
+    Ok(names.counts(&text))
 }
 
-/// Reads the counters; nothing if the Envoy does not answer.
-pub(crate) async fn read(admin: SocketAddr, rollout: &Rollout, generation: u64) -> Option<Counts> {
-    let names = Names::new(&rollout.plugin, generation);
-    let text = timeout(ANSWERED_WITHIN, get(admin, &names.path()))
+/// The node id of the Envoy whose endpoint this is.
+pub(crate) async fn node_id(admin: SocketAddr) -> Result<String, String> {
+    let text = get(admin, "/server_info").await?;
+    let info: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|_| format!("what answers at {admin} is no admin endpoint of an Envoy"))?;
+    let id = info.pointer("/node/id").and_then(|id| id.as_str());
+    Ok(id.unwrap_or_default().to_owned())
+}
+
+/// The connection ends with this, whatever becomes of who asked.
+struct Aborted(AbortHandle);
+
+impl Drop for Aborted {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn get(admin: SocketAddr, path: &str) -> Result<String, String> {
+    let fault = |error: &dyn std::fmt::Display| {
+        format!("the admin endpoint at {admin} cannot be asked: {error}")
+    };
+    let stream = TcpStream::connect(admin)
         .await
-        .ok()??;
-    Some(names.counts(&text))
-}
-
-async fn get(admin: SocketAddr, path: &str) -> Option<String> {
-    let stream = TcpStream::connect(admin).await.ok()?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let connection = tokio::spawn(connection);
+        .map_err(|error| fault(&error))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| fault(&error))?;
+    let _connection = Aborted(tokio::spawn(connection).abort_handle());
     let request = Request::get(path)
         .header("host", admin.to_string())
         .body(Empty::<Bytes>::new())
-        .ok()?;
-    let answer = async {
-        let response = sender.send_request(request).await.ok()?;
-        if response.status() != 200 {
-            return None;
-        }
-        let body = Limited::new(response.into_body(), LARGEST_ANSWER);
-        let bytes = body.collect().await.ok()?.to_bytes();
-        String::from_utf8(bytes.to_vec()).ok()
-    };
-    let answer = answer.await;
-    connection.abort();
-    answer
+        .map_err(|error| fault(&error))?;
+    let response = sender
+        .send_request(request)
+        .await
+        .map_err(|error| fault(&error))?;
+    if response.status() != 200 {
+        return Err(fault(&format_args!("it answers {}", response.status())));
+    }
+    let body = Limited::new(response.into_body(), LARGEST_ANSWER);
+    let bytes = body.collect().await.map_err(|error| fault(&error))?;
+    String::from_utf8(bytes.to_bytes().to_vec()).map_err(|error| fault(&error))
+}
+
+/// What a statistic of a plugin counts.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Configured(u64),
+    Restarts,
+    FailedRestarts,
+    Errors,
 }
 
 /// The names of these counters.
-struct Names {
-    configured: String,
-    errors: String,
-    restarts: [String; 2],
+struct Names<'p> {
+    plugins: &'p BTreeSet<String>,
+    of_plugins: BTreeMap<String, (&'p str, What)>,
 }
 
-impl Names {
-    fn new(plugin: &str, generation: u64) -> Self {
-        let slot = generation % 10;
+impl<'p> Names<'p> {
+    fn new(plugins: &'p BTreeSet<String>) -> Self {
+        let of_plugins = plugins.iter().flat_map(|plugin| {
+            let label = label(plugin);
+            let slots = (0..10).map(move |generation| {
+                let slot = slot(generation);
+                let name = format!("wasmcustom.{CONFIGURED};plugin={label};slot={slot}");
+                (name, What::Configured(slot))
+            });
+            let label = self::label(plugin);
+            let others = [
+                (
+                    format!("wasmcustom.attache_errors_total;plugin={label}"),
+                    What::Errors,
+                ),
+                (format!("wasm.{plugin}.vm_reload_success"), What::Restarts),
+                (
+                    format!("wasm.{plugin}.vm_reload_failure"),
+                    What::FailedRestarts,
+                ),
+            ];
+            let all = slots.chain(others);
+            all.map(|(name, what)| (name, (plugin.as_str(), what)))
+        });
         Self {
-            configured: format!("wasmcustom.{CONFIGURED};plugin={plugin};slot={slot}"),
-            errors: format!("wasmcustom.attache_errors_total;plugin={plugin}"),
-            restarts: ["vm_reload_success", "vm_reload_failure"]
-                .map(|name| format!("wasm.{plugin}.{name}")),
+            plugins,
+            of_plugins: of_plugins.collect(),
         }
     }
 
     fn path(&self) -> String {
-        let exact = [&self.configured, &self.errors].into_iter();
-        let exact = exact.chain(&self.restarts).map(|name| stats_literal(name));
-        let mut pattern: Vec<String> = exact.collect();
+        let mut pattern: Vec<String> = Vec::new();
+        for plugin in self.plugins {
+            let name = stats_literal(plugin);
+            let label = stats_literal(&label(plugin));
+            pattern.push(format!(r"wasmcustom\.{CONFIGURED};plugin={label};slot=\d"));
+            pattern.push(format!(r"wasmcustom\.attache_errors_total;plugin={label}"));
+            pattern.push(format!(r"wasm\.{name}\.vm_reload_(success|failure)"));
+        }
         pattern.push(r"server\.concurrency".to_owned());
         pattern.push(r"http\..*\.downstream_rq_(completed|5xx|time)".to_owned());
         stats_path(&format!("^({})$", pattern.join("|")))
@@ -95,20 +134,22 @@ impl Names {
 
     fn counts(&self, text: &str) -> Counts {
         let mut counts = Counts::default();
+        for plugin in self.plugins {
+            let none = PluginCounts::default();
+            counts.plugins.insert(plugin.clone(), none);
+        }
         let lines: BTreeMap<&str, &str> = text
             .lines()
             .filter_map(|line| line.split_once(": "))
             .collect();
         for (name, value) in lines {
             let number = value.parse::<u64>().unwrap_or(0);
-            if name == "server.concurrency" {
+            if let Some((plugin, what)) = self.of_plugins.get(name) {
+                if let Some(of_plugin) = counts.plugins.get_mut(*plugin) {
+                    what.put(of_plugin, number);
+                }
+            } else if name == "server.concurrency" {
                 counts.workers = number;
-            } else if name == self.configured {
-                counts.configured = number;
-            } else if name == self.errors {
-                counts.errors = number;
-            } else if self.restarts.iter().any(|one| one == name) {
-                counts.restarts += number;
             } else if name.starts_with("http.admin.") || name.starts_with("http.async-client.") {
                 // Not what clients see.
             } else if name.ends_with(".downstream_rq_completed") {
@@ -123,24 +164,32 @@ impl Names {
     }
 }
 
-impl Counts {
-    /// What has happened since `before`, which was read when the version was sent.
-    pub(crate) fn since(&self, before: &Self) -> Sight {
-        let configured = self.configured.saturating_sub(before.configured);
-        let restarts = self.restarts.saturating_sub(before.restarts);
-        Sight {
-            workers: self.workers,
-            // The canary and the main thread configure it too, and each VM that was restarted.
-            running: configured.saturating_sub(2 + restarts),
-            requests: Share {
-                all: self.requests.all.saturating_sub(before.requests.all),
-                failed: self.requests.failed.saturating_sub(before.requests.failed),
-            },
-            requests_before: before.requests,
-            plugin_failures: restarts + self.errors.saturating_sub(before.errors),
-            p99: self.p99,
+impl What {
+    fn put(self, counts: &mut PluginCounts, number: u64) {
+        match self {
+            Self::Configured(slot) => {
+                counts.configured.insert(slot, number);
+            }
+            Self::Restarts => counts.restarts = number,
+            Self::FailedRestarts => counts.failed_restarts = number,
+            Self::Errors => counts.errors = number,
         }
     }
+}
+
+/// A plugin's name as modules of our SDK write it into the names of their counters.
+fn label(plugin: &str) -> String {
+    plugin
+        .bytes()
+        .take(LONGEST_LABEL)
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte),
+            b'_' | b'.' | b'/' | b':' | b'{' | b'}' | b'*' | b'-' | b',' | b'+' | b'@' => {
+                char::from(byte)
+            }
+            _ => '_',
+        })
+        .collect()
 }
 
 /// The 99th percentile of the last interval, out of `P0(1,1) … P99(3,4) …`, in milliseconds.
@@ -154,6 +203,7 @@ fn p99(value: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::Share;
 
     const STATS: &str = "\
         http.admin.downstream_rq_5xx: 9\n\
@@ -161,27 +211,28 @@ mod tests {
         http.in.downstream_rq_completed: 40\n\
         http.in.downstream_rq_time: P0(nan,1) P25(nan,1) P99(250.5,3) P100(nan,4)\n\
         server.concurrency: 2\n\
+        wasm.p.vm_reload_failure: 4\n\
         wasm.p.vm_reload_success: 1\n\
-        wasmcustom.attache_configured_total;plugin=p;slot=7: 9\n";
+        wasmcustom.attache_configured_total;plugin=p;slot=7: 9\n\
+        wasmcustom.attache_configured_total;plugin=p_q;slot=7: 5\n";
 
-    #[test]
-    fn counters_are_told_apart_by_their_names() {
-        let counts = Names::new("p", 17).counts(STATS);
-        assert_eq!((counts.workers, counts.configured), (2, 9));
-        assert_eq!(counts.requests, Share { all: 40, failed: 3 });
-        assert_eq!(counts.p99, Some(Duration::from_micros(250_500)));
-        assert_eq!(Names::new("p", 18).counts(STATS).configured, 0);
+    fn names(plugins: &[&str]) -> BTreeSet<String> {
+        plugins.iter().map(|name| (*name).to_owned()).collect()
     }
 
     #[test]
-    fn a_restarted_vm_counts_for_no_worker() {
-        let before = Counts {
-            configured: 4,
-            ..Counts::default()
-        };
-        let counts = Names::new("p", 17).counts(STATS);
-        let sight = counts.since(&before);
-        assert_eq!((sight.workers, sight.running), (2, 2));
-        assert_eq!(sight.plugin_failures, 1);
+    fn counters_are_told_apart_by_their_names() {
+        let plugins = names(&["p", "p q", "other"]);
+        let counts = Names::new(&plugins).counts(STATS);
+        assert_eq!(counts.workers, 2);
+        assert_eq!(counts.requests, Share { all: 40, failed: 3 });
+        assert_eq!(counts.p99, Some(Duration::from_micros(250_500)));
+        let p = &counts.plugins["p"];
+        assert_eq!(p.configured, BTreeMap::from([(7, 9)]));
+        assert_eq!((p.restarts, p.failed_restarts, p.errors), (1, 4, 0));
+        // Signs that mean something in a statistic are written as `_`.
+        let written = &counts.plugins["p q"].configured;
+        assert_eq!(*written, BTreeMap::from([(7, 5)]));
+        assert_eq!(counts.plugins["other"], PluginCounts::default());
     }
 }

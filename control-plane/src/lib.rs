@@ -46,7 +46,8 @@ mod totals;
 pub mod xds;
 
 pub use crate::machine::{
-    Action, Denial, Event, Machine, Memory, Node, Share, Sight, StreamId, Wish,
+    Action, Counts, Denial, Event, Machine, Memory, Moment, Node, PluginCounts, Share, StreamId,
+    Watch, Wish,
 };
 pub use crate::plane::Plane;
 pub use crate::resource::{TYPE_URL, resource};

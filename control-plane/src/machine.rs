@@ -3,26 +3,46 @@
 //! The machine has no clock, no files and no network. Whoever drives it tells it what happened and when, and
 //! does what it answers, in that order.
 
+mod claims;
+mod counts;
+mod delivery;
 mod judgement;
 mod memory;
+mod moment;
 mod place;
+mod pushed;
 mod subscribers;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::rollout::Rollout;
 use crate::status::{FileFault, History, RolloutStatus, Status};
-use crate::timestamp::Timestamp;
 
+use self::counts::Slots;
+pub(crate) use self::counts::slot;
+pub use self::counts::{Counts, PluginCounts, Share};
+use self::delivery::Delivery;
 pub use self::memory::Memory;
-use self::place::Place;
+pub use self::moment::Moment;
+use self::place::{Numbers, Place};
+pub use self::subscribers::Node;
 use self::subscribers::Subscribers;
-pub use self::subscribers::{Node, Share, Sight};
+
+/// While workers follow the main thread an Envoy's counters are read as often as this, for so long.
+const SOON: Duration = Duration::from_millis(20);
+const SOON_FOR: Duration = Duration::from_secs(1);
+/// So often while a version is watched.
+const WATCHED: Duration = Duration::from_millis(200);
+/// So often while a good one has not arrived for long.
+const SELDOM: Duration = Duration::from_secs(5);
+/// What is judged may have consequences that are judged again; not more often than this at once.
+const MOST_TURNS: usize = 8;
 
 /// A stream of an Envoy, for as long as it lasts.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -86,16 +106,23 @@ pub enum Event {
         /// What Envoy says.
         reason: String,
     },
-    /// The counters of an Envoy were read.
-    Seen {
+    /// A push goes out now.
+    Sent {
         /// The stream.
         stream: StreamId,
         /// The plugin.
         plugin: String,
-        /// The generation that was sent when the counting began.
+        /// The generation.
         generation: u64,
-        /// What they say.
-        sight: Sight,
+        /// What the Envoy counted just before, if it could be asked.
+        before: Option<Counts>,
+    },
+    /// The counters of an Envoy were read, or could not be.
+    Seen {
+        /// The stream.
+        stream: StreamId,
+        /// What they say, or why they cannot be read.
+        counts: Result<Counts, String>,
     },
     /// The stream has ended.
     Disconnected {
@@ -161,6 +188,16 @@ impl fmt::Display for Denial {
 
 impl std::error::Error for Denial {}
 
+/// What is to be read of an Envoy's counters.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Watch {
+    /// Of these plugins.
+    pub plugins: BTreeSet<String>,
+    /// So often.
+    pub every: Duration,
+}
+
 /// The state of all rollouts and of the Envoys that ask for them.
 #[derive(Debug)]
 pub struct Machine {
@@ -185,8 +222,8 @@ impl Machine {
         }
     }
 
-    /// Takes in what happened at this time, and says what to do.
-    pub fn apply(&mut self, now: Timestamp, event: Event) -> Vec<Action> {
+    /// Takes in what happened now, and says what to do.
+    pub fn apply(&mut self, now: Moment, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
             Event::Declared {
@@ -195,14 +232,7 @@ impl Machine {
                 present,
             } => {
                 self.faults = faults;
-                for rollout in rollouts {
-                    self.declare(now, rollout, &mut actions);
-                }
-                for place in self.places.values_mut() {
-                    if !present.contains(&place.name().to_owned()) {
-                        place.withdraw(now);
-                    }
-                }
+                self.declare_all(now, rollouts, &present, &mut actions);
             }
             Event::Checked {
                 name,
@@ -210,22 +240,51 @@ impl Machine {
                 outcome,
             } => {
                 if let Some(place) = self.places.get_mut(&name) {
-                    place.checked(now, trial, outcome, &mut self.last_generation);
+                    let mut numbers = Numbers {
+                        last: self.last_generation,
+                        slots: self.subscribers.slots(place.plugin()),
+                    };
+                    place.checked(now, trial, outcome, &mut numbers);
+                    self.last_generation = numbers.last;
                 }
             }
-            Event::Connected { stream, node } => self.subscribers.connect(now, stream, node),
+            Event::Seen { stream, counts } => self.subscribers.see(now, stream, counts),
+            Event::Tick => self.subscribers.forget(now),
+            of_a_stream => self.hear(now, of_a_stream),
+        }
+        self.settle(now, &mut actions);
+        actions
+    }
+
+    /// Takes in what an Envoy says or does.
+    fn hear(&mut self, now: Moment, event: Event) {
+        let subscribers = &mut self.subscribers;
+        match event {
+            Event::Connected { stream, node } => subscribers.connect(now, stream, node),
+            Event::Disconnected { stream } => subscribers.disconnect(now, stream),
             Event::Subscribed {
                 stream,
                 plugin,
                 holds,
-            } => self.subscribers.subscribe(now, stream, plugin, holds),
+            } => subscribers.subscribe(now, stream, plugin, holds),
+            Event::Sent {
+                stream,
+                plugin,
+                generation,
+                before,
+            } => {
+                if let Some(has) = subscribers.delivery(stream, &plugin) {
+                    has.send(now, generation, before.map(|counts| counts.of(&plugin)));
+                }
+            }
             Event::Acknowledged {
                 stream,
                 plugin,
                 generation,
             } => {
-                self.subscribers
-                    .acknowledge(now, stream, &plugin, generation);
+                if let Some(has) = subscribers.delivery(stream, &plugin) {
+                    has.acknowledge(now, generation);
+                }
             }
             Event::Refused {
                 stream,
@@ -233,23 +292,12 @@ impl Machine {
                 generation,
                 reason,
             } => {
-                self.subscribers
-                    .refuse(now, stream, &plugin, generation, reason);
+                if let Some(has) = subscribers.delivery(stream, &plugin) {
+                    has.refuse(now, generation, reason);
+                }
             }
-            Event::Seen {
-                stream,
-                plugin,
-                generation,
-                sight,
-            } => {
-                self.subscribers
-                    .see(now, stream, &plugin, generation, sight);
-            }
-            Event::Disconnected { stream } => self.subscribers.disconnect(now, stream),
-            Event::Tick => self.subscribers.forget(now),
+            _ => {}
         }
-        self.settle(now, &mut actions);
-        actions
     }
 
     /// Does what an operator wishes, if it is the time for it.
@@ -257,23 +305,18 @@ impl Machine {
     /// # Errors
     ///
     /// [`Denial`], which says why not.
-    pub fn grant(&mut self, now: Timestamp, name: &str, wish: Wish) -> Result<Vec<Action>, Denial> {
+    pub fn grant(&mut self, now: Moment, name: &str, wish: Wish) -> Result<Vec<Action>, Denial> {
         let place = self.places.get_mut(name).ok_or(Denial::Unknown)?;
         match wish {
             Wish::Promote => place.promote(now),
-            Wish::Undo => place.undo(now, &mut self.last_generation),
+            Wish::Undo => place.undo(now),
         }
         .map_err(Denial::NotNow)?;
         let mut actions = Vec::new();
+        // Nobody is judged by it who has not been sent it.
+        self.supply(now, &mut actions);
         self.settle(now, &mut actions);
         Ok(actions)
-    }
-
-    /// Whether a version is on its way and so has to be watched.
-    #[must_use]
-    pub fn is_rolling(&self, name: &str, generation: u64) -> bool {
-        let place = self.places.get(name);
-        place.is_some_and(|place| place.is_rolling(generation))
     }
 
     /// Whether a stream is open whose Envoy is to run this generation of a plugin.
@@ -282,12 +325,105 @@ impl Machine {
         self.subscribers.wants(stream, plugin, generation)
     }
 
+    /// What is to be read of an Envoy's counters from now on; nothing if nothing can be learned from them.
+    #[must_use]
+    pub fn watch(&self, now: Moment, stream: StreamId) -> Option<Watch> {
+        let mut watch: Option<Watch> = None;
+        for (node, plugin, has) in self.subscribers.plugins(stream) {
+            let Some(every) = self
+                .interest(now, plugin, has)
+                .filter(|_| node.admin.is_some())
+            else {
+                continue;
+            };
+            let watch = watch.get_or_insert_with(|| Watch {
+                plugins: BTreeSet::new(),
+                every,
+            });
+            watch.plugins.insert(plugin.to_owned());
+            watch.every = watch.every.min(every);
+        }
+        watch
+    }
+
+    fn interest(&self, now: Moment, plugin: &str, has: &Delivery) -> Option<Duration> {
+        let sent_for = has.sent_for(now)?;
+        let places = self.places.values().filter(|one| one.plugin() == plugin);
+        let is_tried = places.into_iter().any(|place| place.tries(has));
+        if !has.is_confirmed() && sent_for < SOON_FOR {
+            Some(SOON)
+        } else if is_tried {
+            Some(WATCHED)
+        } else if has.is_confirmed() {
+            None
+        } else {
+            Some(SELDOM)
+        }
+    }
+
+    /// Takes what the folder of rollouts holds.
+    fn declare_all(
+        &mut self,
+        now: Moment,
+        rollouts: Vec<Arc<Rollout>>,
+        present: &[String],
+        actions: &mut Vec<Action>,
+    ) {
+        let is_there = |name: &str| present.iter().any(|one| one == name);
+        let mut in_force = BTreeMap::new();
+        for (name, place) in &mut self.places {
+            if is_there(name) {
+                place.find();
+                in_force.insert(name.clone(), Arc::clone(place.declared()));
+            } else {
+                place.withdraw(now);
+            }
+        }
+        let (rollouts, faults) = claims::settle(&in_force, rollouts);
+        self.faults.extend(faults);
+        for rollout in rollouts {
+            self.declare(now, rollout, actions);
+        }
+    }
+
+    fn declare(&mut self, now: Moment, rollout: Arc<Rollout>, actions: &mut Vec<Action>) {
+        let trial = self.last_trial + 1;
+        let name = &rollout.name;
+        if let Some(place) = self.places.get_mut(name)
+            && place.plugin() == rollout.plugin
+        {
+            if !place.declare(now, Arc::clone(&rollout), trial) {
+                return;
+            }
+        } else {
+            if let Some(mut other) = self.places.remove(name) {
+                // What it has serves on for the plugin that it was about.
+                let aside = format!("{name} ({})", other.plugin());
+                other.withdraw(now);
+                other.rename(aside.clone());
+                self.places.insert(aside, other);
+            }
+            let place = Place::new(now, Arc::clone(&rollout), trial);
+            self.places.insert(name.clone(), place);
+        }
+        self.last_trial = trial;
+        actions.push(Action::Check { rollout, trial });
+    }
+
     /// Judges what has happened, and sends what follows.
-    fn settle(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        let mut changed = false;
+    fn settle(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        for _ in 0..MOST_TURNS {
+            let mut again = false;
+            for place in self.places.values_mut() {
+                again |= place.judge(now, &self.subscribers);
+            }
+            self.supply(now, actions);
+            if !again {
+                break;
+            }
+        }
+        let mut changed = self.tidy();
         for place in self.places.values_mut() {
-            place.judge(now, &self.subscribers, &mut self.last_generation);
-            place.supply(now, &mut self.subscribers, actions);
             changed |= place.take_changed();
         }
         if changed {
@@ -295,41 +431,75 @@ impl Machine {
         }
     }
 
-    fn declare(&mut self, now: Timestamp, rollout: Arc<Rollout>, actions: &mut Vec<Action>) {
-        let trial = self.last_trial + 1;
-        let to_try = match self.places.get_mut(&rollout.name) {
-            Some(place) => place.declare(now, Arc::clone(&rollout), trial),
-            None => {
-                let place = Place::new(now, Arc::clone(&rollout), trial);
-                self.places.insert(rollout.name.clone(), place);
-                true
+    /// Has each Envoy sent what it should run, by the one rollout that has the best claim to it.
+    fn supply(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        let Self {
+            places,
+            subscribers,
+            last_generation,
+            ..
+        } = self;
+        let mut by_plugin: BTreeMap<String, (Slots, Vec<&mut Place>)> = BTreeMap::new();
+        for place in places.values_mut() {
+            let slots = subscribers.slots(place.plugin());
+            let of_plugin = by_plugin.entry(place.plugin().to_owned());
+            of_plugin.or_insert((slots, Vec::new())).1.push(place);
+        }
+        for mut asks in subscribers.all_mut() {
+            let (slots, of_plugin) = match by_plugin.get_mut(asks.plugin) {
+                Some((slots, of_plugin)) => (*slots, of_plugin.as_mut_slice()),
+                None => (Slots::default(), [].as_mut_slice()),
+            };
+            let claims = of_plugin.iter_mut();
+            let claims = claims.filter_map(|place| Some((place.claim(asks.node)?, place)));
+            let mut numbers = Numbers {
+                last: *last_generation,
+                slots,
+            };
+            match claims.min_by_key(|(claim, _)| *claim) {
+                Some((_, place)) => place.supply(now, &mut asks, &mut numbers, actions),
+                None => asks.has.want_nothing(),
             }
-        };
-        if to_try {
-            self.last_trial = trial;
-            actions.push(Action::Check { rollout, trial });
+            *last_generation = numbers.last;
         }
     }
 
-    /// The state of everything, as it is at this time.
+    /// Forgets rollouts whose file is gone and which have nothing that is of use; true if there were any.
+    fn tidy(&mut self) -> bool {
+        let of_no_use = |place: &Place| {
+            place.is_spent() || self.places.values().any(|it| place.is_replaced_by(it))
+        };
+        let names: Vec<String> = self
+            .places
+            .values()
+            .filter(|place| of_no_use(place))
+            .map(|place| place.name().to_owned())
+            .collect();
+        for name in &names {
+            self.places.remove(name);
+        }
+        !names.is_empty()
+    }
+
+    /// The state of everything, as it is now.
     #[must_use]
-    pub fn status(&self, now: Timestamp) -> Status {
+    pub fn status(&self, now: Moment) -> Status {
         Status {
             rollouts: self
                 .places
                 .values()
-                .map(|place| place.status(&self.subscribers))
+                .map(|place| place.status(now, &self.subscribers))
                 .collect(),
             faults: self.faults.clone(),
-            at: now,
+            at: now.calendar(),
         }
     }
 
     /// The state of one rollout.
     #[must_use]
-    pub fn rollout(&self, name: &str) -> Option<RolloutStatus> {
+    pub fn rollout(&self, now: Moment, name: &str) -> Option<RolloutStatus> {
         let place = self.places.get(name)?;
-        Some(place.status(&self.subscribers))
+        Some(place.status(now, &self.subscribers))
     }
 
     /// What has happened to a rollout.

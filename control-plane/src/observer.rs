@@ -1,64 +1,114 @@
-//! Watches an Envoy after a push, until there is nothing more to learn.
+//! Reads an Envoy's counters for as long as something can be learned from them.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 
-use crate::admin::{self, Counts};
-use crate::machine::{Event, StreamId};
+use crate::admin;
+use crate::machine::{Counts, Event, StreamId};
 use crate::plane::Plane;
-use crate::rollout::Rollout;
 
-/// Workers follow the main thread within milliseconds.
-const SOON: Duration = Duration::from_millis(10);
-const SOON_FOR: Duration = Duration::from_secs(1);
-/// Later an Envoy is asked less often, and so is one whose workers run the version.
-const LATER: Duration = Duration::from_millis(100);
-/// Percentiles are those of Envoy's last interval, which begins after this at the latest.
-const INTERVAL: Duration = Duration::from_secs(6);
+/// An Envoy answers in milliseconds, unless its main thread compiles a module.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+/// What there is to be read is asked for again after this, though nobody said that it has changed.
+const IDLE: Duration = Duration::from_secs(5);
 
-/// A version that was sent to an Envoy, and where its counters stood.
+/// The admin endpoint of an Envoy that has a stream.
 pub(crate) struct Observer {
-    pub(crate) plane: Arc<Plane>,
-    pub(crate) stream: StreamId,
-    pub(crate) admin: SocketAddr,
-    pub(crate) rollout: Arc<Rollout>,
-    pub(crate) generation: u64,
-    pub(crate) before: Counts,
+    plane: Arc<Plane>,
+    stream: StreamId,
+    node: String,
+    admin: SocketAddr,
+    /// Whether it is the endpoint of this Envoy, and not of another on the same host.
+    is_its_own: AtomicBool,
+    more: Notify,
 }
 
 impl Observer {
-    pub(crate) async fn run(self) {
-        let begun = Instant::now();
-        let mut runs = false;
-        while self.is_of_use(runs, begun) {
-            let soon = !runs && begun.elapsed() < SOON_FOR;
-            sleep(if soon { SOON } else { LATER }).await;
-            let Some(counts) = admin::read(self.admin, &self.rollout, self.generation).await else {
+    pub(crate) fn new(
+        plane: Arc<Plane>,
+        stream: StreamId,
+        node: String,
+        admin: SocketAddr,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            plane,
+            stream,
+            node,
+            admin,
+            is_its_own: AtomicBool::new(false),
+            more: Notify::new(),
+        })
+    }
+
+    /// Reads what the machine wants to know, until it is dropped.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            let Some(watch) = self.plane.watch(self.stream) else {
+                // Either is a reason to ask again.
+                let _ = timeout(IDLE, self.more.notified()).await;
                 continue;
             };
-            let mut sight = counts.since(&self.before);
-            if begun.elapsed() < INTERVAL {
-                sight.p99 = None;
+            tokio::select! {
+                () = sleep(watch.every) => {}
+                () = self.more.notified() => continue,
             }
-            runs = sight.workers > 0 && sight.running >= sight.workers;
+            let counts = self.read(&watch.plugins).await;
             self.plane.tell(Event::Seen {
                 stream: self.stream,
-                plugin: self.rollout.plugin.clone(),
-                generation: self.generation,
-                sight,
+                counts,
             });
         }
     }
 
-    /// A version on its way is watched until it is judged; a good one until it runs.
-    fn is_of_use(&self, runs: bool, begun: Instant) -> bool {
-        let limit = self.rollout.criteria.not_confirmed_within;
-        let (rollout, generation) = (&self.rollout, self.generation);
-        self.plane.wants(self.stream, &rollout.plugin, generation)
-            && (self.plane.is_rolling(&rollout.name, generation)
-                || (!runs && begun.elapsed() < limit))
+    /// A push goes out: there is more to be learned now.
+    pub(crate) fn wake(&self) {
+        self.more.notify_one();
+    }
+
+    /// What the Envoy counts of a plugin, just before a push of it.
+    pub(crate) async fn before(&self, plugin: &str) -> Option<Counts> {
+        match self.read(&BTreeSet::from([plugin.to_owned()])).await {
+            Ok(counts) => Some(counts),
+            Err(reason) => {
+                self.plane.tell(Event::Seen {
+                    stream: self.stream,
+                    counts: Err(reason),
+                });
+                None
+            }
+        }
+    }
+
+    async fn read(&self, plugins: &BTreeSet<String>) -> Result<Counts, String> {
+        let read = async {
+            if !self.is_its_own.load(Ordering::Relaxed) {
+                let found = admin::node_id(self.admin).await?;
+                if found != self.node {
+                    let (admin, node) = (self.admin, &self.node);
+                    return Err(format!(
+                        "the admin endpoint at {admin} is that of Envoy `{found}`, not of \
+                         `{node}`, which names it"
+                    ));
+                }
+            }
+            admin::read(self.admin, plugins).await
+        };
+        let late = || {
+            let (admin, within) = (self.admin, ANSWERED_WITHIN.as_secs());
+            Err(format!(
+                "the admin endpoint at {admin} does not answer within {within} s"
+            ))
+        };
+        let counts = timeout(ANSWERED_WITHIN, read)
+            .await
+            .unwrap_or_else(|_| late());
+        self.is_its_own.store(counts.is_ok(), Ordering::Relaxed);
+        counts
     }
 }

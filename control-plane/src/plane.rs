@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::machine::{Action, Denial, Event, Machine, Memory, StreamId, Wish};
+use crate::machine::{Action, Denial, Event, Machine, Memory, Moment, StreamId, Watch, Wish};
 use crate::mailbox::{Mailbox, Parcel};
 use crate::preflight;
 use crate::rollout::Rollout;
@@ -26,6 +26,7 @@ const KEPT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Plane {
     store: Store,
+    begun: Instant,
     state: Mutex<State>,
     to_keep: Notify,
 }
@@ -52,6 +53,7 @@ impl Plane {
         let last_generation = Timestamp::now().milliseconds();
         Ok(Arc::new(Self {
             store,
+            begun: Instant::now(),
             to_keep: Notify::new(),
             state: Mutex::new(State {
                 machine: Machine::remembering(memory, last_generation),
@@ -106,7 +108,7 @@ impl Plane {
     pub fn tell(self: &Arc<Self>, event: Event) {
         let mut state = self.state();
         state.totals.count(&event);
-        let actions = state.machine.apply(Timestamp::now(), event);
+        let actions = state.machine.apply(self.now(), event);
         self.act(&mut state, actions);
     }
 
@@ -117,9 +119,10 @@ impl Plane {
     /// [`Denial`], which says why not.
     pub fn wish(self: &Arc<Self>, name: &str, wish: Wish) -> Result<RolloutStatus, Denial> {
         let mut state = self.state();
-        let actions = state.machine.grant(Timestamp::now(), name, wish)?;
+        let actions = state.machine.grant(self.now(), name, wish)?;
         self.act(&mut state, actions);
-        state.machine.rollout(name).ok_or(Denial::Unknown)
+        let status = state.machine.rollout(self.now(), name);
+        status.ok_or(Denial::Unknown)
     }
 
     fn act(self: &Arc<Self>, state: &mut State, actions: Vec<Action>) {
@@ -168,16 +171,20 @@ impl Plane {
         self.state().machine.wants(stream, plugin, generation)
     }
 
-    /// Whether a version is on its way.
-    pub(crate) fn is_rolling(&self, name: &str, generation: u64) -> bool {
-        self.state().machine.is_rolling(name, generation)
+    /// What is to be read of an Envoy's counters from now on.
+    pub(crate) fn watch(&self, stream: StreamId) -> Option<Watch> {
+        self.state().machine.watch(self.now(), stream)
+    }
+
+    fn now(&self) -> Moment {
+        Moment::new(Timestamp::now(), self.begun.elapsed())
     }
 
     /// The state of everything.
     #[must_use]
     pub fn status(&self) -> Status {
         let state = self.state();
-        let mut status = state.machine.status(Timestamp::now());
+        let mut status = state.machine.status(self.now());
         if let Some(reason) = &state.unkept {
             status.faults.push(FileFault {
                 file: self.store.folder().display().to_string(),
@@ -194,7 +201,7 @@ impl Plane {
     /// The state of one rollout.
     #[must_use]
     pub fn rollout(&self, name: &str) -> Option<RolloutStatus> {
-        self.state().machine.rollout(name)
+        self.state().machine.rollout(self.now(), name)
     }
 
     /// What has happened to a rollout.

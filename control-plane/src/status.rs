@@ -41,6 +41,9 @@ pub struct RolloutStatus {
     /// The version that serves, but for Envoys that try the declared one: the declared one itself once it has
     /// arrived everywhere, or the last good one.
     pub serving: Option<Version>,
+    /// How far the connected Envoys are that are to run what serves.
+    #[serde(default)]
+    pub served_by: Tally,
     /// The trial by a canary group, while it lasts.
     pub canary: Option<CanaryStatus>,
     /// The Envoys that ask for the plugin and are in its groups.
@@ -62,7 +65,7 @@ pub enum Phase {
     Canary,
     /// The Envoys have acknowledged it. Whether their workers run it, nobody can tell.
     AcknowledgedUnconfirmed,
-    /// Every worker of every Envoy runs it.
+    /// Every worker of every Envoy ran it, when this was seen; [`RolloutStatus::served_by`] says how it is now.
     Confirmed,
     /// It was taken back; the last good version serves.
     Returned,
@@ -111,6 +114,18 @@ pub struct Version {
     pub configuration: String,
     /// The state epoch: another one forgets shared data.
     pub state_epoch: u32,
+}
+
+/// How far Envoys are with a version.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Tally {
+    /// The connected Envoys that are to run it.
+    pub envoys: u64,
+    /// Those of them that have acknowledged it.
+    pub acknowledged: u64,
+    /// Those of them that were seen to run it on every worker, since this program began.
+    pub confirmed: u64,
 }
 
 /// A trial by a canary group.

@@ -128,12 +128,7 @@ impl Ledger {
             match &file.taken {
                 Content::Absent => {}
                 Content::Fault(fault) => faults.push(fault.clone()),
-                Content::Rollout(rollout) => {
-                    match rollouts.iter().find(|other| other.meets(rollout)) {
-                        None => rollouts.push(Arc::clone(rollout)),
-                        Some(other) => faults.push(conflict(rollout, other)),
-                    }
-                }
+                Content::Rollout(rollout) => rollouts.push(Arc::clone(rollout)),
             }
         }
         Event::Declared {
@@ -180,20 +175,6 @@ fn list(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
         }
     }
     Ok(files)
-}
-
-fn conflict(rollout: &Rollout, other: &Rollout) -> FileFault {
-    FileFault {
-        file: rollout.file.display().to_string(),
-        line: None,
-        column: None,
-        reason: format!(
-            "plugin `{}` is declared by `{}` already, for a group of this one; \
-             name groups that do not overlap",
-            rollout.plugin,
-            other.file.display()
-        ),
-    }
 }
 
 #[cfg(test)]

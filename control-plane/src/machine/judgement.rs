@@ -1,13 +1,15 @@
 //! What the Envoys say of a version.
 
-use super::subscribers::{Delivery, Node, Sight};
-use crate::rollout::{CONFIGURED, Rollout};
-use crate::timestamp::Timestamp;
+use super::counts::Share;
+use super::delivery::Progress;
+use super::moment::Moment;
+use super::subscribers::{Node, Subscribers};
+use crate::rollout::Rollout;
 
 /// So few answers say nothing of a share.
 const FEW_REQUESTS: u64 = 20;
 
-/// What is known of a version, from all Envoys that it is for now.
+/// What is known of a version, from all Envoys that are to run it now.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Judgement {
     /// It has to go.
@@ -21,121 +23,125 @@ pub(super) enum Judgement {
 }
 
 /// Judges a version by what its Envoys have of it.
-pub(super) fn judge<'s>(
-    now: Timestamp,
+pub(super) fn judge(
+    now: Moment,
     rollout: &Rollout,
-    generation: u64,
-    envoys: impl Iterator<Item = (&'s Node, &'s Delivery)>,
+    version: u64,
+    subscribers: &Subscribers,
 ) -> Judgement {
-    let counts = rollout.module.counts_configurations();
     let within = rollout.criteria.not_confirmed_within;
-    let (mut all, mut acknowledged, mut running) = (0_usize, 0_usize, 0_usize);
-    let mut untold = None;
-    let mut sum = Sight::default();
-    for (node, has) in envoys {
-        all += 1;
-        if has.wanted != Some(generation) {
-            // It is sent in this very moment.
+    let (mut all, mut acknowledged, mut running, mut untold) = (0_usize, 0_usize, 0_usize, 0_usize);
+    let mut why_untold = None;
+    let (mut requests, mut before, mut failures) = (Share::default(), Share::default(), 0);
+    for (node, has, unseen) in subscribers.of(&rollout.plugin) {
+        if !has.wants_version(version) {
             continue;
         }
-        if let Some((refused, reason)) = &has.refused
-            && *refused == generation
-        {
-            let node = &node.id;
-            return Judgement::Failed(format!("Envoy `{node}` refused it: {reason}"));
-        }
-        if let Some(sight) = has.sight(generation) {
-            if let Some(fault) = too_slow(rollout, node, sight) {
-                return Judgement::Failed(fault);
+        all += 1;
+        acknowledged += usize::from(has.is_acknowledged());
+        let late = has.waited(now) > within;
+        let counts = rollout.module.counts_configurations();
+        match has.progress(node, counts, unseen) {
+            Progress::Refused(reason) => {
+                return Judgement::Failed(format!("Envoy `{}` refused it: {reason}", node.id));
             }
-            add(&mut sum, sight);
+            Progress::Running => running += 1,
+            Progress::Untold(reason) => {
+                untold += 1;
+                why_untold.get_or_insert(reason);
+            }
+            Progress::Unseen(reason) if late => {
+                untold += 1;
+                why_untold.get_or_insert(reason);
+            }
+            unfinished if late => {
+                return Judgement::Failed(too_late(node, &unfinished, within.as_secs_f32()));
+            }
+            _ => {}
         }
-        let taken = has.acknowledged == Some(generation);
-        acknowledged += usize::from(taken);
-        if has.runs(generation) {
-            running += 1;
-        } else if taken && (!counts || node.admin.is_none()) {
-            untold.get_or_insert_with(|| untold_by(node));
-        } else if now.since(has.wanted_since) > within {
-            return Judgement::Failed(late(node, has, generation, within.as_secs_f32()));
+        if let Some(limit) = rollout.criteria.p99_above
+            && let Some(p99) = has.p99(now).filter(|p99| *p99 > limit)
+        {
+            return Judgement::Failed(format!(
+                "the 99th percentile of requests to Envoy `{}` is {} ms, above {} ms",
+                node.id,
+                p99.as_millis(),
+                limit.as_millis()
+            ));
         }
+        failures += has.failures();
+        let (with_it, until_then) = has.requests();
+        add(&mut requests, with_it);
+        add(&mut before, until_then);
     }
-    if let Some(fault) = too_many_failures(rollout, sum) {
+    let faults = [
+        too_many_lost(now, rollout, version, subscribers),
+        too_many_failures(rollout, failures),
+        too_many_server_errors(rollout, requests, before),
+    ];
+    if let Some(fault) = faults.into_iter().flatten().next() {
         return Judgement::Failed(fault);
     }
-    match untold {
+    match why_untold {
         _ if all == 0 => Judgement::Pending("no Envoy of its groups asks for it yet".to_owned()),
         _ if running == all => Judgement::Running,
-        Some(reason) if acknowledged == all => Judgement::Acknowledged(reason),
+        Some(reason) if running + untold == all => Judgement::Acknowledged(reason),
         _ => Judgement::Pending(format!(
             "{acknowledged} of {all} Envoys have acknowledged it, {running} run it"
         )),
     }
 }
 
-fn untold_by(node: &Node) -> String {
+fn too_late(node: &Node, progress: &Progress, within: f32) -> String {
     let id = &node.id;
-    match node.admin {
-        None => format!(
-            "Envoy `{id}` names no admin port (`attache.admin_port` in its node's metadata), \
-             so that nobody can tell what its workers run"
-        ),
-        Some(_) => format!(
-            "the module does not count its configurations (`{CONFIGURED}`), so that nobody can \
-             tell what the workers of `{id}` run"
-        ),
+    match progress {
+        Progress::Starting { running, workers } => {
+            format!("{running} of {workers} workers of Envoy `{id}` run it after {within} s")
+        }
+        _ => format!("Envoy `{id}` has not answered within {within} s"),
     }
 }
 
-fn late(node: &Node, has: &Delivery, generation: u64, within: f32) -> String {
-    let id = &node.id;
-    if has.acknowledged != Some(generation) {
-        return format!("Envoy `{id}` has not answered within {within} s");
+fn too_many_lost(
+    now: Moment,
+    rollout: &Rollout,
+    version: u64,
+    subscribers: &Subscribers,
+) -> Option<String> {
+    let limit = rollout.criteria.envoys_lost;
+    if limit == 0 {
+        return None;
     }
-    match has.sight(generation) {
-        None => format!("the admin endpoint of Envoy `{id}` has not answered within {within} s"),
-        Some(sight) => format!(
-            "{} of {} workers of Envoy `{id}` run it after {within} s",
-            sight.running, sight.workers
-        ),
-    }
+    let within = rollout.criteria.not_confirmed_within;
+    let lost = subscribers.lost(now, &rollout.plugin, version, within);
+    let first = lost.first()?;
+    (lost.len() as u64 >= limit).then(|| {
+        format!(
+            "{} Envoys ended or went away with it, among them `{first}`",
+            lost.len()
+        )
+    })
 }
 
-fn add(sum: &mut Sight, one: Sight) {
-    sum.requests.all += one.requests.all;
-    sum.requests.failed += one.requests.failed;
-    sum.requests_before.all += one.requests_before.all;
-    sum.requests_before.failed += one.requests_before.failed;
-    sum.plugin_failures += one.plugin_failures;
+fn add(sum: &mut Share, one: Share) {
+    sum.all += one.all;
+    sum.failed += one.failed;
 }
 
-fn too_slow(rollout: &Rollout, node: &Node, sight: Sight) -> Option<String> {
-    let limit = rollout.criteria.p99_above?;
-    let p99 = sight.p99.filter(|p99| *p99 > limit)?;
-    Some(format!(
-        "the 99th percentile of requests to Envoy `{}` is {} ms, above {} ms",
-        node.id,
-        p99.as_millis(),
-        limit.as_millis()
-    ))
+fn too_many_failures(rollout: &Rollout, failures: u64) -> Option<String> {
+    let limit = rollout.criteria.plugin_failures;
+    (limit > 0 && failures >= limit)
+        .then(|| format!("the plugin failed {failures} times (errors and restarts of its VM)"))
 }
 
-fn too_many_failures(rollout: &Rollout, sum: Sight) -> Option<String> {
-    let criteria = &rollout.criteria;
-    if criteria.plugin_failures > 0 && sum.plugin_failures >= criteria.plugin_failures {
-        return Some(format!(
-            "the plugin failed {} times (errors and restarts of its VM)",
-            sum.plugin_failures
-        ));
-    }
-    let (now, before) = (sum.requests, sum.requests_before);
-    // Shares in hundredths, compared without division.
-    let share = |failed: u64, all: u64| failed.saturating_mul(100) / all.max(1);
-    let (share_now, share_before) = (share(now.failed, now.all), share(before.failed, before.all));
-    let allowed = share_before + u64::from(criteria.server_errors_percent);
+fn too_many_server_errors(rollout: &Rollout, now: Share, before: Share) -> Option<String> {
+    // Shares in hundredths, compared without division by zero.
+    let share = |part: Share| part.failed.saturating_mul(100) / part.all.max(1);
+    let (share_now, share_before) = (share(now), share(before));
+    let allowed = share_before + u64::from(rollout.criteria.server_errors_percent);
     (now.all >= FEW_REQUESTS && share_now > allowed).then(|| {
         format!(
-            "{} of {} answers since the push had a status of 5xx ({share_now} %, before it {share_before} %)",
+            "{} of {} answers with it had a status of 5xx ({share_now} %, before it {share_before} %)",
             now.failed, now.all
         )
     })

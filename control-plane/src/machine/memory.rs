@@ -42,7 +42,7 @@ impl Machine {
     pub fn remembering(memory: Memory, last_generation: u64) -> Self {
         let mut machine = Self::new(last_generation.max(memory.last_generation));
         for remembered in memory.places {
-            let place = Place::recall(remembered, &mut machine.last_generation);
+            let place = Place::recall(remembered);
             machine.places.insert(place.name().to_owned(), place);
         }
         machine

@@ -1,71 +1,60 @@
+mod course;
 mod recall;
+mod report;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::Action;
-use super::judgement::{Judgement, judge};
-use super::subscribers::{Node, Subscribers};
+use super::counts::Slots;
+use super::delivery::{Delivery, Progress};
+use super::moment::Moment;
+use super::pushed::Pushed;
+use super::subscribers::{Asks, Node};
 use crate::rollout::Rollout;
-use crate::status::{CanaryStatus, History, HistoryEntry, Phase, RolloutStatus};
+use crate::status::{HistoryEntry, Phase, Version};
 use crate::timestamp::Timestamp;
 
 pub(super) use recall::Remembered;
 
 /// How much of the past is kept.
 const LONGEST_HISTORY: usize = 200;
+/// Slots in which modules count are few; so many pushes in a row get different ones.
+const SLOTS_APART: usize = 4;
 
 /// A rollout: the version that its file declares, the one that is on its way, and the last good one.
 #[derive(Debug)]
 pub(super) struct Place {
+    name: String,
+    /// Whether its file is there.
+    present: bool,
     declared: Arc<Rollout>,
-    /// The trial of what is declared.
-    trial: u64,
-    /// The generation that what is declared was first pushed as.
-    pushed_as: Option<u64>,
+    /// The trial of what is declared, while it lasts.
+    trial: Option<u64>,
+    /// The version that what is declared has been pushed as.
+    declared_as: Option<u64>,
     phase: Phase,
     reason: Option<String>,
     since: Timestamp,
     rolling: Option<Rolling>,
     good: Option<Pushed>,
-    /// The good version before.
+    /// Until when the last good version is watched, if another was declared before that was over.
+    probation: Option<Moment>,
+    /// The good version before, which was watched to its end.
     previous: Option<Pushed>,
     history: VecDeque<HistoryEntry>,
+    /// The last generations that were given out here.
+    recent: VecDeque<u64>,
     changed: bool,
 }
 
-/// A version that was pushed.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Pushed {
-    #[serde(with = "shared")]
-    rollout: Arc<Rollout>,
-    generation: u64,
-    /// What was known of it at the end of its way.
-    phase: Phase,
-}
-
-/// What is shared is written as if it were not.
-mod shared {
-    use std::sync::Arc;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::rollout::Rollout;
-
-    pub(super) fn serialize<S: Serializer>(
-        rollout: &Arc<Rollout>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        rollout.as_ref().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Arc<Rollout>, D::Error> {
-        Rollout::deserialize(deserializer).map(Arc::new)
-    }
+/// Where the numbers of pushes come from.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    /// The last one that was given out, by whatever rollout.
+    pub(super) last: u64,
+    /// The slots in which Envoys count what they run of the plugin.
+    pub(super) slots: Slots,
 }
 
 /// A version on its way.
@@ -74,7 +63,7 @@ struct Rolling {
     pushed: Pushed,
     reach: Reach,
     /// Until when it is watched, once it runs.
-    until: Option<Timestamp>,
+    until: Option<Moment>,
 }
 
 /// Who gets a version that is on its way.
@@ -93,10 +82,6 @@ impl Rolling {
         }
     }
 
-    fn runs(&self) -> bool {
-        self.pushed.phase == Phase::Confirmed
-    }
-
     /// Whether all Envoys have it, as far as anybody can tell.
     fn has_arrived(&self) -> bool {
         self.reach == Reach::All && self.pushed.phase != Phase::Pushed
@@ -104,18 +89,22 @@ impl Rolling {
 }
 
 impl Place {
-    pub(super) fn new(now: Timestamp, rollout: Arc<Rollout>, trial: u64) -> Self {
+    pub(super) fn new(now: Moment, rollout: Arc<Rollout>, trial: u64) -> Self {
         let mut place = Self {
+            name: rollout.name.clone(),
+            present: true,
             declared: rollout,
-            trial,
-            pushed_as: None,
+            trial: Some(trial),
+            declared_as: None,
             phase: Phase::Validating,
             reason: None,
-            since: now,
+            since: now.calendar(),
             rolling: None,
             good: None,
+            probation: None,
             previous: None,
             history: VecDeque::new(),
+            recent: VecDeque::new(),
             changed: true,
         };
         place.enter(now, Phase::Validating, None);
@@ -123,260 +112,122 @@ impl Place {
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.declared.name
+        &self.name
     }
 
-    /// Takes what the file says now; true if that has to be tried.
-    pub(super) fn declare(&mut self, now: Timestamp, rollout: Arc<Rollout>, trial: u64) -> bool {
-        let same = self.declared == rollout;
-        if same && self.phase != Phase::Withdrawn {
+    pub(super) fn plugin(&self) -> &str {
+        &self.declared.plugin
+    }
+
+    pub(super) fn declared(&self) -> &Arc<Rollout> {
+        &self.declared
+    }
+
+    /// Takes what the file says now; true if that has to be tried. It is of the same plugin.
+    pub(super) fn declare(&mut self, now: Moment, rollout: Arc<Rollout>, trial: u64) -> bool {
+        self.present = true;
+        if self.declared == rollout && self.phase != Phase::Withdrawn {
             return false;
-        }
-        if self.declared.plugin != rollout.plugin {
-            (self.rolling, self.good, self.previous) = (None, None, None);
         }
         self.declared = Arc::clone(&rollout);
         // From here on the answer to a trial of another version is of no interest.
-        self.trial = trial;
-        let rolling = self.rolling.as_ref().map(|rolling| &rolling.pushed);
-        let known = rolling.or(self.good.as_ref());
-        if let Some(pushed) = known.filter(|pushed| pushed.rollout == rollout).cloned() {
-            self.pushed_as = Some(pushed.generation);
-            let reason = "the file declares again what serves".to_owned();
-            self.enter(now, pushed.phase, Some(reason));
+        self.trial = None;
+        let again = Some("the file declares again what serves".to_owned());
+        if let Some(rolling) = &self.rolling
+            && rolling.pushed.rollout == rollout
+        {
+            self.declared_as = Some(rolling.pushed.version);
+            let phase = rolling.shown_phase();
+            self.enter(now, phase, again);
             return false;
         }
-        self.pushed_as = None;
+        if let Some(good) = &self.good
+            && good.rollout == rollout
+        {
+            let (version, phase) = (good.version, good.phase);
+            self.drop_rolling(now, "the file declares again the version before it");
+            self.declared_as = Some(version);
+            self.enter(now, phase, again);
+            return false;
+        }
+        self.declared_as = None;
+        self.trial = Some(trial);
         self.enter(now, Phase::Validating, None);
         true
     }
 
-    /// The file is gone.
-    pub(super) fn withdraw(&mut self, now: Timestamp) {
-        if self.phase != Phase::Withdrawn {
-            self.trial = 0;
-            let reason = "the file is gone; what served before serves on";
-            self.enter(now, Phase::Withdrawn, Some(reason.to_owned()));
-        }
+    /// The file is there, whatever it says.
+    pub(super) fn find(&mut self) {
+        self.present = true;
     }
 
-    /// Takes what came of a trial: a good version is on its way from here on.
-    pub(super) fn checked(
-        &mut self,
-        now: Timestamp,
-        trial: u64,
-        outcome: Result<(), String>,
-        last_generation: &mut u64,
-    ) {
-        if trial != self.trial || self.phase != Phase::Validating {
+    /// Whether this is what an Envoy is to run, and is judged by it.
+    pub(super) fn tries(&self, has: &Delivery) -> bool {
+        let rolling = self.rolling.as_ref();
+        let watched = self.good.as_ref().filter(|_| self.probation.is_some());
+        let judged = rolling.map(|rolling| &rolling.pushed).into_iter();
+        judged
+            .chain(watched)
+            .any(|pushed| has.wants_version(pushed.version))
+    }
+
+    /// The file is gone: what is still tried goes too, what serves stays.
+    pub(super) fn withdraw(&mut self, now: Moment) {
+        if !self.present && self.phase == Phase::Withdrawn {
             return;
         }
-        if let Err(reason) = outcome {
-            self.enter(now, Phase::Refused, Some(reason));
-            return;
+        self.present = false;
+        self.trial = None;
+        if self
+            .rolling
+            .as_ref()
+            .is_some_and(|rolling| rolling.reach == Reach::Canary)
+        {
+            self.drop_rolling(now, "its file is gone");
         }
-        let generation = self.next_generation(last_generation);
-        // What had arrived everywhere and had not failed until now is good.
-        let before = self.rolling.take();
-        if let Some(before) = before.filter(Rolling::has_arrived) {
-            self.keep(before.pushed);
-        }
-        self.rolling = Some(Rolling {
-            reach: match self.declared.canary {
-                Some(_) => Reach::Canary,
-                None => Reach::All,
-            },
-            until: None,
-            pushed: Pushed {
-                rollout: Arc::clone(&self.declared),
-                generation,
-                phase: Phase::Pushed,
-            },
-        });
-        self.pushed_as = Some(generation);
-        self.enter(now, Phase::Pushed, None);
+        let reason = "the file is gone; what served before serves on";
+        self.enter(now, Phase::Withdrawn, Some(reason.to_owned()));
     }
 
-    /// Looks at what has become of the version that is on its way.
-    pub(super) fn judge(
-        &mut self,
-        now: Timestamp,
-        subscribers: &Subscribers,
-        last_generation: &mut u64,
-    ) {
-        let Some(rolling) = &self.rolling else {
-            return;
-        };
-        let pushed = &rolling.pushed;
-        let envoys = subscribers
-            .of(&pushed.rollout)
-            .filter(|(node, _)| rolling.reaches(node));
-        let judgement = judge(now, &pushed.rollout, pushed.generation, envoys);
-        match judgement {
-            Judgement::Failed(reason) => self.give_back(now, reason, last_generation),
-            Judgement::Running => self.run(now),
-            Judgement::Acknowledged(reason) => self.stay_unconfirmed(now, reason),
-            // Not an event of its own: the phase stays.
-            Judgement::Pending(reason) if self.phase == Phase::Pushed => self.reason = Some(reason),
-            Judgement::Pending(_) => {}
-        }
-    }
-
-    /// Every worker runs the version.
-    fn run(&mut self, now: Timestamp) {
-        let Some(rolling) = &mut self.rolling else {
-            return;
-        };
-        let rollout = Arc::clone(&rolling.pushed.rollout);
-        if !rolling.runs() {
-            rolling.pushed.phase = Phase::Confirmed;
-            let (phase, time) = match (rolling.reach, &rollout.canary) {
-                (Reach::Canary, Some(canary)) => (Phase::Canary, canary.watched_for),
-                _ => (Phase::Confirmed, rollout.criteria.watched_for),
-            };
-            let until = now.after(time);
-            rolling.until = Some(until);
-            let generation = rolling.pushed.generation;
-            if self.is_declared(generation) {
-                let reason = match phase {
-                    Phase::Canary => {
-                        format!("the canary group runs it, and is watched until {until}")
-                    }
-                    _ => format!("every worker runs it; it may fail until {until}"),
-                };
-                self.enter(now, phase, Some(reason));
-            }
-        } else if rolling.until.is_some_and(|until| now >= until) {
-            match rolling.reach {
-                Reach::Canary => self.reach_all(now, "the canary group ran it without failure"),
-                Reach::All => {
-                    if let Some(rolling) = self.rolling.take() {
-                        self.keep(rolling.pushed);
-                    }
-                    self.reason = Some("every worker runs it".to_owned());
-                }
-            }
-        }
-    }
-
-    /// Nobody can tell more than that it was acknowledged.
-    fn stay_unconfirmed(&mut self, now: Timestamp, reason: String) {
-        let Some(rolling) = &mut self.rolling else {
-            return;
-        };
-        let generation = rolling.pushed.generation;
-        if rolling.pushed.phase != Phase::AcknowledgedUnconfirmed {
-            rolling.pushed.phase = Phase::AcknowledgedUnconfirmed;
-            rolling.until = Some(now.after(rolling.pushed.rollout.criteria.watched_for));
-            if self.is_declared(generation) {
-                self.enter(now, Phase::AcknowledgedUnconfirmed, Some(reason));
-            }
-        } else if rolling.reach == Reach::All && rolling.until.is_some_and(|until| now >= until) {
-            // Never promoted to others, but good where it is.
-            if let Some(rolling) = self.rolling.take() {
-                self.keep(rolling.pushed);
-            }
-        }
-    }
-
-    /// Goes back to the last good version, as a new generation.
-    fn give_back(&mut self, now: Timestamp, reason: String, last_generation: &mut u64) {
-        let Some(rolling) = &self.rolling else {
-            return;
-        };
-        let declared = self.is_declared(rolling.pushed.generation);
-        let generation = self.next_generation(last_generation);
-        self.rolling = None;
-        if let Some(good) = &mut self.good {
-            good.generation = generation;
-        }
-        self.changed = true;
-        if declared {
-            let phase = match self.good {
-                Some(_) => Phase::Returned,
-                None => Phase::Refused,
-            };
-            self.enter(now, phase, Some(reason));
-        }
-    }
-
-    /// The version of the canary group goes to the others now.
-    pub(super) fn promote(&mut self, now: Timestamp) -> Result<(), String> {
-        match &self.rolling {
-            Some(rolling) if rolling.reach == Reach::Canary && rolling.runs() => {
-                self.reach_all(now, "an operator promoted it");
-                Ok(())
-            }
-            Some(rolling) if rolling.reach == Reach::Canary => Err(
-                "nobody can tell that the canary group runs it, and what is unconfirmed is never \
-                 promoted"
-                    .to_owned(),
-            ),
-            _ => Err("no canary group tries a version of it".to_owned()),
-        }
-    }
-
-    fn reach_all(&mut self, now: Timestamp, reason: &str) {
-        if let Some(rolling) = &mut self.rolling {
-            rolling.reach = Reach::All;
-            rolling.until = None;
-            rolling.pushed.phase = Phase::Pushed;
-            self.enter(now, Phase::Pushed, Some(reason.to_owned()));
-        }
-    }
-
-    /// Back to the version before, as an operator wishes.
-    pub(super) fn undo(&mut self, now: Timestamp, last_generation: &mut u64) -> Result<(), String> {
-        let reason = "an operator took it back".to_owned();
-        if self.rolling.is_some() && self.good.is_some() {
-            self.give_back(now, reason, last_generation);
-            return Ok(());
-        }
-        let Some(mut previous) = self.previous.take() else {
-            return Err("there is no version before it that was good".to_owned());
-        };
-        let generation = self.next_generation(last_generation);
-        previous.generation = generation;
-        self.good = Some(previous);
-        self.rolling = None;
-        self.enter(now, Phase::Returned, Some(reason));
-        Ok(())
-    }
-
-    /// A version is good from here on.
-    fn keep(&mut self, pushed: Pushed) {
-        if let Some(before) = self.good.replace(pushed) {
-            self.previous = Some(before);
-        }
+    /// Under this name from now on, since another rollout has its own.
+    pub(super) fn rename(&mut self, name: String) {
+        self.name = name;
         self.changed = true;
     }
 
-    /// Has every Envoy sent what it should run.
-    pub(super) fn supply(
-        &self,
-        now: Timestamp,
-        subscribers: &mut Subscribers,
-        actions: &mut Vec<Action>,
-    ) {
-        for (stream, node, has) in subscribers.of_mut(&self.declared.plugin) {
-            let Some(wanted) = self.wanted_by(node) else {
-                continue;
-            };
-            if has.wanted == Some(wanted.generation) {
-                continue;
-            }
-            has.want(now, wanted.generation);
-            if has.acknowledged != Some(wanted.generation) {
-                actions.push(Action::Push {
-                    stream,
-                    rollout: Arc::clone(&wanted.rollout),
-                    generation: wanted.generation,
-                });
-            }
-        }
+    /// Whether it has nothing for any Envoy, and never will.
+    pub(super) fn is_spent(&self) -> bool {
+        !self.present && self.rolling.is_none() && self.good.is_none()
     }
 
-    fn wanted_by(&self, node: &Node) -> Option<&Pushed> {
+    /// Whether all that it has is for Envoys that have something good of another rollout.
+    pub(super) fn is_replaced_by(&self, other: &Self) -> bool {
+        let covers = |theirs: &Rollout, groups: &[String]| {
+            theirs.groups.is_empty()
+                || (!groups.is_empty() && groups.iter().all(|group| theirs.is_for(group)))
+        };
+        !self.present
+            && other.present
+            && self.plugin() == other.plugin()
+            && other.good.as_ref().is_some_and(|theirs| {
+                let rolling = self.rolling.as_ref().map(|rolling| &rolling.pushed);
+                let own = [rolling, self.good.as_ref()].into_iter().flatten();
+                let mut groups = own.map(|pushed| pushed.rollout.groups.as_slice());
+                groups.all(|groups| covers(&theirs.rollout, groups))
+            })
+    }
+
+    /// How good its claim to an Envoy is, if it has something for it: less is better.
+    pub(super) fn claim(&self, node: &Node) -> Option<u8> {
+        let has_something = self.version_for(node).is_some();
+        has_something.then(|| match (self.present, self.declared.is_for(&node.group)) {
+            (true, true) => 0,
+            (true, false) => 1,
+            (false, _) => 2,
+        })
+    }
+
+    fn version_for(&self, node: &Node) -> Option<&Pushed> {
         match &self.rolling {
             Some(rolling) if rolling.reaches(node) => Some(&rolling.pushed),
             _ => self
@@ -386,80 +237,110 @@ impl Place {
         }
     }
 
-    pub(super) fn is_rolling(&self, generation: u64) -> bool {
-        let rolling = self.rolling.as_ref();
-        rolling.is_some_and(|rolling| rolling.pushed.generation == generation)
+    /// Has an Envoy sent what it should run.
+    pub(super) fn supply(
+        &mut self,
+        now: Moment,
+        asks: &mut Asks<'_>,
+        numbers: &mut Numbers,
+        actions: &mut Vec<Action>,
+    ) {
+        let tried = self
+            .rolling
+            .as_ref()
+            .is_some_and(|it| it.reaches(asks.node));
+        let Some(pushed) = self.version_for(asks.node) else {
+            return;
+        };
+        let rollout = Arc::clone(&pushed.rollout);
+        let (version, mut generation) = (pushed.version, pushed.latest());
+        if asks.has.wants_version(version) {
+            // What is on its way is judged; what is good is sent until it arrives.
+            if tried || !is_stuck(now, &rollout, asks) {
+                return;
+            }
+        } else if let Some(held) = asks.has.holds(pushed.generations()) {
+            asks.has.want(now, version, held);
+            return;
+        }
+        if asks.has.has_seen(generation) {
+            generation = self.next_generation(numbers);
+            let pushed = match &mut self.rolling {
+                Some(rolling) if tried => Some(&mut rolling.pushed),
+                _ => self.good.as_mut(),
+            };
+            if let Some(pushed) = pushed {
+                pushed.renew(generation);
+            }
+            self.changed = true;
+        }
+        asks.has.want(now, version, generation);
+        actions.push(Action::Push {
+            stream: asks.stream,
+            rollout,
+            generation,
+        });
     }
 
     pub(super) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    fn is_declared(&self, generation: u64) -> bool {
-        self.pushed_as == Some(generation)
-    }
-
     /// A number that no push has had. Modules count their configurations by its last digit, so that it
     /// differs from that of the pushes before.
-    fn next_generation(&self, last: &mut u64) -> u64 {
-        let rolling = self.rolling.as_ref().map(|rolling| &rolling.pushed);
-        let before = [rolling, self.good.as_ref()].into_iter().flatten();
-        let slots: Vec<u64> = before.map(|pushed| pushed.generation % 10).collect();
-        *last += 1;
-        while slots.contains(&(*last % 10)) {
-            *last += 1;
+    fn next_generation(&mut self, numbers: &mut Numbers) -> u64 {
+        let mut slots = numbers.slots;
+        for before in &self.recent {
+            slots.take(*before);
         }
-        *last
+        let generation = slots.free_after(numbers.last);
+        numbers.last = generation;
+        if self.recent.len() == SLOTS_APART {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(generation);
+        generation
     }
 
-    fn enter(&mut self, now: Timestamp, phase: Phase, reason: Option<String>) {
+    /// What is declared is in another phase.
+    fn enter(&mut self, now: Moment, phase: Phase, reason: Option<String>) {
         self.phase = phase;
-        self.since = now;
-        self.changed = true;
+        self.since = now.calendar();
         self.reason.clone_from(&reason);
+        let version = self.declared.version(self.declared_as);
+        self.write_down(now, phase, reason, version);
+    }
+
+    /// Something has become of a version, which may be the declared one.
+    fn tell(&mut self, now: Moment, pushed: &Pushed, phase: Phase, reason: String) {
+        if self.present && self.declared_as == Some(pushed.version) {
+            self.enter(now, phase, Some(reason));
+        } else {
+            self.write_down(now, phase, Some(reason), pushed.shown());
+        }
+    }
+
+    fn write_down(&mut self, now: Moment, phase: Phase, reason: Option<String>, version: Version) {
+        self.changed = true;
         if self.history.len() == LONGEST_HISTORY {
             self.history.pop_front();
         }
         self.history.push_back(HistoryEntry {
-            at: now,
+            at: now.calendar(),
             phase,
             reason,
-            version: self.declared.version(self.pushed_as),
+            version,
         });
     }
+}
 
-    pub(super) fn status(&self, subscribers: &Subscribers) -> RolloutStatus {
-        let rolling = self.rolling.as_ref();
-        let arrived = rolling.filter(|rolling| rolling.has_arrived());
-        let serving = arrived
-            .map(|rolling| &rolling.pushed)
-            .or(self.good.as_ref());
-        let canary = rolling.and_then(|rolling| {
-            let canary = rolling.pushed.rollout.canary.as_ref()?;
-            (rolling.reach == Reach::Canary).then(|| CanaryStatus {
-                group: canary.group.clone(),
-                until: rolling.until,
-            })
-        });
-        RolloutStatus {
-            name: self.declared.name.clone(),
-            file: self.declared.file.display().to_string(),
-            plugin: self.declared.plugin.clone(),
-            groups: self.declared.groups.clone(),
-            phase: self.phase,
-            reason: self.reason.clone(),
-            since: self.since,
-            declared: self.declared.version(self.pushed_as),
-            serving: serving.map(|pushed| pushed.rollout.version(Some(pushed.generation))),
-            canary,
-            envoys: subscribers.status(&self.declared),
-        }
-    }
-
-    pub(super) fn history(&self) -> History {
-        History {
-            name: self.declared.name.clone(),
-            entries: self.history.iter().cloned().collect(),
-        }
-    }
+/// Whether a good version has not arrived, and is to be sent again.
+fn is_stuck(now: Moment, rollout: &Rollout, asks: &Asks<'_>) -> bool {
+    let counts = rollout.module.counts_configurations();
+    let within = rollout.criteria.not_confirmed_within;
+    let unfinished = matches!(
+        asks.has.progress(asks.node, counts, asks.unseen),
+        Progress::Refused(_) | Progress::Waiting | Progress::Starting { .. }
+    );
+    unfinished && asks.has.is_due_again(now, within)
 }

@@ -1,11 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::StreamId;
+use super::counts::{Counts, Slots};
+use super::delivery::Delivery;
+use super::moment::Moment;
 use crate::rollout::Rollout;
-use crate::status::{EnvoyState, EnvoyStatus, Workers};
-use crate::timestamp::Timestamp;
+use crate::status::{EnvoyState, EnvoyStatus, Tally};
 
 /// How long an Envoy that has gone away is shown.
 const SHOWN_AFTER_THE_END: Duration = Duration::from_secs(600);
@@ -67,166 +69,78 @@ pub(super) struct Subscribers(BTreeMap<StreamId, Subscriber>);
 struct Subscriber {
     node: Node,
     connected: bool,
-    since: Timestamp,
+    since: Moment,
     plugins: BTreeMap<String, Delivery>,
-}
-
-/// What an Envoy has of a plugin.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Delivery {
-    pub(super) wanted: Option<u64>,
-    pub(super) acknowledged: Option<u64>,
-    pub(super) refused: Option<(u64, String)>,
-    /// What its counters said last, of which generation.
-    pub(super) seen: Option<(u64, Sight)>,
-    pub(super) wanted_since: Timestamp,
-    since: Timestamp,
-}
-
-/// What an Envoy's counters say of a version that was sent to it, since then.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Sight {
-    /// The workers that it has.
-    pub workers: u64,
-    /// How many of them have configured the version.
-    pub running: u64,
-    /// Requests that were answered, and those of them with a status of 5xx.
-    pub requests: Share,
-    /// The same from the start of the Envoy to the push.
-    pub requests_before: Share,
-    /// Errors of the filter, and restarts of its VM.
-    pub plugin_failures: u64,
-    /// The 99th percentile of the time of requests.
-    pub p99: Option<Duration>,
-}
-
-/// Some of many.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Share {
-    /// How many.
-    pub all: u64,
-    /// How many of these failed.
-    pub failed: u64,
-}
-
-impl Delivery {
-    pub(super) fn want(&mut self, now: Timestamp, generation: u64) {
-        self.wanted = Some(generation);
-        self.wanted_since = now;
-        self.since = now;
-    }
-
-    /// Whether every worker runs this generation.
-    pub(super) fn runs(&self, generation: u64) -> bool {
-        self.acknowledged == Some(generation)
-            && self
-                .sight(generation)
-                .is_some_and(|sight| sight.workers > 0 && sight.running >= sight.workers)
-    }
-
-    /// What the counters say of this generation.
-    pub(super) fn sight(&self, generation: u64) -> Option<Sight> {
-        let (of, sight) = self.seen?;
-        (of == generation).then_some(sight)
-    }
-
-    fn state(&self) -> EnvoyState {
-        let Some(wanted) = self.wanted else {
-            return EnvoyState::Waiting;
-        };
-        if self.runs(wanted) {
-            EnvoyState::Confirmed
-        } else if self.acknowledged == Some(wanted) {
-            EnvoyState::Acknowledged
-        } else if self
-            .refused
-            .as_ref()
-            .is_some_and(|(number, _)| *number == wanted)
-        {
-            EnvoyState::Refused
-        } else {
-            EnvoyState::Sent
-        }
-    }
+    /// What the same Envoy had on a connection before.
+    before: BTreeMap<String, Delivery>,
+    /// Why its counters cannot be read, since they last could.
+    unseen: Option<String>,
 }
 
 impl Subscribers {
-    pub(super) fn connect(&mut self, now: Timestamp, stream: StreamId, node: Node) {
+    pub(super) fn connect(&mut self, now: Moment, stream: StreamId, node: Node) {
+        let is_it = |other: &Subscriber| !other.connected && other.node.may_be(&node);
         // An Envoy that has come back is not shown as gone as well.
-        self.0
-            .retain(|_, other| other.connected || !other.node.may_be(&node));
+        let gone: Vec<StreamId> = self
+            .0
+            .iter()
+            .filter(|(_, other)| is_it(other))
+            .map(|(stream, _)| *stream)
+            .collect();
+        let mut before = BTreeMap::new();
+        for stream in gone {
+            if let Some(other) = self.0.remove(&stream) {
+                before.extend(other.before);
+                before.extend(other.plugins);
+            }
+        }
         let subscriber = Subscriber {
             node,
             connected: true,
             since: now,
             plugins: BTreeMap::new(),
+            before,
+            unseen: None,
         };
         self.0.insert(stream, subscriber);
     }
 
     pub(super) fn subscribe(
         &mut self,
-        now: Timestamp,
+        now: Moment,
         stream: StreamId,
         plugin: String,
         holds: Option<u64>,
     ) {
-        if let Some(subscriber) = self.0.get_mut(&stream) {
-            subscriber.plugins.entry(plugin).or_insert(Delivery {
-                acknowledged: holds,
-                since: now,
-                ..Delivery::default()
-            });
-        }
-    }
-
-    pub(super) fn acknowledge(
-        &mut self,
-        now: Timestamp,
-        stream: StreamId,
-        plugin: &str,
-        generation: u64,
-    ) {
-        if let Some(delivery) = self.delivery(stream, plugin) {
-            delivery.acknowledged = Some(generation);
-            delivery.since = now;
-        }
-    }
-
-    pub(super) fn refuse(
-        &mut self,
-        now: Timestamp,
-        stream: StreamId,
-        plugin: &str,
-        generation: u64,
-        reason: String,
-    ) {
-        if let Some(delivery) = self.delivery(stream, plugin) {
-            delivery.refused = Some((generation, reason));
-            delivery.since = now;
-        }
-    }
-
-    /// What was read of an Envoy's counters.
-    pub(super) fn see(
-        &mut self,
-        now: Timestamp,
-        stream: StreamId,
-        plugin: &str,
-        generation: u64,
-        sight: Sight,
-    ) {
-        if let Some(delivery) = self.delivery(stream, plugin)
-            && delivery.wanted == Some(generation)
+        if let Some(subscriber) = self.0.get_mut(&stream)
+            && !subscriber.plugins.contains_key(&plugin)
         {
-            let ran = delivery.runs(generation);
-            delivery.seen = Some((generation, sight));
-            if !ran && delivery.runs(generation) {
-                delivery.since = now;
+            let before = subscriber.before.remove(&plugin);
+            let delivery = Delivery::new(now, holds, before);
+            subscriber.plugins.insert(plugin, delivery);
+        }
+    }
+
+    /// What the counters of an Envoy say, or why they cannot be read.
+    pub(super) fn see(&mut self, now: Moment, stream: StreamId, seen: Result<Counts, String>) {
+        let Some(subscriber) = self.0.get_mut(&stream) else {
+            return;
+        };
+        match seen {
+            Err(reason) => subscriber.unseen = Some(reason),
+            Ok(counts) => {
+                subscriber.unseen = None;
+                for plugin in counts.plugins.keys() {
+                    if let Some(has) = subscriber.plugins.get_mut(plugin) {
+                        has.see(now, counts.of(plugin));
+                    }
+                }
             }
         }
+    }
+
+    pub(super) fn delivery(&mut self, stream: StreamId, plugin: &str) -> Option<&mut Delivery> {
+        self.0.get_mut(&stream)?.plugins.get_mut(plugin)
     }
 
     /// Whether this is what an Envoy is to run.
@@ -234,58 +148,127 @@ impl Subscribers {
         self.0
             .get(&stream)
             .filter(|one| one.connected)
-            .and_then(|one| one.plugins.get(plugin)?.wanted)
-            .is_some_and(|wanted| wanted == generation)
+            .and_then(|one| one.plugins.get(plugin))
+            .is_some_and(|has| has.wants_generation(generation))
     }
 
-    pub(super) fn disconnect(&mut self, now: Timestamp, stream: StreamId) {
+    /// An open stream's plugins, and what its Envoy has of them.
+    pub(super) fn plugins(
+        &self,
+        stream: StreamId,
+    ) -> impl Iterator<Item = (&Node, &str, &Delivery)> {
+        let open = self.0.get(&stream).filter(|one| one.connected);
+        open.into_iter().flat_map(|one| {
+            one.plugins
+                .iter()
+                .map(|(plugin, has)| (&one.node, plugin.as_str(), has))
+        })
+    }
+
+    pub(super) fn disconnect(&mut self, now: Moment, stream: StreamId) {
         if let Some(subscriber) = self.0.get_mut(&stream) {
             subscriber.connected = false;
             subscriber.since = now;
         }
         let gone = self.0.values().filter(|one| !one.connected).count();
         if gone > MOST_SHOWN {
+            // Streams are numbered as they come, and one that has gone is long gone or short-lived.
             let oldest = self
                 .0
                 .iter()
-                .filter(|(_, one)| !one.connected)
-                .min_by_key(|(_, one)| one.since)
+                .find(|(_, one)| !one.connected)
                 .map(|(stream, _)| *stream);
             oldest.and_then(|stream| self.0.remove(&stream));
         }
     }
 
     /// Drops those that have long been gone.
-    pub(super) fn forget(&mut self, now: Timestamp) {
+    pub(super) fn forget(&mut self, now: Moment) {
         self.0
             .retain(|_, one| one.connected || now.since(one.since) < SHOWN_AFTER_THE_END);
     }
 
-    /// The connected Envoys that a version is for, and what they have of it.
+    /// The connected Envoys that ask for a plugin, what they have of it, and why their counters cannot be read.
     pub(super) fn of<'s>(
         &'s self,
-        rollout: &'s Rollout,
-    ) -> impl Iterator<Item = (&'s Node, &'s Delivery)> {
+        plugin: &'s str,
+    ) -> impl Iterator<Item = (&'s Node, &'s Delivery, Option<&'s str>)> {
         self.0
             .values()
-            .filter(|one| one.connected && rollout.is_for(&one.node.group))
-            .filter_map(|one| Some((&one.node, one.plugins.get(&rollout.plugin)?)))
+            .filter(|one| one.connected)
+            .filter_map(|one| Some((&one.node, one.plugins.get(plugin)?, one.unseen.as_deref())))
     }
 
-    /// The same, to decide what they are to have.
-    pub(super) fn of_mut<'s>(
-        &'s mut self,
-        plugin: &'s str,
-    ) -> impl Iterator<Item = (StreamId, &'s Node, &'s mut Delivery)> {
+    /// What all connected Envoys ask for, to decide what they are to have.
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = Asks<'_>> {
         self.0
             .iter_mut()
             .filter(|(_, one)| one.connected)
-            .filter_map(move |(stream, one)| {
-                Some((*stream, &one.node, one.plugins.get_mut(plugin)?))
+            .flat_map(|(stream, one)| {
+                let (node, unseen) = (&one.node, one.unseen.as_deref());
+                one.plugins.iter_mut().map(move |(plugin, has)| Asks {
+                    stream: *stream,
+                    node,
+                    unseen,
+                    plugin,
+                    has,
+                })
             })
     }
 
-    /// The Envoys that a version is for, those that have gone away too.
+    /// The Envoys that have ended with a version: they were sent it and are gone, for longer than this, or
+    /// have come back without anything.
+    pub(super) fn lost(
+        &self,
+        now: Moment,
+        plugin: &str,
+        version: u64,
+        longer_than: Duration,
+    ) -> BTreeSet<&str> {
+        let is_back = |node: &Node| {
+            self.0.values().any(|one| {
+                one.connected && one.node.may_be(node) && one.plugins.contains_key(plugin)
+            })
+        };
+        let is_lost = |one: &&Subscriber| {
+            one.plugins.get(plugin).is_some_and(|has| {
+                if one.connected {
+                    has.restarted_with(version)
+                } else {
+                    has.wants_version(version)
+                        && has.was_sent()
+                        && now.since(one.since) > longer_than
+                        && !is_back(&one.node)
+                }
+            })
+        };
+        let lost = self.0.values().filter(is_lost);
+        lost.map(|one| one.node.id.as_str()).collect()
+    }
+
+    /// The slots in which Envoys count what they run of a plugin now, or have run last.
+    pub(super) fn slots(&self, plugin: &str) -> Slots {
+        let mut slots = Slots::default();
+        for has in self.0.values().filter_map(|one| one.plugins.get(plugin)) {
+            has.take_slots(&mut slots);
+        }
+        slots
+    }
+
+    /// How far the connected Envoys are with a version.
+    pub(super) fn tally(&self, plugin: &str, version: u64) -> Tally {
+        let mut tally = Tally::default();
+        for (_, has, _) in self.of(plugin) {
+            if has.wants_version(version) {
+                tally.envoys += 1;
+                tally.acknowledged += u64::from(has.is_acknowledged());
+                tally.confirmed += u64::from(has.is_confirmed());
+            }
+        }
+        tally
+    }
+
+    /// The Envoys that a rollout is for, those that have gone away too.
     pub(super) fn status(&self, rollout: &Rollout) -> Vec<EnvoyStatus> {
         let mut all: Vec<EnvoyStatus> = self
             .0
@@ -296,41 +279,43 @@ impl Subscribers {
         all.sort_by(|one, other| (&one.node, &one.address).cmp(&(&other.node, &other.address)));
         all
     }
+}
 
-    fn delivery(&mut self, stream: StreamId, plugin: &str) -> Option<&mut Delivery> {
-        self.0.get_mut(&stream)?.plugins.get_mut(plugin)
-    }
+/// An Envoy that asks for a plugin.
+pub(super) struct Asks<'s> {
+    pub(super) stream: StreamId,
+    pub(super) node: &'s Node,
+    pub(super) unseen: Option<&'s str>,
+    pub(super) plugin: &'s str,
+    pub(super) has: &'s mut Delivery,
 }
 
 impl Subscriber {
-    fn status(&self, delivery: &Delivery) -> EnvoyStatus {
-        let state = match delivery.state() {
+    fn status(&self, has: &Delivery) -> EnvoyStatus {
+        let state = match has.state() {
             _ if !self.connected => EnvoyState::Disconnected,
             state => state,
         };
-        let refusal = delivery.refused.as_ref();
+        let reason = match state {
+            EnvoyState::Refused => has.refusal().map(str::to_owned),
+            EnvoyState::Acknowledged => self.unseen.clone(),
+            _ => None,
+        };
+        let since = if self.connected {
+            has.since()
+        } else {
+            self.since
+        };
         EnvoyStatus {
             node: self.node.id.clone(),
             group: self.node.group.clone(),
             address: self.node.address.clone(),
             state,
-            reason: refusal
-                .filter(|_| state == EnvoyState::Refused)
-                .map(|(_, reason)| reason.clone()),
-            wanted: delivery.wanted,
-            acknowledged: delivery.acknowledged,
-            workers: delivery
-                .wanted
-                .and_then(|wanted| delivery.sight(wanted))
-                .map(|sight| Workers {
-                    running: sight.running.min(sight.workers),
-                    all: sight.workers,
-                }),
-            since: if self.connected {
-                delivery.since
-            } else {
-                self.since
-            },
+            reason,
+            wanted: has.wanted_generation(),
+            acknowledged: has.acknowledged(),
+            workers: has.workers(),
+            since: since.calendar(),
         }
     }
 }

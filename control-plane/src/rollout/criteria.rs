@@ -32,6 +32,8 @@ pub struct Criteria {
     pub server_errors_percent: u32,
     /// Errors of the filter and restarts of its VM: so many fail it.
     pub plugin_failures: u64,
+    /// So many Envoys ended or went away with it, and were not back within `not_confirmed_within`: 0 for never.
+    pub envoys_lost: u64,
     /// An Envoy's 99th percentile of the time of requests is above this.
     #[serde(with = "optional_time")]
     pub p99_above: Option<Duration>,
@@ -44,6 +46,7 @@ impl Default for Criteria {
             watched_for: Duration::from_secs(10),
             server_errors_percent: 5,
             plugin_failures: 1,
+            envoys_lost: 1,
             p99_above: None,
         }
     }

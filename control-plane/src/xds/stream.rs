@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::config::core::v3::ControlPlane;
 use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
 
@@ -13,8 +13,7 @@ use super::gate::Seat;
 use super::letter::{Letter, Progress};
 use super::node::{check, node_of};
 use super::shelf::Shelf;
-use crate::admin::{self, Counts};
-use crate::machine::{Event, StreamId};
+use crate::machine::{Event, Node, StreamId};
 use crate::mailbox::{Mailbox, Parcel};
 use crate::observer::Observer;
 use crate::plane::Plane;
@@ -42,12 +41,9 @@ pub(super) async fn run(
     let ended = match timeout(FIRST_REQUEST, requests.message()).await {
         Ok(Ok(Some(first))) => match node_of(first.node.as_ref(), seat.peer().address()) {
             Ok(node) => {
-                let admin = node.admin;
-                let open = Open::new(plane, |id| Event::Connected { stream: id, node });
                 let stream = Stream {
-                    open,
+                    open: Open::new(plane, node),
                     shelf,
-                    admin,
                     letters: letters.clone(),
                     taken: Taken::new(progress, taken_within),
                     names: BTreeSet::new(),
@@ -79,18 +75,33 @@ struct Open {
     plane: Arc<Plane>,
     id: StreamId,
     mailbox: Arc<Mailbox>,
+    /// Where the Envoy's counters are read, and what does so.
+    observer: Option<(Arc<Observer>, AbortHandle)>,
 }
 
 impl Open {
-    fn new(plane: Arc<Plane>, connected: impl FnOnce(StreamId) -> Event) -> Self {
+    fn new(plane: Arc<Plane>, node: Node) -> Self {
         let (id, mailbox) = plane.open_stream();
-        plane.tell(connected(id));
-        Self { plane, id, mailbox }
+        let observer = node.admin.map(|admin| {
+            let observer = Observer::new(Arc::clone(&plane), id, node.id.clone(), admin);
+            let running = tokio::spawn(Arc::clone(&observer).run());
+            (observer, running.abort_handle())
+        });
+        plane.tell(Event::Connected { stream: id, node });
+        Self {
+            plane,
+            id,
+            mailbox,
+            observer,
+        }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if let Some((_, running)) = &self.observer {
+            running.abort();
+        }
         self.plane.close_stream(self.id);
     }
 }
@@ -150,7 +161,6 @@ type End = Option<Status>;
 struct Stream {
     open: Open,
     shelf: Arc<Shelf>,
-    admin: Option<SocketAddr>,
     letters: mpsc::Sender<Letter>,
     taken: Taken,
     names: BTreeSet<String>,
@@ -237,11 +247,11 @@ impl Stream {
 
     /// One resource in each response: an answer is about all of a response.
     async fn send(&mut self, parcel: Parcel) -> Result<(), End> {
-        let before = match self.admin {
-            Some(admin) => admin::read(admin, &parcel.rollout, parcel.generation).await,
+        let plugin = &parcel.rollout.plugin;
+        let before = match &self.open.observer {
+            Some((observer, _)) => observer.before(plugin).await,
             None => None,
         };
-        let plugin = &parcel.rollout.plugin;
         let (stream, generation) = (self.open.id, parcel.generation);
         // Another may have come while the Envoy was asked, and waits in the mailbox then.
         if !self.open.plane.wants(stream, plugin, generation) {
@@ -264,26 +274,19 @@ impl Stream {
         }
         let resource = self.shelf.resource(&parcel);
         let letter = Letter::Response { envelope, resource };
+        self.open.plane.tell(Event::Sent {
+            stream,
+            plugin: plugin.clone(),
+            generation,
+            before,
+        });
         // There is room: the body has asked.
         self.letters.send(letter).await.map_err(|_| None)?;
         self.taken.send();
-        self.observe(parcel, before);
-        Ok(())
-    }
-
-    /// Has the Envoy watched from here on, if it could be asked where its counters stand.
-    fn observe(&self, parcel: Parcel, before: Option<Counts>) {
-        if let (Some(admin), Some(before)) = (self.admin, before) {
-            let observer = Observer {
-                plane: Arc::clone(&self.open.plane),
-                stream: self.open.id,
-                admin,
-                rollout: parcel.rollout,
-                generation: parcel.generation,
-                before,
-            };
-            tokio::spawn(observer.run());
+        if let Some((observer, _)) = &self.open.observer {
+            observer.wake();
         }
+        Ok(())
     }
 }
 

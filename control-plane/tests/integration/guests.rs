@@ -1,18 +1,24 @@
 //! Filters that go wrong, as text.
 
+/// The counter of configurations, without its slot.
+const COUNTER: &str = "attache_configured_total;plugin=marker;slot=";
+
 /// The frame of a module; `$said` is where it puts `x-word: NAME` into responses.
 fn guest(name: &str, globals: &str, configure: &str, response: &str) -> Vec<u8> {
     let word = name.len();
+    let counter = COUNTER;
     let text = format!(
         r#"(module
           (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
           (import "env" "proxy_define_metric" (func $define (param i32 i32 i32 i32) (result i32)))
           (import "env" "proxy_increment_metric" (func $raise (param i32 i64) (result i32)))
           (import "env" "proxy_get_metric" (func $read (param i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "environ_sizes_get" (func $sizes (param i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "environ_get" (func $environ (param i32 i32) (result i32)))
           (memory (export "memory") 1)
           (data (i32.const 0) "x-word")
           (data (i32.const 16) "{name}")
-          (data (i32.const 64) "attache_configured_total")
+          (data (i32.const 64) "{counter}")
           (data (i32.const 128) "{name}_starts")
           {globals}
           (func (export "proxy_abi_version_0_2_1"))
@@ -35,14 +41,24 @@ pub(crate) fn traps_at_the_tenth() -> Vec<u8> {
 }
 
 /// Can be configured so many times, in whatever thread: the canary is the first, the main thread the second.
+/// It counts these times as modules of our SDK do.
 pub(crate) fn starts_only(times: u32) -> Vec<u8> {
     let name = format!("only{times}");
-    let length = name.len() + "_starts".len();
+    let starts = name.len() + "_starts".len();
+    let (end, length) = (64 + COUNTER.len(), COUNTER.len() + 1);
+    // The environment is one text, `ATTACHE_GENERATION=N`, and a zero.
     let configure = format!(
-        "(drop (call $define (i32.const 0) (i32.const 128) (i32.const {length}) (i32.const 256)))
+        "(drop (call $define (i32.const 0) (i32.const 128) (i32.const {starts}) (i32.const 256)))
          (drop (call $raise (i32.load (i32.const 256)) (i64.const 1)))
          (drop (call $read (i32.load (i32.const 256)) (i32.const 264)))
-         (i64.le_u (i64.load (i32.const 264)) (i64.const {times}))"
+         (if (i64.gt_u (i64.load (i32.const 264)) (i64.const {times})) (then (return (i32.const 0))))
+         (drop (call $sizes (i32.const 272) (i32.const 276)))
+         (drop (call $environ (i32.const 280) (i32.const 512)))
+         (i32.store8 (i32.const {end})
+           (i32.load8_u (i32.add (i32.const 510) (i32.load (i32.const 276)))))
+         (drop (call $define (i32.const 0) (i32.const 64) (i32.const {length}) (i32.const 256)))
+         (drop (call $raise (i32.load (i32.const 256)) (i64.const 1)))
+         i32.const 1"
     );
     guest(&name, "", &configure, "")
 }

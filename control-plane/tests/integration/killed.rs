@@ -132,7 +132,7 @@ fn a_disk_that_is_full_stops_no_push_and_loses_nothing_that_was_kept() {
     let program = Program::start(&stage, "127.0.0.1:0", None);
     let envoy = follow(&program);
     let first = program.reaches(acknowledged);
-    kept(&stage, |text| text.contains("acknowledged-unconfirmed"));
+    kept(&stage, |text| text.contains("\"interrupted\": false"));
     program.kill();
     drop(envoy);
 
@@ -229,7 +229,7 @@ fn a_program_that_is_killed_under_load_and_started_again_loses_no_request() {
     program.reaches(confirmed);
     let load = Load::start(address, 4, Duration::from_millis(1));
     // Once while nothing is on its way, then at each step of a version on its way.
-    kept(&stage, |text| text.contains("\"confirmed\""));
+    kept(&stage, |text| text.contains("\"interrupted\": false"));
     let mut program = program;
     for (number, phase) in [None, Some(Phase::Validating), Some(Phase::Pushed)]
         .into_iter()

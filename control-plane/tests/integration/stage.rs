@@ -222,6 +222,15 @@ impl Stage {
         Envoy::start(&installation(), &config, &folder, options)
     }
 
+    /// A version that says this word, and that is watched to its end.
+    pub(crate) fn prove(&self, word: &str) -> RolloutStatus {
+        self.declare("r", word, "fails_when: { watched_for: 0s }\n");
+        self.reaches_as("r", |status| {
+            let reason = status.reason.as_deref().unwrap_or_default();
+            status.phase == Phase::Confirmed && reason == "every worker runs it"
+        })
+    }
+
     /// Waits until a rollout is in this phase.
     pub(crate) fn reaches(&self, name: &str, phase: Phase) -> RolloutStatus {
         self.reaches_as(name, |status| status.phase == phase)

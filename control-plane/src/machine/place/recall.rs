@@ -11,9 +11,10 @@ use crate::timestamp::Timestamp;
 /// What is kept of a place.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Remembered {
-    #[serde(with = "super::shared")]
+    name: String,
+    #[serde(with = "crate::machine::pushed::shared")]
     declared: Arc<Rollout>,
-    pushed_as: Option<u64>,
+    declared_as: Option<u64>,
     phase: Phase,
     reason: Option<String>,
     since: Timestamp,
@@ -22,6 +23,7 @@ pub(crate) struct Remembered {
     good: Option<Pushed>,
     previous: Option<Pushed>,
     history: VecDeque<HistoryEntry>,
+    recent: VecDeque<u64>,
 }
 
 impl Remembered {
@@ -31,7 +33,7 @@ impl Remembered {
         pushed.chain([&self.declared.module])
     }
 
-    /// Gives the modules their bytes; false where what serves is lost.
+    /// Gives the modules their bytes. Versions without them are forgotten; false if nothing is left.
     pub(in crate::machine) fn give_modules(
         &mut self,
         bytes: &mut impl FnMut(&str) -> Option<Vec<u8>>,
@@ -54,49 +56,68 @@ impl Remembered {
         };
         keep(&mut self.good);
         keep(&mut self.previous);
-        give(&mut self.declared)
+        if give(&mut self.declared) {
+            return true;
+        }
+        // What the file declares is read anew; what serves stays.
+        let Some(good) = self.good.as_ref().or(self.previous.as_ref()) else {
+            return false;
+        };
+        self.declared = Arc::clone(&good.rollout);
+        self.declared_as = Some(good.version);
+        self.interrupted = true;
+        true
     }
 }
 
 impl Place {
     pub(in crate::machine) fn remember(&self) -> Remembered {
+        // What is still watched will not have been watched to its end.
+        let proven = match (&self.probation, &self.previous) {
+            (Some(_), Some(previous)) => Some(previous.clone()),
+            _ => self.good.clone(),
+        };
         Remembered {
+            name: self.name.clone(),
             declared: Arc::clone(&self.declared),
-            pushed_as: self.pushed_as,
+            declared_as: self.declared_as,
             phase: self.phase,
             reason: self.reason.clone(),
             since: self.since,
-            interrupted: self.rolling.is_some() || self.phase == Phase::Validating,
-            good: self.good.clone(),
+            interrupted: self.rolling.is_some()
+                || self.probation.is_some()
+                || self.phase == Phase::Validating,
+            good: proven,
             previous: self.previous.clone(),
             history: self.history.clone(),
+            recent: self.recent.clone(),
         }
     }
 
     /// The place as it was. A version that was on its way is tried and pushed anew: what the Envoys made of it
     /// meanwhile nobody has seen.
-    pub(in crate::machine) fn recall(remembered: Remembered, last_generation: &mut u64) -> Self {
+    pub(in crate::machine) fn recall(remembered: Remembered) -> Self {
         let mut place = Self {
+            name: remembered.name,
+            present: false,
             declared: remembered.declared,
-            trial: 0,
-            pushed_as: remembered.pushed_as,
+            trial: None,
+            declared_as: remembered.declared_as,
             phase: remembered.phase,
             reason: remembered.reason,
             since: remembered.since,
             rolling: None,
             good: remembered.good,
+            probation: None,
             previous: remembered.previous,
             history: remembered.history,
+            recent: remembered.recent,
             changed: false,
         };
         if remembered.interrupted {
             // As after `Withdrawn`, the file is taken for new when it is read.
             place.phase = Phase::Withdrawn;
             place.reason = Some("it was on its way when this program ended".to_owned());
-            let generation = place.next_generation(last_generation);
-            if let Some(good) = &mut place.good {
-                good.generation = generation;
-            }
         }
         place
     }

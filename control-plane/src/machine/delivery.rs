@@ -1,0 +1,375 @@
+use std::time::Duration;
+
+use super::counts::{Gain, Reading, Running, Share, Slots};
+use super::moment::Moment;
+use super::subscribers::Node;
+use crate::rollout::CONFIGURED;
+use crate::status::{EnvoyState, Workers};
+
+/// Workers follow the main thread, which acknowledges, within milliseconds; where nobody can tell, this is long
+/// enough for what runs to be the new version.
+const SURELY_FOLLOWED: Duration = Duration::from_secs(1);
+/// Percentiles are those of Envoy's last interval, which begins after this at the latest.
+const INTERVAL: Duration = Duration::from_secs(6);
+/// What does not arrive is sent again after times that double, up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// What an Envoy has of a plugin.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Delivery {
+    wanted: Option<Wanted>,
+    /// What it was to have last, or what it says that it has.
+    latest: Option<u64>,
+    /// No generation above this was ever meant for it.
+    highest: u64,
+    acknowledged: Option<u64>,
+    acknowledged_at: Option<Moment>,
+    refused: Option<(u64, String)>,
+    /// When the wanted generation went out.
+    sent: Option<Moment>,
+    /// Requests until then.
+    requests_before: Share,
+    /// What was counted since then, if the counters were read as it went out.
+    since_sent: Option<Gain>,
+    /// What was counted since it was seen to run, or must have run: from there on all failures are its own.
+    since_settled: Option<Gain>,
+    /// Failures before that which were its own for certain.
+    early_failures: u64,
+    confirmed: bool,
+    last: Option<Reading>,
+    tries: u32,
+    since: Moment,
+    /// The version that it was to have when it ended and began anew.
+    restarted_with: Option<u64>,
+}
+
+/// What an Envoy is to run.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    version: u64,
+    generation: u64,
+    since: Moment,
+}
+
+/// How far an Envoy is with what it is to run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    /// It has refused it.
+    Refused(String),
+    /// It has not answered.
+    Waiting,
+    /// It has acknowledged it, and not all workers run it.
+    Starting { running: u64, workers: u64 },
+    /// It has acknowledged it, and nobody will ever know more.
+    Untold(String),
+    /// It has acknowledged it, and nobody knows more yet.
+    Unseen(String),
+    /// Every worker runs it.
+    Running,
+}
+
+impl Delivery {
+    /// What an Envoy has that connects, of which `before` was known.
+    pub(super) fn new(now: Moment, holds: Option<u64>, before: Option<Self>) -> Self {
+        let wanted = before.as_ref().and_then(|before| before.wanted);
+        if let Some(mut before) = before.clone()
+            && holds.is_some()
+            && holds == wanted.map(|wanted| wanted.generation)
+        {
+            // The connection was lost, and nothing else.
+            if before.acknowledged != holds {
+                before.acknowledge(now, holds.unwrap_or_default());
+            }
+            if let Some(wanted) = &mut before.wanted {
+                wanted.since = now;
+            }
+            return before;
+        }
+        let had = before.as_ref().and_then(|before| before.acknowledged);
+        Self {
+            latest: holds,
+            acknowledged: holds,
+            highest: before
+                .map_or(0, |before| before.highest)
+                .max(holds.unwrap_or(0)),
+            restarted_with: wanted
+                .filter(|_| had.is_some() && holds.is_none())
+                .map(|wanted| wanted.version),
+            since: now,
+            ..Self::default()
+        }
+    }
+
+    /// It is to run this version, as this generation.
+    pub(super) fn want(&mut self, now: Moment, version: u64, generation: u64) {
+        let again = self.wants_version(version);
+        *self = Self {
+            wanted: Some(Wanted {
+                version,
+                generation,
+                since: now,
+            }),
+            latest: Some(generation),
+            highest: self.highest.max(generation),
+            acknowledged: self.acknowledged,
+            refused: self.refused.take(),
+            tries: if again { self.tries + 1 } else { 0 },
+            since: now,
+            restarted_with: self.restarted_with,
+            ..Self::default()
+        };
+    }
+
+    /// Nothing is to be run.
+    pub(super) fn want_nothing(&mut self) {
+        self.wanted = None;
+    }
+
+    /// Whether a push of this generation would be one that it has had, and so nothing to it.
+    pub(super) fn has_seen(&self, generation: u64) -> bool {
+        generation <= self.highest
+    }
+
+    /// Whether it has one of these, and nothing else is on its way.
+    pub(super) fn holds(&self, generations: &[u64]) -> Option<u64> {
+        self.latest
+            .filter(|latest| self.acknowledged == Some(*latest) && generations.contains(latest))
+    }
+
+    pub(super) fn wants_version(&self, version: u64) -> bool {
+        self.wanted.is_some_and(|wanted| wanted.version == version)
+    }
+
+    pub(super) fn wants_generation(&self, generation: u64) -> bool {
+        self.wanted
+            .is_some_and(|wanted| wanted.generation == generation)
+    }
+
+    /// Whether it had this version, ended, and began anew.
+    pub(super) fn restarted_with(&self, version: u64) -> bool {
+        self.restarted_with == Some(version)
+    }
+
+    pub(super) fn was_sent(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// The wanted generation goes out now.
+    pub(super) fn send(&mut self, now: Moment, generation: u64, before: Option<Reading>) {
+        if self.wants_generation(generation) {
+            self.sent = Some(now);
+            self.since_sent = before.as_ref().map(Gain::begin);
+            self.requests_before = before
+                .as_ref()
+                .map_or_else(Share::default, Reading::requests);
+            self.last = before;
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, now: Moment, generation: u64) {
+        self.acknowledged = Some(generation);
+        self.acknowledged_at = Some(now);
+        self.since = now;
+    }
+
+    pub(super) fn refuse(&mut self, now: Moment, generation: u64, reason: String) {
+        self.refused = Some((generation, reason));
+        self.since = now;
+    }
+
+    /// Takes what the counters say.
+    pub(super) fn see(&mut self, now: Moment, reading: Reading) {
+        if let (Some(last), Some(wanted)) = (&self.last, self.wanted) {
+            let gains = [&mut self.since_sent, &mut self.since_settled];
+            for gain in gains.into_iter().flatten() {
+                gain.take(last, &reading, wanted.generation);
+            }
+        }
+        if let Some(confirmed) = self.settles(now, &reading) {
+            let early = self.since_sent.as_ref().map(Gain::certain_failures);
+            self.early_failures = early.unwrap_or(0);
+            self.since_settled = Some(Gain::default());
+            if self.requests_before.all == 0 {
+                self.requests_before = reading.requests();
+            }
+            if confirmed {
+                self.confirmed = true;
+                self.since = now;
+            }
+        }
+        self.last = Some(reading);
+    }
+
+    /// Whether failures are the version's own from this reading on; true if every worker is seen to run it.
+    fn settles(&self, now: Moment, reading: &Reading) -> Option<bool> {
+        let wanted = self.wanted.filter(|_| !self.confirmed)?;
+        if self.acknowledged != Some(wanted.generation) {
+            return None;
+        }
+        let gain = self.since_sent.as_ref();
+        let running = gain.map(|gain| gain.running(reading.workers()));
+        if matches!(running, Some(Running::All { .. })) {
+            return Some(true);
+        }
+        let at = self.acknowledged_at?;
+        (self.since_settled.is_none() && now.since(at) > SURELY_FOLLOWED).then_some(false)
+    }
+
+    /// How far it is, if its module counts what it configures or not, and why its Envoy's counters cannot be
+    /// read, if they cannot.
+    pub(super) fn progress(&self, node: &Node, counts: bool, unseen: Option<&str>) -> Progress {
+        let Some(wanted) = self.wanted else {
+            return Progress::Waiting;
+        };
+        if let Some((generation, reason)) = &self.refused
+            && *generation == wanted.generation
+        {
+            return Progress::Refused(reason.clone());
+        }
+        if self.acknowledged != Some(wanted.generation) {
+            return Progress::Waiting;
+        }
+        if self.confirmed {
+            return Progress::Running;
+        }
+        let id = &node.id;
+        if node.admin.is_none() {
+            return Progress::Untold(format!(
+                "Envoy `{id}` names no admin port (`attache.admin_port` in its node's metadata), \
+                 so that nobody can tell what its workers run"
+            ));
+        }
+        if !counts {
+            return Progress::Untold(format!(
+                "the module does not count its configurations (`{CONFIGURED}`), so that nobody \
+                 can tell what the workers of `{id}` run"
+            ));
+        }
+        if let Some(reason) = unseen {
+            return Progress::Unseen(reason.to_owned());
+        }
+        let (Some(gain), Some(last)) = (&self.since_sent, &self.last) else {
+            return Progress::Unseen(format!(
+                "the counters of Envoy `{id}` were not read when the version was sent to it"
+            ));
+        };
+        match gain.running(last.workers()) {
+            // What was seen last is older than the acknowledgement.
+            Running::All { workers } => Progress::Starting {
+                running: workers,
+                workers,
+            },
+            Running::Some { running, workers } => Progress::Starting { running, workers },
+            Running::NoWorkers => Progress::Unseen(format!(
+                "Envoy `{id}` does not show how many workers it has (`server.concurrency`)"
+            )),
+            Running::NotCounted => Progress::Unseen(format!(
+                "Envoy `{id}` does not show the counter `{CONFIGURED}` of the plugin"
+            )),
+            Running::Restarted => Progress::Unseen(format!(
+                "VMs of the plugin were restarted in Envoy `{id}` meanwhile, so that nobody can \
+                 tell what its workers run"
+            )),
+        }
+    }
+
+    /// How long it has been waited for.
+    pub(super) fn waited(&self, now: Moment) -> Duration {
+        self.wanted
+            .map_or(Duration::ZERO, |wanted| now.since(wanted.since))
+    }
+
+    /// Whether it is time to send it again, where it has not arrived.
+    pub(super) fn is_due_again(&self, now: Moment, within: Duration) -> bool {
+        let doubled = within.saturating_mul(1 << self.tries.min(16));
+        self.waited(now) > doubled.min(LONGEST_PAUSE).max(within)
+    }
+
+    /// Errors of the filter, and restarts of its VM.
+    pub(super) fn failures(&self) -> u64 {
+        match (&self.since_settled, &self.since_sent) {
+            (Some(gain), _) => self.early_failures + gain.failures(),
+            (None, Some(gain)) => gain.certain_failures(),
+            (None, None) => 0,
+        }
+    }
+
+    /// Requests since every worker runs it, and those from the start of the Envoy until it was sent.
+    pub(super) fn requests(&self) -> (Share, Share) {
+        match &self.since_settled {
+            Some(gain) => (gain.requests(), self.requests_before),
+            None => (Share::default(), Share::default()),
+        }
+    }
+
+    /// The 99th percentile of the time of requests, once it is that of this version alone.
+    pub(super) fn p99(&self, now: Moment) -> Option<Duration> {
+        self.since_settled.as_ref()?;
+        let at = self.acknowledged_at?;
+        let last = self.last.as_ref().filter(|_| now.since(at) > INTERVAL);
+        last?.p99
+    }
+
+    /// Where its configurations are counted: those that it acknowledged, and those that it may have yet.
+    pub(super) fn take_slots(&self, slots: &mut Slots) {
+        for generation in [self.acknowledged, self.latest].into_iter().flatten() {
+            slots.take(generation);
+        }
+    }
+
+    /// How long ago the wanted generation went out; nothing before it did.
+    pub(super) fn sent_for(&self, now: Moment) -> Option<Duration> {
+        self.sent.map(|sent| now.since(sent))
+    }
+
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.wanted
+            .is_some_and(|wanted| self.acknowledged == Some(wanted.generation))
+    }
+
+    pub(super) fn state(&self) -> EnvoyState {
+        match self.wanted {
+            None => EnvoyState::Waiting,
+            Some(_) if self.refusal().is_some() => EnvoyState::Refused,
+            Some(_) if !self.is_acknowledged() => EnvoyState::Sent,
+            Some(_) if self.confirmed => EnvoyState::Confirmed,
+            Some(_) => EnvoyState::Acknowledged,
+        }
+    }
+
+    /// Why it refused what it is to run.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        let (generation, reason) = self.refused.as_ref()?;
+        self.wants_generation(*generation).then_some(reason)
+    }
+
+    pub(super) fn wanted_generation(&self) -> Option<u64> {
+        self.wanted.map(|wanted| wanted.generation)
+    }
+
+    pub(super) fn acknowledged(&self) -> Option<u64> {
+        self.acknowledged
+    }
+
+    pub(super) fn since(&self) -> Moment {
+        self.since
+    }
+
+    /// How many workers run it, as far as counters say.
+    pub(super) fn workers(&self) -> Option<Workers> {
+        let all = self.last.as_ref()?.workers();
+        if self.confirmed {
+            return Some(Workers { running: all, all });
+        }
+        let running = match self.since_sent.as_ref()?.running(all) {
+            Running::Some { running, .. } => running,
+            Running::All { workers } => workers,
+            _ => return None,
+        };
+        Some(Workers { running, all })
+    }
+}

@@ -1,0 +1,264 @@
+//! What becomes of a version that is tried, sent and watched.
+
+use std::sync::Arc;
+
+use super::{Moment, Numbers, Phase, Place, Pushed, Reach, Rolling};
+use crate::machine::judgement::{Judgement, judge};
+use crate::machine::subscribers::Subscribers;
+
+impl Rolling {
+    /// What the status calls this.
+    pub(super) fn shown_phase(&self) -> Phase {
+        match (self.reach, self.pushed.phase) {
+            (Reach::Canary, Phase::Confirmed) => Phase::Canary,
+            (_, phase) => phase,
+        }
+    }
+}
+
+impl Place {
+    /// Takes what came of a trial: a good version is on its way from here on.
+    pub(in crate::machine) fn checked(
+        &mut self,
+        now: Moment,
+        trial: u64,
+        outcome: Result<(), String>,
+        numbers: &mut Numbers,
+    ) {
+        if self.trial != Some(trial) {
+            return;
+        }
+        self.trial = None;
+        if let Err(reason) = outcome {
+            self.enter(now, Phase::Refused, Some(reason));
+            return;
+        }
+        let generation = self.next_generation(numbers);
+        let before = self.rolling.take();
+        if let Some(before) = before.filter(Rolling::has_arrived) {
+            self.keep_on_probation(before);
+        }
+        let pushed = Pushed::new(Arc::clone(&self.declared), generation);
+        self.declared_as = Some(pushed.version);
+        self.rolling = Some(Rolling {
+            reach: match self.declared.canary {
+                Some(_) => Reach::Canary,
+                None => Reach::All,
+            },
+            until: None,
+            pushed,
+        });
+        self.enter(now, Phase::Pushed, None);
+    }
+
+    /// Looks at what has become of the version that is on its way; true if something follows for Envoys.
+    pub(in crate::machine) fn judge(&mut self, now: Moment, subscribers: &Subscribers) -> bool {
+        let revoked = self.judge_good(now, subscribers);
+        self.judge_rolling(now, subscribers) || revoked
+    }
+
+    /// Looks at a version that is called good, and was not watched to its end when another was declared.
+    fn judge_good(&mut self, now: Moment, subscribers: &Subscribers) -> bool {
+        let (Some(until), Some(good)) = (self.probation, &self.good) else {
+            return false;
+        };
+        match judge(now, &good.rollout, good.version, subscribers) {
+            Judgement::Failed(reason) => {
+                self.probation = None;
+                let failed = std::mem::replace(&mut self.good, self.previous.take());
+                if let Some(failed) = failed {
+                    self.tell(now, &failed, Phase::Returned, reason);
+                }
+                true
+            }
+            Judgement::Running | Judgement::Acknowledged(_) if now.has_reached(until) => {
+                self.probation = None;
+                self.changed = true;
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn judge_rolling(&mut self, now: Moment, subscribers: &Subscribers) -> bool {
+        let Some(rolling) = &self.rolling else {
+            return false;
+        };
+        let pushed = &rolling.pushed;
+        let declared = self.present && self.declared_as == Some(pushed.version);
+        match judge(now, &pushed.rollout, pushed.version, subscribers) {
+            Judgement::Failed(reason) => {
+                if rolling.reach == Reach::All && self.probation.is_some() {
+                    // The one before it ran too short a time to be trusted more.
+                    self.probation = None;
+                    let proven = self.previous.take();
+                    self.good = proven.or(self.good.take());
+                }
+                self.give_back(now, &reason);
+                true
+            }
+            Judgement::Running => self.run(now),
+            Judgement::Acknowledged(reason) => self.stay_unconfirmed(now, reason),
+            // Not an event of its own: the phase stays.
+            Judgement::Pending(reason) => {
+                if declared && self.phase == Phase::Pushed {
+                    self.reason = Some(reason);
+                }
+                false
+            }
+        }
+    }
+
+    /// Every worker runs the version.
+    fn run(&mut self, now: Moment) -> bool {
+        let Some(rolling) = &mut self.rolling else {
+            return false;
+        };
+        if rolling.pushed.phase != Phase::Confirmed {
+            rolling.pushed.phase = Phase::Confirmed;
+            let rollout = &rolling.pushed.rollout;
+            let time = match (rolling.reach, &rollout.canary) {
+                (Reach::Canary, Some(canary)) => canary.watched_for,
+                _ => rollout.criteria.watched_for,
+            };
+            let until = now.after(time);
+            rolling.until = Some(until);
+            let phase = rolling.shown_phase();
+            let until = until.calendar();
+            let reason = match phase {
+                Phase::Canary => format!("the canary group runs it, and is watched until {until}"),
+                _ => format!("every worker runs it; it may fail until {until}"),
+            };
+            let pushed = rolling.pushed.clone();
+            self.tell(now, &pushed, phase, reason);
+            return false;
+        }
+        if !rolling.until.is_some_and(|until| now.has_reached(until)) {
+            return false;
+        }
+        match rolling.reach {
+            Reach::Canary => self.reach_all(now, "the canary group ran it without failure"),
+            Reach::All => self.finish("every worker runs it"),
+        }
+        true
+    }
+
+    /// Nobody can tell more than that it was acknowledged.
+    fn stay_unconfirmed(&mut self, now: Moment, reason: String) -> bool {
+        let Some(rolling) = &mut self.rolling else {
+            return false;
+        };
+        if rolling.pushed.phase != Phase::AcknowledgedUnconfirmed {
+            rolling.pushed.phase = Phase::AcknowledgedUnconfirmed;
+            rolling.until = Some(now.after(rolling.pushed.rollout.criteria.watched_for));
+            let pushed = rolling.pushed.clone();
+            self.tell(now, &pushed, Phase::AcknowledgedUnconfirmed, reason);
+        } else if rolling.reach == Reach::All
+            && rolling.until.is_some_and(|until| now.has_reached(until))
+        {
+            // Never promoted to others, but good where it is.
+            self.finish(&reason);
+        }
+        false
+    }
+
+    /// It was watched to its end.
+    fn finish(&mut self, reason: &str) {
+        if let Some(rolling) = self.rolling.take() {
+            if self.present && self.declared_as == Some(rolling.pushed.version) {
+                self.reason = Some(reason.to_owned());
+            }
+            self.keep(rolling.pushed);
+        }
+    }
+
+    /// The version that is on its way goes; Envoys get the last good one again.
+    fn give_back(&mut self, now: Moment, reason: &str) {
+        let Some(rolling) = self.rolling.take() else {
+            return;
+        };
+        let (phase, reason) = match &self.good {
+            Some(_) => (Phase::Returned, reason.to_owned()),
+            None => (
+                Phase::Refused,
+                format!(
+                    "{reason}; no version before it is known to be good, so that each Envoy keeps \
+                     what it has"
+                ),
+            ),
+        };
+        self.tell(now, &rolling.pushed, phase, reason);
+    }
+
+    /// The version that is on its way goes, for no fault of its own.
+    pub(super) fn drop_rolling(&mut self, now: Moment, reason: &str) {
+        if let Some(rolling) = self.rolling.take() {
+            let reason = Some(reason.to_owned());
+            self.write_down(now, Phase::Returned, reason, rolling.pushed.shown());
+        }
+    }
+
+    /// The version of the canary group goes to the others now.
+    pub(in crate::machine) fn promote(&mut self, now: Moment) -> Result<(), String> {
+        match &self.rolling {
+            Some(rolling) if rolling.shown_phase() == Phase::Canary => {
+                self.reach_all(now, "an operator promoted it");
+                Ok(())
+            }
+            Some(rolling) if rolling.reach == Reach::Canary => Err(
+                "nobody can tell that the canary group runs it, and what is unconfirmed is never \
+                 promoted"
+                    .to_owned(),
+            ),
+            _ => Err("no canary group tries a version of it".to_owned()),
+        }
+    }
+
+    fn reach_all(&mut self, now: Moment, reason: &str) {
+        if let Some(rolling) = &mut self.rolling {
+            rolling.reach = Reach::All;
+            rolling.until = None;
+            rolling.pushed.phase = Phase::Pushed;
+            let pushed = rolling.pushed.clone();
+            self.tell(now, &pushed, Phase::Pushed, reason.to_owned());
+        }
+    }
+
+    /// Back to the version before, as an operator wishes.
+    pub(in crate::machine) fn undo(&mut self, now: Moment) -> Result<(), String> {
+        let reason = "an operator took it back";
+        match (&self.rolling, &self.good) {
+            (Some(_), Some(_)) => {
+                self.give_back(now, reason);
+                return Ok(());
+            }
+            (Some(_), None) => return Err("there is no version before it".to_owned()),
+            (None, _) => {}
+        }
+        let Some(previous) = self.previous.take() else {
+            return Err("there is no version before it that was good".to_owned());
+        };
+        self.probation = None;
+        if let Some(good) = self.good.replace(previous) {
+            self.tell(now, &good, Phase::Returned, reason.to_owned());
+        }
+        Ok(())
+    }
+
+    /// A version is good from here on.
+    fn keep(&mut self, pushed: Pushed) {
+        let before = self.good.replace(pushed);
+        // What was on probation has been overtaken, and was never proven.
+        if let (Some(before), None) = (before, self.probation.take()) {
+            self.previous = Some(before);
+        }
+        self.changed = true;
+    }
+
+    /// A version has arrived, and another is declared before it was watched to its end: it stays where the other
+    /// does not go yet, and is watched there.
+    fn keep_on_probation(&mut self, rolling: Rolling) {
+        self.keep(rolling.pushed);
+        self.probation = rolling.until;
+    }
+}

@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::rollout::Rollout;
+use crate::status::{Phase, Version};
+
+/// How many generations of a version are known again. An Envoy with an older one is sent it anew.
+const MOST_GENERATIONS: usize = 32;
+
+/// A version that was pushed.
+///
+/// Envoy takes a push that it has had before for applied, without a look at it. So a version that an Envoy is
+/// to have again goes there as another generation, and those that run it already are left alone.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Pushed {
+    #[serde(with = "shared")]
+    pub(super) rollout: Arc<Rollout>,
+    /// The generation of its first push, by which it is known.
+    pub(super) version: u64,
+    /// All that it was pushed as, latest last.
+    generations: Vec<u64>,
+    /// What was known of it at the end of its way.
+    pub(super) phase: Phase,
+}
+
+impl Pushed {
+    pub(super) fn new(rollout: Arc<Rollout>, generation: u64) -> Self {
+        Self {
+            rollout,
+            version: generation,
+            generations: vec![generation],
+            phase: Phase::Pushed,
+        }
+    }
+
+    pub(super) fn generations(&self) -> &[u64] {
+        &self.generations
+    }
+
+    /// The generation that it is pushed as.
+    pub(super) fn latest(&self) -> u64 {
+        self.generations.last().copied().unwrap_or(self.version)
+    }
+
+    /// From now on it is pushed as this one.
+    pub(super) fn renew(&mut self, generation: u64) {
+        if self.generations.len() == MOST_GENERATIONS {
+            self.generations.remove(0);
+        }
+        self.generations.push(generation);
+    }
+
+    pub(super) fn shown(&self) -> Version {
+        self.rollout.version(Some(self.latest()))
+    }
+}
+
+/// What is shared is written as if it were not.
+pub(super) mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::rollout::Rollout;
+
+    pub(in crate::machine) fn serialize<S: Serializer>(
+        rollout: &Arc<Rollout>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        rollout.as_ref().serialize(serializer)
+    }
+
+    pub(in crate::machine) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Rollout>, D::Error> {
+        Rollout::deserialize(deserializer).map(Arc::new)
+    }
+}

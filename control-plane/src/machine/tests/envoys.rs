@@ -1,0 +1,128 @@
+//! Envoys that come and go.
+
+use super::*;
+
+#[test]
+fn an_envoy_that_comes_back_with_what_serves_is_not_pushed_to() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    play.serve(&rollout("a"));
+    play.disconnect(1);
+    assert_eq!(play.envoy(1).state, EnvoyState::Disconnected);
+    assert!(play.connect_as(2, 1, "edge", Some(101)).is_empty());
+    assert_eq!(play.status().envoys.len(), 1);
+    assert_eq!(play.envoy(1).state, EnvoyState::Confirmed);
+    assert_eq!(pushes(&play.connect(3, "edge", Some(99))), [(3, 101)]);
+}
+
+#[test]
+fn a_connection_that_is_lost_on_the_way_fails_nothing() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    play.serve(&rollout("a"));
+    let actions = play.pass(&rollout("b"));
+    play.acknowledge(&actions);
+    play.disconnect(1);
+    play.wait(8);
+    // It has the version, and its counters are still compared with where they stood.
+    assert!(pushes(&play.connect_as(2, 1, "edge", Some(102))).is_empty());
+    *play.meter(2) = play.meter(1).clone();
+    *play.plugin(2).configured.entry(2).or_default() += 4;
+    play.look(2);
+    assert_eq!(play.phase(), Phase::Confirmed);
+    assert!(pushes(&play.wait(30)).is_empty());
+    assert_eq!(play.phase(), Phase::Confirmed);
+}
+
+#[test]
+fn an_acknowledgement_that_was_lost_with_its_connection_is_made_up_for() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    let actions = play.pass(&rollout("a"));
+    play.send(&actions);
+    play.disconnect(1);
+    play.connect_as(2, 1, "edge", Some(101));
+    *play.meter(2) = play.meter(1).clone();
+    *play.plugin(2).configured.entry(1).or_default() += 4;
+    play.look(2);
+    assert_eq!(play.phase(), Phase::Confirmed);
+}
+
+#[test]
+fn what_an_envoy_may_have_refused_is_sent_as_something_new() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    play.serve(&rollout("a"));
+    let actions = play.pass(&rollout("b"));
+    play.send(&actions);
+    play.disconnect(1);
+    // It comes back with the version before: whether it saw the other one, nobody knows.
+    let again = play.connect_as(2, 1, "edge", Some(101));
+    assert_eq!(pushes(&again), [(2, 103)]);
+    assert_eq!(pushed(&again), "b");
+    play.run(&again);
+    assert_eq!(play.phase(), Phase::Confirmed);
+}
+
+#[test]
+fn an_envoy_that_goes_away_with_a_new_version_brings_the_one_before_back() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    play.connect(2, "edge", None);
+    play.serve(&rollout("a"));
+    let actions = play.pass(&rollout("b"));
+    play.run(&actions);
+    play.disconnect(2);
+    assert!(pushes(&play.wait(9)).is_empty());
+    assert_eq!(pushes(&play.wait(2)), [(1, 103)]);
+    assert_eq!(play.phase(), Phase::Returned);
+}
+
+#[test]
+fn so_many_envoys_may_go_away_as_the_rollout_says() {
+    let mut lenient = Rollout::clone(&rollout("b"));
+    lenient.criteria.envoys_lost = 0;
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    play.connect(2, "edge", None);
+    play.serve(&rollout("a"));
+    let actions = play.pass(&Arc::new(lenient));
+    play.run(&actions);
+    play.disconnect(2);
+    assert!(pushes(&play.wait(11)).is_empty());
+    assert_eq!(play.phase(), Phase::Confirmed);
+}
+
+#[test]
+fn an_envoy_that_is_seen_on_a_new_connection_before_the_old_one_ends_is_not_lost() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    play.serve(&rollout("a"));
+    let actions = play.pass(&rollout("b"));
+    play.run(&actions);
+    play.connect_as(2, 1, "edge", Some(102));
+    play.disconnect(1);
+    assert!(pushes(&play.wait(30)).is_empty());
+    assert_ne!(play.phase(), Phase::Returned);
+}
+
+#[test]
+fn an_envoy_is_watched_as_long_as_something_can_be_learned() {
+    let mut play = Play::new();
+    let every = |play: &Play| {
+        let watch = play.machine.watch(play.moment(), StreamId(1));
+        watch.map(|watch| watch.every)
+    };
+    play.connect(1, "edge", None);
+    assert_eq!(every(&play), None);
+    let actions = play.pass(&rollout("a"));
+    assert_eq!(every(&play), None);
+    play.acknowledge(&actions);
+    assert_eq!(every(&play), Some(SOON));
+    play.wait(2);
+    assert_eq!(every(&play), Some(WATCHED));
+    play.start(&actions, 2);
+    assert_eq!(every(&play), Some(WATCHED));
+    play.wait(11);
+    assert_eq!(every(&play), None);
+}
