@@ -131,24 +131,110 @@ pub(super) struct Header {
 )]
 pub(super) struct Expectation {
     #[serde(default, deserialize_with = "many", alias = "hasHeader")]
-    pub(super) has_header: Vec<Header>,
+    has_header: Vec<Header>,
     #[serde(default, deserialize_with = "many", alias = "noHeader")]
-    pub(super) no_header: Vec<Header>,
+    no_header: Vec<Header>,
+    /// In some versions of the format the two above, and texts for the lines, stand in here.
     #[serde(default, deserialize_with = "many")]
-    pub(super) headers: Vec<StringMatcher>,
+    headers: Vec<Headers>,
     #[serde(default, deserialize_with = "many")]
-    pub(super) body: Vec<StringMatcher>,
+    body: Vec<StringMatcher>,
     pub(super) immediate: Option<Immediate>,
     #[serde(default, deserialize_with = "many")]
     pub(super) log: Vec<StringMatcher>,
 }
 
+impl Expectation {
+    /// Headers that have to be there.
+    pub(super) fn has_header(&self) -> impl Iterator<Item = &Header> {
+        let grouped = self.grouped().flat_map(|group| &group.has_header);
+        self.has_header.iter().chain(grouped)
+    }
+
+    /// Headers that must not be there.
+    pub(super) fn no_header(&self) -> impl Iterator<Item = &Header> {
+        let grouped = self.grouped().flat_map(|group| &group.no_header);
+        self.no_header.iter().chain(grouped)
+    }
+
+    /// What the lines of the headers have to be like.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &StringMatcher> {
+        self.grouped()
+            .flat_map(|group| group.line.iter().chain(&group.lines))
+    }
+
+    /// What the body has to be like: of a reply, where there is one.
+    pub(super) fn body(&self) -> impl Iterator<Item = &StringMatcher> {
+        let replied = self.immediate.iter().flat_map(|reply| &reply.body);
+        self.body.iter().chain(replied)
+    }
+
+    fn grouped(&self) -> impl Iterator<Item = &Headers> {
+        let replied = self.immediate.iter().flat_map(|reply| &reply.headers);
+        self.headers.iter().chain(replied)
+    }
+}
+
+/// What headers have to be like: a text for one of their lines, or a group of conditions.
+#[derive(Debug, serde::Deserialize)]
+#[serde(from = "HeadersKeys")]
+struct Headers {
+    line: Option<StringMatcher>,
+    lines: Vec<StringMatcher>,
+    has_header: Vec<Header>,
+    no_header: Vec<Header>,
+}
+
 #[derive(Debug, serde::Deserialize)]
 #[serde(
     deny_unknown_fields,
-    expecting = "`http_status`, `grpc_status` or `details`"
+    expecting = "`exact` or `regex`, or `has_header`, `no_header` and `headers_serialized`"
+)]
+struct HeadersKeys {
+    #[serde(default)]
+    invert: bool,
+    exact: Option<Text>,
+    regex: Option<Pattern>,
+    file: Option<PathBuf>,
+    #[serde(default, deserialize_with = "many", alias = "hasHeader")]
+    has_header: Vec<Header>,
+    #[serde(default, deserialize_with = "many", alias = "noHeader")]
+    no_header: Vec<Header>,
+    #[serde(default, deserialize_with = "many", alias = "headersSerialized")]
+    headers_serialized: Vec<StringMatcher>,
+}
+
+impl From<HeadersKeys> for Headers {
+    fn from(keys: HeadersKeys) -> Self {
+        let is_group = !keys.has_header.is_empty()
+            || !keys.no_header.is_empty()
+            || !keys.headers_serialized.is_empty();
+        let line = StringMatcher {
+            invert: keys.invert,
+            exact: keys.exact,
+            regex: keys.regex,
+            file: keys.file,
+        };
+        Self {
+            // What says nothing at all is refused with the other texts.
+            line: (!is_group || line.says_something()).then_some(line),
+            lines: keys.headers_serialized,
+            has_header: keys.has_header,
+            no_header: keys.no_header,
+        }
+    }
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "`http_status`, `grpc_status`, `details`, `headers` or `body`"
 )]
 pub(super) struct Immediate {
+    #[serde(default, deserialize_with = "many")]
+    headers: Vec<Headers>,
+    #[serde(default, deserialize_with = "many")]
+    body: Vec<StringMatcher>,
     #[serde(alias = "httpStatus")]
     pub(super) http_status: Option<u32>,
     #[serde(alias = "grpcStatus")]
@@ -167,6 +253,12 @@ pub(super) struct StringMatcher {
     pub(super) exact: Option<Text>,
     pub(super) regex: Option<Pattern>,
     pub(super) file: Option<PathBuf>,
+}
+
+impl StringMatcher {
+    fn says_something(&self) -> bool {
+        self.invert || self.exact.is_some() || self.regex.is_some() || self.file.is_some()
+    }
 }
 
 /// A regular expression for all of a text, as RE2 matches it in full.
@@ -220,7 +312,7 @@ impl Test {
             .map(|invocation| &invocation.result)
             .chain([&self.plugin_init, &self.stream_init, &self.stream_destroy]);
         for result in results {
-            let matchers = result.headers.iter().chain(&result.body).chain(&result.log);
+            let matchers = result.lines().chain(result.body()).chain(&result.log);
             for matcher in matchers {
                 let given = [
                     matcher.exact.is_some(),

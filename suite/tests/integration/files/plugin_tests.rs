@@ -46,6 +46,58 @@ fn headers_are_what_the_callback_leaves() {
 }
 
 #[test]
+fn conditions_may_stand_in_groups_of_headers_and_of_the_reply() {
+    let grouped = r#"
+      request_headers {
+        input { header { key: "Authorization" value: "Bearer x" } header { key: ":path" value: "/" } }
+        result {
+          headers {
+            has_header { key: ":path" value: "/" }
+            no_header { key: "authorization" }
+            headers_serialized { exact: ":path: /" }
+            headers_serialized { regex: "auth.*" invert: true }
+          }
+        }
+      }"#;
+    assert!(played("auth-scrub", None, grouped).contains("ok     t"));
+    for (from, to, key) in [
+        (
+            "value: \"/\" }\n            no",
+            "value: \"/x\" }\n            no",
+            ":path",
+        ),
+        (
+            "no_header { key: \"authorization\"",
+            "no_header { key: \":path\"",
+            ":path",
+        ),
+        (":path: /\"", ":path: /x\"", "headers"),
+    ] {
+        let report = played("auth-scrub", None, &grouped.replace(from, to));
+        let expected = format!("request_headers: {key}\n");
+        assert!(report.contains(&expected), "{report}");
+    }
+
+    let denies = r#"
+      request_headers {
+        input { content: "GET /admin HTTP/1.1\nHost: example.com" }
+        result {
+          immediate {
+            http_status: 403
+            body { regex: "(?s).*" }
+            headers { no_header { key: ":path" } }
+          }
+        }
+      }"#;
+    let configuration = r#"{"paths": ["/admin"]}"#;
+    let report = played("deny-list", Some(configuration), denies);
+    assert!(report.contains("ok     t"), "{report}");
+    let other = denies.replace("(?s).*", "another body");
+    let report = played("deny-list", Some(configuration), &other);
+    assert!(report.contains("request_headers: body\n"), "{report}");
+}
+
+#[test]
 fn a_reply_ends_the_stream_and_later_phases_find_nothing() {
     let denies = r#"
       request_headers {
