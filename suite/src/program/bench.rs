@@ -1,8 +1,9 @@
-//! `attache bench`: what filters cost, counted on the harness.
+//! `attache bench`: what filters cost, counted on the harness or measured on a real Envoy.
 
 mod arguments;
 mod comparison;
 mod measure;
+mod on_envoy;
 mod requests;
 mod subject;
 mod table;
@@ -15,7 +16,7 @@ use anyhow::{Context, bail};
 use attache_suite::Suite;
 use clap::Parser;
 
-use self::arguments::Arguments;
+use self::arguments::{Arguments, On};
 use self::comparison::Comparison;
 use self::measure::Measurement;
 use self::subject::Subject;
@@ -26,6 +27,9 @@ use super::screen::Screen;
 /// Parses the command line, and does what it says; false where something costs more than before.
 pub(super) fn bench(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<bool> {
     let arguments = Arguments::parse_from(words);
+    if arguments.on == On::Envoy {
+        return on_real_envoy(&arguments, screen);
+    }
     // A file that cannot be read is told of before anything is built.
     let before = arguments.compare.as_deref().map(Comparison::read);
     let before = before.transpose()?;
@@ -75,6 +79,37 @@ pub(super) fn bench(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<boo
         screen.print(&verdict.to_text(screen))?;
     }
     Ok(verdict.is_good())
+}
+
+/// Processor time, told with how sure it is.
+fn on_real_envoy(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
+    if arguments.save.is_some() || arguments.compare.is_some() {
+        bail!(
+            "times on Envoy hold for one machine and one hour, so that --save and --compare are for what is \
+             counted on the harness; to compare two modules, name both: `attache bench a.wasm b.wasm --on \
+             envoy`"
+        );
+    }
+    if let Some(suite) = arguments
+        .subjects()
+        .find(|word| find::is_suite(Path::new(word)))
+    {
+        bail!(
+            "`{suite}` is a suite, whose cases are counted on the harness; with --on envoy name a module or a \
+             package"
+        );
+    }
+    let subjects = arguments
+        .subjects()
+        .map(|word| Subject::load(word, arguments, screen))
+        .collect::<anyhow::Result<Vec<Subject>>>()?;
+    for measured in on_envoy::measure(&subjects, arguments, screen)? {
+        screen.print(&match arguments.json {
+            true => format!("{}\n", measured.to_json()),
+            false => measured.to_text(),
+        })?;
+    }
+    Ok(true)
 }
 
 /// The cases of a suite, each from a fresh start.

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use clap::Parser;
+use attache_envoy::Selection;
+use clap::{Parser, ValueEnum};
 
 use super::subject::HERE;
 
@@ -12,6 +13,10 @@ use super::subject::HERE;
 /// that a file of one run says what a change has cost.
 ///
 /// Of a suite, each case is counted as it is played: from a fresh start, with its clusters and times.
+///
+/// With `--on envoy` it is the processor time of a real Envoy that is measured, with the filter and without, in
+/// turns, and told with the interval that holds it at 95 %. A listener without a filter is measured twice: a
+/// difference that is not larger than the one between those two is not claimed. Such times hold for one machine.
 #[derive(Debug, Parser)]
 #[command(
     name = "attache-test",
@@ -27,6 +32,8 @@ Examples:
   attache bench tests/auth-scrub.suite.yaml       the cases of a suite
   attache bench auth-scrub --save before.jsonl    keep the numbers …
   attache bench auth-scrub --compare before.jsonl … and fail where they get worse
+  attache bench auth-scrub --on envoy             processor time in a real Envoy, to the same without it
+  attache bench a.wasm b.wasm --on envoy          two modules in one Envoy
   attache bench auth-scrub --json | jq 'select(.bench == \"get\") | .fuel'
 
 Exit status: 0 done, 1 something costs more than before or cannot be measured, 2 arguments not understood."
@@ -43,6 +50,18 @@ pub(super) struct Arguments {
     /// Which filter of the module is meant, where it holds several
     #[arg(long, value_name = "ID")]
     pub(super) root_id: Option<String>,
+
+    /// Where it is measured
+    #[arg(long, value_enum, default_value_t = On::Harness)]
+    pub(super) on: On,
+
+    /// The Envoy to use: a binary, or a version such as 1.39
+    #[arg(long, value_name = "PATH|VERSION")]
+    pub(super) envoy: Option<Selection>,
+
+    /// How many rounds are taken on Envoy; more tell finer differences
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = rounds)]
+    pub(super) rounds: usize,
 
     /// Keep the numbers in a file
     #[arg(long, value_name = "FILE")]
@@ -61,11 +80,30 @@ pub(super) struct Arguments {
     pub(super) json: bool,
 }
 
+/// Where it is measured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum On {
+    /// Counted on the harness, the same on any machine
+    Harness,
+    /// Processor time of a real Envoy
+    Envoy,
+}
+
 impl Arguments {
     /// What is measured.
     pub(super) fn subjects(&self) -> impl Iterator<Item = &str> {
         let here = self.subjects.is_empty().then_some(HERE);
         self.subjects.iter().map(String::as_str).chain(here)
+    }
+}
+
+/// Fewer say nothing with an interval.
+fn rounds(word: &str) -> Result<usize, String> {
+    match word.parse() {
+        Ok(rounds) if (20..=10_000).contains(&rounds) => Ok(rounds),
+        _ => {
+            Err("expected 20 to 10000 rounds: fewer have no interval that says anything".to_owned())
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Measurement {
 /// Measures the start of a module, and each request of the set.
 pub(super) fn all(subject: &Subject) -> anyhow::Result<Vec<Measurement>> {
     let started = start(subject);
-    let mut host = match subject.configured {
+    let mut host = match subject.configuration.is_some() {
         true => started?,
         false => started.context(
             "it does not start; if it needs a configuration, give it one with --config FILE",
@@ -59,8 +59,10 @@ pub(super) fn all(subject: &Subject) -> anyhow::Result<Vec<Measurement>> {
 }
 
 fn start(subject: &Subject) -> Result<Host, HostError> {
-    let plugin = subject.plugin.clone();
-    Host::builder().plugin(plugin).count_phases().start()
+    Host::builder()
+        .plugin(subject.plugin())
+        .count_phases()
+        .start()
 }
 
 fn of(scenario: &Scenario, subject: &Subject) -> Result<Measurement, HostError> {

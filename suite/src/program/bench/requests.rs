@@ -38,6 +38,41 @@ pub(super) const SCENARIOS: [Scenario; 5] = [
     },
 ];
 
+/// A request as HTTP/1.1 has it.
+pub(super) struct Wire {
+    pub(super) name: &'static str,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Those of the requests that are measured on a real Envoy.
+pub(super) fn wires() -> [Wire; 3] {
+    [
+        wire("get", &browser(), ""),
+        wire("credentials", &credentials(), ""),
+        wire("post-json", &json(), &json_body()),
+    ]
+}
+
+fn wire(name: &'static str, request: &Request, body: &str) -> Wire {
+    let headers = request.headers();
+    let pseudo = |name: &str| headers.get(name).unwrap_or_default();
+    let line = [pseudo(":method"), b" ", pseudo(":path"), b" HTTP/1.1\r\n"];
+    let mut bytes = line.concat();
+    bytes.extend_from_slice(b"host: example.com\r\n");
+    let own = headers.iter().filter(|(name, _)| {
+        !name.starts_with(b":") && *name != b"host" && *name != b"content-length"
+    });
+    for (name, value) in own {
+        bytes.extend_from_slice(&[name, b": ", value, b"\r\n"].concat());
+    }
+    if !body.is_empty() {
+        bytes.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(body.as_bytes());
+    Wire { name, bytes }
+}
+
 /// A piece of a body that streams.
 const PIECE: [u8; 16 << 10] = [b'x'; 16 << 10];
 const PIECES: usize = 4;
@@ -84,13 +119,16 @@ fn credentials() -> Request {
 }
 
 fn json() -> Request {
+    headers(Request::post("/orders"))
+        .header("content-type", "application/json")
+        .body(json_body())
+}
+
+fn json_body() -> String {
     let items: Vec<String> = (0..40)
         .map(|number| format!(r#"{{"id":{number},"name":"item {number}","price":9.5}}"#))
         .collect();
-    let body = format!(r#"{{"customer":"ada","items":[{}]}}"#, items.join(","));
-    headers(Request::post("/orders"))
-        .header("content-type", "application/json")
-        .body(body)
+    format!(r#"{{"customer":"ada","items":[{}]}}"#, items.join(","))
 }
 
 /// In pieces, with trailers.
@@ -131,4 +169,25 @@ fn download() -> Response {
 
 fn unavailable() -> Response {
     answer(503).body("no upstream\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_to_envoy_are_whole_messages() {
+        for Wire { name, bytes } in wires() {
+            let text = String::from_utf8(bytes).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            let start = match name {
+                "post-json" => "POST /orders HTTP/1.1\r\nhost: ",
+                _ => "GET /orders?page=2&",
+            };
+            assert!(head.starts_with(start), "{text}");
+            assert_eq!(head.matches("\r\nhost: ").count(), 1, "{text}");
+            let length = format!("content-length: {}", body.len());
+            assert_eq!(head.contains(&length), !body.is_empty(), "{text}");
+        }
+    }
 }

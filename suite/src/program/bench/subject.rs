@@ -16,9 +16,11 @@ pub(super) const HERE: &str = ".";
 /// A module with its configuration.
 pub(super) struct Subject {
     pub(super) name: String,
-    pub(super) plugin: Plugin,
-    /// Whether it was given a configuration.
-    pub(super) configured: bool,
+    pub(super) bytes: Vec<u8>,
+    pub(super) root_id: String,
+    pub(super) configuration: Option<String>,
+    /// Whether it needs the host option by which headers wait for it.
+    pub(super) holds_headers: bool,
 }
 
 impl Subject {
@@ -45,19 +47,27 @@ impl Subject {
                 filter.kind
             );
         }
-        let mut plugin = Plugin::from_bytes(&name, bytes).root_id(root_id);
-        if described.is_some_and(|it| it.host_options.allow_on_headers_stop_iteration) {
-            plugin = plugin.allow_on_headers_stop_iteration();
-        }
-        let configured = configuration.is_some();
-        if let Some(configuration) = configuration {
-            plugin = plugin.config(configuration.as_str());
-        }
         Ok(Self {
             name,
-            plugin,
-            configured,
+            bytes,
+            root_id,
+            configuration,
+            holds_headers: described
+                .is_some_and(|it| it.host_options.allow_on_headers_stop_iteration),
         })
+    }
+
+    /// What the harness loads.
+    pub(super) fn plugin(&self) -> Plugin {
+        let mut plugin =
+            Plugin::from_bytes(&self.name, self.bytes.clone()).root_id(self.root_id.as_str());
+        if self.holds_headers {
+            plugin = plugin.allow_on_headers_stop_iteration();
+        }
+        if let Some(configuration) = &self.configuration {
+            plugin = plugin.config(configuration.as_str());
+        }
+        plugin
     }
 }
 

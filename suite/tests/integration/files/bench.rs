@@ -172,6 +172,18 @@ fn what_cannot_be_measured_says_why_and_what_to_do() {
             "is a configuration, and `--config` takes the file of one",
         ),
         (
+            &["s.suite.yaml", "--on", "envoy"],
+            "is a suite, whose cases are counted on the harness",
+        ),
+        (
+            &[scrub, "--on", "envoy", "--save", "x.jsonl"],
+            "times on Envoy hold for one machine and one hour",
+        ),
+        (
+            &[scrub, "--on", "envoy", "--config", "none.json"],
+            "cannot read the configuration `none.json`",
+        ),
+        (
             &["s.suite.yaml", "--config", "not.jsonl"],
             "measure it without --config and --root-id",
         ),
@@ -197,7 +209,73 @@ fn what_cannot_be_measured_says_why_and_what_to_do() {
         assert_eq!((status, out.as_str()), (Some(1), ""), "{err}");
         assert!(err.contains(reason), "{err}");
     }
+    let (status, _, err) = program(&folder, &["bench", scrub, "--on", "envoy", "--rounds", "3"]);
+    assert_eq!(status, Some(2));
+    assert!(err.contains("expected 20 to 10000 rounds"), "{err}");
     let (status, _, err) = program(&folder, &["bench", scrub, "--tolerance", "much"]);
     assert_eq!(status, Some(2));
     assert!(err.contains("expected a number of percent"), "{err}");
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn processor_time_on_envoy_is_told_with_its_interval_and_what_it_is_worth() {
+    let folder = folder("bench-envoy");
+    let (scrub, denies) = (module("auth-scrub"), module("deny-list"));
+    let scrub = scrub.to_str().unwrap();
+    let words = ["bench", scrub, "--on", "envoy", "--rounds", "20", "--json"];
+    let (status, out, err) = program(&folder, &words);
+    assert_eq!(status, Some(0), "{err}");
+    let lines: Vec<serde_json::Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let benches: Vec<&str> = lines.iter().filter_map(|it| it["bench"].as_str()).collect();
+    assert_eq!(benches, ["get", "credentials", "post-json"]);
+    for line in &lines {
+        assert_eq!(
+            (&line["status"], &line["rounds"]),
+            (&200.into(), &20.into())
+        );
+        for key in [
+            "microseconds",
+            "microseconds_without",
+            "ratio",
+            "ratio_of_nothing",
+        ] {
+            let interval: Vec<f64> = serde_json::from_value(line[key].clone()).unwrap();
+            assert!(interval.is_sorted() && interval[0] > 0.0, "{line}");
+        }
+        assert!(line["verdict"].is_string(), "{line}");
+    }
+
+    // Denied requests never reach the upstream: that is other work, and nothing is claimed.
+    fs::write(folder.join("deny.json"), r#"{"paths": ["/orders"]}"#).unwrap();
+    let denies = denies.to_str().unwrap();
+    let words = [
+        "bench",
+        denies,
+        "--config",
+        "deny.json",
+        "--on",
+        "envoy",
+        "--rounds",
+        "20",
+    ];
+    let (status, out, err) = program(&folder, &words);
+    assert_eq!(status, Some(0), "{err}");
+    assert!(
+        out.contains("nothing is claimed: the answer is 403 with it and 200 without"),
+        "{out}"
+    );
+
+    fs::write(folder.join("bad.json"), r#"{"no_such_field": 1}"#).unwrap();
+    let words = ["bench", denies, "--config", "bad.json", "--on", "envoy"];
+    let (status, _, err) = program(&folder, &words);
+    assert_eq!(status, Some(1));
+    assert!(
+        err.contains("Envoy does not start with the filters"),
+        "{err}"
+    );
+    assert!(err.contains("no_such_field"), "{err}");
 }
