@@ -15,6 +15,7 @@ pub use self::crds::Crds;
 use crate::digest::Digest;
 use crate::document::Located;
 use crate::layout::Published;
+use crate::registry::Reference;
 
 /// Something that a check found.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,12 +88,43 @@ pub fn check_against(
     images: &[Published],
     crds: &Crds,
 ) -> Result<Vec<Checked>, CheckError> {
+    check_documents(text, images, crds, None)
+}
+
+/// Why an image that is known may not be loaded from the repository of this name, if it may not.
+pub type Admission<'a> = dyn Fn(&Reference, &Published) -> Result<(), String> + 'a;
+
+/// The same, and whether each image is let in under the name that its document has for it: a policy goes by repositories.
+///
+/// # Errors
+///
+/// As [`check`].
+pub fn check_admitted(
+    text: &str,
+    images: &[Published],
+    crds: &Crds,
+    admission: &Admission<'_>,
+) -> Result<Vec<Checked>, CheckError> {
+    check_documents(text, images, crds, Some(admission))
+}
+
+fn check_documents(
+    text: &str,
+    images: &[Published],
+    crds: &Crds,
+    admission: Option<&Admission<'_>>,
+) -> Result<Vec<Checked>, CheckError> {
     let documents = Located::documents(text).map_err(Box::new)?;
-    Ok(documents
-        .iter()
-        .flat_map(objects)
-        .filter_map(|document| check_document(document, images, crds))
-        .collect())
+    let mut all = Vec::new();
+    for document in documents.iter().flat_map(objects) {
+        let report = Report {
+            images,
+            admission,
+            findings: Vec::new(),
+        };
+        all.extend(check_document(document, report, crds));
+    }
+    Ok(all)
 }
 
 /// The objects of a document, which may be a list of them, as `kubectl get` prints it.
@@ -104,11 +136,7 @@ fn objects(document: &Located) -> &[Located] {
     }
 }
 
-fn check_document(document: &Located, images: &[Published], crds: &Crds) -> Option<Checked> {
-    let mut report = Report {
-        images,
-        findings: Vec::new(),
-    };
+fn check_document(document: &Located, mut report: Report<'_>, crds: &Crds) -> Option<Checked> {
     let kind = document.get("kind").and_then(Located::text);
     let is_known = crds.check(document, &mut report);
     let what = match kind {
@@ -149,6 +177,7 @@ fn named(document: &Located, kind: &str) -> String {
 /// What is found, and what is known while finding it.
 struct Report<'i> {
     images: &'i [Published],
+    admission: Option<&'i Admission<'i>>,
     findings: Vec<Finding>,
 }
 
@@ -167,6 +196,36 @@ impl<'i> Report<'i> {
             line,
             text: text.into(),
         });
+    }
+
+    /// Asks whether an image may be loaded under this name, where somebody asks.
+    fn admit(&mut self, at: &Located, name: &str, digits: &str) {
+        let Some(admission) = self.admission else {
+            return;
+        };
+        let reference = name.parse::<Reference>();
+        match (self.image(digits), reference) {
+            (Some(image), Ok(reference)) => {
+                if let Err(why) = admission(&reference, image) {
+                    self.error(at, format!("the policy does not let it in: {why}"));
+                }
+            }
+            (_, Err(error)) => self.error(at, error.to_string()),
+            (None, Ok(_)) => self.warning(
+                at,
+                "the policy is not asked: the image is none of those that --image and --images name",
+            ),
+        }
+    }
+
+    /// Says of a module that a policy cannot be asked about, where somebody asks.
+    fn say_unasked(&mut self, at: &Located) {
+        if self.admission.is_some() {
+            self.warning(
+                at,
+                "the policy is not asked: nothing here says from which repository the module is",
+            );
+        }
     }
 
     /// The image whose manifest has this digest.

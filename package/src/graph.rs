@@ -1,5 +1,6 @@
 mod document;
 mod judge;
+mod simple;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::manifest::{Descriptor, Manifest, media_type};
 use attache_module::{Facts, ReadError};
 
 pub(crate) use self::document::{Content, Document, Unread};
+pub(crate) use self::simple::{Simple, pieces, signature_tag};
 pub(crate) use self::walk::{Need, Part, Refused, Walk};
 
 /// An image, or a list of images, with everything that it names and what is attached to it: what goes from one
@@ -31,6 +33,8 @@ pub struct Graph {
     pub(crate) blobs: BTreeMap<Digest, (Descriptor, Bytes)>,
     /// Lists of images that name it, without their other images and with their signatures.
     pub(crate) lists: Vec<Self>,
+    /// Signatures under a tag of their own, by the document that they are about.
+    pub(crate) simple: BTreeMap<Digest, Document>,
     /// What was left out.
     pub(crate) left_out: Vec<LeftOut>,
 }
@@ -82,6 +86,7 @@ impl Graph {
             documents: BTreeMap::new(),
             blobs: BTreeMap::new(),
             lists: Vec::new(),
+            simple: BTreeMap::new(),
             left_out: Vec::new(),
         }
     }
@@ -124,6 +129,12 @@ impl Graph {
         Ok(())
     }
 
+    /// The digests of the lists of images that it came by, whose signatures count for it.
+    #[must_use]
+    pub fn lists(&self) -> Vec<Digest> {
+        self.lists.iter().map(|list| list.root.digest).collect()
+    }
+
     /// The document that all is about.
     pub(crate) fn root(&self) -> Option<&Document> {
         self.documents.get(&self.root.digest)
@@ -141,6 +152,15 @@ impl Graph {
         let manifest = self.root()?.manifest()?;
         let version = manifest.annotations.get("org.opencontainers.image.version");
         version.map(String::as_str)
+    }
+
+    /// The documents of the image itself: the root, and of a list those that it names.
+    pub(crate) fn images(&self) -> Vec<Digest> {
+        let images = self.documents.values().filter(|document| {
+            let is_root = document.descriptor.digest == self.root.digest;
+            is_root || document.subject().is_none()
+        });
+        images.map(|document| document.descriptor.digest).collect()
     }
 
     /// The documents that are about another one.
@@ -235,6 +255,7 @@ impl From<&Image> for Graph {
                 .collect(),
             blobs,
             lists: Vec::new(),
+            simple: BTreeMap::new(),
             left_out: Vec::new(),
         }
     }

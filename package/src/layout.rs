@@ -19,6 +19,9 @@ use crate::manifest::{Descriptor, Index, Manifest, media_type};
 
 /// The annotation by which an index names a manifest's tag.
 const TAG: &str = "org.opencontainers.image.ref.name";
+/// The annotation by which an index of ours names what the signatures of a manifest are about that are under a tag of
+/// their own in a registry.
+const SIGNATURES_OF: &str = "attache.image/signatures-of";
 const TAG_POINTER: &str = "/annotations/org.opencontainers.image.ref.name";
 
 /// The most bytes that a manifest or an index may have, as registries have it.
@@ -106,7 +109,7 @@ impl Layout {
     /// As [`Layout::add`].
     pub fn put(&self, graph: &Graph, tag: &str) -> Result<Option<Digest>, LayoutError> {
         for graph in graph.lists.iter().chain([graph]) {
-            let documents = graph.documents.values();
+            let documents = graph.documents.values().chain(graph.simple.values());
             let documents = documents.map(|it| (it.descriptor.digest, &it.bytes));
             let blobs = graph
                 .blobs
@@ -126,7 +129,21 @@ impl Layout {
             descriptor.annotations.remove(TAG);
             descriptor
         });
-        let new: Vec<Descriptor> = [named].into_iter().chain(lists).chain(attached).collect();
+        let all = graph.lists.iter().chain([graph]);
+        let simple = all
+            .flat_map(|graph| &graph.simple)
+            .map(|(subject, document)| {
+                let mut descriptor = document.descriptor.clone();
+                let notes = &mut descriptor.annotations;
+                notes.insert(SIGNATURES_OF.to_owned(), subject.to_string());
+                descriptor
+            });
+        let new = [named]
+            .into_iter()
+            .chain(lists)
+            .chain(attached)
+            .chain(simple);
+        let new: Vec<Descriptor> = new.collect();
         self.enter(&new, tag)
     }
 
@@ -261,7 +278,8 @@ impl Layout {
             Some(image.digest) == digest
                 || image.annotations.get(TAG).is_some_and(|name| name == tag)
         });
-        match found {
+        let within = || digest.and_then(|digest| self.listed(digest).transpose());
+        match found.map(Ok).or_else(within).transpose()? {
             Some(found) => Ok(found),
             None => {
                 let tags = self.tags()?;

@@ -43,7 +43,9 @@ pub mod signing;
 
 pub use crate::annotations::About;
 pub use crate::bom::{BomError, bill_of_materials};
-pub use crate::check::{CheckError, Checked, Crds, Finding, Severity, check, check_against};
+pub use crate::check::{
+    Admission, CheckError, Checked, Crds, Finding, Severity, check, check_admitted, check_against,
+};
 pub use crate::consumer::{Consumer, Found, Refusal};
 pub use crate::digest::{Digest, DigestError};
 pub use crate::graph::{Attached, Graph, LeftOut};

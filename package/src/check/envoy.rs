@@ -173,11 +173,13 @@ fn remote_code(
         );
         return None;
     }
+    report.say_unasked(remote);
     report.module(digits).map(|image| image.facts.clone())
 }
 
 /// The module in a file, where it can be read here.
 fn local_code(local: &Located, report: &mut Report<'_>) -> Option<Facts> {
+    report.say_unasked(local);
     let file = local.get("filename")?;
     let bytes = fs::read(file.text()?).ok()?;
     match Facts::read(&bytes) {

@@ -51,6 +51,7 @@ fn istio_module(module: &Located, report: &mut Report<'_>) {
         Some(("http" | "https", _)) => false,
         Some(("file", _)) => {
             // Istio reads it where the proxy runs; nothing is fetched that could be another.
+            report.say_unasked(url);
             return common(module, None, report);
         }
         Some((scheme, _)) => {
@@ -234,6 +235,10 @@ fn pin(
         let module = Digest::of(&image.bytes).hex();
         report.error(at, format!("this is the digest of an image's manifest; a module by HTTP is pinned by its own, {module}"));
         return None;
+    }
+    match is_image {
+        true => report.admit(url, text, &digits),
+        false => report.say_unasked(url),
     }
     Some(digits)
 }

@@ -92,7 +92,12 @@ impl Graph {
                 bundle.len()
             ),
         }));
-        trusted.signers(&document.bytes, &bundles, attempts)
+        let mut signers = trusted.signers(&document.bytes, &bundles, attempts);
+        if signers.is_empty() {
+            let simple = self.simple_of(document.descriptor.digest);
+            signers = trusted.simple_signers(document.descriptor.digest, &simple, attempts);
+        }
+        signers
     }
 
     /// Whether a list names an image.

@@ -1,8 +1,8 @@
 //! Whole images out of a folder.
 
-use super::{DOCUMENT_LIMIT, Layout, LayoutError};
+use super::{DOCUMENT_LIMIT, Layout, LayoutError, SIGNATURES_OF};
 use crate::digest::Digest;
-use crate::graph::{Document, Graph, Need, Part, Unread, Walk};
+use crate::graph::{Document, Graph, Need, Part, Unread, Walk, pieces};
 use crate::layer::MODULE_LIMIT;
 use crate::manifest::{Descriptor, Index};
 
@@ -62,7 +62,27 @@ impl Layout {
             }
             walk.leave_out(failed);
         }
-        Ok(walk.finish())
+        let mut graph = walk.finish();
+        for named in self.index()?.manifests {
+            let subject = named.annotations.get(SIGNATURES_OF);
+            let subject = subject.and_then(|digest| digest.parse::<Digest>().ok());
+            let Some(subject) = subject.filter(|it| graph.images().contains(it)) else {
+                continue;
+            };
+            // What is broken belongs to nothing.
+            if let Ok(document) = self.document(&named)
+                && let Ok(pieces) = pieces(&document)
+            {
+                let read = pieces.into_iter().map(|piece| {
+                    let bytes = self.read(&piece, MODULE_LIMIT)?;
+                    Ok((piece, bytes.into()))
+                });
+                if let Ok(pieces) = read.collect::<Result<Vec<_>, LayoutError>>() {
+                    graph.keep_simple(subject, document, pieces);
+                }
+            }
+        }
+        Ok(graph)
     }
 
     /// The documents that the folder names without a tag or with one. What is broken there belongs to nothing.
@@ -72,6 +92,16 @@ impl Layout {
         Ok(documents
             .filter_map(|named| self.document(named).ok())
             .collect())
+    }
+
+    /// The image of this digest in a list that the folder names.
+    pub(super) fn listed(&self, digest: Digest) -> Result<Option<Descriptor>, LayoutError> {
+        let around = self.surroundings()?;
+        let mut named = around
+            .iter()
+            .filter_map(Document::index)
+            .flat_map(|it| &it.manifests);
+        Ok(named.find(|named| named.digest == digest).cloned())
     }
 
     pub(super) fn document(&self, descriptor: &Descriptor) -> Result<Document, LayoutError> {

@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use attache_package::{Crds, Layout, Published, Severity};
+use attache_package::registry::{Pulled, Reference};
+use attache_package::{Crds, Graph, Layout, Published, Severity};
 use serde_json::json;
 
 use super::arguments::Check;
@@ -16,16 +17,29 @@ use super::remote::{clear, wait};
 const FILE_LIMIT: u64 = 64 * 1024 * 1024;
 
 pub(super) fn check(arguments: &Check) -> anyhow::Result<()> {
-    if arguments.trust.policy.is_some() && arguments.image.is_empty() {
-        bail!("--policy is for images that are fetched: name one with --image");
+    let policy = arguments.trust.policy()?;
+    if policy.is_some() && arguments.image.is_empty() && arguments.images.is_none() {
+        bail!("--policy is for images: name one with --image, or a folder of them with --images");
     }
-    let mut images = match &arguments.images {
+    let (mut images, mut graphs) = match &arguments.images {
         Some(folder) => images(&Layout::open(folder)?)?,
-        None => Vec::new(),
+        None => (Vec::new(), Vec::new()),
     };
     if !arguments.image.is_empty() {
-        images.extend(fetched(arguments)?);
+        for pulled in fetched(arguments)? {
+            images.push(pulled.image);
+            graphs.push(pulled.graph);
+        }
     }
+    let admission = |name: &Reference, image: &Published| {
+        let digest = image.descriptor.digest;
+        let graph = graphs.iter().find(|it| it.descriptor().digest == digest);
+        let judged = match (&policy, graph) {
+            (Some(policy), Some(graph)) => graph.judge(policy, &name.name()).map(|_| ()),
+            _ => Ok(()),
+        };
+        judged.map_err(|error| error.to_string())
+    };
     let mut crds = Crds::default();
     for path in &arguments.crds {
         let read = Crds::read(&read(path)?)
@@ -39,8 +53,11 @@ pub(super) fn check(arguments: &Check) -> anyhow::Result<()> {
     for path in &arguments.files {
         let name = path.display();
         let text = read(path)?;
-        let checked = attache_package::check_against(&text, &images, &crds)
-            .with_context(|| format!("cannot check `{name}`"))?;
+        let checked = match &policy {
+            Some(_) => attache_package::check_admitted(&text, &images, &crds, &admission),
+            None => attache_package::check_against(&text, &images, &crds),
+        };
+        let checked = checked.with_context(|| format!("cannot check `{name}`"))?;
         documents += checked.len();
         for document in checked {
             for finding in &document.findings {
@@ -88,12 +105,12 @@ pub(super) fn check(arguments: &Check) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fetched(arguments: &Check) -> anyhow::Result<Vec<Published>> {
+fn fetched(arguments: &Check) -> anyhow::Result<Vec<Pulled>> {
     let client = arguments.remote.client(&arguments.trust)?;
     let fetched = wait(async {
         let mut images = Vec::new();
         for word in &arguments.image {
-            images.push(client.pull(&word.parse()?).await?.image);
+            images.push(client.pull(&word.parse()?).await?);
         }
         Ok(images)
     });
@@ -101,12 +118,15 @@ fn fetched(arguments: &Check) -> anyhow::Result<Vec<Published>> {
     fetched
 }
 
-fn images(layout: &Layout) -> anyhow::Result<Vec<Published>> {
-    let tags = layout.tags()?;
-    Ok(tags
-        .iter()
-        .map(|tag| layout.module(tag))
-        .collect::<Result<_, _>>()?)
+/// The images of a folder, each with what is attached to it.
+fn images(layout: &Layout) -> anyhow::Result<(Vec<Published>, Vec<Graph>)> {
+    let (mut images, mut graphs) = (Vec::new(), Vec::new());
+    for tag in layout.tags()? {
+        let image = layout.module(&tag)?;
+        graphs.push(layout.graph(&image.descriptor.digest.to_string())?);
+        images.push(image);
+    }
+    Ok((images, graphs))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -1,10 +1,15 @@
 //! Whole images from a registry.
 
+use bytes::Bytes;
+
 use super::client::Client;
 use super::error::RegistryError;
 use super::reference::Reference;
 use super::transfer::Pulled;
-use crate::graph::{Document, Graph, Need, NoModule, Part, Refused, Unread, Walk};
+use crate::digest::Digest;
+use crate::graph::{
+    Document, Graph, LeftOut, Need, NoModule, Part, Refused, Unread, Walk, pieces, signature_tag,
+};
 use crate::layout::DOCUMENT_LIMIT;
 use crate::manifest::Descriptor;
 use crate::signing::Verdict;
@@ -187,7 +192,42 @@ impl Client {
             }
             walk.leave_out(said(&failed));
         }
-        Ok(walk.finish())
+        let mut graph = walk.finish();
+        for subject in graph.images() {
+            match self.simple(reference, subject).await {
+                Ok(None) => {}
+                Ok(Some((document, pieces))) => graph.keep_simple(subject, document, pieces),
+                Err(error) if passing == Passing::Fails && error.may_pass() => return Err(error),
+                Err(error) => graph.left_out.push(LeftOut {
+                    what: format!("what is under the tag `{}`", signature_tag(subject)),
+                    why: said(&error),
+                }),
+            }
+        }
+        Ok(graph)
+    }
+
+    /// The signatures under the tag of a document, where it has one.
+    async fn simple(
+        &self,
+        reference: &Reference,
+        subject: Digest,
+    ) -> Result<Option<(Document, Vec<(Descriptor, Bytes)>)>, RegistryError> {
+        let tag = signature_tag(subject);
+        let what = format!("what is under the tag `{tag}`");
+        let found = self.manifest(reference, &tag, DOCUMENT_LIMIT).await;
+        let document = match found {
+            Ok((descriptor, bytes)) => read(&what, &descriptor, bytes)?,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let named = pieces(&document).map_err(|why| RegistryError::Ambiguous { what, why })?;
+        let mut pieces = Vec::new();
+        for piece in named {
+            let bytes = self.blob(reference, &piece).await?;
+            pieces.push((piece, bytes.into()));
+        }
+        Ok(Some((document, pieces)))
     }
 
     async fn document(

@@ -9,7 +9,7 @@ use super::client::{Client, fallback_tag};
 use super::error::RegistryError;
 use super::reference::Reference;
 use crate::digest::Digest;
-use crate::graph::{Attached, Document, Graph};
+use crate::graph::{Attached, Document, Graph, signature_tag};
 use crate::layout::{DOCUMENT_LIMIT, Published};
 use crate::manifest::{Descriptor, media_type};
 use crate::signing::Verdict;
@@ -102,6 +102,17 @@ impl Client {
         }
         for (subject, referrers) in &unlisted {
             self.list(reference, *subject, referrers).await?;
+        }
+        for (subject, document) in &graph.simple {
+            let tag = signature_tag(*subject);
+            // What others have put there since stays.
+            match self.resolve(&tagged(reference, &tag)?).await {
+                Ok(_) => {}
+                Err(error) if error.is_not_found() => {
+                    self.send_document(reference, document, Some(&tag)).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
         let replaced = match self.resolve(&unpinned(reference)?).await {
             Ok(before) => Some(before).filter(|before| *before != digest),
@@ -203,15 +214,18 @@ fn entered(before: &[u8], referrers: &[Descriptor]) -> serde_json::Result<Option
 
 fn unpinned(reference: &Reference) -> Result<Reference, RegistryError> {
     match reference.tag() {
-        Some(tag) => reference
-            .tagged(tag)
-            .map_err(|error| RegistryError::Broken {
-                registry: reference.registry().to_owned(),
-                what: "name the tag".to_owned(),
-                why: error.to_string(),
-            }),
+        Some(tag) => tagged(reference, tag),
         None => Ok(reference.clone()),
     }
+}
+
+fn tagged(reference: &Reference, tag: &str) -> Result<Reference, RegistryError> {
+    let tagged = reference.tagged(tag);
+    tagged.map_err(|error| RegistryError::Broken {
+        registry: reference.registry().to_owned(),
+        what: "name the tag".to_owned(),
+        why: error.to_string(),
+    })
 }
 
 #[cfg(test)]

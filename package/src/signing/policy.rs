@@ -1,4 +1,5 @@
 mod pattern;
+mod trusted;
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -8,8 +9,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use self::pattern::{fits, names_nothing};
+pub use self::trusted::Trusted;
+use self::trusted::read_root;
 use super::key::{KeyError, PublicKey};
-use super::verify::{Attempt, Unverified, by_identity, by_key, check_root, read};
+use super::verify::{Attempt, Unverified};
 
 /// Whose signatures are trusted, by repository.
 ///
@@ -50,21 +53,6 @@ pub enum Verdict {
         /// What of the policy lets it in, such as "the rule for `localhost:5000/**`".
         by: String,
     },
-}
-
-/// Whose signatures are trusted.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Trusted {
-    /// Keys.
-    pub keys: Vec<PublicKey>,
-    /// Identities.
-    pub identities: Vec<Identity>,
-    /// The logs and authorities that vouch for identities, as Sigstore's `trusted_root.json` has them; those of the
-    /// public instance, as they were when this program was made, without.
-    pub root: Option<String>,
-    /// Whether an image is let in that nobody signed.
-    pub unsigned: bool,
 }
 
 /// Who signs without a key that lasts: whom an issuer knows.
@@ -315,59 +303,6 @@ impl Verdict {
     }
 }
 
-impl Trusted {
-    /// Has identities held against logs and authorities of one's own.
-    ///
-    /// # Errors
-    ///
-    /// [`PolicyError`], when the file is not a trusted root of Sigstore.
-    pub fn set_root(&mut self, path: &Path) -> Result<(), PolicyError> {
-        self.root = Some(read_root(path)?);
-        Ok(())
-    }
-
-    /// Who of those that are trusted has signed a manifest; what does not count is told.
-    pub(crate) fn signers(
-        &self,
-        manifest: &[u8],
-        bundles: &[&[u8]],
-        attempts: &mut Vec<Attempt>,
-    ) -> Vec<Signer> {
-        let mut signers = Vec::new();
-        for bundle in bundles {
-            let bundle = match read(bundle) {
-                Ok(Some(bundle)) => bundle,
-                Ok(None) => continue,
-                Err(why) => {
-                    let signer = "a signature".to_owned();
-                    attempts.push(Attempt { signer, why });
-                    continue;
-                }
-            };
-            let keys = self.keys.iter().map(|key| {
-                let signer = Signer::Key(key.clone());
-                (signer, by_key(manifest, &bundle, key))
-            });
-            let root = self.root.as_deref();
-            let identities = self.identities.iter().map(|identity| {
-                let signer = Signer::Identity(identity.clone());
-                (signer, by_identity(manifest, &bundle, identity, root))
-            });
-            for (signer, result) in keys.chain(identities) {
-                match result {
-                    Ok(signer) if !signers.contains(&signer) => signers.push(signer),
-                    Ok(_) => {}
-                    Err(why) => attempts.push(Attempt {
-                        signer: signer.to_string(),
-                        why,
-                    }),
-                }
-            }
-        }
-        signers
-    }
-}
-
 impl Display for Signer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -380,17 +315,6 @@ impl Display for Signer {
                 )
             }
         }
-    }
-}
-
-fn read_root(path: &Path) -> Result<String, PolicyError> {
-    let text = read_file(path)?;
-    match check_root(&text) {
-        Ok(()) => Ok(text),
-        Err(why) => Err(PolicyError::Root {
-            path: path.to_owned(),
-            why,
-        }),
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::fmt::{self, Display};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use sigstore_verify::crypto::VerificationKey;
 use sigstore_verify::trust_root::{SigstoreInstance, TrustedRoot};
-use sigstore_verify::types::Bundle;
 use sigstore_verify::types::bundle::SignatureContent;
 use sigstore_verify::types::intoto::Statement;
+use sigstore_verify::types::{Bundle, SignatureBytes};
 use sigstore_verify::{VerificationPolicy, Verifier};
 
 use super::key::PublicKey;
@@ -14,6 +17,7 @@ use super::policy::{Identity, Signer};
 use super::provider;
 use super::signature::{SIGNATURE, STATEMENT};
 use crate::digest::Digest;
+use crate::graph::Simple;
 use attache_module::harmless;
 
 /// Why a signature does not count.
@@ -117,6 +121,31 @@ pub(super) fn by_key(artifact: &[u8], bundle: &Bundle, key: &PublicKey) -> Resul
         _ => return Err("the signature is of a kind that is not known".to_owned()),
     }
     Ok(Signer::Key(key.clone()))
+}
+
+/// Holds a signature of cosign's older kind against a key: what is signed names the manifest.
+pub(super) fn by_simple(
+    manifest: Digest,
+    signature: Simple<'_>,
+    key: &PublicKey,
+) -> Result<Signer, String> {
+    provider::install();
+    let arithmetic = VerificationKey::from_spki(&key.0).map_err(|error| error.to_string())?;
+    let bytes = STANDARD
+        .decode(signature.signature)
+        .map_err(|_| "the signature is not Base64".to_owned())?;
+    arithmetic
+        .verify(signature.payload, &SignatureBytes::new(bytes))
+        .map_err(|_| "the signature is not by this key".to_owned())?;
+    let signed: Value = serde_json::from_slice(signature.payload)
+        .map_err(|error| format!("what is signed is not JSON ({error})"))?;
+    let says = |pointer: &str| signed.pointer(pointer).and_then(Value::as_str);
+    let is_image = says("/critical/type") == Some("cosign container image signature");
+    let names_it = says("/critical/image/docker-manifest-digest") == Some(&manifest.to_string());
+    match is_image && names_it {
+        true => Ok(Signer::Key(key.clone())),
+        false => Err("the signature is for something else".to_owned()),
+    }
 }
 
 /// Holds a signature of `artifact` against an identity, which a certificate that lasted some minutes has vouched for:

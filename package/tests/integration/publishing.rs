@@ -106,6 +106,71 @@ fn where_a_policy_would_not_be_asked_it_is_refused() {
 }
 
 #[test]
+fn an_image_of_a_folder_is_held_against_the_policy_under_the_name_that_a_manifest_has_for_it() {
+    let folder = Folder::new("under");
+    let here = folder.path();
+    let (key, _, _) = SigningKey::create(&here.join("team")).unwrap();
+    let layout = Layout::create(&here.join("images")).unwrap();
+    let mut signed = graph();
+    sign(&mut signed, &key).unwrap();
+    layout.put(&signed, "signed").unwrap();
+    let other = Graph::from(&Image::new(&guard(), About::new("guard", "6.6.6")).unwrap());
+    layout.put(&other, "other").unwrap();
+    let rule = "rules: [{ images: r.io/team/*, keys: [team.pub] }, { images: r.io/open/*, unsigned: allow }]";
+    fs::write(here.join("policy.yaml"), rule).unwrap();
+    let digest = |graph: &Graph| graph.descriptor().digest.hex();
+    for (name, digest, expected) in [
+        ("r.io/team/guard:1", digest(&signed), None),
+        ("r.io/open/guard:1", digest(&other), None),
+        (
+            "r.io/team/guard:1",
+            digest(&other),
+            Some(
+                "error: WasmPlugin default/a: the policy does not let it in: no signature of `r.io/team/guard`",
+            ),
+        ),
+        (
+            "r.io/elsewhere:1",
+            digest(&signed),
+            Some("no rule names the repository"),
+        ),
+        (
+            "r.io/team/guard:1",
+            "0".repeat(64),
+            Some(
+                "warning: WasmPlugin default/a: the policy is not asked: the image is none of those",
+            ),
+        ),
+    ] {
+        let manifest = format!(
+            "kind: WasmPlugin\nmetadata: {{ name: a }}\nspec:\n  phase: AUTHN\n  failStrategy: FAIL_RELOAD\n  url: oci://{name}\n  sha256: '{digest}'\n  pluginName: guard\n"
+        );
+        fs::write(here.join("manifest.yaml"), manifest).unwrap();
+        let words = "check manifest.yaml --images images --policy policy.yaml";
+        let (code, stdout, stderr) = said(here, words);
+        let is_error = expected.is_some_and(|it| !it.starts_with("warning"));
+        assert_eq!(code, i32::from(is_error), "{stdout}{stderr}");
+        match expected {
+            Some(expected) => assert!(stdout.contains(expected), "{stdout}"),
+            None => assert!(!stdout.contains("policy"), "{stdout}"),
+        }
+    }
+    let envoy = "typed_config:\n  '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  config: { vm_config: { vm_id: a, code: { local: { filename: a.wasm } } } }\n";
+    fs::write(here.join("envoy.yaml"), envoy).unwrap();
+    let (_, stdout, _) = said(
+        here,
+        "check envoy.yaml --images images --policy policy.yaml",
+    );
+    assert!(
+        stdout.contains("nothing here says from which repository"),
+        "{stdout}"
+    );
+    let (code, _, stderr) = said(here, "check manifest.yaml --policy policy.yaml");
+    assert_eq!(code, 1);
+    assert!(stderr.contains("name one with --image"), "{stderr}");
+}
+
+#[test]
 fn a_tag_of_a_folder_that_moves_is_told_with_both_digests() {
     let folder = Folder::new("moves");
     let here = folder.path();

@@ -1,5 +1,7 @@
 //! Signatures: made, attached, found again, and held against what is trusted.
 
+mod simple;
+
 use std::fs;
 use std::path::Path;
 

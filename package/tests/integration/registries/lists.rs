@@ -152,6 +152,10 @@ fn signatures_of_a_list_and_of_its_images_go_through_a_folder() {
     let digest = list.digest.to_string();
     let module = layout.module(&digest).unwrap();
     assert_eq!(module.descriptor.digest, graph().descriptor().digest);
+    // An image of it can be named, though the folder names the list alone.
+    let own = graph().descriptor().digest.to_string();
+    assert_eq!(layout.graph(&own).unwrap().lists(), [list.digest]);
+    assert!(layout.graph(&Digest::of(b"none").to_string()).is_err());
 
     // An image that came by a signed list.
     let layout = Layout::create(&folder.path().join("one")).unwrap();
