@@ -20,6 +20,14 @@ pub fn harmless(text: &str) -> String {
     shown
 }
 
+/// The same for a text of any length.
+#[must_use]
+pub fn harmless_line(text: &str) -> String {
+    let mut shown = String::new();
+    text.chars().for_each(|symbol| push(&mut shown, symbol));
+    shown
+}
+
 /// The same for a text of several lines, of any length: a line that somebody else began is told from ours by its margin.
 #[must_use]
 pub fn harmless_lines(text: &str, margin: &str) -> String {
@@ -88,6 +96,12 @@ mod tests {
         assert_eq!(one.unwrap(), other.unwrap());
         assert_eq!(harmless(&"x".repeat(301)).chars().count(), 301);
         assert!(harmless(&"x".repeat(301)).ends_with('…'));
+    }
+
+    #[test]
+    fn a_line_of_any_length_is_one() {
+        let text = "x\n".repeat(500);
+        assert_eq!(harmless_line(&text), "x\\u000a".repeat(500));
     }
 
     #[test]

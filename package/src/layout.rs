@@ -120,7 +120,10 @@ impl Layout {
             }
         }
         let mut named = graph.root.clone();
-        named.annotations.insert(TAG.to_owned(), tag.to_owned());
+        // A digest names it anyway.
+        if tag.parse::<Digest>().is_err() {
+            named.annotations.insert(TAG.to_owned(), tag.to_owned());
+        }
         let lists = graph.lists.iter().map(|list| list.root.clone());
         // Whoever may attach something names no image by it.
         let all = graph.lists.iter().chain([graph]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use attache_module::{Description, Facts, Finding, Verdict, harmless_lines};
+use attache_module::{Description, Facts, Finding, Verdict, harmless_line};
 use serde_json::Value;
 
 use crate::screen::{Screen, Tone, bytes};
@@ -238,11 +238,6 @@ fn capabilities(facts: &Facts, page: &mut Page<'_>) {
     }
 }
 
-/// What somebody else wrote begins no line of ours.
-fn one_line(text: &str) -> String {
-    harmless_lines(text, "").replace('\n', "\\u000a")
-}
-
 struct Page<'a> {
     screen: &'a Screen,
     text: String,
@@ -250,7 +245,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn title(&mut self, title: &str) {
-        let title = self.screen.tint(Tone::Strong, &one_line(title));
+        let title = self.screen.tint(Tone::Strong, &harmless_line(title));
         self.text.push_str(&format!("\n{title}\n"));
     }
 
@@ -260,7 +255,7 @@ impl Page<'_> {
 
     /// A line, in which the module has its word.
     fn raw(&mut self, line: impl std::fmt::Display) {
-        let line = one_line(&format!("  {line}"));
+        let line = harmless_line(&format!("  {line}"));
         self.text.push_str(line.trim_end());
         self.text.push('\n');
     }

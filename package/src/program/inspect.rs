@@ -1,6 +1,7 @@
 //! `attache images`
 
-use attache_module::harmless;
+use attache_module::{harmless, harmless_line};
+use attache_package::signing::BUNDLE;
 use attache_package::{Consumer, Layout};
 use serde_json::json;
 
@@ -62,14 +63,19 @@ pub(super) fn images(arguments: &Images) -> anyhow::Result<()> {
         );
         for (name, value) in &image.manifest.annotations {
             if let Some(name) = name.strip_prefix("attache.image/") {
-                text += &format!("  {:<8}  {}\n", harmless(name), harmless(value));
+                text += &format!("  {:<8}  {}\n", harmless(name), harmless_line(value));
             }
         }
         for (descriptor, content) in &attached {
             let title = descriptor.annotations.get("org.opencontainers.image.title");
+            let is_signature = descriptor.artifact_type.as_deref() == Some(BUNDLE);
+            let title = match (is_signature, title) {
+                (true, _) => "a signature",
+                (false, title) => title.map_or("", String::as_str),
+            };
             text += &format!(
                 "  attached  {} ({})\n",
-                harmless(title.map_or("", String::as_str)),
+                harmless(title),
                 bytes(content.len() as u64)
             );
         }

@@ -8,7 +8,7 @@ use attache_package::registry::Reference;
 /// What a word on the command line names.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Place {
-    /// `oci:FOLDER:TAG`, as skopeo has it; without a tag the folder's only one is meant.
+    /// `oci:FOLDER:TAG`, as skopeo has it, or `oci:FOLDER:sha256:…`; without a tag the folder's only one is meant.
     Folder(PathBuf, Option<String>),
     Registry(Reference),
 }
@@ -27,6 +27,11 @@ impl Place {
         let rest = word.strip_prefix("oci:")?;
         if rest.starts_with("//") {
             return None;
+        }
+        // An image by its digest, as those are that a tag named before.
+        if let Some((folder, digest)) = rest.rsplit_once(":sha256:") {
+            let digest = format!("sha256:{digest}");
+            return Some(Self::Folder(Path::new(folder).to_owned(), Some(digest)));
         }
         Some(match rest.rsplit_once(':') {
             Some((folder, tag)) if !tag.contains('/') => {
@@ -63,6 +68,7 @@ mod tests {
             ("oci:images:a-1", folder("images", Some("a-1"))),
             ("oci:/x/y", folder("/x/y", None)),
             ("oci:c:/x/y", folder("c:/x/y", None)),
+            ("oci:c:/x/y:sha256:0f", folder("c:/x/y", Some("sha256:0f"))),
         ] {
             assert_eq!(Place::find(word).unwrap(), expected, "{word}");
         }

@@ -196,6 +196,19 @@ fn a_tag_of_a_folder_that_moves_is_told_with_both_digests() {
     );
     let layout = Layout::open(&here.join("images")).unwrap();
     assert_eq!(layout.module(&before).unwrap().bytes, guard());
+    // By its digest it is signed, verified and copied on; no tag comes of that.
+    SigningKey::create(&here.join("team")).unwrap();
+    let by_digest = format!("oci:images:{before}");
+    let (code, _, stderr) = said(here, &format!("sign {by_digest} --key team.key"));
+    assert_eq!(code, 0, "{stderr}");
+    let (code, _, stderr) = said(here, &format!("verify {by_digest} --key team.pub"));
+    assert_eq!(code, 0, "{stderr}");
+    let (code, _, stderr) = said(
+        here,
+        &format!("copy {by_digest} {}", registry.name("filter:old")),
+    );
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(layout.tags().unwrap(), ["filter-1"]);
     registry.hold(&graph(), "1");
     let (_, stdout, _) = said(here, &format!("{pull} --json"));
     assert_eq!(
