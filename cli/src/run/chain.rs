@@ -14,7 +14,7 @@ use crate::subject::{Loaded, Subject, check_policy};
 pub(super) struct Wanted {
     subject: Subject,
     pub(super) config: Option<PathBuf>,
-    root_id: Option<String>,
+    pub(super) root_id: Option<String>,
 }
 
 /// All filters that the command line names, in order.

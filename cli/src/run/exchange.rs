@@ -1,5 +1,6 @@
 //! The request that is shown, and what became of it on either way.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -92,6 +93,14 @@ impl Sample {
             body: body.clone(),
             echoed: arguments.upstream.is_none(),
         })
+    }
+
+    /// The request as options of a program that sends it.
+    pub(super) fn options(&self) -> Vec<OsString> {
+        let mut words = vec!["-X", &self.method, "--path", &self.path];
+        words.extend(self.headers.iter().flat_map(|header| ["-H", header]));
+        words.extend(self.body.iter().flat_map(|body| ["-d", body]));
+        words.into_iter().map(OsString::from).collect()
     }
 
     /// Whether what the upstream received is known.

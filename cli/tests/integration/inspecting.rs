@@ -12,7 +12,7 @@ fn inspect(words: &[&str]) -> Said {
 }
 
 /// A module without an allocator in a file of its own.
-fn module(name: &str) -> String {
+pub(crate) fn module(name: &str) -> String {
     // (module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))): sections of
     // types, functions, memories, exports and code.
     let mut bytes = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x05\x03\x01\0\x01".to_vec();

@@ -27,6 +27,31 @@ fn arguments_and_the_exit_status_are_handed_on() {
 }
 
 #[test]
+fn the_harness_is_told_of_module_configuration_and_request() {
+    let folder = folder("serves");
+    script(&folder, "attache-test", "printf '<%s>' \"$@\"; exit 1");
+    let module = crate::inspecting::module("served");
+    let config = folder.join("c.json");
+    fs::write(&config, "{}").unwrap();
+    let mut command = alone(&folder);
+    command.args(["run", &module, "--harness", "--once", "--config"]);
+    command.arg(&config).args(["-H", "a: b", "--path", "/x"]);
+    let said = said(command.args(["--upstream", "127.0.0.1:1", "--root-id", "r"]));
+    let expected = format!(
+        "<serve><--plugin><bare={module}><--config><bare={}><--root-id><bare=r><--upstream><127.0.0.1:1>\
+         <--port><0><-X><GET><--path></x><-H><a: b><--once>",
+        config.display()
+    );
+    assert_eq!(said.out, expected, "{}", said.err);
+    assert_eq!(said.status, Some(1));
+    assert!(
+        said.err.contains("the harness does not serve the filters"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn without_the_program_it_says_how_to_install_it() {
     let folder = folder("no-program");
     said(alone(&folder).arg("test")).refuses("cargo install --locked --path suite");

@@ -9,6 +9,7 @@ mod plugins;
 mod program;
 mod record;
 mod reload;
+mod serve;
 mod tcp;
 mod versions;
 
