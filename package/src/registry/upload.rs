@@ -1,7 +1,7 @@
 //! What is sent to a registry, piece by piece.
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use super::client::{Client, broken, said, text};
@@ -10,6 +10,8 @@ use super::error::RegistryError;
 use super::options::Progress;
 use super::reference::Reference;
 use crate::manifest::Descriptor;
+
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 impl Client {
     /// Sends a blob, unless the registry has it. Tells whether it went.
@@ -24,6 +26,8 @@ impl Client {
         look.method = Method::HEAD;
         let mut begin = self.ask(reference, Right::Push, "blobs/uploads/", "take a blob")?;
         begin.method = Method::POST;
+        // Where an upload goes that broke off.
+        let mut place: Option<Url> = None;
         self.connection
             .again(async || {
                 match self.connection.send(&look).await {
@@ -39,28 +43,93 @@ impl Client {
                 self.connection
                     .options
                     .tell(&Progress::Sending { of: descriptor });
-                let begun = self.connection.send(&begin).await?;
-                let mut url = location(&begin, &begun)?;
-                url.query_pairs_mut()
-                    .append_pair("digest", &descriptor.digest.to_string());
-                let octets = HeaderValue::from_static("application/octet-stream");
-                let put = Ask {
-                    method: Method::PUT,
-                    url,
-                    headers: HeaderMap::from_iter([(CONTENT_TYPE, octets)]),
-                    body: bytes.clone(),
-                    reference,
-                    right: Right::Push,
-                    what: begin.what.clone(),
-                    thing: begin.thing.clone(),
-                };
-                let done = self.connection.send(&put).await?;
-                match done.status() {
-                    StatusCode::CREATED => Ok(true),
-                    other => Err(broken(&put, &format!("it answers {other} and not 201"))),
+                if let Some(begun) = &mut place {
+                    match self.go_on(&begin, begun, descriptor, bytes).await {
+                        Ok(true) => return Ok(true),
+                        Err(error) if error.may_pass() => return Err(error),
+                        // It is forgotten, or not what was sent: then all of it goes again.
+                        Ok(false) | Err(_) => place = None,
+                    }
                 }
+                let begun = self.connection.send(&begin).await?;
+                let url = location(&begin, &begun)?;
+                place = Some(url.clone());
+                self.end(&begin, url, descriptor, bytes.clone()).await?;
+                Ok(true)
             })
             .await
+    }
+
+    /// Goes on with an upload behind what the registry has of it. Tells whether it has anything.
+    async fn go_on(
+        &self,
+        begin: &Ask<'_>,
+        place: &mut Url,
+        descriptor: &Descriptor,
+        bytes: &Bytes,
+    ) -> Result<bool, RegistryError> {
+        let look = part(
+            begin,
+            Method::GET,
+            place.clone(),
+            HeaderMap::new(),
+            Bytes::new(),
+        );
+        let held = self.connection.send(&look).await?;
+        // `0-0` is said of nothing and of one byte.
+        let last = text(&held, &RANGE).and_then(|range| {
+            let (_, last) = range.trim_start_matches("bytes=").split_once('-')?;
+            last.parse::<usize>().ok()
+        });
+        let Some(had) = last
+            .map(|last| last.saturating_add(1))
+            .filter(|had| *had > 1)
+        else {
+            return Ok(false);
+        };
+        if had > bytes.len() {
+            return Ok(false);
+        }
+        if let Ok(url) = location(&look, &held) {
+            *place = url;
+        }
+        if had < bytes.len() {
+            let range = format!("{had}-{}", bytes.len() - 1);
+            let range = HeaderValue::from_str(&range)
+                .map_err(|_| broken(begin, "the range cannot stand in a header"))?;
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, OCTETS), (CONTENT_RANGE, range)]);
+            let rest = part(
+                begin,
+                Method::PATCH,
+                place.clone(),
+                headers,
+                bytes.slice(had..),
+            );
+            let taken = self.connection.send(&rest).await?;
+            *place = location(&rest, &taken)?;
+        }
+        self.end(begin, place.clone(), descriptor, Bytes::new())
+            .await?;
+        Ok(true)
+    }
+
+    /// Ends an upload, with what is left of it.
+    async fn end(
+        &self,
+        begin: &Ask<'_>,
+        mut url: Url,
+        descriptor: &Descriptor,
+        rest: Bytes,
+    ) -> Result<(), RegistryError> {
+        url.query_pairs_mut()
+            .append_pair("digest", &descriptor.digest.to_string());
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, OCTETS)]);
+        let put = part(begin, Method::PUT, url, headers, rest);
+        let done = self.connection.send(&put).await?;
+        match done.status() {
+            StatusCode::CREATED => Ok(()),
+            other => Err(broken(&put, &format!("it answers {other} and not 201"))),
+        }
     }
 
     /// Sends a manifest under a tag or its digest. Tells whether the registry has taken note of its subject.
@@ -91,6 +160,20 @@ impl Client {
             }),
             _ => Ok(response.headers().contains_key("oci-subject")),
         }
+    }
+}
+
+/// A part of the same upload.
+fn part<'r>(begin: &Ask<'r>, method: Method, url: Url, headers: HeaderMap, body: Bytes) -> Ask<'r> {
+    Ask {
+        method,
+        url,
+        headers,
+        body,
+        reference: begin.reference,
+        right: Right::Push,
+        what: begin.what.clone(),
+        thing: begin.thing.clone(),
     }
 }
 

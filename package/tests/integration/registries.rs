@@ -5,6 +5,7 @@ pub(crate) mod double;
 mod hostile;
 pub(crate) mod lists;
 mod signing_in;
+mod uploads;
 
 use std::time::Duration;
 
