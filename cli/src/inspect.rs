@@ -36,7 +36,8 @@ pub(crate) fn inspect(arguments: &Inspect, screen: &Screen) -> anyhow::Result<()
         Subject::File(path) => {
             let bytes =
                 fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-            let name = path.display().to_string();
+            // Of an image it is the name and not the file that it was put into.
+            let name = module.map_or_else(|| path.display().to_string(), str::to_owned);
             Looked::new(name, &bytes, &BTreeMap::new())?
         }
     };
