@@ -495,5 +495,5 @@ fn filters_are_put_into_a_configuration_of_the_users_own() {
         "nowhere.yaml",
         "--once",
     ]))
-    .refuses("cannot read the configuration `nowhere.yaml`");
+    .refuses("cannot read the bootstrap `nowhere.yaml`");
 }
