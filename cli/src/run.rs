@@ -11,6 +11,7 @@ mod own;
 mod reload;
 mod report;
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::thread;
@@ -41,6 +42,8 @@ const THROUGH: &str = "through";
 /// How much of a body a filter may hold back. Generated configurations say it, so that the filter's
 /// own limits can lie below.
 const BUFFER_LIMIT: u32 = 1 << 20;
+/// How many lines of filters are shown beside the first comparison.
+const LINES: usize = 10;
 /// How long an upstream may take to be there.
 const KNOCK: Duration = Duration::from_secs(1);
 
@@ -80,8 +83,8 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
         false => Some(reload::watch(&loaded, &wanted, since)?),
     };
 
+    chain::check(&loaded, &wanted)?;
     let place = Place::new(&loaded, &wanted)?;
-    place.check(&loaded)?;
     let plugins = place.plugins(&loaded, &wanted)?;
     place.write(&plugins)?;
     let mut watched = Watched {
@@ -158,6 +161,7 @@ fn compared(
     let exchanges = sample.exchange(&stage, echo.as_ref())?;
     let report = Report::new(loaded, installation, &stage, &envoy, sample);
     print(&report, &exchanges, arguments.json, screen)?;
+    tell_log(&envoy, screen)?;
     let live = match arguments.once {
         true => None,
         false => Some(Live::start(stage.through, echo)?),
@@ -213,6 +217,28 @@ fn compared(
         },
         screen,
     )
+}
+
+/// What the filters have said so far, each line once: the request was sent more than once.
+fn tell_log(envoy: &Envoy, screen: &Screen) -> anyhow::Result<()> {
+    let lines = envoy.log_lines().context("cannot read Envoy's log")?;
+    let own = lines
+        .iter()
+        .filter(|line| line.message.starts_with("wasm log "));
+    let own: BTreeSet<String> = own.map(ToString::to_string).collect();
+    for line in own.iter().take(LINES) {
+        screen.stage("Envoy", line);
+    }
+    if own
+        .iter()
+        .any(|line| line.contains("`proxy_http_call` answered 2"))
+    {
+        screen.warn(
+            "a filter calls out to a cluster that this configuration does not have; --bootstrap FILE runs it in \
+             one of yours that has it, and a suite plays one (`clusters`)",
+        );
+    }
+    Ok(())
 }
 
 fn print(

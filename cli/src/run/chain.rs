@@ -123,6 +123,32 @@ pub(super) fn load(wanted: &[Wanted], screen: &Screen) -> anyhow::Result<Vec<Loa
     wanted.iter().map(|one| one.subject.load(screen)).collect()
 }
 
+/// Refuses what would let every request pass among HTTP filters, for it is none.
+pub(super) fn check(loaded: &[Loaded], wanted: &[Wanted]) -> anyhow::Result<()> {
+    for (loaded, wanted) in loaded.iter().zip(wanted) {
+        let root_id = root_id(loaded, wanted);
+        let described = loaded.facts.description.iter();
+        let mut filters = described.flat_map(|it| &it.filters);
+        let found = filters.find(|it| it.root_id == root_id);
+        if let Some(kind) = found.map(|it| &it.kind).filter(|kind| *kind != "http") {
+            bail!(
+                "`{root_id}` is of the kind `{kind}`, and `attache run` runs HTTP filters; `attache test --on \
+                 envoy` plays a suite of any kind in Envoy"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Which filter of its module is meant.
+fn root_id(loaded: &Loaded, wanted: &Wanted) -> String {
+    let declared = loaded.facts.declarations.first();
+    let named = wanted.root_id.clone();
+    named
+        .or_else(|| declared.map(|declaration| declaration.root_id.clone()))
+        .unwrap_or_default()
+}
+
 /// Where the files of this run are, and what the plugins are called.
 pub(super) struct Place {
     pub(super) folder: RunFolder,
@@ -144,16 +170,9 @@ impl Place {
         };
         let folder = RunFolder::claim(&runs.join(title(loaded).replace(", ", "+")))
             .with_context(|| format!("cannot use a folder in `{}`", runs.display()))?;
-        let member = |(loaded, wanted): (&Loaded, &Wanted)| {
-            let declared = loaded.facts.declarations.first();
-            Member {
-                name: loaded.name.clone(),
-                root_id: wanted
-                    .root_id
-                    .clone()
-                    .or_else(|| declared.map(|declaration| declaration.root_id.clone()))
-                    .unwrap_or_default(),
-            }
+        let member = |(loaded, wanted): (&Loaded, &Wanted)| Member {
+            name: loaded.name.clone(),
+            root_id: root_id(loaded, wanted),
         };
         Ok(Self {
             folder,
@@ -179,25 +198,6 @@ impl Place {
             plugins.push(plugin);
         }
         Ok(plugins)
-    }
-
-    /// Refuses what would let every request pass among HTTP filters, for it is none.
-    pub(super) fn check(&self, loaded: &[Loaded]) -> anyhow::Result<()> {
-        for (member, loaded) in self.members.iter().zip(loaded) {
-            let described = loaded.facts.description.iter();
-            let mut filters = described.flat_map(|it| &it.filters);
-            let kind = filters
-                .find(|it| it.root_id == member.root_id)
-                .map(|it| &it.kind);
-            if let Some(kind) = kind.filter(|kind| *kind != "http") {
-                bail!(
-                    "`{}` is of the kind `{kind}`, and `attache run` runs HTTP filters; `attache test --on \
-                     envoy` plays a suite of any kind in Envoy",
-                    member.root_id
-                );
-            }
-        }
-        Ok(())
     }
 
     /// What the chain is called.

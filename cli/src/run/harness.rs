@@ -26,6 +26,7 @@ pub(super) fn serve(
 ) -> anyhow::Result<()> {
     let since = SystemTime::now();
     let loaded = chain::load(wanted, screen)?;
+    chain::check(&loaded, wanted)?;
     let words = words(arguments, wanted, &loaded, sample)?;
     if arguments.once {
         return ended(TEST.run(&words, screen));

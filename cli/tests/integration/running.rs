@@ -89,6 +89,31 @@ fn mistakes_in_words_and_files_are_told_before_anything_is_built() {
 }
 
 #[test]
+fn the_harness_runs_http_filters_too_and_no_others() {
+    said(&mut attache(&["run", "tcp-allow-list", "--harness"])).refuses(
+        "error: `tcp-allow-list` is of the kind `tcp`, and `attache run` runs HTTP filters",
+    );
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn what_a_filter_says_of_the_first_request_is_shown() {
+    let config = folder("says").join("config.json");
+    fs::write(&config, r#"{"cluster": "authz"}"#).unwrap();
+    let config = config.to_str().unwrap();
+    let said = said(&mut attache(&[
+        "run", "ext-auth", "--once", "--config", config,
+    ]));
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    for words in [
+        "a call-out failed: cluster `authz`: the host refused the call",
+        "a filter calls out to a cluster that this configuration does not have",
+    ] {
+        assert_eq!(said.err.matches(words).count(), 1, "{}", said.err);
+    }
+}
+
+#[test]
 fn an_envoy_that_is_not_there_is_refused() {
     said(&mut attache(&[
         "run",

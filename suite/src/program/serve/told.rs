@@ -67,6 +67,12 @@ pub(super) fn text(answer: &Answer) -> String {
     }
     for line in answer.log.iter().chain(&answer.lints) {
         text.push_str(&format!("  {line}\n"));
+        if line.contains("`proxy_http_call` answered 2") {
+            text.push_str(
+                "  the harness has no cluster here; a suite plays one (`clusters`), and `attache run \
+                 --bootstrap FILE` runs the filter in a configuration of yours\n",
+            );
+        }
     }
     text
 }

@@ -164,6 +164,22 @@ fn what_cannot_be_served_says_why() {
         assert_eq!((status, out.as_str()), (Some(1), ""), "{err}");
         assert!(err.contains(reason), "{err}");
     }
+    fs::write(folder.join("auth.json"), r#"{"cluster": "authz"}"#).unwrap();
+    let asks = self::plugin("ext-auth");
+    let words = [
+        "serve",
+        "--once",
+        "--plugin",
+        &asks,
+        "--config",
+        "ext-auth=auth.json",
+    ];
+    let (_, out, err) = program(&folder, &[&words[..], &["-H", "authorization: x"]].concat());
+    assert!(
+        out.contains("the harness has no cluster here"),
+        "{out}{err}"
+    );
+
     // Nobody listens there: what Envoy answers then.
     let words = [
         "serve",
