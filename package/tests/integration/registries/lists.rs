@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use attache_package::registry::{Access, Client, Credentials, Options, Reference, RegistryError};
 use attache_package::signing::{Policy, SigningKey, Verdict, sign};
@@ -302,9 +301,8 @@ fn lists_in_lists_are_walked_once_and_not_without_end() {
         std::fs::write(here.join("index.json"), index.to_string()).unwrap();
     };
     index(&top);
-    let begun = Instant::now();
+    // Each way through them would be 2^100 of them.
     layout.graph("deep").unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(30));
 
     for _ in 0..300 {
         top = keep(&here, &twice(&top));
