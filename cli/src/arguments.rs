@@ -95,6 +95,10 @@ pub(crate) enum Verb {
     ///
     /// Done by the program `attache-control-plane`; `attache rollout --help` shows its options.
     Rollout(Handed),
+    /// Watch a filter being reloaded under load, on this machine.
+    ///
+    /// Done by the program `attache-control-plane`; `attache demo --help` shows its options.
+    Demo(Handed),
     Completions(Completions),
 }
 

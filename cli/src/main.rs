@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Rollout(handed) => {
             return hand_over(handover::CONTROL_PLANE, "rollout", &handed, &screen);
         }
+        Verb::Demo(handed) => return hand_over(handover::CONTROL_PLANE, "demo", &handed, &screen),
         Verb::ControlPlane(handed) => {
             let plane = handover::CONTROL_PLANE;
             return ended(plane.run(&handed.arguments, &screen), &screen);

@@ -1,6 +1,7 @@
 //! What the command line says, and what it leads to.
 
 mod arguments;
+mod demo;
 mod rollout;
 mod screen;
 mod serve;
@@ -17,6 +18,7 @@ const FAILED: u8 = 1;
 pub(crate) fn run() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Serve(serve) => serve::serve(serve),
+        Verb::Demo(demo) => demo::demo(&demo),
         Verb::Rollout(rollout) => rollout::rollout(&rollout),
     };
     match done {

@@ -92,4 +92,5 @@ pub use program::ProgramError;
 pub use run_folder::RunFolder;
 pub use secrets::StandIns;
 pub use stats_filter::{stats_literal, stats_path};
+pub use supervisor::Supervised;
 pub use version::{Version, VersionError};

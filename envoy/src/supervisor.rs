@@ -15,7 +15,7 @@ use crate::program;
 /// closes ours whatever happens to us. `PR_SET_PDEATHSIG` would need unsafe
 /// code, exists on Linux only and follows the thread that forked.
 #[derive(Debug)]
-pub(crate) struct Supervised {
+pub struct Supervised {
     shell: Child,
     lifeline: Option<ChildStdin>,
 }
@@ -24,7 +24,11 @@ impl Supervised {
     /// Starts `program` in a process group of its own, without input and with
     /// both outputs going to `output`. `grace` is the time between SIGTERM and
     /// SIGKILL.
-    pub(crate) fn start(
+    ///
+    /// # Errors
+    ///
+    /// If the shell cannot be started.
+    pub fn start(
         environment: &Environment,
         program: &Path,
         arguments: &[std::ffi::OsString],
@@ -49,12 +53,20 @@ impl Supervised {
     }
 
     /// How the program ended, or nothing while it runs.
-    pub(crate) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         Ok(self.shell.try_wait()?.map(decode))
     }
 
     /// Ends the program and waits until it is gone.
-    pub(crate) fn stop(&mut self) -> io::Result<ExitStatus> {
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn stop(&mut self) -> io::Result<ExitStatus> {
         drop(self.lifeline.take());
         self.shell.wait().map(decode)
     }

@@ -24,7 +24,7 @@ fn the_reference_is_what_the_help_says() {
          `attache test`, `bench` and `record` have a program of their own, which [suite/README.md](../suite/README.md) is about; so have\n\
          `attache package`, `images`, `push`, `pull`, `copy`, `tags`, `sign`, `verify`, `deploy` and\n\
          `check`, see [package/README.md](../package/README.md) and [publishing.md](publishing.md).\n\
-         `attache control-plane` and `rollout` have one too, see [hot-reload.md](hot-reload.md).\n",
+         `attache control-plane`, `rollout` and `demo` have one too, see [hot-reload.md](hot-reload.md).\n",
     );
     page.push_str(&format!("\n```\n{}```\n", help(&["--help"])));
     for verb in VERBS {

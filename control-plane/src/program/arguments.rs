@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::demo::Demo;
 use super::rollout::Rollout;
 
 /// Hot reload of filters in running Envoys.
@@ -21,6 +22,7 @@ Exit status: 0 done, 1 failed (standard error says why), 2 arguments not underst
 pub(super) enum Verb {
     Serve(Serve),
     Rollout(Rollout),
+    Demo(Demo),
 }
 
 /// Push the rollouts of a folder to Envoys, and again whenever one changes.

@@ -5,6 +5,7 @@
 mod budget;
 mod clients;
 mod command;
+mod demo;
 mod failures;
 mod files;
 mod guests;
