@@ -31,6 +31,7 @@
 mod admin;
 pub mod api;
 mod exposition;
+mod fetch;
 pub mod folder;
 mod machine;
 mod mailbox;
@@ -45,9 +46,10 @@ mod timestamp;
 mod totals;
 pub mod xds;
 
+pub use crate::fetch::Images;
 pub use crate::machine::{
-    Action, Counts, Denial, Event, Machine, Memory, Moment, Node, PluginCounts, Share, StreamId,
-    Watch, Wish,
+    Action, Counts, Denial, Event, Machine, Memory, Moment, Node, PluginCounts, Setback, Share,
+    StreamId, Watch, Wish,
 };
 pub use crate::plane::Plane;
 pub use crate::resource::{TYPE_URL, resource};

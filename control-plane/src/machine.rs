@@ -67,8 +67,8 @@ pub enum Event {
         name: String,
         /// Which trial this was.
         trial: u64,
-        /// What came of it.
-        outcome: Result<(), String>,
+        /// What came of it: the version, whose module was fetched if it is in an image.
+        outcome: Result<Arc<Rollout>, Setback>,
     },
     /// An Envoy has opened a stream.
     Connected {
@@ -131,6 +131,16 @@ pub enum Event {
     },
     /// Time has passed.
     Tick,
+}
+
+/// Why a version is not sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Setback {
+    /// It is bad.
+    Refused(String),
+    /// It could not be tried, and may be a little later.
+    Later(String),
 }
 
 /// Something to do.
@@ -249,7 +259,10 @@ impl Machine {
                 }
             }
             Event::Seen { stream, counts } => self.subscribers.see(now, stream, counts),
-            Event::Tick => self.subscribers.forget(now),
+            Event::Tick => {
+                self.subscribers.forget(now);
+                self.try_again(now, &mut actions);
+            }
             of_a_stream => self.hear(now, of_a_stream),
         }
         self.settle(now, &mut actions);
@@ -386,15 +399,16 @@ impl Machine {
         }
     }
 
-    fn declare(&mut self, now: Moment, rollout: Arc<Rollout>, actions: &mut Vec<Action>) {
+    fn declare(&mut self, now: Moment, mut rollout: Arc<Rollout>, actions: &mut Vec<Action>) {
         let trial = self.last_trial + 1;
-        let name = &rollout.name;
+        let name = &rollout.name.clone();
         if let Some(place) = self.places.get_mut(name)
             && place.plugin() == rollout.plugin
         {
             if !place.declare(now, Arc::clone(&rollout), trial) {
                 return;
             }
+            rollout = Arc::clone(place.declared());
         } else {
             if let Some(mut other) = self.places.remove(name) {
                 // What it has serves on for the plugin that it was about.
@@ -408,6 +422,17 @@ impl Machine {
         }
         self.last_trial = trial;
         actions.push(Action::Check { rollout, trial });
+    }
+
+    /// Has tried again what could not be tried.
+    fn try_again(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        for place in self.places.values_mut() {
+            let trial = self.last_trial + 1;
+            if let Some(rollout) = place.try_again(now, trial) {
+                self.last_trial = trial;
+                actions.push(Action::Check { rollout, trial });
+            }
+        }
     }
 
     /// Judges what has happened, and sends what follows.

@@ -3,10 +3,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::machine::{Action, Denial, Event, Machine, Memory, Moment, StreamId, Watch, Wish};
+use crate::fetch::Images;
+use crate::machine::{
+    Action, Denial, Event, Machine, Memory, Moment, Setback, StreamId, Watch, Wish,
+};
 use crate::mailbox::{Mailbox, Parcel};
 use crate::preflight;
 use crate::rollout::Rollout;
@@ -26,6 +30,7 @@ const KEPT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Plane {
     store: Store,
+    images: Images,
     begun: Instant,
     state: Mutex<State>,
     to_keep: Notify,
@@ -48,11 +53,21 @@ impl Plane {
     ///
     /// [`StoreError`], if the store holds something else.
     pub fn new(store: Store) -> Result<Arc<Self>, StoreError> {
+        Self::with_images(store, Images::default())
+    }
+
+    /// The same with something to say of where images come from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plane::new`].
+    pub fn with_images(store: Store, images: Images) -> Result<Arc<Self>, StoreError> {
         let memory = store.load()?;
         // Greater than those of any run before, also of one whose state is lost.
         let last_generation = Timestamp::now().milliseconds();
         Ok(Arc::new(Self {
             store,
+            images,
             begun: Instant::now(),
             to_keep: Notify::new(),
             state: Mutex::new(State {
@@ -219,14 +234,21 @@ impl Plane {
         let plane = Arc::clone(self);
         let modules: PathBuf = self.store.trials();
         tokio::spawn(async move {
-            let tried = Arc::clone(&rollout);
-            let trying = tokio::task::spawn_blocking(move || preflight::check(&tried, &modules));
-            let outcome = match trying.await {
-                Ok(outcome) => outcome.map_err(|refusal| preflight::told(&refusal)),
-                Err(_) => Err("trying it failed by a fault of this program".to_owned()),
-            };
+            let name = rollout.name.clone();
+            let images = plane.images.clone();
+            let runtime = Handle::current();
+            let trying = tokio::task::spawn_blocking(move || {
+                let (rollout, suites) = runtime.block_on(images.complete(rollout))?;
+                preflight::check(&rollout, &suites, &modules)
+                    .map_err(|refusal| Setback::Refused(preflight::told(&refusal)))?;
+                Ok(rollout)
+            });
+            let outcome = trying.await.unwrap_or_else(|_| {
+                let reason = "trying it failed by a fault of this program";
+                Err(Setback::Refused(reason.to_owned()))
+            });
             plane.tell(Event::Checked {
-                name: rollout.name.clone(),
+                name,
                 trial,
                 outcome,
             });

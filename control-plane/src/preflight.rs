@@ -10,7 +10,7 @@ use attache_harness::{FailurePolicy as Policy, Host, HostError, Plugin};
 use attache_module::{Facts, ReadError};
 use attache_suite::{Suite, SuiteError, Target};
 
-use crate::rollout::{FailurePolicy, GENERATION, Rollout};
+use crate::rollout::{FailurePolicy, GENERATION, Rollout, SuiteText};
 
 /// Why a version is not pushed.
 #[derive(Debug, thiserror::Error)]
@@ -45,20 +45,23 @@ pub(crate) fn told(error: &dyn Error) -> String {
 }
 
 /// Tries a version. For its suites the module is in the folder, and no longer than they are played.
-pub(crate) fn check(rollout: &Rollout, folder: &Path) -> Result<(), Refusal> {
+pub(crate) fn check(
+    rollout: &Rollout,
+    suites_of_image: &[SuiteText],
+    folder: &Path,
+) -> Result<(), Refusal> {
     Facts::read(rollout.module.bytes()).map_err(|source| Refusal::Module {
         module: rollout.module.path.display().to_string(),
         source,
     })?;
     start(rollout)?;
-    if rollout.suites.is_empty() {
+    if rollout.suites.is_empty() && suites_of_image.is_empty() {
         return Ok(());
     }
     let kept = Kept::new(rollout.module.bytes(), folder).map_err(Refusal::Keep)?;
-    for suite in &rollout.suites {
+    for suite in suites_of_image.iter().chain(&rollout.suites) {
         let configuration = Some(rollout.configuration.as_str()).filter(|text| !text.is_empty());
-        let report = Suite::from_text(&suite.path, suite.text.clone())
-            .and_then(|suite| suite.with_module(&kept.0, configuration))
+        let report = Suite::of_module(&suite.path, &*suite.text, &kept.0, configuration)
             .and_then(|suite| suite.run_on(&Target::Harness))
             .map_err(Box::new)?;
         if !report.passed() {

@@ -17,7 +17,7 @@ const FAILED: u8 = 1;
 
 pub(crate) fn run() -> ExitCode {
     let done = match Arguments::parse().verb {
-        Verb::Serve(serve) => serve::serve(serve),
+        Verb::Serve(serve) => serve::serve(*serve),
         Verb::Demo(demo) => demo::demo(&demo),
         Verb::Rollout(rollout) => rollout::rollout(&rollout),
     };

@@ -58,11 +58,17 @@ pub struct SuiteText {
     pub text: String,
 }
 
-/// The bytes of a module.
+/// A module: from a file, or in an image that has to be fetched before it has bytes.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Module {
-    /// The file that they were read from.
+    /// The file that it was read from, or the image by its name.
     pub path: PathBuf,
+    /// The image, as the rollout names it.
+    #[serde(default)]
+    image: Option<String>,
+    /// The image as it was fetched, by its digest.
+    #[serde(default)]
+    fetched: Option<String>,
     #[serde(skip)]
     bytes: Arc<[u8]>,
     #[serde(skip)]
@@ -73,10 +79,14 @@ pub struct Module {
 /// The counter that a module of our SDK raises as the last act of each configuration.
 pub(crate) const CONFIGURED: &str = "attache_configured_total";
 
-/// Modules are the same when their bytes are.
+/// Modules are the same when their bytes are; those in images when the images are named alike, whether they were
+/// fetched yet or not.
 impl PartialEq for Module {
     fn eq(&self, other: &Self) -> bool {
-        self.sha256 == other.sha256
+        match (&self.image, &other.image) {
+            (None, None) => self.sha256 == other.sha256,
+            (image, of_other) => image == of_other,
+        }
     }
 }
 
@@ -89,10 +99,57 @@ impl Module {
         let name = CONFIGURED.as_bytes();
         Self {
             path: path.into(),
+            image: None,
+            fetched: None,
             sha256: sha256(&bytes),
             counts: bytes.windows(name.len()).any(|bytes| bytes == name),
             bytes,
         }
+    }
+
+    /// The module of an image that was not fetched yet.
+    pub fn of_image(reference: impl Into<String>) -> Self {
+        let image = reference.into();
+        Self {
+            path: PathBuf::from(&image),
+            image: Some(image),
+            fetched: None,
+            bytes: Arc::default(),
+            counts: false,
+            sha256: String::new(),
+        }
+    }
+
+    /// The same with what came: its bytes, and by which digest.
+    #[must_use]
+    pub fn fetched(&self, by: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            image: self.image.clone(),
+            fetched: Some(by.into()),
+            ..Self::new(&self.path, bytes)
+        }
+    }
+
+    /// The same with these bytes, if they are its own.
+    pub(crate) fn with_bytes(&self, bytes: Vec<u8>) -> Option<Self> {
+        let found = Self::new(&self.path, bytes);
+        (found.sha256 == self.sha256).then(|| Self {
+            image: self.image.clone(),
+            fetched: self.fetched.clone(),
+            ..found
+        })
+    }
+
+    /// The image that it is in, as the rollout names it.
+    #[must_use]
+    pub fn image(&self) -> Option<&str> {
+        self.image.as_deref()
+    }
+
+    /// Whether its bytes are still to be fetched.
+    #[must_use]
+    pub fn is_to_be_fetched(&self) -> bool {
+        self.image.is_some() && self.sha256.is_empty()
     }
 
     /// Its bytes.
@@ -157,6 +214,11 @@ impl Rollout {
         Version {
             generation,
             module: self.module.sha256.clone(),
+            image: self
+                .module
+                .fetched
+                .clone()
+                .or_else(|| self.module.image.clone()),
             configuration: sha256(self.configuration.as_bytes()),
             state_epoch: self.state_epoch,
         }

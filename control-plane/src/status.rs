@@ -108,8 +108,11 @@ impl Phase {
 pub struct Version {
     /// The number of its push, which no other push has; nothing if it was never pushed.
     pub generation: Option<u64>,
-    /// The sha256 of the module.
+    /// The sha256 of the module; empty for one in an image that was not fetched yet.
     pub module: String,
+    /// The image that it is from, by its digest once it was fetched.
+    #[serde(default)]
+    pub image: Option<String>,
     /// The sha256 of the configuration.
     pub configuration: String,
     /// The state epoch: another one forgets shared data.

@@ -84,8 +84,8 @@ pub(crate) struct PlannedConnection {
 }
 
 impl Plan {
-    /// The plans of all cases; `folder` is the file's.
-    pub(crate) fn all(file: &SuiteFile, folder: &Path) -> Result<Vec<Self>, Fault> {
+    /// The plans of all cases; `folder` is the file's, if modules are looked for there.
+    pub(crate) fn all(file: &SuiteFile, folder: Option<&Path>) -> Result<Vec<Self>, Fault> {
         let mut names = BTreeMap::new();
         let mut plans = Vec::new();
         if file.cases.is_empty() {
@@ -111,7 +111,7 @@ impl Plan {
         Ok(plans)
     }
 
-    fn new(file: &SuiteFile, index: usize, folder: &Path) -> Result<Self, Fault> {
+    fn new(file: &SuiteFile, index: usize, folder: Option<&Path>) -> Result<Self, Fault> {
         let case = &file.cases[index];
         let mut plugins = Plugins::of(file, case, folder)?;
         let mut reloads = Reloads::new(&plugins, folder);
@@ -202,7 +202,7 @@ fn no_steps(case: &CaseFile) -> bool {
 }
 
 /// What is wrong with what stands for the whole suite is said once, where it stands.
-fn sound(file: &SuiteFile, folder: &Path) -> Result<(), Fault> {
+fn sound(file: &SuiteFile, folder: Option<&Path>) -> Result<(), Fault> {
     if file
         .workers
         .is_some_and(|workers| workers.get() > MOST_WORKERS)

@@ -172,8 +172,13 @@ impl Suite {
         path: impl Into<PathBuf>,
         text: impl Into<String>,
     ) -> Result<Self, SuiteError> {
-        let (path, text) = (path.into(), text.into());
+        let path = path.into();
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Self::read(path, text.into(), Some(&folder))
+    }
+
+    /// Reads a suite whose modules are in this folder, or are none of its business.
+    fn read(path: PathBuf, text: String, folder: Option<&Path>) -> Result<Self, SuiteError> {
         let read = || {
             let node = parse(&text)?;
             let file: SuiteFile = from_node(&node)?;
@@ -181,7 +186,7 @@ impl Suite {
             let envoy = envoy
                 .transpose()
                 .map_err(|reason| Fault::new(reason).under("envoy").located(&node))?;
-            let plans = Plan::all(&file, &folder).map_err(|fault| fault.located(&node))?;
+            let plans = Plan::all(&file, folder).map_err(|fault| fault.located(&node))?;
             Ok((node, envoy, plans))
         };
         match read() {

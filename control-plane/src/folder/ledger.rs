@@ -115,7 +115,9 @@ impl Ledger {
             };
             rollout.into_iter().flat_map(|rollout| {
                 let suites = rollout.suites.iter().map(|suite| suite.path.as_path());
-                suites.chain([rollout.module.path.as_path()])
+                let module = &rollout.module;
+                let file = module.image().is_none().then_some(module.path.as_path());
+                suites.chain(file)
             })
         })
     }

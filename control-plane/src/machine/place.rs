@@ -31,6 +31,8 @@ pub(super) struct Place {
     declared: Arc<Rollout>,
     /// The trial of what is declared, while it lasts.
     trial: Option<u64>,
+    /// When it is tried again, where it could not be tried, and how often that was so.
+    again: Option<(Moment, u32)>,
     /// The version that what is declared has been pushed as.
     declared_as: Option<u64>,
     phase: Phase,
@@ -95,6 +97,7 @@ impl Place {
             present: true,
             declared: rollout,
             trial: Some(trial),
+            again: None,
             declared_as: None,
             phase: Phase::Validating,
             reason: None,
@@ -129,9 +132,12 @@ impl Place {
         if self.declared == rollout && self.phase != Phase::Withdrawn {
             return false;
         }
-        self.declared = Arc::clone(&rollout);
+        if self.declared != rollout {
+            // The same image is not fetched twice.
+            self.declared = Arc::clone(&rollout);
+        }
         // From here on the answer to a trial of another version is of no interest.
-        self.trial = None;
+        (self.trial, self.again) = (None, None);
         let again = Some("the file declares again what serves".to_owned());
         if let Some(rolling) = &self.rolling
             && rolling.pushed.rollout == rollout
@@ -177,7 +183,7 @@ impl Place {
             return;
         }
         self.present = false;
-        self.trial = None;
+        (self.trial, self.again) = (None, None);
         if self
             .rolling
             .as_ref()

@@ -66,10 +66,12 @@ impl Play {
         let mut all = Vec::new();
         for action in actions {
             if let Action::Check { rollout, trial } = action {
+                let refused = |reason: &str| Setback::Refused(reason.to_owned());
+                let outcome = outcome.map(|()| Arc::clone(rollout)).map_err(refused);
                 all.extend(self.tell(Event::Checked {
                     name: rollout.name.clone(),
                     trial: *trial,
-                    outcome: outcome.map_err(str::to_owned),
+                    outcome,
                 }));
             }
         }

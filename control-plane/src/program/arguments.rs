@@ -20,7 +20,7 @@ Exit status: 0 done, 1 failed (standard error says why), 2 arguments not underst
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    Serve(Serve),
+    Serve(Box<Serve>),
     Rollout(Rollout),
     Demo(Demo),
 }
@@ -64,6 +64,18 @@ pub(super) struct Serve {
     /// Who vouches for Envoys: their certificates, as PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(super) tls_client_ca: Option<PathBuf>,
+
+    /// Whose signatures an image has to have to be fetched; it is read anew for each image
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: Option<PathBuf>,
+
+    /// Speak HTTP without TLS to this registry, as is done with those on this machine anyway; may be repeated
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(super) plain_http: Vec<String>,
+
+    /// Certificates for registries in PEM, beside those of the system; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Vec<PathBuf>,
 
     /// How many connections of Envoys may be open
     #[arg(long, value_name = "NUMBER", default_value = "4096")]

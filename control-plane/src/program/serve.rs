@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use attache_control_plane::{Plane, Store, api, folder, xds};
+use attache_control_plane::{Images, Plane, Store, api, folder, xds};
+use attache_package::signing::Policy;
 use tokio::net::TcpListener;
 
 use super::arguments::Serve;
@@ -44,7 +45,15 @@ async fn attend(serve: Serve) -> anyhow::Result<()> {
         connections_per_address: serve.max_connections_per_address.get(),
         ..xds::Limits::default()
     };
-    let plane = Plane::new(Store::new(serve.state)).context("cannot take up the state")?;
+    let mut images = Images::default();
+    images.policy = serve.policy;
+    images.plain_http = serve.plain_http;
+    images.certificates = serve.ca_file;
+    if let Some(path) = &images.policy {
+        Policy::read(path).with_context(|| format!("cannot use `{}`", path.display()))?;
+    }
+    let plane =
+        Plane::with_images(Store::new(serve.state), images).context("cannot take up the state")?;
     tokio::select! {
         () = plane.clone().attend() => {}
         done = xds::serve_within(discovery, plane.clone(), tls, limits) => done.context("cannot serve Envoys")?,

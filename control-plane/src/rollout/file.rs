@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use attache_module::sha256;
+use attache_package::registry::Reference;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Canary, Criteria, FailurePolicy, Module, Rollout, SuiteText};
+use crate::preflight::told;
 use crate::status::FileFault;
 
 /// A module larger than this is refused: every push carries it.
@@ -22,7 +24,8 @@ const LARGEST_TEXT: u64 = 4 << 20;
 struct File {
     version: String,
     plugin: String,
-    module: PathBuf,
+    module: Option<PathBuf>,
+    image: Option<String>,
     root_id: Option<String>,
     #[serde(default)]
     configuration: Option<Value>,
@@ -143,7 +146,12 @@ pub(crate) fn read_again(path: &Path, known: &[&Arc<Rollout>]) -> Result<Rollout
         )));
     }
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let module = module(&folder.join(&file.module), known).map_err(wrong)?;
+    let module = match (&file.module, &file.image) {
+        (Some(path), None) => module(&folder.join(path), known),
+        (None, Some(reference)) => image(reference, known),
+        _ => Err("one of `module`, a file, and `image`, a reference, is required".to_owned()),
+    }
+    .map_err(wrong)?;
     let suites = file.suites.iter().map(|path| suite(&folder.join(path)));
     let suites = suites.collect::<Result<_, _>>().map_err(wrong)?;
     if let Some(canary) = &file.canary
@@ -194,6 +202,15 @@ fn module(path: &Path, known: &[&Arc<Rollout>]) -> Result<Module, String> {
     let mut known = known.iter().map(|rollout| &rollout.module);
     let same = known.find(|module| module.path == path && module.sha256() == sha256);
     Ok(same.map_or_else(|| Module::new(path, bytes), Module::clone))
+}
+
+/// An image that was fetched before is not fetched again for as long as it is named alike.
+fn image(reference: &str, known: &[&Arc<Rollout>]) -> Result<Module, String> {
+    let parsed: Result<Reference, _> = reference.parse();
+    parsed.map_err(|error| format!("`image` is none: {}", told(&error)))?;
+    let mut known = known.iter().map(|rollout| &rollout.module);
+    let same = known.find(|module| module.image() == Some(reference));
+    Ok(same.map_or_else(|| Module::of_image(reference), Module::clone))
 }
 
 fn suite(path: &Path) -> Result<SuiteText, String> {

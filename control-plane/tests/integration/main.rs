@@ -9,6 +9,7 @@ mod demo;
 mod failures;
 mod files;
 mod guests;
+mod images;
 mod killed;
 mod load;
 mod page;

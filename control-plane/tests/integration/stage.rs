@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use attache_control_plane::status::{Phase, RolloutStatus};
-use attache_control_plane::{Plane, Store, api, folder, xds};
+use attache_control_plane::{Images, Plane, Store, api, folder, xds};
 use attache_envoy::http1::exchange;
 use attache_envoy::upstream::{Reply, Upstream};
 use attache_envoy::{
@@ -113,7 +113,11 @@ impl Stage {
     fn begin(folder: Scratch, upstream: Upstream, discovery: SocketAddr) -> Self {
         let rollouts = folder.join("rollouts");
         let runtime = Runtime::new().unwrap();
-        let plane = Plane::new(Store::new(folder.join("state"))).unwrap();
+        let mut images = Images::default();
+        let policy = folder.join("policy.yaml");
+        images.policy = policy.exists().then_some(policy);
+        let store = Store::new(folder.join("state"));
+        let plane = Plane::with_images(store, images).unwrap();
         runtime.spawn(Arc::clone(&plane).attend());
         let listen = |address: SocketAddr| runtime.block_on(TcpListener::bind(address)).unwrap();
         let (discovery, status) = (listen(discovery), listen("127.0.0.1:0".parse().unwrap()));

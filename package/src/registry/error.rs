@@ -210,7 +210,8 @@ pub enum RegistryError {
 
 impl RegistryError {
     /// Whether the same may well succeed a little later.
-    pub(super) fn may_pass(&self) -> bool {
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => !source.is_builder() && !source.is_redirect(),
             Self::Cut { .. } | Self::Late { .. } => true,

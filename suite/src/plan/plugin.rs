@@ -18,7 +18,11 @@ pub(super) struct Plugins {
 }
 
 impl Plugins {
-    pub(super) fn of(file: &SuiteFile, case: &CaseFile, folder: &Path) -> Result<Self, Fault> {
+    pub(super) fn of(
+        file: &SuiteFile,
+        case: &CaseFile,
+        folder: Option<&Path>,
+    ) -> Result<Self, Fault> {
         let loggers = case.access_loggers.as_ref().unwrap_or(&file.access_loggers);
         let services = case.services.as_ref().unwrap_or(&file.services);
         let sinks = case.stats_sinks.as_ref().unwrap_or(&file.stats_sinks);
@@ -52,7 +56,7 @@ impl Plugins {
         &mut self,
         files: &[PluginFile],
         key: &str,
-        folder: &Path,
+        folder: Option<&Path>,
     ) -> Result<Vec<Filter>, Fault> {
         let mut read = Vec::new();
         for (index, file) in files.iter().enumerate() {
@@ -86,7 +90,7 @@ impl Plugins {
 }
 
 /// What is wrong with the plugins of the whole suite is said once, where it stands.
-pub(super) fn sound(file: &SuiteFile, folder: &Path) -> Result<(), Fault> {
+pub(super) fn sound(file: &SuiteFile, folder: Option<&Path>) -> Result<(), Fault> {
     for (key, files) in [
         ("plugins", &file.plugins),
         ("access_loggers", &file.access_loggers),
@@ -99,7 +103,7 @@ pub(super) fn sound(file: &SuiteFile, folder: &Path) -> Result<(), Fault> {
 }
 
 /// A plugin in the list under this key.
-fn plugin(file: &PluginFile, key: &str, folder: &Path) -> Result<(Filter, Source), Fault> {
+fn plugin(file: &PluginFile, key: &str, folder: Option<&Path>) -> Result<(Filter, Source), Fault> {
     if file.singleton.is_some() && key != "services" {
         let reason = "only a service runs in the main thread alone; drop this";
         return Err(Fault::new(reason).under("singleton"));
@@ -107,7 +111,7 @@ fn plugin(file: &PluginFile, key: &str, folder: &Path) -> Result<(Filter, Source
     filter(file, folder)
 }
 
-fn filter(plugin: &PluginFile, folder: &Path) -> Result<(Filter, Source), Fault> {
+fn filter(plugin: &PluginFile, folder: Option<&Path>) -> Result<(Filter, Source), Fault> {
     let (source, own_name) = source(plugin.package.as_ref(), plugin.module.as_ref(), folder)?;
     let name = plugin.name.clone().unwrap_or(own_name);
     let own = |value: &Option<String>| value.clone().unwrap_or_else(|| name.clone());
@@ -162,14 +166,14 @@ fn capabilities(plugin: &PluginFile) -> Result<BTreeSet<String>, Fault> {
 pub(super) fn source(
     package: Option<&String>,
     module: Option<&PathBuf>,
-    folder: &Path,
+    folder: Option<&Path>,
 ) -> Result<(Source, String), Fault> {
     match (package, module) {
         (Some(package), None) => Ok((Source::Package(package.clone()), package.clone())),
         (None, Some(module)) => {
             let stem = module.file_stem().unwrap_or_default();
-            let path = folder.join(module);
-            if !path.is_file() {
+            let path = folder.map_or_else(|| module.clone(), |folder| folder.join(module));
+            if folder.is_some() && !path.is_file() {
                 let reason = format!(
                     "there is no file `{}`; build it first, or write its path relative to the \
                      suite's folder",

@@ -11,14 +11,14 @@ use crate::yaml::{Fault, nearest};
 /// The filters of a chain as they stand after each reload.
 pub(super) struct Reloads<'f> {
     current: Vec<(Filter, Source)>,
-    folder: &'f Path,
+    folder: Option<&'f Path>,
     /// The modules of those that come in.
     pub(super) sources: Vec<Source>,
     pub(super) planned: Vec<PlannedReload>,
 }
 
 impl<'f> Reloads<'f> {
-    pub(super) fn new(plugins: &Plugins, folder: &'f Path) -> Self {
+    pub(super) fn new(plugins: &Plugins, folder: Option<&'f Path>) -> Self {
         let sources = plugins.sources.iter().cloned();
         Self {
             current: plugins.filters.iter().cloned().zip(sources).collect(),

@@ -1,7 +1,7 @@
 //! Suites about a module that the command line gives.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use attache_module::Facts;
 
@@ -9,6 +9,21 @@ use super::{Suite, SuiteError};
 use crate::plan::Source;
 
 impl Suite {
+    /// Reads a suite from a text that came without the modules that it names, and puts this one in their place, as
+    /// [`Suite::with_module`] does. `path` is what it is called.
+    ///
+    /// # Errors
+    ///
+    /// [`SuiteError::Invalid`] and [`SuiteError::SeveralPlugins`].
+    pub fn of_module(
+        path: impl Into<PathBuf>,
+        text: impl Into<String>,
+        module: &Path,
+        configuration: Option<&str>,
+    ) -> Result<Self, SuiteError> {
+        Self::read(path.into(), text.into(), None)?.with_module(module, configuration)
+    }
+
     /// Puts a module in the place of the only plugin of each case, so that one suite can judge several
     /// modules, of any language. The configuration is for plugins that the suite gives none. A root id
     /// that the module does not declare becomes the first that it does.

@@ -1,10 +1,17 @@
 //! What becomes of a version that is tried, sent and watched.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Moment, Numbers, Phase, Place, Pushed, Reach, Rolling};
+use crate::machine::Setback;
 use crate::machine::judgement::{Judgement, judge};
 use crate::machine::subscribers::Subscribers;
+use crate::rollout::Rollout;
+
+/// What could not be tried is tried again after times that double, from this to that.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 impl Rolling {
     /// What the status calls this.
@@ -22,17 +29,26 @@ impl Place {
         &mut self,
         now: Moment,
         trial: u64,
-        outcome: Result<(), String>,
+        outcome: Result<Arc<Rollout>, Setback>,
         numbers: &mut Numbers,
     ) {
         if self.trial != Some(trial) {
             return;
         }
         self.trial = None;
-        if let Err(reason) = outcome {
-            self.enter(now, Phase::Refused, Some(reason));
-            return;
+        match outcome {
+            Ok(rollout) => self.declared = rollout,
+            Err(Setback::Refused(reason)) => {
+                self.again = None;
+                self.enter(now, Phase::Refused, Some(reason));
+                return;
+            }
+            Err(Setback::Later(reason)) => {
+                self.put_off(now, &reason);
+                return;
+            }
         }
+        self.again = None;
         let generation = self.next_generation(numbers);
         let before = self.rolling.take();
         if let Some(before) = before.filter(Rolling::has_arrived) {
@@ -49,6 +65,37 @@ impl Place {
             pushed,
         });
         self.enter(now, Phase::Pushed, None);
+    }
+
+    /// What is declared could not be tried: it is tried again, after times that double.
+    fn put_off(&mut self, now: Moment, reason: &str) {
+        let times = self.again.map_or(0, |(_, times)| times);
+        let pause = FIRST_PAUSE
+            .saturating_mul(1 << times.min(16))
+            .min(LONGEST_PAUSE);
+        self.again = Some((now.after(pause), times + 1));
+        let seconds = pause.as_secs();
+        let reason = format!("{reason}; it is tried again after {seconds} s");
+        if times == 0 {
+            self.enter(now, Phase::Validating, Some(reason));
+        } else {
+            // Not an event of its own.
+            self.reason = Some(reason);
+        }
+    }
+
+    /// What is to be tried again now.
+    pub(in crate::machine) fn try_again(
+        &mut self,
+        now: Moment,
+        trial: u64,
+    ) -> Option<Arc<Rollout>> {
+        let (at, _) = self.again?;
+        if self.trial.is_some() || !now.has_reached(at) {
+            return None;
+        }
+        self.trial = Some(trial);
+        Some(Arc::clone(&self.declared))
     }
 
     /// Looks at what has become of the version that is on its way; true if something follows for Envoys.

@@ -30,7 +30,8 @@ impl Remembered {
     pub(in crate::machine) fn modules(&self) -> impl Iterator<Item = &Module> {
         let pushed = [&self.good, &self.previous].into_iter().flatten();
         let pushed = pushed.map(|pushed| &pushed.rollout.module);
-        pushed.chain([&self.declared.module])
+        let all = pushed.chain([&self.declared.module]);
+        all.filter(|module| !module.is_to_be_fetched())
     }
 
     /// Gives the modules their bytes. Versions without them are forgotten; false if nothing is left.
@@ -40,8 +41,10 @@ impl Remembered {
     ) -> bool {
         let mut give = |rollout: &mut Arc<Rollout>| {
             let module = &rollout.module;
-            let found = bytes(module.sha256()).map(|bytes| Module::new(&module.path, bytes));
-            match found.filter(|found| found == module) {
+            if module.is_to_be_fetched() {
+                return true;
+            }
+            match bytes(module.sha256()).and_then(|bytes| module.with_bytes(bytes)) {
                 Some(found) => {
                     Arc::make_mut(rollout).module = found;
                     true
@@ -102,6 +105,7 @@ impl Place {
             present: false,
             declared: remembered.declared,
             trial: None,
+            again: None,
             declared_as: remembered.declared_as,
             phase: remembered.phase,
             reason: remembered.reason,
