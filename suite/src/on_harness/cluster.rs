@@ -1,5 +1,6 @@
 //! Clusters, as the harness has them.
 
+use attache_envoy::http1::PAUSE;
 use attache_harness::{Answer, GrpcEvent, GrpcReply, Response};
 
 use super::message::response;
@@ -18,7 +19,9 @@ pub(super) fn answer(cluster: &Cluster) -> Answer {
     }
     let mut last = reply(grpc, &grpc.last).after(after);
     if cluster.answer.fault == Some(Fault::Cut) {
-        last = last.reset();
+        // Nothing but a reset goes out at once; behind anything else it is sent once that was read.
+        let bare = last_is_bare(grpc);
+        last = if bare { last } else { last.pause(PAUSE) }.reset();
     }
     if grpc.answers_whole() {
         return last.into();
@@ -30,6 +33,11 @@ pub(super) fn answer(cluster: &Cluster) -> Answer {
         GrpcEvent::HalfClosed => last.clone(),
         _ => GrpcReply::new(),
     })
+}
+
+/// Whether nothing goes out before a call's last part, and nothing with it.
+fn last_is_bare(grpc: &Grpc) -> bool {
+    grpc.answers_whole() && grpc.metadata.is_empty() && grpc.last.messages.is_empty()
 }
 
 /// Nothing, if nothing is to be said yet.
