@@ -75,9 +75,9 @@ impl Proxy {
         }
         let connecting = stream.upstream_connection == UpstreamConnection::Connecting(now);
         let is_unwritten = stream.unacceptable.take().is_some();
-        let is_unfinished = stream.exchange.upstream.is_some() && stream.asked_at.is_none();
+        let is_unanswered = stream.exchange.upstream.is_some();
         if connecting
-            && (is_unfinished || is_unwritten)
+            && (is_unanswered || is_unwritten)
             && !self.world.mutated(Rule::UpstreamIsConnectedAtOnce)
         {
             let stream = &mut self.world.streams[slot];
