@@ -136,6 +136,7 @@ impl Proxy {
     /// Reads what downstream has sent, as far as the buffer limit lets it.
     fn read_socket(&mut self, slot: usize) -> Moved {
         let limit = self.world.buffer_limit;
+        let counted_once = self.world.mutated(Rule::TcpHeldDataIsCountedOnce);
         loop {
             if self.world.streams[slot].finished {
                 return Ok(());
@@ -151,7 +152,11 @@ impl Proxy {
                 return Ok(());
             }
             tcp.read.extend(&tcp.unread[..room]);
-            tcp.received += room as u64;
+            // Envoy counts what it has by then, and so once more what filters hold.
+            tcp.received += match counted_once {
+                true => room,
+                false => tcp.read.len(),
+            } as u64;
             tcp.unread.drain(..room);
             tcp.read_end |= ends;
             let from = self.first_to_see(slot);

@@ -385,10 +385,12 @@ impl Proxy {
         let answer = call.grpc.answer.take();
         call.grpc.closed_by_peer = true;
         call.grpc.steps.clear();
-        let at_once = self.world.mutated(Rule::GrpcStreamsEndBeforeTheirClose);
-        let state = self.vms[vm].state();
-        if kind == CallKind::Grpc || at_once {
-            state.calls.pending.remove(&token);
+        let at_once = self.world.mutated(match kind {
+            CallKind::Grpc => Rule::GrpcCallsEndBeforeTheirAnswer,
+            _ => Rule::GrpcStreamsEndBeforeTheirClose,
+        });
+        if at_once {
+            self.vms[vm].state().calls.pending.remove(&token);
         }
         self.world.note_call(maker, note);
         let slot = self.world.account_of(maker);
@@ -398,24 +400,22 @@ impl Proxy {
                 if self.world.mutated(Rule::AnsweredGrpcCallsAreClosed) {
                     self.tell_close(vm, (root, token, slot), code, text)?;
                 }
-                Ok(())
             }
             (CallKind::Grpc, 0, None) => {
-                self.tell_close(vm, (root, token, slot), INTERNAL, Vec::new())
+                self.tell_close(vm, (root, token, slot), INTERNAL, Vec::new())?;
             }
-            _ => {
-                self.tell_close(vm, (root, token, slot), code, text)?;
-                self.forget_stream(vm, token, id);
-                Ok(())
-            }
+            _ => self.tell_close(vm, (root, token, slot), code, text)?,
         }
+        self.forget(vm, token, id);
+        Ok(())
     }
 
-    /// The guest has been told of a stream's end: the token is unknown now if the guest had closed it.
-    fn forget_stream(&mut self, vm: usize, token: u32, id: CallId) {
+    /// The guest has been told of the end: the token of a call is unknown now, and that of a stream if the guest
+    /// had closed it.
+    fn forget(&mut self, vm: usize, token: u32, id: CallId) {
         let state = self.vms[vm].state();
         let call = state.call_mut(token, id);
-        if call.is_some_and(|call| call.grpc.closed_by_guest) {
+        if call.is_some_and(|call| call.kind == CallKind::Grpc || call.grpc.closed_by_guest) {
             state.calls.pending.remove(&token);
         }
     }

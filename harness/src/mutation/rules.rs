@@ -298,6 +298,7 @@ rules! {
     AnsweredGrpcCallsAreClosed "a gRPC call with one answer is also closed";
     GrpcMetadataIsMiscounted "callbacks about gRPC metadata are told of one entry more";
     GrpcMetadataTellsNoServiceTime "gRPC metadata does not tell how long the upstream took";
+    GrpcCallsEndBeforeTheirAnswer "the token of a gRPC call is unknown in the callback of its answer";
     GrpcStreamsEndBeforeTheirClose "the token of a gRPC stream is unknown in `proxy_on_grpc_close`";
     GrpcTrailersAreInitialMetadata "an answer of trailers only has initial metadata";
     GrpcMessagesAreMiscounted "`proxy_on_grpc_receive` is told of one byte more";
@@ -318,6 +319,7 @@ rules! {
     TcpUpstreamEndIsNotTold "data of the upstream never ends";
     TcpHeldEndDoesNotClose "an end of downstream that was held does not close a connection whose upstream has ended";
     TcpClosedFilterHearsNoMore "a filter that closes in `proxy_on_upstream_data` is not told that its upstream has closed";
+    TcpHeldDataIsCountedOnce "`request.size` of a TCP connection counts once what filters hold";
     TcpUpstreamCloseIsNotTold "`proxy_on_upstream_connection_close` is not called";
     TcpUpstreamCloseHasAType "`proxy_on_upstream_connection_close` is told of type 1";
     TcpUpstreamGoesForward "data of the upstream visits filters from the first to the last";
