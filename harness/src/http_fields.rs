@@ -344,6 +344,7 @@ pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
 /// The map that the effective context may change now.
 fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
     let at = state.place()?;
+    let resumed = !state.world.mutated(Rule::ResumedBodyCanGetTrailers);
     let stream = &mut state.world.streams[at.slot];
     match map {
         MapType::RequestHeaders | MapType::ResponseHeaders => {
@@ -361,8 +362,9 @@ fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
             let direction = direction(map);
             let ended = stream.filters[at.filter].end_of_stream;
             let side = stream.side(at.filter, direction);
+            let known = side.body != BodyView::None && !(side.body_forgotten && resumed);
             // Once there is no more body to come, a change makes trailers where there are none.
-            let last = side.body != BodyView::None && ended;
+            let last = known && ended;
             side.trailers_visible |= last;
             let visible = side.trailers_visible;
             let trailers = &mut stream.flow(direction).trailers;

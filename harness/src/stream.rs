@@ -270,6 +270,8 @@ pub(crate) struct Side {
     pub(crate) sees_overwritten: bool,
     pub(crate) trailers_visible: bool,
     pub(crate) body: BodyView,
+    /// Whether `continue_stream` came since the last body callback: no trailers can be made any more.
+    pub(crate) body_forgotten: bool,
     /// Whether its last body callback returned `StopIterationAndBuffer`.
     pub(crate) buffering: bool,
 }
@@ -287,6 +289,7 @@ impl Side {
     pub(crate) fn forget(&mut self) {
         self.headers_visible = false;
         self.trailers_visible = false;
+        self.body_forgotten = true;
         if !self.buffering {
             self.body = BodyView::None;
         }

@@ -133,7 +133,8 @@ impl Proxy {
                 flow.buffered.as_ref().map_or(0, |held| held.len()),
             ),
         };
-        self.world.streams[slot].side(filter, direction).body = view;
+        let side = self.world.streams[slot].side(filter, direction);
+        (side.body, side.body_forgotten) = (view, false);
         self.world.streams[slot].filters[filter].end_of_stream = end;
         let verdict = self.guarded(slot, filter, direction, |proxy, vm, context| {
             let at = (Phase::Stream, context, Some(slot));
