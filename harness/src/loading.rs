@@ -54,6 +54,7 @@ impl Proxy {
             policy: plugin.failure_policy,
             reload_backoff: plugin.reload_backoff,
             allow_on_headers_stop_iteration: plugin.allow_on_headers_stop_iteration,
+            discovered: plugin.discovered,
             threads,
             base: self.base_of(&info, code),
             identity: self.identity_of(&info, settings),

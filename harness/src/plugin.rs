@@ -33,6 +33,7 @@ pub struct Plugin {
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) reload_backoff: Duration,
     pub(crate) allow_on_headers_stop_iteration: bool,
+    pub(crate) discovered: bool,
     pub(crate) allowed_capabilities: BTreeSet<String>,
     pub(crate) variables: Variables,
     source: Source,
@@ -84,6 +85,7 @@ impl Plugin {
             failure_policy: FailurePolicy::default(),
             reload_backoff: RELOAD_BACKOFF,
             allow_on_headers_stop_iteration: false,
+            discovered: false,
             allowed_capabilities: BTreeSet::new(),
             variables: Variables::default(),
             source,
@@ -149,6 +151,14 @@ impl Plugin {
     #[must_use]
     pub fn allow_on_headers_stop_iteration(mut self) -> Self {
         self.allow_on_headers_stop_iteration = true;
+        self
+    }
+
+    /// Says that Envoy gets the plugin by discovery (ECDS) and not with its listener: it is started behind those that
+    /// stand in the configuration, wherever it is in the chain.
+    #[must_use]
+    pub fn discovered(mut self) -> Self {
+        self.discovered = true;
         self
     }
 

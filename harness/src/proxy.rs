@@ -64,6 +64,7 @@ pub(crate) struct Loaded {
     pub(crate) module: Module,
     pub(crate) policy: FailurePolicy,
     pub(crate) allow_on_headers_stop_iteration: bool,
+    pub(crate) discovered: bool,
     pub(crate) threads: Threads,
     /// Plugins of one base share their VMs: all that a VM is made from is the same.
     pub(crate) base: usize,

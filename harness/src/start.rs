@@ -14,11 +14,17 @@ impl Proxy {
     pub(crate) fn start_all(&mut self) -> Moved {
         let plugins = self.plugins.len();
         let backwards = plugins > 1 && self.world.mutated(Rule::LastPluginStartsFirst);
-        let nth = |step| if backwards { plugins - 1 - step } else { step };
+        let in_place = self.world.mutated(Rule::DiscoveredPluginsStartInPlace);
+        let mut order: Vec<usize> = (0..plugins).collect();
+        // What is discovered comes when the listener is there already.
+        order.sort_by_key(|plugin| self.plugins[*plugin].discovered && !in_place);
+        if backwards {
+            order.reverse();
+        }
         let with_main = plugins > 1 && self.world.mutated(Rule::WorkersStartWithTheMainThread);
         let main_last = plugins > 1 && self.world.mutated(Rule::MainThreadStartsLast);
         let main_idle = self.world.mutated(Rule::MainThreadDoesNotStart);
-        for plugin in (0..plugins).map(nth) {
+        for plugin in order.iter().copied() {
             self.create(plugin)?;
             if !main_last && !main_idle {
                 self.start_in(0, plugin)?;
@@ -28,7 +34,7 @@ impl Proxy {
             }
         }
         for thread in (1..self.threads.len()).chain(main_last.then_some(0)) {
-            for plugin in (0..plugins).map(nth) {
+            for plugin in order.iter().copied() {
                 if self.plugins[plugin].threads == Threads::All && !(with_main && thread > 0) {
                     self.start_in(thread, plugin)?;
                 }

@@ -42,6 +42,7 @@ rules! {
     MainThreadDoesNotStart "no plugin is started in the main thread";
     MainThreadStartsLast "the main thread starts behind the workers";
     WorkersStartWithTheMainThread "a plugin starts in the workers before the next one starts in the main thread";
+    DiscoveredPluginsStartInPlace "plugins that are discovered start in the order of the chain";
     LastPluginStartsFirst "plugins start in the opposite order";
     VmStartsOnce "`proxy_on_vm_start` is called for the first root of a VM only";
     VmStartIsNotAsked "what `proxy_on_vm_start` returns does not matter";

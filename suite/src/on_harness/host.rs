@@ -30,7 +30,13 @@ pub(super) fn describe(case: &Case) -> HostBuilder {
         });
         builder = builder.attributes(attributes);
     }
-    let filters = case.filters.iter().map(plugin);
+    let filters = case.filters.iter().map(|filter| {
+        let plugin = plugin(filter);
+        match case.reloads(&filter.name) {
+            true => plugin.discovered(),
+            false => plugin,
+        }
+    });
     builder = match case.tcp {
         Some(_) => builder.tcp_chain(TCP, filters),
         None => filters.fold(builder, HostBuilder::plugin),
