@@ -40,10 +40,17 @@ pub(crate) fn send_local_response(
         return nothing(call);
     };
     if let Some(phase @ (Phase::Log | Phase::Done | Phase::Delete)) = state.own_phase() {
+        let spared = answered_unread(state, place)
+            && !state.world.mutated(Rule::ReplyBehindAnUnreadRequestCrashes);
+        if spared && phase == Phase::Log {
+            // Envoy notes the details before it looks what there is to do.
+            let details = told(&details, state);
+            state.world.streams[place.slot].exchange.details = Some(details);
+        }
         let survived = phase != Phase::Log
             && is_reset_unanswered(state, place)
             && !state.world.mutated(Rule::ReplyBehindAResetCrashes);
-        if survived || state.world.mutated(Rule::ReplyBehindTheEndIsSurvived) {
+        if spared || survived || state.world.mutated(Rule::ReplyBehindTheEndIsSurvived) {
             return Ok(());
         }
         return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
@@ -63,7 +70,6 @@ pub(crate) fn send_local_response(
         let what = format!("{} bytes with status {code}", body.len());
         call.lint(LintKind::LocalReplyBody, what);
     }
-    let details = String::from_utf8_lossy(&details);
     let highest = match grpc {
         16 if call.mutated(Rule::HighestGrpcStatusIsRefused) => 15,
         17.. if call.mutated(Rule::UnknownGrpcStatusIsTaken) => u32::MAX,
@@ -74,15 +80,30 @@ pub(crate) fn send_local_response(
         body,
         headers,
         grpc_status: (grpc <= highest).then_some(grpc),
-        details: match call.mutated(Rule::DetailsKeepBlanks) {
-            true => details.into_owned(),
-            false => details.replace(|character: char| character.is_ascii_whitespace(), "_"),
-        },
+        details: told(&details, call.state()),
         plugin,
     };
     let reply = Deferred::LocalReply(place, reply);
     call.state().deferred.push_back(reply);
     Ok(())
+}
+
+/// Details as the access log has them.
+fn told(details: &[u8], state: &VmState) -> String {
+    let details = String::from_utf8_lossy(details);
+    match state.world.mutated(Rule::DetailsKeepBlanks) {
+        true => details.into_owned(),
+        false => details.replace(|character: char| character.is_ascii_whitespace(), "_"),
+    }
+}
+
+/// Whether a stream was answered before its request was read to its end: Envoy resets it then for a reply that comes
+/// behind, which does nothing any more.
+fn answered_unread(state: &VmState, place: Place) -> bool {
+    let stream = &state.world.streams[place.slot];
+    stream.headers_sent
+        && *stream.exchange.outcome() != Outcome::Reset
+        && !stream.request.observed_end
 }
 
 /// Whether a stream was reset, by its client or a filter, before anything was answered: Envoy makes no reply

@@ -69,6 +69,7 @@ rules! {
     NoDone "`proxy_on_done` of streams is not called";
     DeletedContextsAreUnknownAtOnce "a context cannot be named once it is deleted";
     InnerRepliesStopTheOuterCallback "a reply in a callback inside of a host call stops the stream of the outer one";
+    ReplyBehindAnUnreadRequestCrashes "a reply behind the end of a stream whose request was not read to its end crashes";
     ReplyBehindAResetCrashes "a reply crashes Envoy behind a reset of the stream, too";
     NoDelete "`proxy_on_delete` of streams is not called";
     // What callbacks are told.
