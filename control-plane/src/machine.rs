@@ -225,7 +225,7 @@ impl Machine {
     pub fn new(last_generation: u64) -> Self {
         Self {
             places: BTreeMap::new(),
-            subscribers: Subscribers::default(),
+            subscribers: Subscribers::new(last_generation),
             faults: Vec::new(),
             last_generation,
             last_trial: 0,
@@ -260,7 +260,7 @@ impl Machine {
             }
             Event::Seen { stream, counts } => self.subscribers.see(now, stream, counts),
             Event::Tick => {
-                self.subscribers.forget(now);
+                self.subscribers.forget(now, self.last_generation);
                 self.try_again(now, &mut actions);
             }
             of_a_stream => self.hear(now, of_a_stream),
@@ -415,7 +415,10 @@ impl Machine {
                 let aside = format!("{name} ({})", other.plugin());
                 other.withdraw(now);
                 other.rename(aside.clone());
-                self.places.insert(aside, other);
+                // What has nothing takes the place of nothing.
+                if !other.is_spent() {
+                    self.places.insert(aside, other);
+                }
             }
             let place = Place::new(now, Arc::clone(&rollout), trial);
             self.places.insert(name.clone(), place);

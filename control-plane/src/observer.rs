@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::{sleep, timeout};
 
 use crate::admin;
@@ -27,6 +27,8 @@ pub(crate) struct Observer {
     /// Whether it is the endpoint of this Envoy, and not of another on the same host.
     is_its_own: AtomicBool,
     more: Notify,
+    /// Readings are told in the order in which they were made.
+    reading: Mutex<()>,
 }
 
 impl Observer {
@@ -43,6 +45,7 @@ impl Observer {
             admin,
             is_its_own: AtomicBool::new(false),
             more: Notify::new(),
+            reading: Mutex::new(()),
         })
     }
 
@@ -58,6 +61,7 @@ impl Observer {
                 () = sleep(watch.every) => {}
                 () = self.more.notified() => continue,
             }
+            let _reading = self.reading.lock().await;
             let counts = self.read(&watch.plugins).await;
             self.plane.tell(Event::Seen {
                 stream: self.stream,
@@ -73,6 +77,7 @@ impl Observer {
 
     /// What the Envoy counts of a plugin, just before a push of it.
     pub(crate) async fn before(&self, plugin: &str) -> Option<Counts> {
+        let _reading = self.reading.lock().await;
         match self.read(&BTreeSet::from([plugin.to_owned()])).await {
             Ok(counts) => Some(counts),
             Err(reason) => {

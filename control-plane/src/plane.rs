@@ -115,6 +115,15 @@ impl Plane {
         }
     }
 
+    /// Keeps the state at once, as the last thing that is done.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub fn keep_now(&self) -> Result<(), StoreError> {
+        self.store.save(&self.memory())
+    }
+
     fn memory(&self) -> Memory {
         self.state().machine.memory()
     }

@@ -20,8 +20,9 @@ use crate::plane::Plane;
 /// Streams of one connection. Envoy opens one for each plugin that it discovers, and another connection for
 /// those beyond this.
 const MOST_STREAMS: u32 = 100;
-/// A peer that is silent for so long is asked whether it is still there, and has as long to answer.
-const SILENCE: Duration = Duration::from_secs(30);
+/// A peer that is silent for so long is asked whether it is still there, and has as long to answer: one whose host is
+/// gone is known to be gone before it counts as one that does not answer.
+const SILENCE: Duration = Duration::from_secs(4);
 
 /// How a listener and its peers know each other.
 #[derive(Clone)]

@@ -143,13 +143,13 @@ fn step(earlier: u64, later: u64) -> u64 {
 }
 
 impl Gain {
-    /// Nothing yet, since this reading.
-    pub(super) fn begin(reading: &Reading) -> Self {
+    /// Nothing yet, since this reading; whether the Envoy has run nothing of the plugin before.
+    pub(super) fn begin(reading: &Reading, is_first: bool) -> Self {
         let counts = !reading.plugin.configured.is_empty();
         Self {
             shown: counts,
             counted_before: counts,
-            is_first: reading.plugin == PluginCounts::default(),
+            is_first,
             ..Self::default()
         }
     }
@@ -242,7 +242,7 @@ mod tests {
 
     /// What these readings say of generation 17, one after the other.
     fn gain(readings: &[Reading]) -> Gain {
-        let mut gain = Gain::begin(&readings[0]);
+        let mut gain = Gain::begin(&readings[0], false);
         for pair in readings.windows(2) {
             gain.take(&pair[0], &pair[1], 17);
         }
@@ -330,8 +330,10 @@ mod tests {
 
     #[test]
     fn failures_of_a_version_that_does_not_count_are_nobody_elses() {
-        let gain = gain(&[reading(&[], 7), reading(&[(7, 4)], 8)]);
-        assert_eq!(gain.certain_failures(), 0);
+        for before in [0, 7] {
+            let gain = gain(&[reading(&[], before), reading(&[(7, 4)], before + 1)]);
+            assert_eq!(gain.certain_failures(), 0);
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::status::{EnvoyState, Workers};
 const SURELY_FOLLOWED: Duration = Duration::from_secs(1);
 /// Percentiles are those of Envoy's last interval, which begins after this at the latest.
 const INTERVAL: Duration = Duration::from_secs(6);
+/// So often is a version sent again only to count what follows.
+const MOST_MEASURED: u32 = 3;
 /// What does not arrive is sent again after times that double, up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
@@ -37,6 +39,9 @@ pub(super) struct Delivery {
     early_failures: u64,
     confirmed: bool,
     last: Option<Reading>,
+    last_read: Moment,
+    /// How long a version was waited for on connections before.
+    spent: Option<(u64, Duration)>,
     tries: u32,
     since: Moment,
     /// The version that it was to have when it ended and began anew.
@@ -48,7 +53,24 @@ pub(super) struct Delivery {
 struct Wanted {
     version: u64,
     generation: u64,
+    /// Whether its module counts what it configures.
+    counts: bool,
     since: Moment,
+    /// How long it was waited for on connections before.
+    spent: Duration,
+}
+
+impl Wanted {
+    fn waited(self, now: Moment) -> Duration {
+        self.spent + now.since(self.since)
+    }
+}
+
+/// What an Envoy had of a plugin when its connection ended.
+#[derive(Debug)]
+pub(super) struct Gone {
+    pub(super) delivery: Delivery,
+    pub(super) at: Moment,
 }
 
 /// How far an Envoy is with what it is to run.
@@ -70,7 +92,9 @@ pub(super) enum Progress {
 
 impl Delivery {
     /// What an Envoy has that connects, of which `before` was known.
-    pub(super) fn new(now: Moment, holds: Option<u64>, before: Option<Self>) -> Self {
+    pub(super) fn new(now: Moment, holds: Option<u64>, gone: Option<Gone>, floor: u64) -> Self {
+        let gone_at = gone.as_ref().map_or(now, |gone| gone.at);
+        let before = gone.map(|gone| gone.delivery);
         let wanted = before.as_ref().and_then(|before| before.wanted);
         if let Some(mut before) = before.clone()
             && holds.is_some()
@@ -85,29 +109,44 @@ impl Delivery {
             }
             return before;
         }
-        let had = before.as_ref().and_then(|before| before.acknowledged);
+        let had = before
+            .as_ref()
+            .filter(|before| before.was_sent())
+            .and_then(|before| before.acknowledged);
+        // Connections that end again and again do not give it more time.
+        let unanswered = wanted.filter(|wanted| {
+            let acknowledged = before.as_ref().and_then(|before| before.acknowledged);
+            acknowledged != Some(wanted.generation)
+        });
+        let spent = unanswered.map(|wanted| (wanted.version, wanted.waited(gone_at)));
+        let restarted_before = before.as_ref().and_then(|before| before.restarted_with);
         Self {
             latest: holds,
             acknowledged: holds,
             highest: before
-                .map_or(0, |before| before.highest)
+                .map_or(floor, |before| before.highest)
                 .max(holds.unwrap_or(0)),
+            spent,
             restarted_with: wanted
                 .filter(|_| had.is_some() && holds.is_none())
-                .map(|wanted| wanted.version),
+                .map(|wanted| wanted.version)
+                .or(restarted_before),
             since: now,
             ..Self::default()
         }
     }
 
     /// It is to run this version, as this generation.
-    pub(super) fn want(&mut self, now: Moment, version: u64, generation: u64) {
+    pub(super) fn want(&mut self, now: Moment, version: u64, generation: u64, counts: bool) {
         let again = self.wants_version(version);
+        let spent = self.spent.take().filter(|(of, _)| *of == version);
         *self = Self {
             wanted: Some(Wanted {
                 version,
                 generation,
+                counts,
                 since: now,
+                spent: spent.map_or(Duration::ZERO, |(_, spent)| spent),
             }),
             latest: Some(generation),
             highest: self.highest.max(generation),
@@ -158,11 +197,13 @@ impl Delivery {
     pub(super) fn send(&mut self, now: Moment, generation: u64, before: Option<Reading>) {
         if self.wants_generation(generation) {
             self.sent = Some(now);
-            self.since_sent = before.as_ref().map(Gain::begin);
+            let is_first = self.acknowledged.is_none();
+            self.since_sent = before.as_ref().map(|before| Gain::begin(before, is_first));
             self.requests_before = before
                 .as_ref()
                 .map_or_else(Share::default, Reading::requests);
             self.last = before;
+            self.last_read = now;
         }
     }
 
@@ -198,6 +239,7 @@ impl Delivery {
             }
         }
         self.last = Some(reading);
+        self.last_read = now;
     }
 
     /// Whether failures are the version's own from this reading on; true if every worker is seen to run it.
@@ -210,6 +252,10 @@ impl Delivery {
         let running = gain.map(|gain| gain.running(reading.workers()));
         if matches!(running, Some(Running::All { .. })) {
             return Some(true);
+        }
+        if wanted.counts && matches!(running, Some(Running::Some { .. })) {
+            // The version before may run beside it for as long as not all workers have followed.
+            return None;
         }
         let at = self.acknowledged_at?;
         (self.since_settled.is_none() && now.since(at) > SURELY_FOLLOWED).then_some(false)
@@ -273,10 +319,21 @@ impl Delivery {
         }
     }
 
+    /// Whether it runs something of which the counters were not read as it was sent, and can be read now.
+    pub(super) fn is_unmeasured(&self, now: Moment) -> bool {
+        let counts = self.wanted.is_some_and(|wanted| wanted.counts);
+        let at = self.acknowledged_at.filter(|_| self.is_acknowledged());
+        counts
+            && self.tries < MOST_MEASURED
+            && self.since_sent.is_none()
+            && self.last.is_some()
+            && at.is_some_and(|at| now.since(at) > SURELY_FOLLOWED)
+    }
+
     /// How long it has been waited for.
     pub(super) fn waited(&self, now: Moment) -> Duration {
         self.wanted
-            .map_or(Duration::ZERO, |wanted| now.since(wanted.since))
+            .map_or(Duration::ZERO, |wanted| wanted.waited(now))
     }
 
     /// Whether it is time to send it again, where it has not arrived.
@@ -303,11 +360,11 @@ impl Delivery {
     }
 
     /// The 99th percentile of the time of requests, once it is that of this version alone.
-    pub(super) fn p99(&self, now: Moment) -> Option<Duration> {
+    pub(super) fn p99(&self) -> Option<Duration> {
         self.since_settled.as_ref()?;
         let at = self.acknowledged_at?;
-        let last = self.last.as_ref().filter(|_| now.since(at) > INTERVAL);
-        last?.p99
+        let last = self.last.as_ref();
+        last.filter(|_| self.last_read.since(at) > INTERVAL)?.p99
     }
 
     /// Where its configurations are counted: those that it acknowledged, and those that it may have yet.

@@ -31,7 +31,7 @@ pub(super) fn judge(
 ) -> Judgement {
     let within = rollout.criteria.not_confirmed_within;
     let (mut all, mut acknowledged, mut running, mut untold) = (0_usize, 0_usize, 0_usize, 0_usize);
-    let mut why_untold = None;
+    let (mut why_untold, mut why_unseen) = (None, None);
     let (mut requests, mut before, mut failures) = (Share::default(), Share::default(), 0);
     for (node, has, unseen) in subscribers.of(&rollout.plugin) {
         if !has.wants_version(version) {
@@ -45,7 +45,12 @@ pub(super) fn judge(
             Progress::Refused(reason) => {
                 return Judgement::Failed(format!("Envoy `{}` refused it: {reason}", node.id));
             }
-            Progress::Running => running += 1,
+            Progress::Running => {
+                running += 1;
+                if let Some(reason) = unseen {
+                    why_unseen.get_or_insert(reason);
+                }
+            }
             Progress::Untold(reason) => {
                 untold += 1;
                 why_untold.get_or_insert(reason);
@@ -60,7 +65,7 @@ pub(super) fn judge(
             _ => {}
         }
         if let Some(limit) = rollout.criteria.p99_above
-            && let Some(p99) = has.p99(now).filter(|p99| *p99 > limit)
+            && let Some(p99) = has.p99().filter(|p99| *p99 > limit)
         {
             return Judgement::Failed(format!(
                 "the 99th percentile of requests to Envoy `{}` is {} ms, above {} ms",
@@ -81,6 +86,15 @@ pub(super) fn judge(
     ];
     if let Some(fault) = faults.into_iter().flatten().next() {
         return Judgement::Failed(fault);
+    }
+    let missing = subscribers
+        .missing(now, &rollout.plugin, version, within)
+        .filter(|_| rollout.criteria.envoys_lost > 0);
+    if let Some(node) = missing {
+        return Judgement::Pending(format!("Envoy `{node}` is gone, and may come back"));
+    }
+    if let Some(reason) = why_unseen {
+        return Judgement::Pending(format!("nobody sees what it does: {reason}"));
     }
     match why_untold {
         _ if all == 0 => Judgement::Pending("no Envoy of its groups asks for it yet".to_owned()),

@@ -64,8 +64,10 @@ pub(super) struct Numbers {
 struct Rolling {
     pushed: Pushed,
     reach: Reach,
-    /// Until when it is watched, once it runs.
+    /// Until when it is watched, once it runs, or is acknowledged and nobody can tell.
     until: Option<Moment>,
+    /// Whether it was confirmed since it went to whom it goes now.
+    confirmed: bool,
 }
 
 /// Who gets a version that is on its way.
@@ -215,6 +217,7 @@ impl Place {
         !self.present
             && other.present
             && self.plugin() == other.plugin()
+            && other.probation.is_none()
             && other.good.as_ref().is_some_and(|theirs| {
                 let rolling = self.rolling.as_ref().map(|rolling| &rolling.pushed);
                 let own = [rolling, self.good.as_ref()].into_iter().flatten();
@@ -260,13 +263,21 @@ impl Place {
         };
         let rollout = Arc::clone(&pushed.rollout);
         let (version, mut generation) = (pushed.version, pushed.latest());
+        let counts = rollout.module.counts_configurations();
         if asks.has.wants_version(version) {
             // What is on its way is judged; what is good is sent until it arrives.
-            if tried || !is_stuck(now, &rollout, asks) {
+            let is_due = match tried {
+                true => asks.has.is_unmeasured(now) && asks.unseen.is_none(),
+                false => is_stuck(now, &rollout, asks),
+            };
+            if !is_due {
                 return;
             }
-        } else if let Some(held) = asks.has.holds(pushed.generations()) {
-            asks.has.want(now, version, held);
+        } else if let Some(held) = asks.has.holds(pushed.generations())
+            // What is tried goes there once more, so that what it does is counted from a known point on.
+            && !tried
+        {
+            asks.has.want(now, version, held, counts);
             return;
         }
         if asks.has.has_seen(generation) {
@@ -280,7 +291,7 @@ impl Place {
             }
             self.changed = true;
         }
-        asks.has.want(now, version, generation);
+        asks.has.want(now, version, generation, counts);
         actions.push(Action::Push {
             stream: asks.stream,
             rollout,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::StreamId;
 use super::counts::{Counts, Slots};
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Gone};
 use super::moment::Moment;
 use crate::rollout::Rollout;
 use crate::status::{EnvoyState, EnvoyStatus, Tally};
@@ -12,7 +12,7 @@ use crate::status::{EnvoyState, EnvoyStatus, Tally};
 /// How long an Envoy that has gone away is shown.
 const SHOWN_AFTER_THE_END: Duration = Duration::from_secs(600);
 /// How many of them are shown at most.
-const MOST_SHOWN: usize = 1_000;
+const MOST_SHOWN: usize = 4_096;
 
 /// Who an Envoy is, by its own word and by where it comes from.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -62,8 +62,12 @@ impl Node {
 }
 
 /// All streams of Envoys, and what each has of the plugins that it asks for.
-#[derive(Debug, Default)]
-pub(super) struct Subscribers(BTreeMap<StreamId, Subscriber>);
+#[derive(Debug)]
+pub(super) struct Subscribers {
+    all: BTreeMap<StreamId, Subscriber>,
+    /// An Envoy of which nothing is known may have refused what was sent up to this generation.
+    floor: u64,
+}
 
 #[derive(Debug)]
 struct Subscriber {
@@ -71,38 +75,28 @@ struct Subscriber {
     connected: bool,
     since: Moment,
     plugins: BTreeMap<String, Delivery>,
-    /// What the same Envoy had on a connection before.
-    before: BTreeMap<String, Delivery>,
     /// Why its counters cannot be read, since they last could.
     unseen: Option<String>,
 }
 
 impl Subscribers {
-    pub(super) fn connect(&mut self, now: Moment, stream: StreamId, node: Node) {
-        let is_it = |other: &Subscriber| !other.connected && other.node.may_be(&node);
-        // An Envoy that has come back is not shown as gone as well.
-        let gone: Vec<StreamId> = self
-            .0
-            .iter()
-            .filter(|(_, other)| is_it(other))
-            .map(|(stream, _)| *stream)
-            .collect();
-        let mut before = BTreeMap::new();
-        for stream in gone {
-            if let Some(other) = self.0.remove(&stream) {
-                before.extend(other.before);
-                before.extend(other.plugins);
-            }
+    /// None yet; generations up to this one were sent before.
+    pub(super) fn new(floor: u64) -> Self {
+        Self {
+            all: BTreeMap::new(),
+            floor,
         }
+    }
+
+    pub(super) fn connect(&mut self, now: Moment, stream: StreamId, node: Node) {
         let subscriber = Subscriber {
             node,
             connected: true,
             since: now,
             plugins: BTreeMap::new(),
-            before,
             unseen: None,
         };
-        self.0.insert(stream, subscriber);
+        self.all.insert(stream, subscriber);
     }
 
     pub(super) fn subscribe(
@@ -112,18 +106,36 @@ impl Subscribers {
         plugin: String,
         holds: Option<u64>,
     ) {
-        if let Some(subscriber) = self.0.get_mut(&stream)
-            && !subscriber.plugins.contains_key(&plugin)
-        {
-            let before = subscriber.before.remove(&plugin);
-            let delivery = Delivery::new(now, holds, before);
+        let Some(subscriber) = self.all.get(&stream) else {
+            return;
+        };
+        if subscriber.plugins.contains_key(&plugin) {
+            return;
+        }
+        // Each plugin may come on a stream of its own, so that only this one is taken from where it was.
+        let node = subscriber.node.clone();
+        let mut before: Option<Gone> = None;
+        for other in self.all.values_mut() {
+            if !other.connected
+                && other.node.may_be(&node)
+                && let Some(delivery) = other.plugins.remove(&plugin)
+            {
+                let at = other.since;
+                before = Some(Gone { delivery, at });
+            }
+        }
+        // An Envoy that has come back is not shown as gone as well.
+        self.all
+            .retain(|_, one| one.connected || !one.plugins.is_empty());
+        let delivery = Delivery::new(now, holds, before, self.floor);
+        if let Some(subscriber) = self.all.get_mut(&stream) {
             subscriber.plugins.insert(plugin, delivery);
         }
     }
 
     /// What the counters of an Envoy say, or why they cannot be read.
     pub(super) fn see(&mut self, now: Moment, stream: StreamId, seen: Result<Counts, String>) {
-        let Some(subscriber) = self.0.get_mut(&stream) else {
+        let Some(subscriber) = self.all.get_mut(&stream) else {
             return;
         };
         match seen {
@@ -140,12 +152,12 @@ impl Subscribers {
     }
 
     pub(super) fn delivery(&mut self, stream: StreamId, plugin: &str) -> Option<&mut Delivery> {
-        self.0.get_mut(&stream)?.plugins.get_mut(plugin)
+        self.all.get_mut(&stream)?.plugins.get_mut(plugin)
     }
 
     /// Whether this is what an Envoy is to run.
     pub(super) fn wants(&self, stream: StreamId, plugin: &str, generation: u64) -> bool {
-        self.0
+        self.all
             .get(&stream)
             .filter(|one| one.connected)
             .and_then(|one| one.plugins.get(plugin))
@@ -157,7 +169,7 @@ impl Subscribers {
         &self,
         stream: StreamId,
     ) -> impl Iterator<Item = (&Node, &str, &Delivery)> {
-        let open = self.0.get(&stream).filter(|one| one.connected);
+        let open = self.all.get(&stream).filter(|one| one.connected);
         open.into_iter().flat_map(|one| {
             one.plugins
                 .iter()
@@ -166,26 +178,28 @@ impl Subscribers {
     }
 
     pub(super) fn disconnect(&mut self, now: Moment, stream: StreamId) {
-        if let Some(subscriber) = self.0.get_mut(&stream) {
+        if let Some(subscriber) = self.all.get_mut(&stream) {
             subscriber.connected = false;
             subscriber.since = now;
         }
-        let gone = self.0.values().filter(|one| !one.connected).count();
-        if gone > MOST_SHOWN {
-            // Streams are numbered as they come, and one that has gone is long gone or short-lived.
-            let oldest = self
-                .0
-                .iter()
-                .find(|(_, one)| !one.connected)
-                .map(|(stream, _)| *stream);
-            oldest.and_then(|stream| self.0.remove(&stream));
-        }
     }
 
-    /// Drops those that have long been gone.
-    pub(super) fn forget(&mut self, now: Moment) {
-        self.0
+    /// Drops those that have long been gone, and who are too many; `last` is the last generation that was given out.
+    pub(super) fn forget(&mut self, now: Moment, last: u64) {
+        let before = self.all.len();
+        self.all
             .retain(|_, one| one.connected || now.since(one.since) < SHOWN_AFTER_THE_END);
+        let gone = self.all.values().filter(|one| !one.connected).count();
+        // Streams are numbered as they come: what is first has been gone for long, or was never there for long.
+        let mut too_many = gone.saturating_sub(MOST_SHOWN);
+        self.all.retain(|_, one| {
+            let goes = !one.connected && too_many > 0;
+            too_many -= usize::from(goes);
+            !goes
+        });
+        if self.all.len() < before {
+            self.floor = last;
+        }
     }
 
     /// The connected Envoys that ask for a plugin, what they have of it, and why their counters cannot be read.
@@ -193,7 +207,7 @@ impl Subscribers {
         &'s self,
         plugin: &'s str,
     ) -> impl Iterator<Item = (&'s Node, &'s Delivery, Option<&'s str>)> {
-        self.0
+        self.all
             .values()
             .filter(|one| one.connected)
             .filter_map(|one| Some((&one.node, one.plugins.get(plugin)?, one.unseen.as_deref())))
@@ -201,7 +215,7 @@ impl Subscribers {
 
     /// What all connected Envoys ask for, to decide what they are to have.
     pub(super) fn all_mut(&mut self) -> impl Iterator<Item = Asks<'_>> {
-        self.0
+        self.all
             .iter_mut()
             .filter(|(_, one)| one.connected)
             .flat_map(|(stream, one)| {
@@ -225,31 +239,50 @@ impl Subscribers {
         version: u64,
         longer_than: Duration,
     ) -> BTreeSet<&str> {
-        let is_back = |node: &Node| {
-            self.0.values().any(|one| {
+        let gone = self
+            .gone(plugin, version)
+            .filter(|one| now.since(one.since) > longer_than);
+        let restarted = self.all.values().filter(|one| {
+            let has = one.plugins.get(plugin);
+            one.connected && has.is_some_and(|has| has.restarted_with(version))
+        });
+        gone.chain(restarted)
+            .map(|one| one.node.id.as_str())
+            .collect()
+    }
+
+    /// An Envoy that is gone with a version, and may yet come back.
+    pub(super) fn missing(
+        &self,
+        now: Moment,
+        plugin: &str,
+        version: u64,
+        within: Duration,
+    ) -> Option<&str> {
+        let mut gone = self.gone(plugin, version);
+        let missing = gone.find(|one| now.since(one.since) <= within)?;
+        Some(&missing.node.id)
+    }
+
+    /// Those that were sent a version and have no connection.
+    fn gone(&self, plugin: &str, version: u64) -> impl Iterator<Item = &Subscriber> {
+        let is_back = move |node: &Node| {
+            self.all.values().any(|one| {
                 one.connected && one.node.may_be(node) && one.plugins.contains_key(plugin)
             })
         };
-        let is_lost = |one: &&Subscriber| {
-            one.plugins.get(plugin).is_some_and(|has| {
-                if one.connected {
-                    has.restarted_with(version)
-                } else {
-                    has.wants_version(version)
-                        && has.was_sent()
-                        && now.since(one.since) > longer_than
-                        && !is_back(&one.node)
-                }
-            })
-        };
-        let lost = self.0.values().filter(is_lost);
-        lost.map(|one| one.node.id.as_str()).collect()
+        self.all.values().filter(move |one| {
+            let has = one.plugins.get(plugin);
+            !one.connected
+                && has.is_some_and(|has| has.wants_version(version) && has.was_sent())
+                && !is_back(&one.node)
+        })
     }
 
     /// The slots in which Envoys count what they run of a plugin now, or have run last.
     pub(super) fn slots(&self, plugin: &str) -> Slots {
         let mut slots = Slots::default();
-        for has in self.0.values().filter_map(|one| one.plugins.get(plugin)) {
+        for has in self.all.values().filter_map(|one| one.plugins.get(plugin)) {
             has.take_slots(&mut slots);
         }
         slots
@@ -271,7 +304,7 @@ impl Subscribers {
     /// The Envoys that a rollout is for, those that have gone away too.
     pub(super) fn status(&self, rollout: &Rollout) -> Vec<EnvoyStatus> {
         let mut all: Vec<EnvoyStatus> = self
-            .0
+            .all
             .values()
             .filter(|one| rollout.is_for(&one.node.group))
             .filter_map(|one| Some(one.status(one.plugins.get(&rollout.plugin)?)))

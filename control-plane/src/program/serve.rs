@@ -52,16 +52,19 @@ async fn attend(serve: Serve) -> anyhow::Result<()> {
     if let Some(path) = &images.policy {
         Policy::read(path).with_context(|| format!("cannot use `{}`", path.display()))?;
     }
+    // However the folder is named, its files are the same.
+    let rollouts = fs::canonicalize(&serve.rollouts)
+        .with_context(|| format!("cannot read `{}`", serve.rollouts.display()))?;
     let plane =
         Plane::with_images(Store::new(serve.state), images).context("cannot take up the state")?;
     tokio::select! {
         () = plane.clone().attend() => {}
         done = xds::serve_within(discovery, plane.clone(), tls, limits) => done.context("cannot serve Envoys")?,
         done = api::serve(status, plane.clone()) => done.context("cannot serve the API")?,
-        done = folder::watch(serve.rollouts, plane) => done?,
+        done = folder::watch(rollouts, plane.clone()) => done?,
         done = end() => done.context("cannot wait for the end")?,
     }
-    Ok(())
+    plane.keep_now().context("cannot keep the state")
 }
 
 /// Waits until somebody wishes that the program ends.

@@ -29,7 +29,7 @@ fn staged() -> Stage {
     let stage = Stage::new();
     stage.write("r.wasm", module());
     stage.declare("r", "a", "");
-    stage.write("rollouts/s.yaml", "version: \"1\"\nplugin: s\n");
+    stage.write("rollouts/s.yaml", "version: \"1\"\nplugins: s\n");
     stage.reaches("r", Phase::Pushed);
     stage
 }

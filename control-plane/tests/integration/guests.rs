@@ -37,17 +37,21 @@ pub(crate) fn traps_at_the_tenth() -> Vec<u8> {
     let count = "(global $seen (mut i32) (i32.const 0))";
     let response = "(global.set $seen (i32.add (global.get $seen) (i32.const 1)))
         (if (i32.ge_u (global.get $seen) (i32.const 10)) (then unreachable))";
-    guest("tenth", count, "i32.const 1", response)
+    guest("tenth", count, &configure("tenth", u32::MAX), response)
 }
 
 /// Can be configured so many times, in whatever thread: the canary is the first, the main thread the second.
-/// It counts these times as modules of our SDK do.
 pub(crate) fn starts_only(times: u32) -> Vec<u8> {
     let name = format!("only{times}");
+    guest(&name, "", &configure(&name, times), "")
+}
+
+/// Is configured so many times, which it counts as modules of our SDK do, and then refuses to be.
+fn configure(name: &str, times: u32) -> String {
     let starts = name.len() + "_starts".len();
     let (end, length) = (64 + COUNTER.len(), COUNTER.len() + 1);
     // The environment is one text, `ATTACHE_GENERATION=N`, and a zero.
-    let configure = format!(
+    format!(
         "(drop (call $define (i32.const 0) (i32.const 128) (i32.const {starts}) (i32.const 256)))
          (drop (call $raise (i32.load (i32.const 256)) (i64.const 1)))
          (drop (call $read (i32.load (i32.const 256)) (i32.const 264)))
@@ -59,11 +63,10 @@ pub(crate) fn starts_only(times: u32) -> Vec<u8> {
          (drop (call $define (i32.const 0) (i32.const 64) (i32.const {length}) (i32.const 256)))
          (drop (call $raise (i32.load (i32.const 256)) (i64.const 1)))
          i32.const 1"
-    );
-    guest(&name, "", &configure, "")
+    )
 }
 
 /// Traps at each request.
 pub(crate) fn always_traps() -> Vec<u8> {
-    guest("never", "", "i32.const 1", "unreachable")
+    guest("never", "", &configure("never", u32::MAX), "unreachable")
 }

@@ -62,6 +62,7 @@ impl Place {
                 None => Reach::All,
             },
             until: None,
+            confirmed: false,
             pushed,
         });
         self.enter(now, Phase::Pushed, None);
@@ -113,8 +114,12 @@ impl Place {
             Judgement::Failed(reason) => {
                 self.probation = None;
                 let failed = std::mem::replace(&mut self.good, self.previous.take());
+                let phase = match &self.good {
+                    Some(_) => Phase::Returned,
+                    None => Phase::Refused,
+                };
                 if let Some(failed) = failed {
-                    self.tell(now, &failed, Phase::Returned, reason);
+                    self.tell(now, &failed, phase, reason);
                 }
                 true
             }
@@ -148,7 +153,8 @@ impl Place {
             Judgement::Acknowledged(reason) => self.stay_unconfirmed(now, reason),
             // Not an event of its own: the phase stays.
             Judgement::Pending(reason) => {
-                if declared && self.phase == Phase::Pushed {
+                let is_over = rolling.until.is_some_and(|until| now.has_reached(until));
+                if declared && (is_over || self.phase == Phase::Pushed) {
                     self.reason = Some(reason);
                 }
                 false
@@ -161,8 +167,16 @@ impl Place {
         let Some(rolling) = &mut self.rolling else {
             return false;
         };
+        if rolling.confirmed && rolling.pushed.phase != Phase::Confirmed {
+            // As before an Envoy came of which nobody can tell, and which is gone again or was seen.
+            rolling.pushed.phase = Phase::Confirmed;
+            let (phase, version) = (rolling.shown_phase(), rolling.pushed.version);
+            self.show(version, phase, "every worker runs it again");
+            return false;
+        }
         if rolling.pushed.phase != Phase::Confirmed {
             rolling.pushed.phase = Phase::Confirmed;
+            rolling.confirmed = true;
             let rollout = &rolling.pushed.rollout;
             let time = match (rolling.reach, &rollout.canary) {
                 (Reach::Canary, Some(canary)) => canary.watched_for,
@@ -195,8 +209,12 @@ impl Place {
         let Some(rolling) = &mut self.rolling else {
             return false;
         };
-        if rolling.pushed.phase != Phase::AcknowledgedUnconfirmed {
-            rolling.pushed.phase = Phase::AcknowledgedUnconfirmed;
+        let before = rolling.pushed.phase;
+        rolling.pushed.phase = Phase::AcknowledgedUnconfirmed;
+        if rolling.confirmed && before != Phase::AcknowledgedUnconfirmed {
+            let version = rolling.pushed.version;
+            self.show(version, Phase::AcknowledgedUnconfirmed, &reason);
+        } else if before != Phase::AcknowledgedUnconfirmed {
             rolling.until = Some(now.after(rolling.pushed.rollout.criteria.watched_for));
             let pushed = rolling.pushed.clone();
             self.tell(now, &pushed, Phase::AcknowledgedUnconfirmed, reason);
@@ -207,6 +225,14 @@ impl Place {
             self.finish(&reason);
         }
         false
+    }
+
+    /// What the status says of it, without an event.
+    fn show(&mut self, version: u64, phase: Phase, reason: &str) {
+        if self.present && self.declared_as == Some(version) {
+            self.phase = phase;
+            self.reason = Some(reason.to_owned());
+        }
     }
 
     /// It was watched to its end.
@@ -252,6 +278,11 @@ impl Place {
                 self.reach_all(now, "an operator promoted it");
                 Ok(())
             }
+            Some(rolling)
+                if rolling.reach == Reach::Canary && rolling.pushed.phase == Phase::Pushed =>
+            {
+                Err("not every worker of the canary group runs it yet".to_owned())
+            }
             Some(rolling) if rolling.reach == Reach::Canary => Err(
                 "nobody can tell that the canary group runs it, and what is unconfirmed is never \
                  promoted"
@@ -265,6 +296,7 @@ impl Place {
         if let Some(rolling) = &mut self.rolling {
             rolling.reach = Reach::All;
             rolling.until = None;
+            rolling.confirmed = false;
             rolling.pushed.phase = Phase::Pushed;
             let pushed = rolling.pushed.clone();
             self.tell(now, &pushed, Phase::Pushed, reason.to_owned());

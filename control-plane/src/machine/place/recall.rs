@@ -76,10 +76,13 @@ impl Remembered {
 impl Place {
     pub(in crate::machine) fn remember(&self) -> Remembered {
         // What is still watched will not have been watched to its end.
-        let proven = match (&self.probation, &self.previous) {
-            (Some(_), Some(previous)) => Some(previous.clone()),
-            _ => self.good.clone(),
+        let (good, previous) = match (&self.probation, &self.previous) {
+            (Some(_), Some(previous)) => (Some(previous.clone()), None),
+            _ => (self.good.clone(), self.previous.clone()),
         };
+        let watched = self.good.as_ref().filter(|_| self.probation.is_some());
+        let rolling = self.rolling.as_ref().map(|rolling| &rolling.pushed);
+        let is_declared = |pushed: &Pushed| self.declared_as == Some(pushed.version);
         Remembered {
             name: self.name.clone(),
             declared: Arc::clone(&self.declared),
@@ -87,11 +90,10 @@ impl Place {
             phase: self.phase,
             reason: self.reason.clone(),
             since: self.since,
-            interrupted: self.rolling.is_some()
-                || self.probation.is_some()
-                || self.phase == Phase::Validating,
-            good: proven,
-            previous: self.previous.clone(),
+            interrupted: self.phase == Phase::Validating
+                || [rolling, watched].into_iter().flatten().any(is_declared),
+            good,
+            previous,
             history: self.history.clone(),
             recent: self.recent.clone(),
         }

@@ -230,6 +230,103 @@ fn failures_of_a_bad_version_are_not_those_of_its_mending() {
 }
 
 #[test]
+fn failures_are_nobodys_while_workers_still_run_the_version_before() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    let actions = play.pass(&rollout("bad"));
+    play.run(&actions);
+    play.fail(1, 30);
+    let mending = play.pass(&rollout("mended"));
+    play.acknowledge(&mending);
+    play.start(&mending, 1);
+    // One worker takes two seconds, and goes on to fail.
+    for _ in 0..4 {
+        play.now += 500;
+        assert!(pushes(&play.fail(1, 5)).is_empty());
+    }
+    assert_eq!(play.phase(), Phase::Pushed);
+    *play.plugin(1).configured.get_mut(&2).unwrap() += 1;
+    play.look(1);
+    assert_eq!(play.phase(), Phase::Confirmed);
+}
+
+#[test]
+fn a_version_whose_counters_were_not_read_as_it_went_out_is_sent_once_more() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    let actions = play.pass(&rollout("a"));
+    let unread = Event::Sent {
+        stream: StreamId(1),
+        plugin: "p".into(),
+        generation: 101,
+        before: None,
+    };
+    play.tell(unread);
+    play.tell(Event::Acknowledged {
+        stream: StreamId(1),
+        plugin: "p".into(),
+        generation: 101,
+    });
+    assert!(pushes(&play.start(&actions, 2)).is_empty());
+    let again = play.wait(1);
+    assert_eq!(pushes(&again), [(1, 102)]);
+    play.run(&again);
+    assert_eq!(play.phase(), Phase::Confirmed);
+}
+
+#[test]
+fn what_nobody_sees_any_more_is_neither_good_nor_promoted() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    play.connect(2, "canary", None);
+    let actions = play.pass(&with_canary("a"));
+    play.run(&actions);
+    assert_eq!(play.phase(), Phase::Canary);
+    play.tell(Event::Seen {
+        stream: StreamId(2),
+        counts: Err("the admin endpoint cannot be asked".into()),
+    });
+    assert!(pushes(&play.wait(61)).is_empty());
+    assert!(
+        play.reason().contains("cannot be asked"),
+        "{}",
+        play.reason()
+    );
+    let others = play.look(2);
+    assert_eq!(pushes(&others), [(1, 101)]);
+}
+
+#[test]
+fn envoys_that_nobody_can_ask_and_that_come_and_go_do_not_begin_the_watch_anew() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    let actions = play.pass(&rollout("a"));
+    play.run(&actions);
+    play.admin = false;
+    for stream in 2..5 {
+        play.wait(3);
+        let actions = play.connect(stream, "edge", None);
+        play.acknowledge(&actions);
+        play.tell(Event::Tick);
+        assert_eq!(play.phase(), Phase::AcknowledgedUnconfirmed);
+        // It had nothing before, and so takes nothing with it.
+        let had = play
+            .machine
+            .subscribers
+            .delivery(StreamId(stream), "p")
+            .unwrap();
+        had.want_nothing();
+        play.disconnect(stream);
+        play.tell(Event::Tick);
+        assert_eq!(play.phase(), Phase::Confirmed);
+    }
+    play.wait(2);
+    let before = play.machine.history("r").unwrap().entries.len();
+    assert_eq!(play.reason(), "every worker runs it");
+    assert_eq!(before, 3, "validating, pushed, confirmed");
+}
+
+#[test]
 fn a_vm_that_restarts_before_all_workers_run_it_fails_a_version() {
     let mut play = Play::new();
     play.connect(1, "edge", None);
@@ -285,8 +382,11 @@ fn a_percentile_counts_once_it_is_that_of_the_version() {
     play.meter(1).p99 = Some(Duration::from_millis(80));
     let actions = play.pass(&Arc::new(slow));
     play.run(&actions);
-    assert!(pushes(&play.wait(5)).is_empty());
-    assert_eq!(pushes(&play.wait(2)), [(1, 103)]);
+    play.wait(5);
+    assert!(pushes(&play.look(1)).is_empty());
+    // What was read then is of the interval before.
+    assert!(pushes(&play.wait(2)).is_empty());
+    assert_eq!(pushes(&play.look(1)), [(1, 103)]);
     assert!(play.reason().contains("80 ms, above 50 ms"));
 }
 
