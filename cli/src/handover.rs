@@ -58,12 +58,40 @@ impl Program {
         self.run_with(arguments, Stdio::null(), screen)
     }
 
+    /// Becomes the program, so that whoever ends this command ends it; or says why it cannot.
+    #[cfg(unix)]
+    pub(crate) fn become_it(self, arguments: &[OsString], screen: &Screen) -> anyhow::Result<u8> {
+        use std::os::unix::process::CommandExt;
+
+        let mut command = self.command(arguments, screen)?;
+        let error = command.exec();
+        Err(error).with_context(|| format!("cannot run `{}`", command.get_program().display()))
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn become_it(self, arguments: &[OsString], screen: &Screen) -> anyhow::Result<u8> {
+        self.run(arguments, screen)
+    }
+
     fn run_with(
         self,
         arguments: &[OsString],
         output: Stdio,
         screen: &Screen,
     ) -> anyhow::Result<u8> {
+        let mut command = self.command(arguments, screen)?;
+        let status = command
+            .stdout(output)
+            .status()
+            .with_context(|| format!("cannot run `{}`", command.get_program().display()))?;
+        // Whoever ended it by a signal knows already.
+        Ok(status
+            .code()
+            .and_then(|code| code.try_into().ok())
+            .unwrap_or(130))
+    }
+
+    fn command(self, arguments: &[OsString], screen: &Screen) -> anyhow::Result<Command> {
         let here = env::current_dir().context("cannot tell which folder this is")?;
         let name = self.name;
         let mut command = match checkout::around(&here) {
@@ -81,16 +109,8 @@ impl Program {
         if let Ok(this) = env::current_exe() {
             command.env("ATTACHE", this);
         }
-        let status = command
-            .args(arguments)
-            .stdout(output)
-            .status()
-            .with_context(|| format!("cannot run `{}`", command.get_program().display()))?;
-        // Whoever ended it by a signal knows already.
-        Ok(status
-            .code()
-            .and_then(|code| code.try_into().ok())
-            .unwrap_or(130))
+        command.args(arguments);
+        Ok(command)
     }
 
     /// Cargo builds the program when its sources are newer, and then runs it.

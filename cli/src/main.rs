@@ -71,7 +71,7 @@ fn main() -> ExitCode {
 fn hand_over(program: Program, verb: &str, handed: &Handed, screen: &Screen) -> ExitCode {
     let verb = [OsString::from(verb)].into_iter();
     let arguments: Vec<OsString> = verb.chain(handed.arguments.iter().cloned()).collect();
-    ended(program.run(&arguments, screen), screen)
+    ended(program.become_it(&arguments, screen), screen)
 }
 
 /// As a program ended, or why there was none.

@@ -153,9 +153,9 @@ impl<'p> Names<'p> {
             } else if name.starts_with("http.admin.") || name.starts_with("http.async-client.") {
                 // Not what clients see.
             } else if name.ends_with(".downstream_rq_completed") {
-                counts.requests.all += number;
+                counts.requests.all = counts.requests.all.saturating_add(number);
             } else if name.ends_with(".downstream_rq_5xx") {
-                counts.requests.failed += number;
+                counts.requests.failed = counts.requests.failed.saturating_add(number);
             } else if name.ends_with(".downstream_rq_time") {
                 counts.p99 = counts.p99.max(p99(value));
             }

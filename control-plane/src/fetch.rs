@@ -4,12 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use attache_module::harmless;
 use attache_package::registry::{Client, Options, Reference, RegistryError};
 use attache_package::signing::Policy;
 
 use crate::machine::Setback;
 use crate::preflight::told;
-use crate::rollout::{Rollout, SuiteText};
+use crate::rollout::{LARGEST_MODULE, LARGEST_TEXT, Rollout, SuiteText};
 
 /// How images are fetched, and which.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +42,14 @@ impl Images {
             .pull(&reference)
             .await
             .map_err(|error| setback(&error))?;
+        too_large("its module", &pulled.image.bytes, LARGEST_MODULE)?;
+        for (title, content) in pulled.suites() {
+            too_large(
+                &format!("its suite `{}`", harmless(title)),
+                content,
+                LARGEST_TEXT,
+            )?;
+        }
         let suites = pulled.suites().map(|(title, content)| {
             let text = String::from_utf8(content.to_vec());
             let path = PathBuf::from(format!("{image}/{title}"));
@@ -72,6 +81,15 @@ impl Images {
         }
         Ok(options)
     }
+}
+
+fn too_large(what: &str, bytes: &[u8], most: u64) -> Result<(), Setback> {
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if length > most {
+        let reason = format!("{what} has {length} bytes, at most {most} are taken");
+        return Err(Setback::Refused(reason));
+    }
+    Ok(())
 }
 
 fn setback(error: &RegistryError) -> Setback {

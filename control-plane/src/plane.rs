@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{sleep, timeout};
 
 use crate::fetch::Images;
 use crate::machine::{
@@ -21,6 +22,8 @@ use crate::totals::Totals;
 
 /// How often the machine is told that time has passed.
 const TICK: Duration = Duration::from_millis(100);
+/// An image that takes longer is asked for again later.
+const FETCHED_WITHIN: Duration = Duration::from_secs(300);
 /// When the state could not be kept, it is tried again after this.
 const KEPT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -31,6 +34,8 @@ const KEPT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub struct Plane {
     store: Store,
     images: Images,
+    /// Who tries a version has one of these.
+    trials: Arc<Semaphore>,
     begun: Instant,
     state: Mutex<State>,
     to_keep: Notify,
@@ -65,9 +70,11 @@ impl Plane {
         let memory = store.load()?;
         // Greater than those of any run before, also of one whose state is lost.
         let last_generation = Timestamp::now().milliseconds();
+        let at_once = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Arc::new(Self {
             store,
             images,
+            trials: Arc::new(Semaphore::new(at_once)),
             begun: Instant::now(),
             to_keep: Notify::new(),
             state: Mutex::new(State {
@@ -97,9 +104,8 @@ impl Plane {
         loop {
             self.to_keep.notified().await;
             loop {
-                let memory = self.memory();
-                let store = self.store.clone();
-                let kept = tokio::task::spawn_blocking(move || store.save(&memory)).await;
+                let plane = Arc::clone(&self);
+                let kept = tokio::task::spawn_blocking(move || plane.keep_now()).await;
                 let fault = match kept {
                     Ok(Ok(())) => None,
                     Ok(Err(error)) => Some(preflight::told(&error)),
@@ -121,7 +127,7 @@ impl Plane {
     ///
     /// [`StoreError`].
     pub fn keep_now(&self) -> Result<(), StoreError> {
-        self.store.save(&self.memory())
+        self.store.save_newest(|| self.memory())
     }
 
     fn memory(&self) -> Memory {
@@ -246,8 +252,14 @@ impl Plane {
             let name = rollout.name.clone();
             let images = plane.images.clone();
             let runtime = Handle::current();
+            let _turn = Arc::clone(&plane.trials).acquire_owned().await;
             let trying = tokio::task::spawn_blocking(move || {
-                let (rollout, suites) = runtime.block_on(images.complete(rollout))?;
+                let fetched = timeout(FETCHED_WITHIN, images.complete(rollout));
+                let (rollout, suites) = runtime.block_on(fetched).unwrap_or_else(|_| {
+                    let seconds = FETCHED_WITHIN.as_secs();
+                    let reason = format!("the image has not come within {seconds} s");
+                    Err(Setback::Later(reason))
+                })?;
                 preflight::check(&rollout, &suites, &modules)
                     .map_err(|refusal| Setback::Refused(preflight::told(&refusal)))?;
                 Ok(rollout)

@@ -12,7 +12,7 @@ use crate::status::Version;
 
 pub use criteria::{Canary, Criteria};
 pub use file::{FileError, read};
-pub(crate) use file::{GENERATION, name_of, read_again};
+pub(crate) use file::{GENERATION, LARGEST_MODULE, LARGEST_TEXT, name_of, read_again};
 
 /// What a file declares: a plugin for groups of Envoys, with its module read.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

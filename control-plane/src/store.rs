@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use attache_module::sha256;
 
@@ -18,6 +19,7 @@ const UNFINISHED: &str = "new";
 #[derive(Clone, Debug)]
 pub struct Store {
     folder: PathBuf,
+    saving: Arc<Mutex<()>>,
 }
 
 /// Why the state cannot be read or kept.
@@ -55,6 +57,7 @@ impl Store {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            saving: Arc::default(),
         }
     }
 
@@ -121,6 +124,13 @@ impl Store {
     ///
     /// [`StoreError::Write`]; what was kept before stays.
     pub fn save(&self, memory: &Memory) -> Result<(), StoreError> {
+        self.save_newest(|| memory.clone())
+    }
+
+    /// The same with what there is to be kept when nobody else keeps anything any more: the newest wins.
+    pub(crate) fn save_newest(&self, memory: impl FnOnce() -> Memory) -> Result<(), StoreError> {
+        let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = &memory();
         let modules: Vec<&Module> = memory.modules().collect();
         for module in &modules {
             let path = self.module(module.sha256());

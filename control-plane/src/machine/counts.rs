@@ -161,24 +161,32 @@ impl Gain {
         for (slot, count) in &now.configured {
             let step = step(before.configured.get(slot).copied().unwrap_or(0), *count);
             if *slot == own {
-                self.own += step;
+                self.own = self.own.saturating_add(step);
             } else {
-                self.others += step;
+                self.others = self.others.saturating_add(step);
             }
         }
         let restarts = step(before.restarts, now.restarts);
-        self.restarts += restarts;
+        self.restarts = self.restarts.saturating_add(restarts);
         let others = before.configured.keys().filter(|slot| **slot != own);
         let stay = others
             .into_iter()
             .all(|slot| now.configured.contains_key(slot));
         if !(self.is_first || self.counted_before && stay) {
-            self.unclear_restarts += restarts;
+            self.unclear_restarts = self.unclear_restarts.saturating_add(restarts);
         }
-        self.failed_restarts += step(before.failed_restarts, now.failed_restarts);
-        self.errors += step(before.errors, now.errors);
-        self.requests.all += step(earlier.requests.all, later.requests.all);
-        self.requests.failed += step(earlier.requests.failed, later.requests.failed);
+        self.failed_restarts = self
+            .failed_restarts
+            .saturating_add(step(before.failed_restarts, now.failed_restarts));
+        self.errors = self.errors.saturating_add(step(before.errors, now.errors));
+        self.requests.all = self
+            .requests
+            .all
+            .saturating_add(step(earlier.requests.all, later.requests.all));
+        self.requests.failed = self
+            .requests
+            .failed
+            .saturating_add(step(earlier.requests.failed, later.requests.failed));
         self.shown |= !now.configured.is_empty();
     }
 
@@ -216,7 +224,9 @@ impl Gain {
 
     /// Errors and restarts, of whatever version.
     pub(super) fn failures(&self) -> u64 {
-        self.restarts + self.failed_restarts + self.errors
+        self.restarts
+            .saturating_add(self.failed_restarts)
+            .saturating_add(self.errors)
     }
 
     pub(super) fn requests(&self) -> Share {

@@ -345,7 +345,7 @@ impl Delivery {
     /// Errors of the filter, and restarts of its VM.
     pub(super) fn failures(&self) -> u64 {
         match (&self.since_settled, &self.since_sent) {
-            (Some(gain), _) => self.early_failures + gain.failures(),
+            (Some(gain), _) => self.early_failures.saturating_add(gain.failures()),
             (None, Some(gain)) => gain.certain_failures(),
             (None, None) => 0,
         }

@@ -74,7 +74,7 @@ pub(super) fn judge(
                 limit.as_millis()
             ));
         }
-        failures += has.failures();
+        failures = has.failures().saturating_add(failures);
         let (with_it, until_then) = has.requests();
         add(&mut requests, with_it);
         add(&mut before, until_then);
@@ -138,8 +138,8 @@ fn too_many_lost(
 }
 
 fn add(sum: &mut Share, one: Share) {
-    sum.all += one.all;
-    sum.failed += one.failed;
+    sum.all = sum.all.saturating_add(one.all);
+    sum.failed = sum.failed.saturating_add(one.failed);
 }
 
 fn too_many_failures(rollout: &Rollout, failures: u64) -> Option<String> {
@@ -152,7 +152,7 @@ fn too_many_server_errors(rollout: &Rollout, now: Share, before: Share) -> Optio
     // Shares in hundredths, compared without division by zero.
     let share = |part: Share| part.failed.saturating_mul(100) / part.all.max(1);
     let (share_now, share_before) = (share(now), share(before));
-    let allowed = share_before + u64::from(rollout.criteria.server_errors_percent);
+    let allowed = share_before.saturating_add(u64::from(rollout.criteria.server_errors_percent));
     (now.all >= FEW_REQUESTS && share_now > allowed).then(|| {
         format!(
             "{} of {} answers with it had a status of 5xx ({share_now} %, before it {share_before} %)",

@@ -1,6 +1,7 @@
 use std::fs::{self, File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use attache_control_plane::{Images, Plane, Store, api, folder, xds};
@@ -9,6 +10,9 @@ use tokio::net::TcpListener;
 
 use super::arguments::Serve;
 use super::screen::stage;
+
+/// What still runs at the end has so long.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 pub(super) fn serve(serve: Serve) -> anyhow::Result<()> {
     if !serve.rollouts.is_dir() {
@@ -21,7 +25,10 @@ pub(super) fn serve(serve: Serve) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(attend(serve))
+    let done = runtime.block_on(attend(serve));
+    // A trial or an image that is being fetched is not waited for.
+    runtime.shutdown_timeout(LAST_MOMENT);
+    done
 }
 
 async fn attend(serve: Serve) -> anyhow::Result<()> {

@@ -14,9 +14,9 @@ use crate::preflight::told;
 use crate::status::FileFault;
 
 /// A module larger than this is refused: every push carries it.
-const LARGEST_MODULE: u64 = 64 << 20;
+pub(crate) const LARGEST_MODULE: u64 = 64 << 20;
 /// The file of a rollout, and a suite.
-const LARGEST_TEXT: u64 = 4 << 20;
+pub(crate) const LARGEST_TEXT: u64 = 4 << 20;
 
 /// The file of a rollout, as it is written.
 #[derive(Deserialize)]

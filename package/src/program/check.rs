@@ -36,7 +36,8 @@ pub(super) fn check(arguments: &Check) -> anyhow::Result<()> {
         let graph = graphs.iter().find(|it| it.descriptor().digest == digest);
         let judged = match (&policy, graph) {
             (Some(policy), Some(graph)) => graph.judge(policy, &name.name()).map(|_| ()),
-            _ => Ok(()),
+            (None, _) => return Ok(()),
+            (Some(_), None) => return Err("nobody has looked at its signatures".to_owned()),
         };
         judged.map_err(|error| error.to_string())
     };

@@ -32,6 +32,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 pub(super) fn serve(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<bool> {
     let arguments = Arguments::parse_from(words);
     let names = arguments.names();
+    // Seen before they are read, so that no change is missed.
+    let mut files = Files::of(arguments.files());
     let proxy = Proxy::start(&arguments)?;
     let (tell, told) = mpsc::channel();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
@@ -50,12 +52,18 @@ pub(super) fn serve(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<boo
     screen.stage("Ready", format_args!("on http://{address}, in the harness"));
 
     let response = http1::exchange(address, &arguments.wire(), TIME_LIMIT);
-    let first = told.recv_timeout(TIME_LIMIT).ok();
+    // It is told before it is answered.
+    let first = told.try_recv().ok();
     if let Some(answer) = &first {
         screen.print(&show(answer, &arguments))?;
     }
-    if let (Err(error), None) = (response, &first) {
-        bail!("no answer from the harness: {error}");
+    match (response, &first) {
+        (Err(error), None) => bail!("no answer from the harness: {error}"),
+        (Ok(response), None) => bail!(
+            "the request is answered {} before any filter sees it: it is no request in HTTP/1.1",
+            response.status
+        ),
+        (_, Some(_)) => {}
     }
     if arguments.once {
         return Ok(first.is_some_and(|answer| answer.broken.is_none()));
@@ -67,7 +75,6 @@ pub(super) fn serve(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<boo
              without --harness does.\nChange the filter or its configuration and it reloads. Ctrl-C ends it all.\n"
         ))?;
     }
-    let mut files = Files::of(arguments.files());
     loop {
         thread::sleep(LOOK_EVERY);
         drop(front.take());

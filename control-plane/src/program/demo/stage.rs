@@ -53,6 +53,7 @@ impl Stage {
         let modules = modules(demo)?;
         let installation = installation(demo)?;
         let version = installation.version.to_string();
+        is_ours(&demo.folder)?;
         let run = RunFolder::claim(&demo.folder)
             .with_context(|| format!("cannot use the folder `{}`", demo.folder.display()))?;
         let path = std::path::absolute(&*run).context("cannot tell where the folder is")?;
@@ -181,6 +182,20 @@ fn envoy(
         }
     }
     served
+}
+
+/// A folder that is not of an earlier demonstration is not emptied.
+fn is_ours(folder: &Path) -> anyhow::Result<()> {
+    let mut lock = folder.as_os_str().to_owned();
+    lock.push(".lock");
+    let is_empty = fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
+    if !is_empty && !Path::new(&lock).exists() {
+        bail!(
+            "the folder `{}` is not empty, and is not of a demonstration; --folder names one that may be emptied",
+            folder.display()
+        );
+    }
+    Ok(())
 }
 
 /// Takes a port that is free, against others who ask in the same way.

@@ -225,7 +225,7 @@ impl Parser<'_> {
 
     fn member(&mut self) -> Result<Node, Fault> {
         let mut node = self.primary()?;
-        loop {
+        for _ in 0..DEPTH {
             if self.takes("[") {
                 let index = self.expression()?;
                 self.expect("]")?;
@@ -240,6 +240,7 @@ impl Parser<'_> {
                 return Ok(node);
             }
         }
+        Err(Fault::Unknown("a chain so long".to_owned()))
     }
 
     fn method(&mut self, of: Node, word: &str) -> Result<Node, Fault> {

@@ -1,6 +1,7 @@
 //! A request as a person, or a program, is told of it.
 
 use attache_envoy::http1::Header;
+use attache_module::harmless_line;
 use serde_json::{Value, json};
 
 use super::proxy::{Answer, Message};
@@ -34,7 +35,7 @@ pub(super) fn text(answer: &Answer) -> String {
     };
     let mut text = format!("\n{start} {end}\n");
     if let Some(broken) = &answer.broken {
-        text.push_str(&format!("  error: {broken}\n"));
+        text.push_str(&format!("  error: {}\n", harmless_line(broken)));
         return text;
     }
     match &answer.upstream {
@@ -66,7 +67,7 @@ pub(super) fn text(answer: &Answer) -> String {
         text.push_str(&format!("      {call}\n"));
     }
     for line in answer.log.iter().chain(&answer.lints) {
-        text.push_str(&format!("  {line}\n"));
+        text.push_str(&format!("  {}\n", harmless_line(line)));
         if line.contains("`proxy_http_call` answered 2") {
             text.push_str(
                 "  the harness has no cluster here; a suite plays one (`clusters`), and `attache run \
