@@ -34,16 +34,24 @@ pub(crate) fn installation() -> Installation {
 /// A filter that puts headers into responses, as it is shipped.
 pub(crate) fn module() -> &'static [u8] {
     static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let built = Guest::in_workspace(root, Some("add-header")).build(&mut |_| ());
-        fs::read(built.unwrap().path).unwrap()
-    })
+    BUILT.get_or_init(|| built("add-header"))
 }
 
-/// The same filter in other bytes: a custom section says a word.
+/// A package of the workspace, as it is shipped.
+pub(crate) fn built(package: &str) -> Vec<u8> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = Guest::in_workspace(root, Some(package)).build(&mut |_| ());
+    fs::read(built.unwrap().path).unwrap()
+}
+
+/// The same filter in other bytes.
 pub(crate) fn module_with(word: &str) -> Vec<u8> {
-    let mut module = module().to_vec();
+    marked(module(), word)
+}
+
+/// The same module in other bytes: a custom section says a word.
+pub(crate) fn marked(module: &[u8], word: &str) -> Vec<u8> {
+    let mut module = module.to_vec();
     let name = b"test";
     let length = |bytes: usize| u8::try_from(bytes).unwrap();
     module.extend([0, length(1 + name.len() + word.len()), length(name.len())]);
