@@ -105,17 +105,7 @@ fn remote_code_is_acknowledged_and_never_fetched_and_requests_pass_unfiltered() 
     let address = envoy.listener_address("filtered").unwrap();
     says(address, "a");
     let accepted = counter(&envoy, "update_success");
-    bare.rewrite(&envoy, |text| {
-        let local = text.find("local:").unwrap();
-        let end = local + text[local..].find("filename").unwrap();
-        let end = end + text[end..].find('\n').unwrap();
-        let uri = format!("http://{}/module.wasm", modules.address());
-        let remote = format!(
-            "remote: {{ sha256: {digest}, http_uri: {{ uri: \"{uri}\", cluster: modules, timeout: 5s }} }}"
-        );
-        let text = format!("{}{remote}{}", &text[..local], &text[end..]);
-        text.replace("version_info: \"", "version_info: \"1")
-    });
+    bare.rewrite(&envoy, |text| fetched(text, &modules, &digest));
     assert_eq!(counter(&envoy, "update_success"), accepted + 1);
     // Fail-closed, acknowledged, and nobody filters.
     let deadline = Instant::now() + LIMIT;
@@ -124,6 +114,66 @@ fn remote_code_is_acknowledged_and_never_fetched_and_requests_pass_unfiltered() 
         thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(modules.take().len(), 0);
+}
+
+/// The same resource with code that Envoy has to fetch.
+fn fetched(text: &str, modules: &Upstream, digest: &str) -> String {
+    let local = text.find("local:").unwrap();
+    let end = local + text[local..].find("filename").unwrap();
+    let end = end + text[end..].find('\n').unwrap();
+    let uri = format!("http://{}/module.wasm", modules.address());
+    let remote = format!(
+        "remote: {{ sha256: {digest}, http_uri: {{ uri: \"{uri}\", cluster: modules, timeout: 5s }} }}"
+    );
+    let text = format!("{}{remote}{}", &text[..local], &text[end..]);
+    text.replace("version_info: \"", "version_info: \"1")
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn remote_code_that_is_refused_until_it_is_there_leaves_the_filter_in_place() {
+    let bare = Bare::new();
+    bare.place
+        .write(&bare.plugin("a.wasm", module(), "a"))
+        .unwrap();
+    let other = module_with("remote");
+    let digest = attache_module::sha256(&other);
+    let modules = Upstream::start(move |_| Reply::new(200).body(other.clone())).unwrap();
+    let envoy = bare.start(&[("modules", &modules)]);
+    let address = envoy.listener_address("filtered").unwrap();
+    says(address, "a");
+    bare.rewrite(&envoy, |text| {
+        let text = fetched(text, &modules, &digest);
+        let runtime = text.find("runtime:").unwrap();
+        let line = text[..runtime].rfind('\n').unwrap();
+        let before = &text[line..runtime];
+        format!(
+            "{}{before}nack_on_code_cache_miss: true{}",
+            &text[..line],
+            &text[line..]
+        )
+    });
+    assert_eq!(counter(&envoy, "update_rejected"), 1);
+    assert_eq!(word(address).as_deref(), Some("a"));
+    let deadline = Instant::now() + LIMIT;
+    while modules.take().is_empty() {
+        assert!(Instant::now() < deadline, "it was never fetched");
+        thread::sleep(Duration::from_millis(5));
+    }
+    // The same again would be taken for applied: something in it has to differ.
+    for attempt in 0..100 {
+        bare.rewrite(&envoy, |text| {
+            let next = format!("version_info: \"{attempt}");
+            let old = text.replace("\"value\":\"a\"", "\"value\":\"b\"");
+            old.replace("version_info: \"", &next)
+                .replace("\"value\":\"b", &format!("\"value\":\"b{attempt}"))
+        });
+        if word(address).is_some_and(|word| word.starts_with('b')) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("it was never applied");
 }
 
 #[test]
