@@ -319,14 +319,22 @@ impl Delivery {
         }
     }
 
-    /// Whether it runs something of which the counters were not read as it was sent, and can be read now.
+    /// Whether it runs something of which the counters cannot tell what they would tell if it were sent once more: they
+    /// were not read as it was sent, or VMs were restarted until its workers followed.
     pub(super) fn is_unmeasured(&self, now: Moment) -> bool {
         let counts = self.wanted.is_some_and(|wanted| wanted.counts);
         let at = self.acknowledged_at.filter(|_| self.is_acknowledged());
+        let is_unclear = self
+            .last
+            .as_ref()
+            .is_some_and(|last| match &self.since_sent {
+                None => true,
+                Some(gain) => gain.running(last.workers()) == Running::Restarted,
+            });
         counts
+            && !self.confirmed
             && self.tries < MOST_MEASURED
-            && self.since_sent.is_none()
-            && self.last.is_some()
+            && is_unclear
             && at.is_some_and(|at| now.since(at) > SURELY_FOLLOWED)
     }
 

@@ -265,12 +265,9 @@ impl Place {
         let (version, mut generation) = (pushed.version, pushed.latest());
         let counts = rollout.module.counts_configurations();
         if asks.has.wants_version(version) {
-            // What is on its way is judged; what is good is sent until it arrives.
-            let is_due = match tried {
-                true => asks.has.is_unmeasured(now) && asks.unseen.is_none(),
-                false => is_stuck(now, &rollout, asks),
-            };
-            if !is_due {
+            // What is on its way is judged; what is good is sent until it arrives, and both until it can be seen.
+            let is_unmeasured = asks.unseen.is_none() && asks.has.is_unmeasured(now);
+            if !is_unmeasured && (tried || !is_stuck(now, &rollout, asks)) {
                 return;
             }
         } else if let Some(held) = asks.has.holds(pushed.generations())
