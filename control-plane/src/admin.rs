@@ -92,12 +92,12 @@ impl<'p> Names<'p> {
     fn new(plugins: &'p BTreeSet<String>) -> Self {
         let of_plugins = plugins.iter().flat_map(|plugin| {
             let label = label(plugin);
+            let of_slots = label.clone();
             let slots = (0..10).map(move |generation| {
                 let slot = slot(generation);
-                let name = format!("wasmcustom.{CONFIGURED};plugin={label};slot={slot}");
+                let name = format!("wasmcustom.{CONFIGURED};plugin={of_slots};slot={slot}");
                 (name, What::Configured(slot))
             });
-            let label = self::label(plugin);
             let others = [
                 (
                     format!("wasmcustom.attache_errors_total;plugin={label}"),

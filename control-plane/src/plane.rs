@@ -127,7 +127,7 @@ impl Plane {
     ///
     /// [`StoreError`].
     pub fn keep_now(&self) -> Result<(), StoreError> {
-        self.store.save_newest(|| self.memory())
+        self.store.save(|| self.memory())
     }
 
     fn memory(&self) -> Memory {

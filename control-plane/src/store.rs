@@ -117,18 +117,14 @@ impl Store {
         }
     }
 
-    /// Keeps this in place of what was kept before. Whoever ends at whatever moment leaves either the one or the
+    /// Keeps what there is to be kept when nobody else keeps anything any more, so that the newest wins, in place of what
+    /// was kept before. Whoever ends at whatever moment leaves either the one or the
     /// other.
     ///
     /// # Errors
     ///
     /// [`StoreError::Write`]; what was kept before stays.
-    pub fn save(&self, memory: &Memory) -> Result<(), StoreError> {
-        self.save_newest(|| memory.clone())
-    }
-
-    /// The same with what there is to be kept when nobody else keeps anything any more: the newest wins.
-    pub(crate) fn save_newest(&self, memory: impl FnOnce() -> Memory) -> Result<(), StoreError> {
+    pub fn save(&self, memory: impl FnOnce() -> Memory) -> Result<(), StoreError> {
         let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let memory = &memory();
         let modules: Vec<&Module> = memory.modules().collect();

@@ -80,6 +80,12 @@ pub(crate) async fn obey(mut stream: Stream) {
     }
 }
 
+/// A client of the group `edge` that acknowledges whatever comes.
+pub(crate) async fn follow_as_good(discovery: SocketAddr) {
+    let stream = Stream::open(channel(discovery).await, "good", "edge").await;
+    obey(stream.unwrap()).await;
+}
+
 /// Prints how long it takes until so many have acknowledged a version: `ATTACHE_CLIENTS=1000` with `--nocapture`.
 #[test]
 fn many_clients_acknowledge_a_version() {
@@ -151,14 +157,7 @@ fn clients_that_do_not_answer_or_ask_for_too_much_do_not_stop_others() {
         }
         silent
     });
-    runtime.spawn(async move {
-        obey(
-            Stream::open(channel(discovery).await, "good", "edge")
-                .await
-                .unwrap(),
-        )
-        .await;
-    });
+    runtime.spawn(follow_as_good(discovery));
     let first = acknowledged(&stage);
     let refused = runtime.block_on(async {
         let stream = Stream::open(channel(discovery).await, "greedy", "bad")

@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
 use serde_json::Value;
 
+use crate::program::Running;
 use crate::scratch::Scratch;
 use crate::stage::LIMIT;
 
@@ -42,16 +43,6 @@ fn the_demonstration_changes_a_file_and_no_request_fails() {
     assert!(said["requests"].as_u64().unwrap() > 0, "{said}");
     assert!(output.status.success());
     assert!(!runs(&folder));
-}
-
-/// Ends the demonstration if a test fails.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

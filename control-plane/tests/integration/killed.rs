@@ -11,7 +11,7 @@ use attache_control_plane::status::{EnvoyState, Phase, RolloutStatus, Status};
 use attache_envoy::http1::exchange;
 use tokio::runtime::Runtime;
 
-use crate::clients::{Stream, channel, obey};
+use crate::clients::follow_as_good;
 use crate::load::Load;
 use crate::stage::{LIMIT, Made, Stage, module, module_with, says};
 
@@ -116,14 +116,7 @@ fn a_disk_that_is_full_stops_no_push_and_loses_nothing_that_was_kept() {
     let follow = |program: &Program| {
         let runtime = Runtime::new().unwrap();
         let discovery = program.discovery;
-        runtime.spawn(async move {
-            obey(
-                Stream::open(channel(discovery).await, "good", "edge")
-                    .await
-                    .unwrap(),
-            )
-            .await;
-        });
+        runtime.spawn(follow_as_good(discovery));
         runtime
     };
     let acknowledged = |_: &Status, one: &RolloutStatus| {

@@ -11,7 +11,7 @@ fn program() -> Command {
 }
 
 /// Ends a program that a test has started.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

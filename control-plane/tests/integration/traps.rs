@@ -94,16 +94,8 @@ fn counter(envoy: &Envoy, name: &str) -> u64 {
 #[test]
 #[ignore = "needs Envoy"]
 fn remote_code_is_acknowledged_and_never_fetched_and_requests_pass_unfiltered() {
-    let bare = Bare::new();
-    bare.place
-        .write(&bare.plugin("a.wasm", module(), "a"))
-        .unwrap();
-    let other = module_with("remote");
-    let digest = attache_module::sha256(&other);
-    let modules = Upstream::start(move |_| Reply::new(200).body(other.clone())).unwrap();
-    let envoy = bare.start(&[("modules", &modules)]);
+    let (bare, modules, digest, envoy) = beside_a_module_to_fetch();
     let address = envoy.listener_address("filtered").unwrap();
-    says(address, "a");
     let accepted = counter(&envoy, "update_success");
     bare.rewrite(&envoy, |text| fetched(text, &modules, &digest));
     assert_eq!(counter(&envoy, "update_success"), accepted + 1);
@@ -114,6 +106,20 @@ fn remote_code_is_acknowledged_and_never_fetched_and_requests_pass_unfiltered() 
         thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(modules.take().len(), 0);
+}
+
+/// An Envoy whose responses say `a`, and a module that it could fetch, with its digest.
+fn beside_a_module_to_fetch() -> (Bare, Upstream, String, Envoy) {
+    let bare = Bare::new();
+    bare.place
+        .write(&bare.plugin("a.wasm", module(), "a"))
+        .unwrap();
+    let other = module_with("remote");
+    let digest = attache_module::sha256(&other);
+    let modules = Upstream::start(move |_| Reply::new(200).body(other.clone())).unwrap();
+    let envoy = bare.start(&[("modules", &modules)]);
+    says(envoy.listener_address("filtered").unwrap(), "a");
+    (bare, modules, digest, envoy)
 }
 
 /// The same resource with code that Envoy has to fetch.
@@ -132,16 +138,8 @@ fn fetched(text: &str, modules: &Upstream, digest: &str) -> String {
 #[test]
 #[ignore = "needs Envoy"]
 fn remote_code_that_is_refused_until_it_is_there_leaves_the_filter_in_place() {
-    let bare = Bare::new();
-    bare.place
-        .write(&bare.plugin("a.wasm", module(), "a"))
-        .unwrap();
-    let other = module_with("remote");
-    let digest = attache_module::sha256(&other);
-    let modules = Upstream::start(move |_| Reply::new(200).body(other.clone())).unwrap();
-    let envoy = bare.start(&[("modules", &modules)]);
+    let (bare, modules, digest, envoy) = beside_a_module_to_fetch();
     let address = envoy.listener_address("filtered").unwrap();
-    says(address, "a");
     bare.rewrite(&envoy, |text| {
         let text = fetched(text, &modules, &digest);
         let runtime = text.find("runtime:").unwrap();
