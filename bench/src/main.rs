@@ -1,20 +1,25 @@
-//! Counts and times what the project promises, and prints tables.
+//! Measures what the project promises, and writes it down.
 //!
-//! `bench` measures the harness, `bench envoy` what filters cost in a real Envoy, in time, and `bench
-//! instructions` the same in instructions, which valgrind counts: on a machine that others use too, time
-//! says less.
+//! `bench report` runs the parts of `docs/benchmarks.md` and writes the page; a part can be run alone, and the
+//! others stay as they were found before. `bench pages` writes the pages from what was found, and runs nothing.
 
+#[cfg(feature = "harness")]
+mod growth;
 #[cfg(feature = "harness")]
 mod harness;
 mod interval;
 mod on_envoy;
 mod process;
+mod report;
+mod soak;
 
 use std::path::Path;
 
 use anyhow::{Context, bail};
 
-const USAGE: &str = "usage: bench [harness | envoy [ROUNDS] | instructions]";
+const USAGE: &str = "usage: bench report [--part NAME]... [--quick] [--rounds N] [--streams N]
+       bench pages
+parts: work, collection, instructions, harness, memory, sizes, growth; and soak, which is in no run unless named";
 
 fn main() -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -23,14 +28,11 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
+        ["report", ref words @ ..] => report::run(root, words),
+        ["pages"] => report::write(root),
+        // What the part `harness` starts, to load a module in a process of its own.
         #[cfg(feature = "harness")]
-        [] | ["harness"] => harness::run(root),
-        ["instructions"] => on_envoy::instructions::run(root),
-        ["envoy"] => on_envoy::run(root, 150),
-        ["envoy", rounds] => {
-            let rounds = rounds.parse().ok().filter(|rounds| *rounds >= 6);
-            on_envoy::run(root, rounds.context("ROUNDS is a number from 6 on")?)
-        }
+        ["load", path] => harness::load(path),
         _ => bail!(USAGE),
     }
 }

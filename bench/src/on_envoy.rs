@@ -1,68 +1,141 @@
-//! What a filter costs in a real Envoy: the processor time that a request takes more than without it.
+//! What filters cost in a real Envoy: what a request takes more than without them.
 //!
-//! One Envoy has a listener for each variant. They take short turns within a round, to and fro, so that what
-//! the machine does otherwise meets them alike, and what is compared is compared within the round. A chain
-//! has a cheap filter several times, so that its cost stands out from Envoy's own.
+//! One Envoy has a listener for each candidate. They take short turns within a round, to and fro, so that
+//! what the machine does otherwise meets them alike, and what is compared is compared within the round. A
+//! chain has a cheap filter several times, so that its cost stands out from Envoy's own.
 
 mod bootstrap;
+pub(crate) mod collection;
+mod filters;
+mod guests;
 pub(crate) mod instructions;
 mod load;
-mod variant;
+pub(crate) mod memory;
+mod peers;
+pub(crate) mod sizes;
+mod table;
+pub(crate) mod work;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use attache_envoy::{Environment, Envoy, Installation, RunFolder, Selection, StartOptions};
+use attache_envoy::{Environment, Envoy, Installation, Selection, StartOptions};
 
 use self::load::Client;
-use self::variant::{Variant, variants};
-use crate::interval::Median;
+use self::peers::Peers;
+use self::table::Costs;
+use self::work::{Candidate, Work};
 use crate::process::Process;
 
-/// Requests of one variant in one turn. A round has two.
-const REQUESTS: usize = 400;
+/// Requests one at a time, in one turn.
+const ALONE: usize = 20;
 
-/// An Envoy with a listener for each variant, and who sends requests to each.
+/// An Envoy with a listener for each candidate, and who sends requests to each.
 struct Bench {
-    variants: Vec<Variant>,
     config: PathBuf,
     envoy: Envoy,
+    program: PathBuf,
     clients: Vec<Client>,
+    peers: Peers,
 }
 
 impl Bench {
-    /// Starts it in `folder`, with a request to each listener answered.
+    /// Starts it in `folder`, with requests to each listener answered as they should be.
     fn start(
-        variants: Vec<Variant>,
+        work: &Work,
+        peers: Peers,
+        folder: &Path,
+        installation: &Installation,
+    ) -> anyhow::Result<Self> {
+        let options = StartOptions {
+            concurrency: 1,
+            ..StartOptions::default()
+        };
+        Self::start_with(work, peers, folder, installation, options)
+    }
+
+    fn start_with(
+        work: &Work,
+        peers: Peers,
         folder: &Path,
         installation: &Installation,
         options: StartOptions,
     ) -> anyhow::Result<Self> {
         let config = folder.join("envoy.json");
-        std::fs::write(&config, bootstrap::bootstrap(&variants).to_string())?;
+        std::fs::write(&config, bootstrap::bootstrap(work, &peers).to_string())?;
         let envoy = Envoy::start(installation, &config, folder, options)?;
         let mut clients = Vec::new();
-        for variant in &variants {
-            let address = envoy.listener_address(variant.name)?;
-            let mut client = Client::connect(address, &variant.request())?;
+        for candidate in &work.candidates {
+            let address = envoy.listener_address(candidate.name)?;
+            let mut client = Client::connect(address, &work.request)?;
             let (_, response) = client
-                .send(REQUESTS)
-                .with_context(|| format!("{}: no responses", variant.name))?;
-            variant
-                .check(&response)
-                .with_context(|| format!("{}: {response:?}", variant.name))?;
+                .send(work.requests)
+                .with_context(|| format!("{}: no responses", candidate.name))?;
+            check(candidate, &response)
+                .with_context(|| format!("{}: {response:?}", candidate.name))?;
             clients.push(client);
         }
         Ok(Self {
-            variants,
             config,
             envoy,
+            program: installation.path.clone(),
             clients,
+            peers,
         })
+    }
+
+    /// What each candidate takes, round by round.
+    fn measure(mut self, work: &Work, rounds: usize) -> anyhow::Result<Vec<Costs>> {
+        let process = Process::find(&self.program, &self.config)?;
+        let servers = Process::servers()?;
+        let mut costs = vec![Costs::default(); work.candidates.len()];
+        let last = costs.len();
+        for round in 0..rounds {
+            eprint!("\rround {} of {rounds}", round + 1);
+            // What gets slower meanwhile weighs on all alike.
+            for at in (0..last).chain((0..last).rev()) {
+                let client = &mut self.clients[at];
+                let before = (process.time()?, servers.time()?);
+                let (count, _) = client.send(work.requests)?;
+                let count = count as f64;
+                let processor =
+                    process.time()?.saturating_sub(before.0).as_secs_f64() * 1e6 / count;
+                let serving = servers.time()?.saturating_sub(before.1).as_secs_f64() * 1e6 / count;
+                let latency = client.latency(ALONE)?.as_secs_f64() * 1e6;
+                self.peers.forget();
+                let costs = &mut costs[at];
+                for (numbers, number) in [
+                    (&mut costs.processor, processor),
+                    (&mut costs.servers, serving),
+                    (&mut costs.latency, latency),
+                ] {
+                    if numbers.len() == round {
+                        numbers.push(0.0);
+                    }
+                    numbers[round] += number / 2.0;
+                }
+            }
+        }
+        eprintln!();
+        self.envoy.stop()?;
+        Ok(costs)
     }
 }
 
-fn installation() -> anyhow::Result<Installation> {
+/// Whether the work was done, as far as the response shows.
+fn check(candidate: &Candidate, response: &str) -> anyhow::Result<()> {
+    ensure!(response.starts_with("HTTP/1.1 200"), "not answered");
+    for text in &candidate.has {
+        ensure!(response.contains(text), "`{text}` is not there");
+    }
+    for text in &candidate.lacks {
+        ensure!(!response.contains(text), "`{text}` is there");
+    }
+    Ok(())
+}
+
+/// The Envoy that is measured.
+pub(crate) fn installation() -> anyhow::Result<Installation> {
     let mut tell = |progress| eprintln!("{progress:?}");
     let environment = Environment::current();
     Ok(attache_envoy::find(
@@ -70,80 +143,4 @@ fn installation() -> anyhow::Result<Installation> {
         &environment,
         &mut tell,
     )?)
-}
-
-/// Prints the table of what filters cost.
-pub(crate) fn run(root: &Path, rounds: usize) -> anyhow::Result<()> {
-    let installation = installation()?;
-    let folder = RunFolder::claim(&root.join("target/tmp/bench"))?;
-    let options = StartOptions {
-        concurrency: 1,
-        ..StartOptions::default()
-    };
-    let Bench {
-        variants,
-        config,
-        envoy,
-        mut clients,
-    } = Bench::start(variants(root, &folder)?, &folder, &installation, options)?;
-    let process = Process::find(&installation.path, &config)?;
-    let mut costs: Vec<Vec<f64>> = vec![Vec::new(); variants.len()];
-    for round in 0..rounds {
-        eprint!("\rround {} of {rounds}", round + 1);
-        let mut turn = |at: usize| -> anyhow::Result<f64> {
-            let before = process.time()?;
-            let (count, _) = clients[at].send(REQUESTS)?;
-            let time = process.time()? - before;
-            Ok(time.as_secs_f64() * 1e6 / count as f64)
-        };
-        // What gets slower meanwhile weighs on all alike.
-        for (at, costs) in costs.iter_mut().enumerate() {
-            costs.push(turn(at)? / 2.0);
-        }
-        for (at, costs) in costs.iter_mut().enumerate().rev() {
-            costs[round] += turn(at)? / 2.0;
-        }
-    }
-    eprintln!();
-    envoy.stop()?;
-    print(&variants, &costs)
-}
-
-/// Each variant less the one without a filter, and its ratio to what it is compared with.
-fn print(variants: &[Variant], costs: &[Vec<f64>]) -> anyhow::Result<()> {
-    let position = |name: &str| {
-        let found = variants.iter().position(|variant| variant.name == name);
-        found.with_context(|| format!("no variant `{name}`"))
-    };
-    let added = |at: usize, without: usize| -> Vec<f64> {
-        let pairs = costs[at].iter().zip(&costs[without]);
-        let copies = variants[at].copies() as f64;
-        pairs
-            .map(|(with, without)| (with - without) / copies)
-            .collect()
-    };
-    println!(
-        "{:<42} {:>22}   {:<34} budget",
-        "CPU a request, us", "added (95 %)", "ratio (95 %)"
-    );
-    for (at, variant) in variants.iter().enumerate() {
-        let Some(without) = variant.without else {
-            let Median { value, low, high } = Median::of(costs[at].clone());
-            println!("{:<42} {value:>6.2} ({low:.2} to {high:.2})", variant.name);
-            continue;
-        };
-        let without = position(without)?;
-        let own = added(at, without);
-        let Median { value, low, high } = Median::of(own.clone());
-        let time = format!("{value:.2} ({low:.2} to {high:.2})");
-        print!("{:<42} {time:>22}", variant.name);
-        for (than, budget) in variant.compared {
-            let other = added(position(than)?, without);
-            ensure!(other.len() == own.len(), "rounds are missing");
-            let Median { value, low, high } = Median::of_ratio(&own, &other);
-            print!("   {value:.2} ({low:.2} to {high:.2}) of {than}; {budget}");
-        }
-        println!();
-    }
-    Ok(())
 }

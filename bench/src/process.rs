@@ -1,15 +1,18 @@
-//! The processor time of another process (Linux).
+//! The processor time and the memory of processes (Linux).
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 
-/// A process, found by its program and an argument.
+/// Threads of a process.
 #[derive(Debug)]
 pub(crate) struct Process {
-    tasks: PathBuf,
+    folder: PathBuf,
+    /// A thread that does not count.
+    but: Option<OsString>,
 }
 
 impl Process {
@@ -25,17 +28,39 @@ impl Process {
         fs::read_dir("/proc")?
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|folder| runs(folder))
-            .map(|folder| Self {
-                tasks: folder.join("task"),
-            })
+            .map(|folder| Self { folder, but: None })
             .with_context(|| format!("no process runs {}", program.display()))
+    }
+
+    /// The threads of this process but its first, which sends the requests.
+    pub(crate) fn servers() -> anyhow::Result<Self> {
+        let number = std::process::id().to_string();
+        Ok(Self {
+            folder: Path::new("/proc").join(&number),
+            but: Some(number.into()),
+        })
+    }
+
+    /// Its resident memory, in bytes.
+    pub(crate) fn memory(&self) -> anyhow::Result<u64> {
+        let text = fs::read_to_string(self.folder.join("status"))?;
+        let resident = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = resident.and_then(|value| value.trim().split(' ').next()?.parse::<u64>().ok());
+        Ok(number.context("no VmRSS")? << 10)
     }
 
     /// The time that its threads have run, as the scheduler counts it.
     pub(crate) fn time(&self) -> anyhow::Result<Duration> {
         let mut nanoseconds = 0;
-        for task in fs::read_dir(&self.tasks)? {
-            let text = fs::read_to_string(task?.path().join("schedstat"))?;
+        for task in fs::read_dir(self.folder.join("task"))? {
+            let task = task?;
+            if self.but.as_ref() == Some(&task.file_name()) {
+                continue;
+            }
+            // A thread may end meanwhile.
+            let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else {
+                continue;
+            };
             let first = text.split(' ').next().context("an empty schedstat")?;
             nanoseconds += first.parse::<u64>()?;
         }

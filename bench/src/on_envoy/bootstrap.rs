@@ -2,14 +2,39 @@
 
 use serde_json::{Value, json};
 
-use super::variant::Variant;
+use super::peers::Peers;
+use super::work::{Candidate, Goes, Work};
 
-/// One listener for each variant. A direct response answers, so that no upstream takes part.
-pub(crate) fn bootstrap(variants: &[Variant]) -> Value {
-    let listeners: Vec<Value> = variants.iter().map(listener).collect();
+/// One listener for each candidate.
+pub(crate) fn bootstrap(work: &Work, peers: &Peers) -> Value {
+    let listeners = work.candidates.iter().map(|it| listener(it, work.goes));
+    let listeners: Vec<Value> = listeners.collect();
+    let clusters: Vec<Value> = peers
+        .clusters()
+        .map(|(name, address, speaks_http2)| {
+            let port = json!({"address": "127.0.0.1", "port_value": address.port()});
+            let endpoint = json!({"endpoint": {"address": {"socket_address": port}}});
+            let mut cluster = json!({
+                "name": name,
+                "load_assignment": {
+                    "cluster_name": name,
+                    "endpoints": [{"lb_endpoints": [endpoint]}],
+                },
+            });
+            if speaks_http2 {
+                cluster["typed_extension_protocol_options"] = json!({
+                    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                        "explicit_http_config": {"http2_protocol_options": {}},
+                    },
+                });
+            }
+            cluster
+        })
+        .collect();
     json!({
         "admin": {"address": loopback()},
-        "static_resources": {"listeners": listeners},
+        "static_resources": {"listeners": listeners, "clusters": clusters},
     })
 }
 
@@ -17,117 +42,36 @@ fn loopback() -> Value {
     json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}})
 }
 
-fn listener(variant: &Variant) -> Value {
-    let mut filters: Vec<Value> = variant
-        .filter
-        .iter()
-        .flat_map(|filter| std::iter::repeat_n(filter.clone(), variant.copies()))
-        .collect();
+fn listener(candidate: &Candidate, goes: Goes) -> Value {
+    let mut filters = candidate.filters.clone();
     filters.push(json!({
         "name": "router",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
     }));
+    // What a filter has done to the request is seen in the response.
+    let mut route = json!({
+        "match": {"prefix": "/"},
+        "response_headers_to_add": [
+            {"header": {"key": "x-powered-by", "value": "bench"}},
+            {"header": {"key": "x-seen", "value": "%REQ(x-bench)%"}},
+            {"header": {"key": "x-path", "value": "%REQ(:path)%"}},
+        ],
+    });
+    match goes {
+        Goes::Nowhere => route["direct_response"] = json!({"status": 200}),
+        Goes::Upstream => route["route"] = json!({"cluster": "upstream"}),
+    }
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": variant.name,
+        "stat_prefix": candidate.name,
         "route_config": {
-            "virtual_hosts": [{
-                "name": "all",
-                "domains": ["*"],
-                "routes": [{
-                    "match": {"prefix": "/"},
-                    "direct_response": {"status": 200},
-                    "response_headers_to_add": [{"header": {"key": "x-powered-by", "value": "bench"}}],
-                }],
-            }],
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}],
         },
         "http_filters": filters,
     });
     json!({
-        "name": variant.name,
+        "name": candidate.name,
         "address": loopback(),
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    })
-}
-
-/// A wasm plugin in a VM of its own.
-pub(crate) fn wasm(name: &str, path: &std::path::Path) -> Value {
-    json!({
-        "name": "wasm",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": {
-                "name": name,
-                "vm_config": {
-                    "vm_id": name,
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": path}},
-                },
-            },
-        },
-    })
-}
-
-/// As [`wasm`], with a configuration, and headers that may wait for the body.
-pub(crate) fn wasm_configured(name: &str, path: &std::path::Path, configuration: &str) -> Value {
-    let mut filter = wasm(name, path);
-    let config = &mut filter["typed_config"]["config"];
-    config["allow_on_headers_stop_iteration"] = json!(true);
-    config["configuration"] = json!({
-        "@type": "type.googleapis.com/google.protobuf.StringValue",
-        "value": configuration,
-    });
-    filter
-}
-
-/// A Lua script.
-pub(crate) fn lua(script: &str) -> Value {
-    json!({
-        "name": "lua",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
-            "default_source_code": {"inline_string": script},
-        },
-    })
-}
-
-/// Envoy's own filter for header changes.
-pub(crate) fn header_mutation() -> Value {
-    json!({
-        "name": "header_mutation",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-            "mutations": {
-                "request_mutations": [
-                    {"append": {"header": {"key": "x-bench", "value": "1"}}},
-                ],
-                "response_mutations": [{"remove": "x-powered-by"}],
-            },
-        },
-    })
-}
-
-/// Envoy's own filter for two headers and a parameter.
-pub(crate) fn heads_mutation() -> Value {
-    json!({
-        "name": "heads_mutation",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-            "mutations": {
-                "request_mutations": [
-                    {"append": {
-                        "header": {"key": "x-bench", "value": "1"},
-                        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-                    }},
-                    {"remove": "x-tenant"},
-                ],
-                "query_parameter_mutations": [
-                    {"append": {
-                        "record": {"key": "tenant", "value": "acme"},
-                        "action": "OVERWRITE_IF_EXISTS_OR_ADD",
-                    }},
-                ],
-            },
-        },
     })
 }

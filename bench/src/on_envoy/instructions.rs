@@ -8,26 +8,59 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use attache_envoy::{RunFolder, StartOptions};
+use attache_envoy::{Installation, RunFolder, StartOptions};
 
-use super::variant::{self, Variant};
-use super::{Bench, installation};
+use super::guests::Modules;
+use super::peers::Peers;
+use super::work::{Work, counted};
+use super::{Bench, collection, installation};
+use crate::report::outcome::{Found, Table};
 
 /// Requests to each listener before anything counts: until then V8 has compiled all that it will.
 const WARM: usize = 800;
 
-/// Requests of one turn, and turns. What else happens in a turn only adds, so the cheapest counts.
-const REQUESTS: usize = 200;
+/// Turns of a work's requests. What else happens in a turn only adds, so the cheapest counts.
 const TURNS: usize = 3;
 
 /// Envoy needs a minute to start so.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Prints the table.
-pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
-    let mut installation = installation()?;
+/// Counts the works that are short of memory traffic, each in an Envoy of its own: valgrind's address space
+/// has room for three modules.
+pub(crate) fn run(root: &Path) -> anyhow::Result<Found> {
     let folder = RunFolder::claim(&root.join("target/tmp/bench-instructions"))?;
-    let counts = folder.join("counts");
+    let modules = Modules::new(root, &folder);
+    let mut works = vec![counted(&modules)?];
+    works.extend(collection::works(&modules)?);
+    let columns = ["", "instructions added", "times that of ours"];
+    let mut found = Found {
+        extent: format!("{TURNS} turns of 200 requests, after {WARM} that do not count."),
+        ..Found::default()
+    };
+    for work in works {
+        let counts = count(&work, &folder)?;
+        let mut table = Table::new(work.title, &work.note, &columns);
+        table.columns[2] = format!("times that of {}", work.ours);
+        let added = |at: usize| (counts[at] - counts[0]) / work.candidates[at].filters.len() as f64;
+        let named = |name: &str| work.candidates.iter().position(|it| it.name == name);
+        let ours = added(named(work.ours).context("ours is not there")?);
+        for (at, candidate) in work.candidates.iter().enumerate() {
+            if at == 0 {
+                let name = format!("{}, in all", candidate.name);
+                table.row(name, [counts[0].round().into(), "".into()]);
+            } else {
+                let own = added(at);
+                table.row(candidate.name, [own.round().into(), (own / ours).into()]);
+            }
+        }
+        found.tables.push(table);
+    }
+    Ok(found)
+}
+
+/// The Envoy as valgrind plays it, which writes its counts to a file.
+fn played(folder: &Path, counts: &Path) -> anyhow::Result<Installation> {
+    let mut installation = installation()?;
     let script = folder.join("envoy-in-valgrind");
     fs::write(
         &script,
@@ -40,59 +73,35 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     )?;
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
     installation.path = script;
+    Ok(installation)
+}
+
+/// Instructions a request of each candidate.
+fn count(work: &Work, folder: &Path) -> anyhow::Result<Vec<f64>> {
+    let counts = folder.join(format!("counts-{}", work.title.replace(' ', "-")));
     let options = StartOptions {
         concurrency: 1,
         ready_within: PATIENCE,
         ..StartOptions::default()
     };
-    let mut variants = variant::variants(root, &folder)?;
-    variants.retain(Variant::is_counted);
-    let Bench {
-        variants,
-        config,
-        envoy,
-        mut clients,
-    } = Bench::start(variants, &folder, &installation, options)?;
-    let valgrind = Valgrind::find(&config, counts)?;
-    for (client, variant) in clients.iter_mut().zip(&variants) {
-        eprintln!("warming up: {}", variant.name);
+    eprintln!("{}: Envoy starts in valgrind", work.title);
+    let played = played(folder, &counts)?;
+    let mut bench = Bench::start_with(work, Peers::default().http()?, folder, &played, options)?;
+    let valgrind = Valgrind::find(&bench.config, counts)?;
+    for (client, candidate) in bench.clients.iter_mut().zip(&work.candidates) {
+        eprintln!("{}: warming up {}", work.title, candidate.name);
         client.send(WARM)?;
     }
-    let mut cheapest = vec![f64::INFINITY; variants.len()];
+    let mut cheapest = vec![f64::INFINITY; work.candidates.len()];
     for _ in 0..TURNS {
-        for (client, cheapest) in clients.iter_mut().zip(&mut cheapest) {
+        for (client, cheapest) in bench.clients.iter_mut().zip(&mut cheapest) {
             valgrind.count()?;
-            let (sent, _) = client.send(REQUESTS)?;
+            let (sent, _) = client.send(work.requests)?;
             *cheapest = cheapest.min(valgrind.count()? as f64 / sent as f64);
         }
     }
-    envoy.stop()?;
-    let position = |name: &str| {
-        let found = variants.iter().position(|variant| variant.name == name);
-        found.with_context(|| format!("no variant `{name}`"))
-    };
-    let added = |at: usize, without: usize| {
-        (cheapest[at] - cheapest[without]) / variants[at].copies() as f64
-    };
-    println!(
-        "{:<42} {:>9}   ratio; budget",
-        "instructions a request", "added"
-    );
-    for (at, variant) in variants.iter().enumerate() {
-        let Some(without) = variant.without else {
-            println!("{:<42} {:>9.0}", variant.name, cheapest[at]);
-            continue;
-        };
-        let without = position(without)?;
-        let own = added(at, without);
-        print!("{:<42} {own:>9.0}", variant.name);
-        for (than, budget) in variant.compared {
-            let ratio = own / added(position(than)?, without);
-            print!("   {ratio:.2} of {than}; {budget}");
-        }
-        println!();
-    }
-    Ok(())
+    bench.envoy.stop()?;
+    Ok(cheapest)
 }
 
 /// The process that plays Envoy.

@@ -2,13 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
 /// Connections with a request on its way at once, so that Envoy finds many events whenever it looks.
 /// (It ends a connection with several requests that it answers itself: "too many responses queued".)
-const CONNECTIONS: usize = 40;
+const CONNECTIONS: usize = 20;
 
 /// Connections to one listener, and the request that they send again and again.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn connect(address: SocketAddr, request: &str) -> anyhow::Result<Self> {
+    pub(crate) fn connect(address: SocketAddr, request: &[u8]) -> anyhow::Result<Self> {
         let connect = |_| -> anyhow::Result<TcpStream> {
             let stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;
@@ -27,7 +27,7 @@ impl Client {
         };
         Ok(Self {
             connections: (0..CONNECTIONS).map(connect).collect::<Result<_, _>>()?,
-            request: request.as_bytes().to_vec(),
+            request: request.to_vec(),
         })
     }
 
@@ -47,6 +47,34 @@ impl Client {
         let text = String::from_utf8_lossy(&last).into_owned();
         Ok((turns * CONNECTIONS, text))
     }
+
+    /// The median time from a request to its answer, of `count` on one connection, one after the other.
+    pub(crate) fn latency(&mut self, count: usize) -> anyhow::Result<Duration> {
+        let stream = self.connections.first_mut().context("no connection")?;
+        let mut times = Vec::with_capacity(count);
+        for _ in 0..count {
+            let begun = Instant::now();
+            stream.write_all(&self.request)?;
+            response(stream)?;
+            times.push(begun.elapsed());
+        }
+        times.sort_unstable();
+        times.get(count / 2).copied().context("no request")
+    }
+}
+
+/// As many connections with a request on each, whose answers nobody waits for.
+pub(crate) fn hold(
+    address: SocketAddr,
+    request: &[u8],
+    count: usize,
+) -> anyhow::Result<Vec<TcpStream>> {
+    let connect = |_| -> anyhow::Result<TcpStream> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(request)?;
+        Ok(stream)
+    };
+    (0..count).map(connect).collect()
 }
 
 /// Reads a response without a body.

@@ -1,0 +1,58 @@
+//! A whole body before the request goes on, written against the imports: the least a module can do.
+#![expect(unsafe_code, reason = "the floor that others are measured from")]
+
+use std::ptr::{null_mut, slice_from_raw_parts_mut};
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+    ) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_abi_version_0_2_1() {}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+    Box::leak(vec![0; size].into_boxed_slice()).as_mut_ptr()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_context_create(_context: u32, _parent: u32) {}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_headers(_context: u32, _count: u32, end: u32) -> u32 {
+    1 - end
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_body(_context: u32, size: usize, end: u32) -> u32 {
+    if end == 0 {
+        return 1;
+    }
+    let (mut data, mut length) = (null_mut(), 0);
+    let name = "x-bench";
+    // SAFETY: the host writes both places and reads the texts while the calls run; what it was given by the
+    // allocator is given back once, with its length.
+    unsafe {
+        proxy_get_buffer_bytes(0, 0, size, &raw mut data, &raw mut length);
+        let value = length.to_string();
+        if !data.is_null() {
+            drop(Box::from_raw(slice_from_raw_parts_mut(data, length)));
+        }
+        proxy_add_header_map_value(0, name.as_ptr(), name.len(), value.as_ptr(), value.len());
+    }
+    0
+}

@@ -1,0 +1,5 @@
+function envoy_on_request(handle)
+end
+
+function envoy_on_response(handle)
+end

@@ -1,0 +1,301 @@
+//! `docs/benchmarks.md`: which parts it has, and how they are run and kept.
+
+mod document;
+pub(crate) mod machine;
+pub(crate) mod outcome;
+mod plot;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use self::machine::Machine;
+use self::outcome::{Found, Outcome};
+use crate::on_envoy;
+
+/// How much is done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    /// Rounds of what takes time.
+    pub(crate) rounds: usize,
+    /// Streams of what grows over many.
+    pub(crate) streams: usize,
+}
+
+impl Extent {
+    const FULL: Self = Self {
+        rounds: 40,
+        streams: 1_000_000,
+    };
+    const QUICK: Self = Self {
+        rounds: 8,
+        streams: 20_000,
+    };
+}
+
+/// A page of the documentation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Page {
+    Benchmarks,
+    Reliability,
+}
+
+impl Page {
+    const ALL: [Self; 2] = [Self::Benchmarks, Self::Reliability];
+
+    /// The file's name without its ending, and the folder of what it is written from.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Benchmarks => "benchmarks",
+            Self::Reliability => "reliability",
+        }
+    }
+
+    /// What stands before the parts.
+    fn introduction(self) -> &'static str {
+        match self {
+            Self::Benchmarks => include_str!("report/benchmarks.md"),
+            Self::Reliability => include_str!("report/reliability.md"),
+        }
+    }
+}
+
+/// A part of a page.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Part {
+    Work,
+    Collection,
+    Instructions,
+    Harness,
+    Memory,
+    Sizes,
+    Growth,
+    Soak,
+}
+
+impl Part {
+    const ALL: [Self; 8] = [
+        Self::Work,
+        Self::Collection,
+        Self::Instructions,
+        Self::Harness,
+        Self::Memory,
+        Self::Sizes,
+        Self::Growth,
+        Self::Soak,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Work => "work",
+            Self::Collection => "collection",
+            Self::Instructions => "instructions",
+            Self::Harness => "harness",
+            Self::Memory => "memory",
+            Self::Sizes => "sizes",
+            Self::Growth => "growth",
+            Self::Soak => "soak",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Work => "The same work, done by everything that can extend Envoy",
+            Self::Collection => "The filters of the collection, beside what else does the same",
+            Self::Instructions => "Instructions, which no other load disturbs",
+            Self::Harness => "The harness",
+            Self::Memory => "Memory",
+            Self::Sizes => "Sizes, and what they cost at the start",
+            Self::Growth => "What grows with what",
+            Self::Soak => "Streams by lot",
+        }
+    }
+
+    /// What the part is about.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Work => {
+                "Each row does what the headline says. `raw imports` is written against the ABI, without an SDK: the least \
+                 that a Wasm filter can cost. `bare proxy-wasm` is the crate of that name as its users build it; `pruned` has \
+                 the callbacks dropped that the work does not need. Latency is that of a connection with one request \
+                 at a time. What a chain has four times stands there as a fourth."
+            }
+            Self::Collection => {
+                "One request with a credential, a cookie and ten headers, or with a JSON body. Lua scripts and native filters \
+                 do as much of the same as they can; each row says what they leave out."
+            }
+            Self::Instructions => {
+                "Counted by valgrind, which plays Envoy: the same on a busy machine. What a request takes more than without the \
+                 filter, once V8 has compiled all that it will; of three turns the cheapest."
+            }
+            Self::Harness => "Medians of the host for tests, and what else starts code beside it.",
+            Self::Memory => "Resident memory is that of the whole process, by the kernel's count.",
+            Self::Sizes => {
+                "Bytes of what is shipped, and how long Envoy takes until it is ready with a plugin of the module, less \
+                 than without."
+            }
+            Self::Growth => {
+                "Fuel is the harness's count of executed instructions in the module, host calls not among them: the same on \
+                 every machine. The exponent is the slope of each curve's upper half, both axes by logarithms: 1 is \
+                 twice the cost for twice as much, 2 is four times."
+            }
+            Self::Soak => {
+                "Requests by lot go through each filter on a real Envoy with two workers, with and without bodies, of a known \
+                 length or in chunks, with trailers, cut anywhere. Of a hundred, four are reset by the client somewhere, and four \
+                 by the upstream, before its answer or in it. Once a second the plugin is replaced by one of another configuration, in \
+                 a new VM. Each request says what the upstream should get and answer, and both ends check it to the last byte."
+            }
+        }
+    }
+
+    fn page(self) -> Page {
+        match self {
+            Self::Soak => Page::Reliability,
+            _ => Page::Benchmarks,
+        }
+    }
+
+    fn run(self, root: &Path, extent: Extent) -> anyhow::Result<Found> {
+        match self {
+            Self::Work => on_envoy::work::run(root, extent),
+            Self::Collection => on_envoy::collection::run(root, extent),
+            Self::Instructions => on_envoy::instructions::run(root),
+            Self::Memory => on_envoy::memory::run(root, extent),
+            Self::Sizes => on_envoy::sizes::run(root, extent),
+            Self::Soak => crate::soak::run(root, extent),
+            #[cfg(feature = "harness")]
+            Self::Harness => crate::harness::run(root, extent),
+            #[cfg(feature = "harness")]
+            Self::Growth => crate::growth::run(root, extent),
+            #[cfg(not(feature = "harness"))]
+            Self::Harness | Self::Growth => {
+                bail!("this bench was built without the feature `harness`")
+            }
+        }
+    }
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+struct Arguments {
+    parts: Vec<Part>,
+    extent: Extent,
+}
+
+impl Arguments {
+    fn parse(words: &[&str]) -> anyhow::Result<Self> {
+        let quick = words.contains(&"--quick");
+        let mut parsed = Self {
+            parts: Vec::new(),
+            extent: if quick { Extent::QUICK } else { Extent::FULL },
+        };
+        let mut words = words.iter().filter(|word| **word != "--quick");
+        while let Some(&word) = words.next() {
+            let value = *words.next().with_context(|| format!("`{word}` of what?"))?;
+            let number = || {
+                let number = value.parse().ok().filter(|number| *number >= 6);
+                number.with_context(|| format!("`{value}` is no number from 6 on, as {word} needs"))
+            };
+            match word {
+                "--part" => {
+                    let found = Part::ALL.into_iter().find(|part| part.name() == value);
+                    let known = Part::ALL.map(Part::name).join(", ");
+                    parsed.parts.push(
+                        found.with_context(|| format!("no part `{value}`; there are {known}"))?,
+                    );
+                }
+                "--rounds" => parsed.extent.rounds = number()?,
+                "--streams" => parsed.extent.streams = number()?,
+                _ => bail!(
+                    "`{word}` is no option; there are --part, --quick, --rounds and --streams"
+                ),
+            }
+        }
+        if parsed.parts.is_empty() {
+            let parts = Part::ALL.into_iter();
+            parsed.parts = parts
+                .filter(|part| part.page() == Page::Benchmarks)
+                .collect();
+        }
+        Ok(parsed)
+    }
+}
+
+/// Runs the parts that the words ask for, and writes the pages from these and those of before.
+pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
+    let Arguments { parts, extent } = Arguments::parse(words)?;
+    let machine = Machine::this()?;
+    let docs = root.join("docs");
+    for part in parts {
+        eprintln!("{}: {}", part.name(), part.title());
+        let folder = docs.join(part.page().name());
+        fs::create_dir_all(&folder)?;
+        let Found {
+            extent: done,
+            tables,
+            plots,
+        } = part
+            .run(root, extent)
+            .with_context(|| format!("the part `{}` did not end well", part.name()))?;
+        for plot in &plots {
+            fs::write(folder.join(format!("{}.svg", plot.name)), plot::svg(plot))?;
+        }
+        let outcome = Outcome {
+            command: format!("cargo run --release -- report --part {}", part.name()),
+            machine: machine.clone(),
+            extent: done,
+            tables,
+            plots,
+        };
+        let text = serde_json::to_string_pretty(&outcome)? + "\n";
+        fs::write(kept(&docs, part), text)?;
+        // After each part, so that a later one that fails costs nothing but itself.
+        write(root)?;
+    }
+    Ok(())
+}
+
+fn kept(docs: &Path, part: Part) -> PathBuf {
+    docs.join(part.page().name())
+        .join(format!("{}.json", part.name()))
+}
+
+/// Writes the pages from what was found.
+pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
+    let docs = root.join("docs");
+    for page in Page::ALL {
+        let mut text = page.introduction().to_owned();
+        for part in Part::ALL.into_iter().filter(|part| part.page() == page) {
+            let path = kept(&docs, part);
+            if !path.is_file() {
+                continue;
+            }
+            let outcome = serde_json::from_slice(&fs::read(&path)?)
+                .with_context(|| format!("{} is not what this bench writes", path.display()))?;
+            text.push_str(&document::part(part, &outcome, page.name()));
+        }
+        let path = docs.join(format!("{}.md", page.name()));
+        fs::write(&path, text.trim_end().to_owned() + "\n")?;
+        eprintln!("written: {}", path.display());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_named_and_the_extent_chosen() {
+        let parsed = Arguments::parse(&["--part", "work", "--quick", "--streams", "5000"]).unwrap();
+        assert_eq!(parsed.parts, [Part::Work]);
+        assert_eq!((parsed.extent.rounds, parsed.extent.streams), (8, 5_000));
+        assert_eq!(Arguments::parse(&[]).unwrap().parts, Part::ALL[..7]);
+        let error = Arguments::parse(&["--part", "wrok"]).unwrap_err();
+        assert!(
+            error.to_string().contains("there are work, collection"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! A part of a page as Markdown, written from what it found.
+
+use std::fmt::Write;
+
+use super::Part;
+use super::outcome::{Cell, Outcome, Table};
+
+/// A part of a page, whose folder has the plots.
+pub(super) fn part(part: Part, outcome: &Outcome, folder: &str) -> String {
+    let mut text = String::new();
+    let machine = &outcome.machine;
+    // A String takes all that is written.
+    let _ = write!(
+        &mut text,
+        "## {}\n\n{}\n\n`{}`, {}: {}, {} cores, {} GiB, Linux {}, Envoy {}. {}\n\n",
+        part.title(),
+        part.words(),
+        outcome.command,
+        machine.date,
+        machine.processor,
+        machine.cores,
+        machine.memory_gib,
+        machine.kernel,
+        machine.envoy,
+        outcome.extent,
+    );
+    for table in &outcome.tables {
+        write_table(&mut text, table);
+    }
+    for plot in &outcome.plots {
+        let curves: Vec<String> = plot
+            .curves
+            .iter()
+            .map(|curve| format!("{} grows by x^{:.2}", curve.name, curve.exponent()))
+            .collect();
+        let _ = write!(
+            &mut text,
+            "### {}\n\n{}.\n\n![{}]({folder}/{}.svg)\n\n",
+            plot.title,
+            curves.join("; "),
+            plot.title,
+            plot.name
+        );
+    }
+    text
+}
+
+fn write_table(text: &mut String, table: &Table) {
+    let _ = write!(text, "### {}\n\n", table.title);
+    if !table.note.is_empty() {
+        let _ = write!(text, "{}\n\n", table.note);
+    }
+    let _ = writeln!(text, "| {} |", table.columns.join(" | "));
+    let _ = writeln!(text, "|---|{}", "--:|".repeat(table.columns.len() - 1));
+    for row in &table.rows {
+        let cells: Vec<String> = row.cells.iter().map(shown).collect();
+        let _ = writeln!(text, "| {} | {} |", row.name, cells.join(" | "));
+    }
+    text.push('\n');
+}
+
+/// A figure as people read it.
+pub(super) fn shown(cell: &Cell) -> String {
+    match cell {
+        Cell::Text(text) => text.clone(),
+        Cell::Number(number) if number.fract() == 0.0 => figure(*number, 0),
+        Cell::Number(number) => figure(*number, digits(*number)),
+        Cell::Median { value, low, high } => {
+            let digits = digits(value.abs().max((high - low).abs()));
+            let figure = |number| figure(number, digits);
+            format!("{} ({} to {})", figure(*value), figure(*low), figure(*high))
+        }
+    }
+}
+
+fn digits(number: f64) -> usize {
+    match number.abs() {
+        100.0.. => 0,
+        10.0..100.0 => 1,
+        _ => 2,
+    }
+}
+
+/// With commas between thousands.
+fn figure(number: f64, digits: usize) -> String {
+    let text = format!("{:.digits$}", number.abs());
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let mut grouped = String::new();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let is_zero = text.chars().all(|sign| matches!(sign, '0' | '.'));
+    let sign = if number < 0.0 && !is_zero { "-" } else { "" };
+    format!("{sign}{grouped}{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_as_fine_as_they_are_small() {
+        assert_eq!(shown(&Cell::Number(1_234_567.0)), "1,234,567");
+        assert_eq!(shown(&Cell::Number(12.34)), "12.3");
+        assert_eq!(shown(&Cell::Number(-0.001)), "0.00");
+        let median = Cell::Median {
+            value: 2.5,
+            low: 2.456,
+            high: 2.612,
+        };
+        assert_eq!(shown(&median), "2.50 (2.46 to 2.61)");
+    }
+}
