@@ -5,14 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use attache_envoy::{stats_literal, stats_path};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
+use http_body_util::{BodyExt, Limited};
 
+use crate::connection::Connection;
 use crate::machine::{Counts, PluginCounts, slot};
 use crate::rollout::CONFIGURED;
 
@@ -37,40 +32,54 @@ pub(crate) async fn node_id(admin: SocketAddr) -> Result<String, String> {
     Ok(id.unwrap_or_default().to_owned())
 }
 
-/// The connection ends with this, whatever becomes of who asked.
-struct Aborted(AbortHandle);
-
-impl Drop for Aborted {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 async fn get(admin: SocketAddr, path: &str) -> Result<String, String> {
     let fault = |error: &dyn std::fmt::Display| {
         format!("the admin endpoint at {admin} cannot be asked: {error}")
     };
-    let stream = TcpStream::connect(admin)
-        .await
-        .map_err(|error| fault(&error))?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| fault(&error))?;
-    let _connection = Aborted(tokio::spawn(connection).abort_handle());
-    let request = Request::get(path)
-        .header("host", admin.to_string())
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| fault(&error))?;
-    let response = sender
-        .send_request(request)
-        .await
-        .map_err(|error| fault(&error))?;
+    let connection = Connection::open(admin).await;
+    let mut connection = connection.map_err(|error| fault(&error))?;
+    let response = connection.get(path, &admin.to_string()).await;
+    let response = response.map_err(|error| fault(&error))?;
     if response.status() != 200 {
         return Err(fault(&format_args!("it answers {}", response.status())));
     }
     let body = Limited::new(response.into_body(), LARGEST_ANSWER);
     let bytes = body.collect().await.map_err(|error| fault(&error))?;
     String::from_utf8(bytes.to_bytes().to_vec()).map_err(|error| fault(&error))
+}
+
+/// The connections that workers have taken, from the start of the Envoy on.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Connections {
+    /// How many workers there are.
+    pub(crate) workers: u64,
+    /// By listener, as statistics name it, and worker.
+    pub(crate) taken: BTreeMap<String, BTreeMap<u64, u64>>,
+}
+
+/// Reads which worker has taken how many connections.
+pub(crate) async fn connections(admin: SocketAddr) -> Result<Connections, String> {
+    let pattern = r"^(server\.concurrency|listener\..*\.worker_\d+\.downstream_cx_total)$";
+    Ok(taken(&get(admin, &stats_path(pattern)).await?))
+}
+
+fn taken(text: &str) -> Connections {
+    let mut connections = Connections::default();
+    for (name, value) in text.lines().filter_map(|line| line.split_once(": ")) {
+        let number = value.parse().unwrap_or(0);
+        if name == "server.concurrency" {
+            connections.workers = number;
+        }
+        let name = name.strip_prefix("listener.");
+        let name = name.and_then(|name| name.strip_suffix(".downstream_cx_total"));
+        if let Some((listener, worker)) = name.and_then(|name| name.rsplit_once(".worker_"))
+            && let Ok(worker) = worker.parse()
+        {
+            let of_listener = connections.taken.entry(listener.to_owned());
+            of_listener.or_default().insert(worker, number);
+        }
+    }
+    connections
 }
 
 /// What a statistic of a plugin counts.
@@ -218,6 +227,20 @@ mod tests {
 
     fn names(plugins: &[&str]) -> BTreeSet<String> {
         plugins.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn connections_are_told_by_listener_and_worker() {
+        let connections = taken(
+            "listener.0.0.0.0_80.worker_0.downstream_cx_total: 3\n\
+             listener.0.0.0.0_80.worker_11.downstream_cx_total: 4\n\
+             listener.a.worker_1.b.worker_1.downstream_cx_total: 5\n\
+             server.concurrency: 12\n",
+        );
+        assert_eq!(connections.workers, 12);
+        let of = |name: &str| connections.taken[name].clone();
+        assert_eq!(of("0.0.0.0_80"), BTreeMap::from([(0, 3), (11, 4)]));
+        assert_eq!(of("a.worker_1.b"), BTreeMap::from([(1, 5)]));
     }
 
     #[test]

@@ -30,6 +30,7 @@
 
 mod admin;
 pub mod api;
+mod connection;
 mod exposition;
 mod fetch;
 pub mod folder;
@@ -38,6 +39,7 @@ mod mailbox;
 mod observer;
 mod plane;
 mod preflight;
+mod probe;
 mod resource;
 mod rollout;
 pub mod status;
@@ -48,13 +50,13 @@ pub mod xds;
 
 pub use crate::fetch::Images;
 pub use crate::machine::{
-    Action, Counts, Denial, Event, Machine, Memory, Moment, Node, PluginCounts, Setback, Share,
-    StreamId, Watch, Wish,
+    Action, Counts, Denial, Event, Machine, Memory, Moment, Node, PluginCounts, Probing, Round,
+    Setback, Share, StreamId, Watch, Wish,
 };
 pub use crate::plane::Plane;
 pub use crate::resource::{TYPE_URL, resource};
 pub use crate::rollout::{
-    Canary, Criteria, FailurePolicy, FileError, Module, Rollout, SuiteText, read,
+    Answer, Canary, Criteria, FailurePolicy, FileError, Module, Probe, Rollout, SuiteText, read,
 };
 pub use crate::store::{Store, StoreError};
 pub use crate::timestamp::{Timestamp, TimestampError};

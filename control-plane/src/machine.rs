@@ -6,10 +6,12 @@
 mod claims;
 mod counts;
 mod delivery;
+mod event;
 mod judgement;
 mod memory;
 mod moment;
 mod place;
+mod probed;
 mod pushed;
 mod subscribers;
 
@@ -17,7 +19,6 @@ mod subscribers;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,9 +29,11 @@ use self::counts::Slots;
 pub(crate) use self::counts::slot;
 pub use self::counts::{Counts, PluginCounts, Share};
 use self::delivery::Delivery;
+pub use self::event::{Action, Denial, Event, Setback, StreamId, Watch, Wish};
 pub use self::memory::Memory;
 pub use self::moment::Moment;
 use self::place::{Numbers, Place};
+pub use self::probed::{Probing, Round};
 pub use self::subscribers::Node;
 use self::subscribers::Subscribers;
 
@@ -43,170 +46,6 @@ const WATCHED: Duration = Duration::from_millis(200);
 const SELDOM: Duration = Duration::from_secs(5);
 /// What is judged may have consequences that are judged again; not more often than this at once.
 const MOST_TURNS: usize = 8;
-
-/// A stream of an Envoy, for as long as it lasts.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct StreamId(pub u64);
-
-/// Something that happened.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// The folder of rollouts holds these, and files with these faults.
-    Declared {
-        /// What could be read.
-        rollouts: Vec<Arc<Rollout>>,
-        /// What could not.
-        faults: Vec<FileFault>,
-        /// The names of rollouts whose files are there, readable or not.
-        present: Vec<String>,
-    },
-    /// A version was tried.
-    Checked {
-        /// The rollout.
-        name: String,
-        /// Which trial this was.
-        trial: u64,
-        /// What came of it: the version, whose module was fetched if it is in an image.
-        outcome: Result<Arc<Rollout>, Setback>,
-    },
-    /// An Envoy has opened a stream.
-    Connected {
-        /// The stream.
-        stream: StreamId,
-        /// Who it is.
-        node: Node,
-    },
-    /// It asks for a plugin.
-    Subscribed {
-        /// The stream.
-        stream: StreamId,
-        /// The plugin.
-        plugin: String,
-        /// The generation that it has, by its own word.
-        holds: Option<u64>,
-    },
-    /// It acknowledges what it was sent.
-    Acknowledged {
-        /// The stream.
-        stream: StreamId,
-        /// The plugin.
-        plugin: String,
-        /// The generation.
-        generation: u64,
-    },
-    /// It refuses what it was sent.
-    Refused {
-        /// The stream.
-        stream: StreamId,
-        /// The plugin.
-        plugin: String,
-        /// The generation.
-        generation: u64,
-        /// What Envoy says.
-        reason: String,
-    },
-    /// A push goes out now.
-    Sent {
-        /// The stream.
-        stream: StreamId,
-        /// The plugin.
-        plugin: String,
-        /// The generation.
-        generation: u64,
-        /// What the Envoy counted just before, if it could be asked.
-        before: Option<Counts>,
-    },
-    /// The counters of an Envoy were read, or could not be.
-    Seen {
-        /// The stream.
-        stream: StreamId,
-        /// What they say, or why they cannot be read.
-        counts: Result<Counts, String>,
-    },
-    /// The stream has ended.
-    Disconnected {
-        /// The stream.
-        stream: StreamId,
-    },
-    /// Time has passed.
-    Tick,
-}
-
-/// Why a version is not sent.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Setback {
-    /// It is bad.
-    Refused(String),
-    /// It could not be tried, and may be a little later.
-    Later(String),
-}
-
-/// Something to do.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Action {
-    /// Try a version, and tell with [`Event::Checked`].
-    Check {
-        /// The version.
-        rollout: Arc<Rollout>,
-        /// Which trial this is.
-        trial: u64,
-    },
-    /// Send a version on a stream, in place of what was not sent yet.
-    Push {
-        /// The stream.
-        stream: StreamId,
-        /// The version.
-        rollout: Arc<Rollout>,
-        /// The generation that it is sent as.
-        generation: u64,
-    },
-    /// Keep what [`Machine::memory`] says, for another start of this program.
-    Save,
-}
-
-/// An operator's wish.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Wish {
-    /// Give the version of the canary group to the others now.
-    Promote,
-    /// Go back to the version before.
-    Undo,
-}
-
-/// Why an operator's wish is not granted.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Denial {
-    /// There is no such rollout.
-    Unknown,
-    /// It is not the time for it.
-    NotNow(String),
-}
-
-impl fmt::Display for Denial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => f.write_str("there is no rollout of this name"),
-            Self::NotNow(reason) => f.write_str(reason),
-        }
-    }
-}
-
-impl std::error::Error for Denial {}
-
-/// What is to be read of an Envoy's counters.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Watch {
-    /// Of these plugins.
-    pub plugins: BTreeSet<String>,
-    /// So often.
-    pub every: Duration,
-}
 
 /// The state of all rollouts and of the Envoys that ask for them.
 #[derive(Debug)]
@@ -285,9 +124,21 @@ impl Machine {
                 plugin,
                 generation,
                 before,
+                answered,
             } => {
                 if let Some(has) = subscribers.delivery(stream, &plugin) {
                     has.send(now, generation, before.map(|counts| counts.of(&plugin)));
+                    has.was_probed(answered);
+                }
+            }
+            Event::Probed {
+                stream,
+                plugin,
+                generation,
+                round,
+            } => {
+                if let Some(has) = subscribers.delivery(stream, &plugin) {
+                    has.take_round(now, generation, round);
                 }
             }
             Event::Acknowledged {
@@ -338,29 +189,34 @@ impl Machine {
         self.subscribers.wants(stream, plugin, generation)
     }
 
-    /// What is to be read of an Envoy's counters from now on; nothing if nothing can be learned from them.
+    /// What is to be learned of an Envoy from now on; nothing if there is nothing to be learned.
     #[must_use]
     pub fn watch(&self, now: Moment, stream: StreamId) -> Option<Watch> {
         let mut watch: Option<Watch> = None;
         for (node, plugin, has) in self.subscribers.plugins(stream) {
             let Some(every) = self
-                .interest(now, plugin, has)
+                .interest(now, node, plugin, has)
                 .filter(|_| node.admin.is_some())
             else {
                 continue;
             };
             let watch = watch.get_or_insert_with(|| Watch {
                 plugins: BTreeSet::new(),
+                probes: Vec::new(),
                 every,
             });
             watch.plugins.insert(plugin.to_owned());
+            watch.probes.extend(has.probing(node, plugin));
             watch.every = watch.every.min(every);
         }
         watch
     }
 
-    fn interest(&self, now: Moment, plugin: &str, has: &Delivery) -> Option<Duration> {
-        let sent_for = has.sent_for(now)?;
+    fn interest(&self, now: Moment, node: &Node, plugin: &str, has: &Delivery) -> Option<Duration> {
+        let Some(sent_for) = has.sent_for(now) else {
+            // It had the version already when it came.
+            return has.probing(node, plugin).map(|_| SELDOM);
+        };
         let places = self.places.values().filter(|one| one.plugin() == plugin);
         let is_tried = places.into_iter().any(|place| place.tries(has));
         if !has.is_confirmed() && sent_for < SOON_FOR {

@@ -1,4 +1,4 @@
-//! Reads an Envoy's counters for as long as something can be learned from them.
+//! Reads an Envoy's counters, and probes it, for as long as something can be learned.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -10,11 +10,15 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::{sleep, timeout};
 
 use crate::admin;
-use crate::machine::{Counts, Event, StreamId};
+use crate::machine::{Counts, Event, Node, Probing, StreamId};
 use crate::plane::Plane;
+use crate::probe;
+use crate::rollout::Rollout;
 
 /// An Envoy answers in milliseconds, unless its main thread compiles a module.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+/// Requests of a round come one after the other, in part.
+const PROBED_WITHIN: Duration = Duration::from_secs(5);
 /// What there is to be read is asked for again after this, though nobody said that it has changed.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -22,7 +26,7 @@ const IDLE: Duration = Duration::from_secs(5);
 pub(crate) struct Observer {
     plane: Arc<Plane>,
     stream: StreamId,
-    node: String,
+    node: Node,
     admin: SocketAddr,
     /// Whether it is the endpoint of this Envoy, and not of another on the same host.
     is_its_own: AtomicBool,
@@ -35,7 +39,7 @@ impl Observer {
     pub(crate) fn new(
         plane: Arc<Plane>,
         stream: StreamId,
-        node: String,
+        node: Node,
         admin: SocketAddr,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -61,13 +65,48 @@ impl Observer {
                 () = sleep(watch.every) => {}
                 () = self.more.notified() => continue,
             }
-            let _reading = self.reading.lock().await;
-            let counts = self.read(&watch.plugins).await;
-            self.plane.tell(Event::Seen {
-                stream: self.stream,
-                counts,
-            });
+            self.look(&watch.plugins).await;
+            for probing in watch.probes {
+                self.probe(&probing).await;
+            }
         }
+    }
+
+    async fn look(&self, plugins: &BTreeSet<String>) {
+        let _reading = self.reading.lock().await;
+        let counts = self.read(plugins).await;
+        self.plane.tell(Event::Seen {
+            stream: self.stream,
+            counts,
+        });
+    }
+
+    async fn probe(&self, probing: &Probing) {
+        // Whose counters they are was seen just before.
+        if !self.is_its_own.load(Ordering::Relaxed) {
+            return;
+        }
+        let round = timeout(PROBED_WITHIN, probe::round(self.admin, probing));
+        let late = || {
+            let (id, within) = (&self.node.id, PROBED_WITHIN.as_secs());
+            Err(format!("Envoy `{id}` is not probed within {within} s"))
+        };
+        self.plane.tell(Event::Probed {
+            stream: self.stream,
+            plugin: probing.plugin.clone(),
+            generation: probing.generation,
+            round: round.await.unwrap_or_else(|_| late()),
+        });
+    }
+
+    /// Whether the Envoy answers as a version is to before it is sent, where its answers are to tell.
+    pub(crate) async fn answers(&self, rollout: &Rollout, generation: u64) -> Option<bool> {
+        let is_told = !rollout.module.counts_configurations();
+        let probe = rollout.probe.as_ref().filter(|_| is_told)?;
+        let address = self.node.probe_address(probe.port)?;
+        let plugin = &rollout.plugin;
+        let probing = Probing::new(plugin, generation, address, Arc::new(probe.clone()));
+        probe::answers(&probing).await
     }
 
     /// A push goes out: there is more to be learned now.
@@ -94,8 +133,8 @@ impl Observer {
         let read = async {
             if !self.is_its_own.load(Ordering::Relaxed) {
                 let found = admin::node_id(self.admin).await?;
-                if found != self.node {
-                    let (admin, node) = (self.admin, &self.node);
+                if found != self.node.id {
+                    let (admin, node) = (self.admin, &self.node.id);
                     return Err(format!(
                         "the admin endpoint at {admin} is that of Envoy `{found}`, not of \
                          `{node}`, which names it"

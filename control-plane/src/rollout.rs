@@ -1,5 +1,6 @@
 mod criteria;
 mod file;
+mod probe;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::status::Version;
 pub use criteria::{Canary, Criteria};
 pub use file::{FileError, read};
 pub(crate) use file::{GENERATION, LARGEST_MODULE, LARGEST_TEXT, name_of, read_again};
+pub use probe::{Answer, Probe};
 
 /// What a file declares: a plugin for groups of Envoys, with its module read.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -46,6 +48,9 @@ pub struct Rollout {
     pub canary: Option<Canary>,
     /// What makes a version fail that is with Envoys.
     pub criteria: Criteria,
+    /// How its workers are told by their answers, where the module does not count.
+    #[serde(default)]
+    pub probe: Option<Probe>,
 }
 
 /// A suite as it was when the rollout was read.

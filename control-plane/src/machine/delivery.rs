@@ -1,10 +1,15 @@
+mod progress;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::counts::{Gain, Reading, Running, Share, Slots};
 use super::moment::Moment;
+use super::probed::{Probed, Probing, Round};
 use super::subscribers::Node;
-use crate::rollout::CONFIGURED;
-use crate::status::{EnvoyState, Workers};
+use crate::rollout::Rollout;
+
+pub(super) use self::progress::Progress;
 
 /// Workers follow the main thread, which acknowledges, within milliseconds; where nobody can tell, this is long
 /// enough for what runs to be the new version.
@@ -38,6 +43,8 @@ pub(super) struct Delivery {
     /// Failures before that which were its own for certain.
     early_failures: u64,
     confirmed: bool,
+    /// What its answers say, where its module does not count.
+    probed: Probed,
     last: Option<Reading>,
     last_read: Moment,
     /// How long a version was waited for on connections before.
@@ -71,23 +78,6 @@ impl Wanted {
 pub(super) struct Gone {
     pub(super) delivery: Delivery,
     pub(super) at: Moment,
-}
-
-/// How far an Envoy is with what it is to run.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Progress {
-    /// It has refused it.
-    Refused(String),
-    /// It has not answered.
-    Waiting,
-    /// It has acknowledged it, and not all workers run it.
-    Starting { running: u64, workers: u64 },
-    /// It has acknowledged it, and nobody will ever know more.
-    Untold(String),
-    /// It has acknowledged it, and nobody knows more yet.
-    Unseen(String),
-    /// Every worker runs it.
-    Running,
 }
 
 impl Delivery {
@@ -136,9 +126,11 @@ impl Delivery {
         }
     }
 
-    /// It is to run this version, as this generation.
-    pub(super) fn want(&mut self, now: Moment, version: u64, generation: u64, counts: bool) {
+    /// It is to run this version of a rollout, as this generation.
+    pub(super) fn want(&mut self, now: Moment, rollout: &Rollout, version: u64, generation: u64) {
         let again = self.wants_version(version);
+        let counts = rollout.module.counts_configurations();
+        let probe = rollout.probe.clone().filter(|_| !counts);
         let spent = self.spent.take().filter(|(of, _)| *of == version);
         *self = Self {
             wanted: Some(Wanted {
@@ -152,6 +144,7 @@ impl Delivery {
             highest: self.highest.max(generation),
             acknowledged: self.acknowledged,
             refused: self.refused.take(),
+            probed: self.probed.begin(probe.map(Arc::new), again),
             tries: if again { self.tries + 1 } else { 0 },
             since: now,
             restarted_with: self.restarted_with,
@@ -218,6 +211,49 @@ impl Delivery {
         self.since = now;
     }
 
+    /// Whether it answered as the version is to, before it was sent; nothing if nobody knows.
+    pub(super) fn was_probed(&mut self, answered: Option<bool>) {
+        self.probed.was_probed(answered);
+    }
+
+    /// Takes what some requests have shown, that were made for this generation.
+    pub(super) fn take_round(
+        &mut self,
+        now: Moment,
+        generation: u64,
+        round: Result<Round, String>,
+    ) {
+        if self.confirmed || !self.wants_generation(generation) || !self.is_acknowledged() {
+            return;
+        }
+        if self.probed.take(round) {
+            // From here on all failures are its own.
+            self.since_settled = Some(Gain::default());
+            if self.requests_before.all == 0
+                && let Some(last) = &self.last
+            {
+                self.requests_before = last.requests();
+            }
+            self.confirmed = true;
+            self.since = now;
+        }
+    }
+
+    /// What its Envoy is to be asked, if its answers can show what runs.
+    pub(super) fn probing(&self, node: &Node, plugin: &str) -> Option<Probing> {
+        let wanted = self.wanted.filter(|_| !self.confirmed)?;
+        let (address, probe) = self
+            .probed
+            .probing(node)
+            .filter(|_| self.is_acknowledged())?;
+        Some(Probing {
+            plugin: plugin.to_owned(),
+            generation: wanted.generation,
+            address,
+            probe,
+        })
+    }
+
     /// Takes what the counters say.
     pub(super) fn see(&mut self, now: Moment, reading: Reading) {
         if let (Some(last), Some(wanted)) = (&self.last, self.wanted) {
@@ -259,64 +295,6 @@ impl Delivery {
         }
         let at = self.acknowledged_at?;
         (self.since_settled.is_none() && now.since(at) > SURELY_FOLLOWED).then_some(false)
-    }
-
-    /// How far it is, if its module counts what it configures or not, and why its Envoy's counters cannot be
-    /// read, if they cannot.
-    pub(super) fn progress(&self, node: &Node, counts: bool, unseen: Option<&str>) -> Progress {
-        let Some(wanted) = self.wanted else {
-            return Progress::Waiting;
-        };
-        if let Some((generation, reason)) = &self.refused
-            && *generation == wanted.generation
-        {
-            return Progress::Refused(reason.clone());
-        }
-        if self.acknowledged != Some(wanted.generation) {
-            return Progress::Waiting;
-        }
-        if self.confirmed {
-            return Progress::Running;
-        }
-        let id = &node.id;
-        if node.admin.is_none() {
-            return Progress::Untold(format!(
-                "Envoy `{id}` names no admin port (`attache.admin_port` in its node's metadata), \
-                 so that nobody can tell what its workers run"
-            ));
-        }
-        if !counts {
-            return Progress::Untold(format!(
-                "the module does not count its configurations (`{CONFIGURED}`), so that nobody \
-                 can tell what the workers of `{id}` run"
-            ));
-        }
-        if let Some(reason) = unseen {
-            return Progress::Unseen(reason.to_owned());
-        }
-        let (Some(gain), Some(last)) = (&self.since_sent, &self.last) else {
-            return Progress::Unseen(format!(
-                "the counters of Envoy `{id}` were not read when the version was sent to it"
-            ));
-        };
-        match gain.running(last.workers()) {
-            // What was seen last is older than the acknowledgement.
-            Running::All { workers } => Progress::Starting {
-                running: workers,
-                workers,
-            },
-            Running::Some { running, workers } => Progress::Starting { running, workers },
-            Running::NoWorkers => Progress::Unseen(format!(
-                "Envoy `{id}` does not show how many workers it has (`server.concurrency`)"
-            )),
-            Running::NotCounted => Progress::Unseen(format!(
-                "Envoy `{id}` does not show the counter `{CONFIGURED}` of the plugin"
-            )),
-            Running::Restarted => Progress::Unseen(format!(
-                "VMs of the plugin were restarted in Envoy `{id}` meanwhile, so that nobody can \
-                 tell what its workers run"
-            )),
-        }
     }
 
     /// Whether it runs something of which the counters cannot tell what they would tell if it were sent once more: they
@@ -394,47 +372,5 @@ impl Delivery {
     pub(super) fn is_acknowledged(&self) -> bool {
         self.wanted
             .is_some_and(|wanted| self.acknowledged == Some(wanted.generation))
-    }
-
-    pub(super) fn state(&self) -> EnvoyState {
-        match self.wanted {
-            None => EnvoyState::Waiting,
-            Some(_) if self.refusal().is_some() => EnvoyState::Refused,
-            Some(_) if !self.is_acknowledged() => EnvoyState::Sent,
-            Some(_) if self.confirmed => EnvoyState::Confirmed,
-            Some(_) => EnvoyState::Acknowledged,
-        }
-    }
-
-    /// Why it refused what it is to run.
-    pub(super) fn refusal(&self) -> Option<&str> {
-        let (generation, reason) = self.refused.as_ref()?;
-        self.wants_generation(*generation).then_some(reason)
-    }
-
-    pub(super) fn wanted_generation(&self) -> Option<u64> {
-        self.wanted.map(|wanted| wanted.generation)
-    }
-
-    pub(super) fn acknowledged(&self) -> Option<u64> {
-        self.acknowledged
-    }
-
-    pub(super) fn since(&self) -> Moment {
-        self.since
-    }
-
-    /// How many workers run it, as far as counters say.
-    pub(super) fn workers(&self) -> Option<Workers> {
-        let all = self.last.as_ref()?.workers();
-        if self.confirmed {
-            return Some(Workers { running: all, all });
-        }
-        let running = match self.since_sent.as_ref()?.running(all) {
-            Running::Some { running, .. } => running,
-            Running::All { workers } => workers,
-            _ => return None,
-        };
-        Some(Workers { running, all })
     }
 }

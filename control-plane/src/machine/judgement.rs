@@ -112,6 +112,14 @@ fn too_late(node: &Node, progress: &Progress, within: f32) -> String {
         Progress::Starting { running, workers } => {
             format!("{running} of {workers} workers of Envoy `{id}` run it after {within} s")
         }
+        Progress::Answering {
+            running,
+            workers,
+            other,
+        } => format!(
+            "not all of the {workers} workers of Envoy `{id}` answer as it is to after {within} s \
+             ({running} are seen to): one answered with {other}"
+        ),
         _ => format!("Envoy `{id}` has not answered within {within} s"),
     }
 }

@@ -263,7 +263,6 @@ impl Place {
         };
         let rollout = Arc::clone(&pushed.rollout);
         let (version, mut generation) = (pushed.version, pushed.latest());
-        let counts = rollout.module.counts_configurations();
         if asks.has.wants_version(version) {
             // What is on its way is judged; what is good is sent until it arrives, and both until it can be seen.
             let is_unmeasured = asks.unseen.is_none() && asks.has.is_unmeasured(now);
@@ -274,7 +273,7 @@ impl Place {
             // What is tried goes there once more, so that what it does is counted from a known point on.
             && !tried
         {
-            asks.has.want(now, version, held, counts);
+            asks.has.want(now, &rollout, version, held);
             return;
         }
         if asks.has.has_seen(generation) {
@@ -288,7 +287,7 @@ impl Place {
             }
             self.changed = true;
         }
-        asks.has.want(now, version, generation, counts);
+        asks.has.want(now, &rollout, version, generation);
         actions.push(Action::Push {
             stream: asks.stream,
             rollout,
@@ -354,7 +353,10 @@ fn is_stuck(now: Moment, rollout: &Rollout, asks: &Asks<'_>) -> bool {
     let within = rollout.criteria.not_confirmed_within;
     let unfinished = matches!(
         asks.has.progress(asks.node, counts, asks.unseen),
-        Progress::Refused(_) | Progress::Waiting | Progress::Starting { .. }
+        Progress::Refused(_)
+            | Progress::Waiting
+            | Progress::Starting { .. }
+            | Progress::Answering { .. }
     );
     unfinished && asks.has.is_due_again(now, within)
 }

@@ -26,6 +26,8 @@ pub struct Node {
     pub address: String,
     /// Where its admin endpoint is, if it says so: on the host that it is connected from.
     pub admin: Option<SocketAddr>,
+    /// The port of its listener that probes go to, if it says so.
+    pub probe_port: Option<u16>,
 }
 
 impl Node {
@@ -40,6 +42,7 @@ impl Node {
             group: group.into(),
             address: address.into(),
             admin: None,
+            probe_port: None,
         }
     }
 
@@ -48,6 +51,20 @@ impl Node {
     pub fn with_admin(mut self, admin: Option<SocketAddr>) -> Self {
         self.admin = admin;
         self
+    }
+
+    /// The same with a port of a listener that probes go to.
+    #[must_use]
+    pub fn with_probe_port(mut self, port: Option<u16>) -> Self {
+        self.probe_port = port;
+        self
+    }
+
+    /// Where it is probed, on this port or on the one that it names, on the host that it is connected from.
+    #[must_use]
+    pub fn probe_address(&self, port: Option<u16>) -> Option<SocketAddr> {
+        let own: SocketAddr = self.address.parse().ok()?;
+        Some(SocketAddr::new(own.ip(), port.or(self.probe_port)?))
     }
 
     /// Whether this may be the same Envoy on another connection.
@@ -331,7 +348,7 @@ impl Subscriber {
         };
         let reason = match state {
             EnvoyState::Refused => has.refusal().map(str::to_owned),
-            EnvoyState::Acknowledged => self.unseen.clone(),
+            EnvoyState::Acknowledged => self.unseen.clone().or_else(|| has.untold(&self.node)),
             _ => None,
         };
         let since = if self.connected {

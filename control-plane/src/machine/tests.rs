@@ -3,6 +3,7 @@ mod claims;
 mod confirmation;
 mod envoys;
 mod memory;
+mod probes;
 mod trials;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ struct Play {
     now: u64,
     /// Whether Envoys name their admin port.
     admin: bool,
+    /// What Envoys answer to probes before a version is sent.
+    answered: Option<bool>,
     meters: BTreeMap<u64, Counts>,
 }
 
@@ -27,6 +30,7 @@ impl Play {
             machine: Machine::new(100),
             now: 0,
             admin: true,
+            answered: None,
             meters: BTreeMap::new(),
         }
     }
@@ -122,6 +126,7 @@ impl Play {
                 plugin: "p".into(),
                 generation,
                 before,
+                answered: self.answered,
             };
             assert!(pushes(&self.tell(sent)).is_empty());
         }
@@ -242,6 +247,7 @@ fn rollout(configuration: &str) -> Arc<Rollout> {
         suites: Vec::new(),
         canary: None,
         criteria: crate::Criteria::default(),
+        probe: None,
     })
 }
 

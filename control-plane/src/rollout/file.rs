@@ -9,7 +9,7 @@ use attache_package::registry::Reference;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Canary, Criteria, FailurePolicy, Module, Rollout, SuiteText};
+use super::{Canary, Criteria, FailurePolicy, Module, Probe, Rollout, SuiteText};
 use crate::preflight::told;
 use crate::status::FileFault;
 
@@ -44,6 +44,7 @@ struct File {
     canary: Option<Canary>,
     #[serde(default)]
     fails_when: Criteria,
+    probe: Option<Probe>,
 }
 
 /// Why the file of a rollout is refused.
@@ -145,6 +146,9 @@ pub(crate) fn read_again(path: &Path, known: &[&Arc<Rollout>]) -> Result<Rollout
             "`environment` may not have `{name}`, which each push has"
         )));
     }
+    if let Some(fault) = file.probe.as_ref().and_then(Probe::fault) {
+        return Err(wrong(fault));
+    }
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let module = match (&file.module, &file.image) {
         (Some(path), None) => module(&folder.join(path), known),
@@ -182,6 +186,7 @@ pub(crate) fn read_again(path: &Path, known: &[&Arc<Rollout>]) -> Result<Rollout
         suites,
         canary: file.canary,
         criteria: file.fails_when,
+        probe: file.probe,
     })
 }
 

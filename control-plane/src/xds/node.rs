@@ -10,8 +10,8 @@ use crate::machine::Node;
 /// An id, a group or the name of a plugin is no longer than this.
 pub(super) const LONGEST_NAME: usize = 1_024;
 
-/// What a node says under `attache` in its metadata: `group`, and `admin_port`, which is on the host that it is
-/// connected from, so that nobody can have others asked.
+/// What a node says under `attache` in its metadata: `group`, and `admin_port` and `probe_port`, which are on the host
+/// that it is connected from, so that nobody can have others asked.
 ///
 /// What could not be shown as it is, is refused: two nodes that differ must not be shown as one.
 pub(super) fn node_of(node: Option<&EnvoyNode>, address: SocketAddr) -> Result<Node, String> {
@@ -29,14 +29,15 @@ pub(super) fn node_of(node: Option<&EnvoyNode>, address: SocketAddr) -> Result<N
         Some(Kind::StringValue(group)) => group,
         _ => &node.cluster,
     };
-    let port = match value("admin_port") {
+    let port = |name: &str| match value(name) {
         Some(Kind::NumberValue(port)) => port.to_string().parse::<u16>().ok(),
         _ => None,
     };
     check("the id of the node", &node.id)?;
     check("the group of the node", group)?;
-    let admin = port.map(|port| SocketAddr::new(address.ip(), port));
-    Ok(Node::new(&node.id, group, shown).with_admin(admin))
+    let admin = port("admin_port").map(|port| SocketAddr::new(address.ip(), port));
+    let node = Node::new(&node.id, group, shown).with_admin(admin);
+    Ok(node.with_probe_port(port("probe_port").filter(|port| *port > 0)))
 }
 
 /// Whether a name can be kept and shown; if not, why.

@@ -83,7 +83,7 @@ impl Open {
     fn new(plane: Arc<Plane>, node: Node) -> Self {
         let (id, mailbox) = plane.open_stream();
         let observer = node.admin.map(|admin| {
-            let observer = Observer::new(Arc::clone(&plane), id, node.id.clone(), admin);
+            let observer = Observer::new(Arc::clone(&plane), id, node.clone(), admin);
             let running = tokio::spawn(Arc::clone(&observer).run());
             (observer, running.abort_handle())
         });
@@ -248,11 +248,14 @@ impl Stream {
     /// One resource in each response: an answer is about all of a response.
     async fn send(&mut self, parcel: Parcel) -> Result<(), End> {
         let plugin = &parcel.rollout.plugin;
-        let before = match &self.open.observer {
-            Some((observer, _)) => observer.before(plugin).await,
-            None => None,
-        };
         let (stream, generation) = (self.open.id, parcel.generation);
+        let (before, answered) = match &self.open.observer {
+            Some((observer, _)) => (
+                observer.before(plugin).await,
+                observer.answers(&parcel.rollout, generation).await,
+            ),
+            None => (None, None),
+        };
         // Another may have come while the Envoy was asked, and waits in the mailbox then.
         if !self.open.plane.wants(stream, plugin, generation) {
             return Ok(());
@@ -279,6 +282,7 @@ impl Stream {
             plugin: plugin.clone(),
             generation,
             before,
+            answered,
         });
         // There is room: the body has asked.
         self.letters.send(letter).await.map_err(|_| None)?;

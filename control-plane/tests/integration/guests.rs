@@ -6,7 +6,12 @@ const COUNTER: &str = "attache_configured_total;plugin=marker;slot=";
 /// The frame of a module; `$said` is where it puts `x-word: NAME` into responses.
 fn guest(name: &str, globals: &str, configure: &str, response: &str) -> Vec<u8> {
     let word = name.len();
-    let counter = COUNTER;
+    // Who does not count does not have the counter's name either.
+    let counter = if configure.contains("i32.const 64") {
+        COUNTER
+    } else {
+        ""
+    };
     let text = format!(
         r#"(module
           (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
@@ -64,6 +69,34 @@ fn configure(name: &str, times: u32) -> String {
          (drop (call $raise (i32.load (i32.const 256)) (i64.const 1)))
          i32.const 1"
     )
+}
+
+/// Of somebody else: it counts nothing that we know.
+pub(crate) fn bare(name: &str) -> Vec<u8> {
+    guest(name, "", "i32.const 1", "")
+}
+
+/// The same, and can be configured so many times, in whatever thread.
+pub(crate) fn bare_starts_only(times: u32) -> Vec<u8> {
+    let name = format!("bare{times}");
+    let starts = name.len() + "_starts".len();
+    let configure = format!(
+        "(drop (call $define (i32.const 0) (i32.const 128) (i32.const {starts}) (i32.const 256)))
+         (drop (call $raise (i32.load (i32.const 256)) (i64.const 1)))
+         (drop (call $read (i32.load (i32.const 256)) (i32.const 264)))
+         (i64.le_u (i64.load (i32.const 264)) (i64.const {times}))"
+    );
+    guest(&name, "", &configure, "")
+}
+
+/// Puts its environment, which is `ATTACHE_GENERATION=N`, into `x-generation`.
+pub(crate) fn says_its_generation() -> Vec<u8> {
+    let name = "(data (i32.const 1024) \"x-generation\")";
+    let response = "(drop (call $sizes (i32.const 272) (i32.const 276)))
+        (drop (call $environ (i32.const 280) (i32.const 512)))
+        (drop (call $add (i32.const 2) (i32.const 1024) (i32.const 12) (i32.const 512)
+          (i32.sub (i32.load (i32.const 276)) (i32.const 1))))";
+    guest("generation", name, "i32.const 1", response)
 }
 
 /// Traps at each request.

@@ -13,6 +13,7 @@ mod images;
 mod killed;
 mod load;
 mod page;
+mod probes;
 mod program;
 mod reload;
 mod restart;

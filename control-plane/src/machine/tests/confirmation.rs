@@ -250,6 +250,7 @@ fn a_version_whose_counters_were_not_read_as_it_went_out_is_sent_once_more() {
         plugin: "p".into(),
         generation: 101,
         before: None,
+        answered: None,
     };
     play.tell(unread);
     play.tell(Event::Acknowledged {

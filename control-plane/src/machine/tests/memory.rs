@@ -10,6 +10,7 @@ fn again(play: &Play, bytes: impl FnMut(&str) -> Option<Vec<u8>>) -> Play {
         machine: Machine::remembering(memory.with_modules(bytes), 0),
         now: 0,
         admin: true,
+        answered: None,
         meters: play.meters.clone(),
     }
 }

@@ -1,0 +1,248 @@
+//! Requests on new connections, which show what the workers of an Envoy run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::admin::{self, Connections};
+use crate::connection::{Connection, ConnectionError};
+use crate::machine::{Probing, Round};
+use crate::rollout::Probe;
+
+/// An Envoy that takes longer for an answer is said to give none.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+/// Before a push, which waits for it.
+const ANSWERED_BEFORE_WITHIN: Duration = Duration::from_millis(500);
+/// Requests for each worker, and the most for all of them; what has not been seen then is tried again.
+const EACH: u64 = 8;
+const MOST: u64 = 64;
+/// Requests at once: where workers share a socket, the first that is awake takes all that come together.
+const AT_ONCE: usize = 4;
+
+/// What became of a request on a connection of its own.
+enum Outcome {
+    /// As the version answers.
+    Own(Connection),
+    /// Otherwise.
+    Other(Connection, String),
+    /// Not at all.
+    None(String),
+    /// There is no connection.
+    Unreachable(String),
+}
+
+/// Whether an Envoy answers as this version is to, before it is sent; nothing if nobody knows.
+pub(crate) async fn answers(probing: &Probing) -> Option<bool> {
+    match ask(probing, ANSWERED_BEFORE_WITHIN).await {
+        Outcome::Own(_) => Some(true),
+        // As long as a filter has no version, its listener is not open.
+        Outcome::Other(..) | Outcome::Unreachable(_) => Some(false),
+        Outcome::None(_) => None,
+    }
+}
+
+/// Asks on so many new connections that each worker is likely to take one. They stay open meanwhile: a listener that
+/// gives each connection to the worker with the fewest spreads them then.
+pub(crate) async fn round(admin: SocketAddr, probing: &Probing) -> Result<Round, String> {
+    let before = admin::connections(admin).await?;
+    let wanted = before.workers.saturating_mul(EACH).clamp(EACH, MOST);
+    let mut round = Round {
+        workers: before.workers,
+        ..Round::default()
+    };
+    let mut held = Vec::new();
+    let mut is_answered = true;
+    while round.answers.all < wanted && round.other.is_none() {
+        let mut asked = JoinSet::new();
+        for _ in 0..AT_ONCE {
+            let probing = probing.clone();
+            asked.spawn(async move { ask(&probing, ANSWERED_WITHIN).await });
+        }
+        while let Some(outcome) = asked.join_next().await {
+            let fault = |_| "probing failed by a fault of this program".to_owned();
+            match outcome.map_err(fault)? {
+                Outcome::Own(connection) => held.push(connection),
+                Outcome::Other(connection, other) => {
+                    held.push(connection);
+                    round.answers.failed += 1;
+                    round.other = Some(other);
+                }
+                Outcome::None(other) => {
+                    is_answered = false;
+                    round.answers.failed += 1;
+                    round.other = Some(other);
+                }
+                Outcome::Unreachable(reason) => return Err(reason),
+            }
+            round.answers.all += 1;
+        }
+    }
+    if round.other.is_none() {
+        let after = admin::connections(admin).await?;
+        round.running = certain(&before, &after, round.answers.all, probing.address);
+    } else if is_answered {
+        drop(held);
+        one_by_one(admin, probing, wanted, &mut round).await?;
+    }
+    Ok(round)
+}
+
+/// Which workers answer as the version is to, where some do not.
+async fn one_by_one(
+    admin: SocketAddr,
+    probing: &Probing,
+    wanted: u64,
+    round: &mut Round,
+) -> Result<(), String> {
+    let mut before = admin::connections(admin).await?;
+    let mut held = Vec::new();
+    for _ in 0..wanted {
+        let is_own = match ask(probing, ANSWERED_WITHIN).await {
+            Outcome::Own(connection) => {
+                held.push(connection);
+                true
+            }
+            Outcome::Other(connection, _) => {
+                held.push(connection);
+                round.answers.failed += 1;
+                false
+            }
+            Outcome::None(_) | Outcome::Unreachable(_) => return Ok(()),
+        };
+        round.answers.all += 1;
+        let after = admin::connections(admin).await?;
+        if is_own {
+            let one = certain(&before, &after, 1, probing.address);
+            round.running.extend(one);
+        }
+        before = after;
+    }
+    Ok(())
+}
+
+async fn ask(probing: &Probing, within: Duration) -> Outcome {
+    let (address, probe) = (probing.address, Arc::clone(&probing.probe));
+    let asked = async {
+        let mut connection = match Connection::open(address).await {
+            Ok(connection) => connection,
+            Err(error) => {
+                let reason = format!("Envoy cannot be probed at {address}: {error}");
+                return Outcome::Unreachable(reason);
+            }
+        };
+        match difference(&mut connection, address, &probe, probing.generation).await {
+            Ok(None) => Outcome::Own(connection),
+            Ok(Some(other)) => Outcome::Other(connection, other),
+            Err(error) => Outcome::None(format!("no answer: {error}")),
+        }
+    };
+    let late = || Outcome::None(format!("no answer within {} ms", within.as_millis()));
+    timeout(within, asked).await.unwrap_or_else(|_| late())
+}
+
+async fn difference(
+    connection: &mut Connection,
+    address: SocketAddr,
+    probe: &Probe,
+    generation: u64,
+) -> Result<Option<String>, ConnectionError> {
+    let host = probe.host.clone().unwrap_or_else(|| address.to_string());
+    let answer = connection.get(&probe.path, &host).await?;
+    let status = answer.status().as_u16();
+    Ok(probe.difference(generation, status, |name| {
+        let values = answer.headers().get_all(name).iter();
+        values.map(|value| value.as_bytes()).collect()
+    }))
+}
+
+/// The workers that have taken at least one of so many connections of ours between two readings, for certain: more
+/// than all the connections of others together.
+fn certain(
+    before: &Connections,
+    after: &Connections,
+    ours: u64,
+    address: SocketAddr,
+) -> BTreeSet<u64> {
+    let all = after.taken.iter().filter_map(|(listener, now)| {
+        let risen = risen(before.taken.get(listener), now);
+        // Ours are among those of the listener that they came to.
+        let all: u64 = risen.values().sum();
+        (all >= ours).then_some((listener.as_str(), risen))
+    });
+    let mut all: BTreeMap<&str, BTreeMap<u64, u64>> = all.collect();
+    let exact = format!("{}_{}", address.ip(), address.port());
+    let any = format!("0.0.0.0_{}", address.port());
+    let named = all.remove(&*exact).or_else(|| all.remove(&*any));
+    let only = |all: BTreeMap<&str, _>| all.into_values().next();
+    let workers = named.or_else(|| Some(all).filter(|all| all.len() == 1).and_then(only));
+    let workers = workers.unwrap_or_default();
+    let others = workers.values().sum::<u64>().saturating_sub(ours);
+    let certain = workers.into_iter().filter(|(_, risen)| *risen > others);
+    certain.map(|(worker, _)| worker).collect()
+}
+
+/// By how much the counters of a listener's workers have risen.
+fn risen(before: Option<&BTreeMap<u64, u64>>, now: &BTreeMap<u64, u64>) -> BTreeMap<u64, u64> {
+    let risen = now.iter().map(|(worker, now)| {
+        let before = before.and_then(|before| before.get(worker));
+        (*worker, now.saturating_sub(before.copied().unwrap_or(0)))
+    });
+    risen.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connections(taken: &[(&str, &[(u64, u64)])]) -> Connections {
+        let of = |workers: &[(u64, u64)]| workers.iter().copied().collect();
+        let taken = taken
+            .iter()
+            .map(|(name, workers)| ((*name).to_owned(), of(workers)));
+        Connections {
+            workers: 2,
+            taken: taken.collect::<BTreeMap<String, BTreeMap<u64, u64>>>(),
+        }
+    }
+
+    /// The workers that have taken one of eight connections, when the counters have risen by these.
+    fn of_eight(risen: &[(&str, &[(u64, u64)])]) -> Vec<u64> {
+        let before = risen.iter().map(|(name, workers)| {
+            let zero: Vec<(u64, u64)> = workers.iter().map(|(worker, _)| (*worker, 0)).collect();
+            ((*name).to_owned(), zero.into_iter().collect())
+        });
+        let before = Connections {
+            workers: 2,
+            taken: before.collect(),
+        };
+        let address = "127.0.0.1:80".parse().unwrap();
+        let workers = certain(&before, &connections(risen), 8, address);
+        workers.into_iter().collect()
+    }
+
+    #[test]
+    fn a_worker_is_certain_when_it_took_more_than_all_that_others_made() {
+        assert_eq!(of_eight(&[("x", &[(0, 5), (1, 3)])]), [0, 1]);
+        assert_eq!(of_eight(&[("x", &[(0, 8), (1, 0)])]), [0]);
+        // Three of others, and any three of those of the second worker may be theirs.
+        assert_eq!(of_eight(&[("x", &[(0, 8), (1, 3)])]), [0]);
+        assert_eq!(of_eight(&[("x", &[(0, 7), (1, 4)])]), [0, 1]);
+        assert_eq!(of_eight(&[("x", &[(0, 20), (1, 20)])]), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn what_came_to_another_listener_is_not_ours() {
+        let other: &[(u64, u64)] = &[(0, 900), (1, 900)];
+        let own: &[(u64, u64)] = &[(0, 7), (1, 1)];
+        assert_eq!(of_eight(&[("127.0.0.1_80", own), ("x", other)]), [0, 1]);
+        assert_eq!(of_eight(&[("0.0.0.0_80", own), ("x", other)]), [0, 1]);
+        // Whose they are, nobody can tell.
+        assert_eq!(of_eight(&[("y", own), ("x", other)]), [] as [u64; 0]);
+        // Another Envoy has this port too, and took some of them.
+        assert_eq!(of_eight(&[("x", &[(0, 3), (1, 2)])]), [] as [u64; 0]);
+    }
+}
