@@ -173,7 +173,7 @@ impl Machine {
         let place = self.places.get_mut(name).ok_or(Denial::Unknown)?;
         match wish {
             Wish::Promote => place.promote(now),
-            Wish::Undo => place.undo(now),
+            Wish::Undo => place.undo(now, &self.subscribers),
         }
         .map_err(Denial::NotNow)?;
         let mut actions = Vec::new();
@@ -206,7 +206,8 @@ impl Machine {
                 every,
             });
             watch.plugins.insert(plugin.to_owned());
-            watch.probes.extend(has.probing(node, plugin));
+            let is_watched = self.is_tried(plugin, has);
+            watch.probes.extend(has.probing(node, plugin, is_watched));
             watch.every = watch.every.min(every);
         }
         watch
@@ -215,19 +216,23 @@ impl Machine {
     fn interest(&self, now: Moment, node: &Node, plugin: &str, has: &Delivery) -> Option<Duration> {
         let Some(sent_for) = has.sent_for(now) else {
             // It had the version already when it came.
-            return has.probing(node, plugin).map(|_| SELDOM);
+            return has.probing(node, plugin, false).map(|_| SELDOM);
         };
-        let places = self.places.values().filter(|one| one.plugin() == plugin);
-        let is_tried = places.into_iter().any(|place| place.tries(has));
         if !has.is_confirmed() && sent_for < SOON_FOR {
             Some(SOON)
-        } else if is_tried {
+        } else if self.is_tried(plugin, has) {
             Some(WATCHED)
         } else if has.is_confirmed() {
             None
         } else {
             Some(SELDOM)
         }
+    }
+
+    /// Whether what an Envoy has of a plugin is judged by what it does.
+    fn is_tried(&self, plugin: &str, has: &Delivery) -> bool {
+        let mut places = self.places.values().filter(|one| one.plugin() == plugin);
+        places.any(|place| place.tries(has))
     }
 
     /// Takes what the folder of rollouts holds.
@@ -268,11 +273,11 @@ impl Machine {
         } else {
             if let Some(mut other) = self.places.remove(name) {
                 // What it has serves on for the plugin that it was about.
-                let aside = format!("{name} ({})", other.plugin());
                 other.withdraw(now);
-                other.rename(aside.clone());
                 // What has nothing takes the place of nothing.
                 if !other.is_spent() {
+                    let aside = self.name_aside(name, other.plugin());
+                    other.rename(aside.clone());
                     self.places.insert(aside, other);
                 }
             }
@@ -281,6 +286,15 @@ impl Machine {
         }
         self.last_trial = trial;
         actions.push(Action::Check { rollout, trial });
+    }
+
+    /// A name for what a file said of another plugin than it says now. The same file may have done so before.
+    fn name_aside(&self, name: &str, plugin: &str) -> String {
+        let first = format!("{name} ({plugin})");
+        let others = (2..).map(|number| format!("{name} ({plugin}, {number})"));
+        let mut names = std::iter::once(first.clone()).chain(others);
+        let free = names.find(|name| !self.places.contains_key(name));
+        free.unwrap_or(first)
     }
 
     /// Has tried again what could not be tried.

@@ -101,8 +101,7 @@ impl Observer {
 
     /// Whether the Envoy answers as a version is to before it is sent, where its answers are to tell.
     pub(crate) async fn answers(&self, rollout: &Rollout, generation: u64) -> Option<bool> {
-        let is_told = !rollout.module.counts_configurations();
-        let probe = rollout.probe.as_ref().filter(|_| is_told)?;
+        let probe = rollout.probe.as_ref()?;
         let address = self.node.probe_address(probe.port)?;
         let plugin = &rollout.plugin;
         let probing = Probing::new(plugin, generation, address, Arc::new(probe.clone()));

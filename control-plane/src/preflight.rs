@@ -50,11 +50,18 @@ pub(crate) fn check(
     suites_of_image: &[SuiteText],
     folder: &Path,
 ) -> Result<(), Refusal> {
-    Facts::read(rollout.module.bytes()).map_err(|source| Refusal::Module {
-        module: rollout.module.path.display().to_string(),
-        source,
-    })?;
-    start(rollout)?;
+    // Reading and compiling take their time, and are independent. What is no module is told as such.
+    let (read, started) = std::thread::scope(|scope| {
+        let read = scope.spawn(|| Facts::read(rollout.module.bytes()));
+        let started = start(rollout);
+        (read.join(), started)
+    });
+    read.unwrap_or_else(|fault| std::panic::resume_unwind(fault))
+        .map_err(|source| Refusal::Module {
+            module: rollout.module.path.display().to_string(),
+            source,
+        })?;
+    started?;
     if rollout.suites.is_empty() && suites_of_image.is_empty() {
         return Ok(());
     }

@@ -49,7 +49,11 @@ pub(crate) async fn answers(probing: &Probing) -> Option<bool> {
 /// gives each connection to the worker with the fewest spreads them then.
 pub(crate) async fn round(admin: SocketAddr, probing: &Probing) -> Result<Round, String> {
     let before = admin::connections(admin).await?;
-    let wanted = before.workers.saturating_mul(EACH).clamp(EACH, MOST);
+    let wanted = match probing.is_watched {
+        // Another round comes soon.
+        true => 1,
+        false => before.workers.saturating_mul(EACH).clamp(EACH, MOST),
+    };
     let mut round = Round {
         workers: before.workers,
         ..Round::default()
@@ -84,7 +88,7 @@ pub(crate) async fn round(admin: SocketAddr, probing: &Probing) -> Result<Round,
     if round.other.is_none() {
         let after = admin::connections(admin).await?;
         round.running = certain(&before, &after, round.answers.all, probing.address);
-    } else if is_answered {
+    } else if is_answered && !probing.is_watched {
         drop(held);
         one_by_one(admin, probing, wanted, &mut round).await?;
     }

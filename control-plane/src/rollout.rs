@@ -1,6 +1,7 @@
 mod criteria;
 mod file;
 mod probe;
+mod stamp;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use crate::status::Version;
 
 pub use criteria::{Canary, Criteria};
 pub use file::{FileError, read};
-pub(crate) use file::{GENERATION, LARGEST_MODULE, LARGEST_TEXT, name_of, read_again};
+pub(crate) use file::{GENERATION, LARGEST_MODULE, LARGEST_TEXT, ReadModule, name_of, read_again};
 pub use probe::{Answer, Probe};
 
 /// What a file declares: a plugin for groups of Envoys, with its module read.

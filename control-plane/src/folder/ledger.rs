@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::machine::Event;
-use crate::rollout::{Rollout, name_of, read_again};
+use crate::rollout::{ReadModule, Rollout, name_of, read_again};
 use crate::status::FileFault;
 
 /// The files of a folder of rollouts.
@@ -45,6 +45,8 @@ enum Content {
 struct File {
     seen: Content,
     taken: Content,
+    /// Not read again for as long as nobody touches it.
+    module: Option<ReadModule>,
 }
 
 impl Ledger {
@@ -143,13 +145,13 @@ impl Ledger {
 
 impl File {
     /// Reads it; what it says again is not kept twice.
-    fn read(&self, path: &Path) -> Content {
+    fn read(&mut self, path: &Path) -> Content {
         let known = [&self.taken, &self.seen].map(|content| match content {
             Content::Rollout(rollout) => Some(rollout),
             Content::Absent | Content::Fault(_) => None,
         });
         let known: Vec<&Arc<Rollout>> = known.into_iter().flatten().collect();
-        match read_again(path, &known) {
+        match read_again(path, &known, &mut self.module) {
             Ok(rollout) => {
                 let same = known.iter().find(|known| known.as_ref() == &rollout);
                 Content::Rollout(same.map_or_else(|| Arc::new(rollout), |known| Arc::clone(known)))

@@ -53,6 +53,8 @@ pub(super) struct Delivery {
     since: Moment,
     /// The version that it was to have when it ended and began anew.
     restarted_with: Option<u64>,
+    /// From how many other sources of configuration its Envoy had asked for the plugin when it came.
+    sources_before: usize,
 }
 
 /// What an Envoy is to run.
@@ -130,7 +132,7 @@ impl Delivery {
     pub(super) fn want(&mut self, now: Moment, rollout: &Rollout, version: u64, generation: u64) {
         let again = self.wants_version(version);
         let counts = rollout.module.counts_configurations();
-        let probe = rollout.probe.clone().filter(|_| !counts);
+        let probe = rollout.probe.clone();
         let spent = self.spent.take().filter(|(of, _)| *of == version);
         *self = Self {
             wanted: Some(Wanted {
@@ -148,8 +150,18 @@ impl Delivery {
             tries: if again { self.tries + 1 } else { 0 },
             since: now,
             restarted_with: self.restarted_with,
+            sources_before: self.sources_before,
             ..Self::default()
         };
+    }
+
+    /// Its Envoy asks for the plugin from so many other sources of configuration.
+    pub(super) fn is_behind(&mut self, sources: usize) {
+        self.sources_before = sources;
+    }
+
+    pub(super) fn sources_before(&self) -> usize {
+        self.sources_before
     }
 
     /// Nothing is to be run.
@@ -223,10 +235,11 @@ impl Delivery {
         generation: u64,
         round: Result<Round, String>,
     ) {
-        if self.confirmed || !self.wants_generation(generation) || !self.is_acknowledged() {
+        if !self.wants_generation(generation) || !self.is_acknowledged() {
             return;
         }
-        if self.probed.take(round) {
+        let counts = self.wanted.is_some_and(|wanted| wanted.counts);
+        if self.probed.take(round) && !self.confirmed && !counts {
             // From here on all failures are its own.
             self.since_settled = Some(Gain::default());
             if self.requests_before.all == 0
@@ -239,19 +252,25 @@ impl Delivery {
         }
     }
 
-    /// What its Envoy is to be asked, if its answers can show what runs.
-    pub(super) fn probing(&self, node: &Node, plugin: &str) -> Option<Probing> {
-        let wanted = self.wanted.filter(|_| !self.confirmed)?;
+    /// What its Envoy is to be asked, if its answers can show what runs: until every worker does, and for as long as it
+    /// is watched after that.
+    pub(super) fn probing(&self, node: &Node, plugin: &str, is_watched: bool) -> Option<Probing> {
+        let is_asked = |wanted: &Wanted| match self.confirmed {
+            true => is_watched,
+            false => !wanted.counts,
+        };
+        let wanted = self.wanted.filter(is_asked)?;
         let (address, probe) = self
             .probed
             .probing(node)
             .filter(|_| self.is_acknowledged())?;
-        Some(Probing {
-            plugin: plugin.to_owned(),
-            generation: wanted.generation,
-            address,
-            probe,
-        })
+        let probing = Probing::new(plugin, wanted.generation, address, probe);
+        Some(probing.watched(self.confirmed))
+    }
+
+    /// What is answered in its place, although every worker ran it.
+    pub(super) fn answers_otherwise(&self) -> Option<&str> {
+        self.probed.otherwise().filter(|_| self.confirmed)
     }
 
     /// Takes what the counters say.

@@ -74,6 +74,14 @@ pub(super) fn judge(
                 limit.as_millis()
             ));
         }
+        if rollout.criteria.plugin_failures > 0
+            && let Some(other) = has.answers_otherwise()
+        {
+            return Judgement::Failed(format!(
+                "Envoy `{}` no longer answers as it is to: {other}",
+                node.id
+            ));
+        }
         failures = has.failures().saturating_add(failures);
         let (with_it, until_then) = has.requests();
         add(&mut requests, with_it);

@@ -262,7 +262,10 @@ impl Place {
             return;
         };
         let rollout = Arc::clone(&pushed.rollout);
-        let (version, mut generation) = (pushed.version, pushed.latest());
+        let version = pushed.version;
+        // Who asks for a plugin twice gets two generations, so that each is counted by itself.
+        let before = asks.has.sources_before();
+        let known = pushed.generation(before);
         if asks.has.wants_version(version) {
             // What is on its way is judged; what is good is sent until it arrives, and both until it can be seen.
             let is_unmeasured = asks.unseen.is_none() && asks.has.is_unmeasured(now);
@@ -276,17 +279,19 @@ impl Place {
             asks.has.want(now, &rollout, version, held);
             return;
         }
-        if asks.has.has_seen(generation) {
-            generation = self.next_generation(numbers);
+        let fresh = known.filter(|known| !asks.has.has_seen(*known));
+        let generation = fresh.unwrap_or_else(|| {
+            let generation = self.next_generation(numbers);
             let pushed = match &mut self.rolling {
                 Some(rolling) if tried => Some(&mut rolling.pushed),
                 _ => self.good.as_mut(),
             };
             if let Some(pushed) = pushed {
-                pushed.renew(generation);
+                pushed.renew(before, generation);
             }
             self.changed = true;
-        }
+            generation
+        });
         asks.has.want(now, &rollout, version, generation);
         actions.push(Action::Push {
             stream: asks.stream,

@@ -20,6 +20,8 @@ pub struct Probing {
     pub address: SocketAddr,
     /// What it is asked, and what the version answers.
     pub probe: Arc<Probe>,
+    /// Whether all that is to be seen is that it goes on to answer so.
+    pub is_watched: bool,
 }
 
 impl Probing {
@@ -35,7 +37,15 @@ impl Probing {
             generation,
             address,
             probe,
+            is_watched: false,
         }
+    }
+
+    /// The same where every worker is known to run it.
+    #[must_use]
+    pub fn watched(mut self, is_watched: bool) -> Self {
+        self.is_watched = is_watched;
+        self
     }
 }
 
@@ -64,6 +74,8 @@ pub(super) struct Probed {
     answers: u64,
     /// What the last round ended with.
     last: Option<Result<Option<String>, String>>,
+    /// In how many rounds in a row something else was answered.
+    otherwise: u32,
 }
 
 /// How far the workers are, as far as probes say.
@@ -115,6 +127,7 @@ impl Probed {
         self.running.extend(round.running);
         self.answers = self.answers.saturating_add(round.answers.all);
         let is_pure = round.other.is_none();
+        self.otherwise = if is_pure { 0 } else { self.otherwise + 1 };
         self.last = Some(Ok(round.other));
         is_pure && self.workers > 0 && self.has_all()
     }
@@ -186,6 +199,14 @@ impl Probed {
                 self.workers
             )),
         })
+    }
+
+    /// What is answered in its place by an Envoy whose workers all ran it, in more than one round.
+    pub(super) fn otherwise(&self) -> Option<&str> {
+        match &self.last {
+            Some(Ok(Some(other))) if self.otherwise > 1 => Some(other),
+            _ => None,
+        }
     }
 
     /// How many of how many workers were seen to run it.

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub(super) struct Pushed {
     pub(super) version: u64,
     /// All that it was pushed as, latest last.
     generations: Vec<u64>,
+    /// Those of them by which Envoys have it that ask for the plugin more than once, by which time that is.
+    #[serde(skip)]
+    more: BTreeMap<usize, u64>,
     /// What was known of it at the end of its way.
     pub(super) phase: Phase,
 }
@@ -30,6 +34,7 @@ impl Pushed {
             rollout,
             version: generation,
             generations: vec![generation],
+            more: BTreeMap::new(),
             phase: Phase::Pushed,
         }
     }
@@ -38,13 +43,26 @@ impl Pushed {
         &self.generations
     }
 
-    /// The generation that it is pushed as.
-    pub(super) fn latest(&self) -> u64 {
-        self.generations.last().copied().unwrap_or(self.version)
+    /// The generation that it is pushed as to who asks for the plugin once.
+    fn latest(&self) -> u64 {
+        let mut latest = self.generations.iter().rev();
+        let is_usual = |generation: &&u64| !self.more.values().any(|more| more == *generation);
+        latest.find(is_usual).copied().unwrap_or(self.version)
     }
 
-    /// From now on it is pushed as this one.
-    pub(super) fn renew(&mut self, generation: u64) {
+    /// The same to a source of configuration before which an Envoy has so many others; nothing if it has none yet.
+    pub(super) fn generation(&self, sources_before: usize) -> Option<u64> {
+        match sources_before {
+            0 => Some(self.latest()),
+            number => self.more.get(&number).copied(),
+        }
+    }
+
+    /// From now on it is pushed as this one to a source before which an Envoy has so many others.
+    pub(super) fn renew(&mut self, sources_before: usize, generation: u64) {
+        if sources_before > 0 {
+            self.more.insert(sources_before, generation);
+        }
         if self.generations.len() == MOST_GENERATIONS {
             self.generations.remove(0);
         }

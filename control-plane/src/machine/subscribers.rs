@@ -14,6 +14,9 @@ const SHOWN_AFTER_THE_END: Duration = Duration::from_secs(600);
 /// How many of them are shown at most.
 const MOST_SHOWN: usize = 4_096;
 
+/// What asks for a plugin from more sources of configuration than this is likely several Envoys of one name.
+const MOST_SOURCES: usize = 4;
+
 /// Who an Envoy is, by its own word and by where it comes from.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -131,6 +134,12 @@ impl Subscribers {
         }
         // Each plugin may come on a stream of its own, so that only this one is taken from where it was.
         let node = subscriber.node.clone();
+        let others = self.all.values().filter(|one| {
+            one.connected && one.plugins.contains_key(&plugin) && one.node.may_be(&node)
+        });
+        let taken: BTreeSet<usize> = others
+            .filter_map(|one| Some(one.plugins.get(&plugin)?.sources_before()))
+            .collect();
         let mut before: Option<Gone> = None;
         for other in self.all.values_mut() {
             if !other.connected
@@ -144,7 +153,10 @@ impl Subscribers {
         // An Envoy that has come back is not shown as gone as well.
         self.all
             .retain(|_, one| one.connected || !one.plugins.is_empty());
-        let delivery = Delivery::new(now, holds, before, self.floor);
+        let mut delivery = Delivery::new(now, holds, before, self.floor);
+        let mut numbers = 0..;
+        let free = numbers.find(|number| !taken.contains(number)).unwrap_or(0);
+        delivery.is_behind(free.min(MOST_SOURCES));
         if let Some(subscriber) = self.all.get_mut(&stream) {
             subscriber.plugins.insert(plugin, delivery);
         }
@@ -228,6 +240,16 @@ impl Subscribers {
             .values()
             .filter(|one| one.connected)
             .filter_map(|one| Some((&one.node, one.plugins.get(plugin)?, one.unseen.as_deref())))
+    }
+
+    /// The connected Envoys that are to run a version of a plugin.
+    pub(super) fn with<'s>(
+        &'s self,
+        plugin: &'s str,
+        version: u64,
+    ) -> impl Iterator<Item = &'s Node> {
+        let all = self.of(plugin);
+        all.filter_map(move |(node, has, _)| has.wants_version(version).then_some(node))
     }
 
     /// What all connected Envoys ask for, to decide what they are to have.

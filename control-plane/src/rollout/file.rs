@@ -3,12 +3,14 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use attache_module::sha256;
 use attache_package::registry::Reference;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::stamp::Stamp;
 use super::{Canary, Criteria, FailurePolicy, Module, Probe, Rollout, SuiteText};
 use crate::preflight::told;
 use crate::status::FileFault;
@@ -110,11 +112,23 @@ impl FileError {
 ///
 /// [`FileError`], with the place of what is wrong.
 pub fn read(path: &Path) -> Result<Rollout, FileError> {
-    read_again(path, &[])
+    read_again(path, &[], &mut None)
 }
 
-/// Reads a file of which these versions are known, whose modules need not be kept again.
-pub(crate) fn read_again(path: &Path, known: &[&Arc<Rollout>]) -> Result<Rollout, FileError> {
+/// A module whose file was read, and had been left alone then.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadModule {
+    module: Module,
+    stamp: Stamp,
+}
+
+/// Reads a file of which these versions are known, whose modules need not be kept again. The module that was read last
+/// is not read anew if nobody has touched its file since.
+pub(crate) fn read_again(
+    path: &Path,
+    known: &[&Arc<Rollout>],
+    last: &mut Option<ReadModule>,
+) -> Result<Rollout, FileError> {
     let text = text(path, LARGEST_TEXT).map_err(|source| FileError::Read {
         path: path.to_owned(),
         source,
@@ -151,7 +165,8 @@ pub(crate) fn read_again(path: &Path, known: &[&Arc<Rollout>]) -> Result<Rollout
     }
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let module = match (&file.module, &file.image) {
-        (Some(path), None) => module(&folder.join(path), known),
+        // The time before it is read: what comes after that changes it again.
+        (Some(path), None) => module(&folder.join(path), known, last, SystemTime::now()),
         (None, Some(reference)) => image(reference, known),
         _ => Err("one of `module`, a file, and `image`, a reference, is required".to_owned()),
     }
@@ -199,14 +214,32 @@ pub(crate) fn name_of(path: &Path) -> String {
     stem.to_string_lossy().into_owned()
 }
 
-fn module(path: &Path, known: &[&Arc<Rollout>]) -> Result<Module, String> {
+fn module(
+    path: &Path,
+    known: &[&Arc<Rollout>],
+    last: &mut Option<ReadModule>,
+    now: SystemTime,
+) -> Result<Module, String> {
     let shown = path.display();
-    let bytes = bytes(path, LARGEST_MODULE)
-        .map_err(|error| format!("cannot read the module `{shown}`: {error}"))?;
+    let fault = |error: io::Error| format!("cannot read the module `{shown}`: {error}");
+    let about = fs::metadata(path).map_err(fault)?;
+    let stamp = Stamp::of(&about, now);
+    let read = last.take().filter(|read| read.module.path == path);
+    if let (Some(read), Some(stamp)) = (read, stamp)
+        && read.stamp == stamp
+    {
+        return Ok(last.insert(read).module.clone());
+    }
+    let bytes = bytes(path, LARGEST_MODULE).map_err(fault)?;
     let sha256 = sha256(&bytes);
     let mut known = known.iter().map(|rollout| &rollout.module);
     let same = known.find(|module| module.path == path && module.sha256() == sha256);
-    Ok(same.map_or_else(|| Module::new(path, bytes), Module::clone))
+    let module = same.map_or_else(|| Module::new(path, bytes), Module::clone);
+    *last = stamp.map(|stamp| ReadModule {
+        module: module.clone(),
+        stamp,
+    });
+    Ok(module)
 }
 
 /// An image that was fetched before is not fetched again for as long as it is named alike.
@@ -253,4 +286,34 @@ fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// What is wrong, without the place, which is told beside it.
 fn first_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_module_that_nobody_has_touched_is_not_read_again() {
+        let path = std::env::temp_dir().join(format!("attache-module-{}", std::process::id()));
+        fs::write(&path, "one").unwrap();
+        let now = SystemTime::now();
+        let later = now + Duration::from_secs(60);
+        let mut last = None;
+        let read = |last: &mut _, now| {
+            let module = module(&path, &[], last, now).unwrap();
+            String::from_utf8_lossy(module.bytes()).into_owned()
+        };
+        assert_eq!(read(&mut last, now), "one");
+        assert!(last.is_none(), "it may still be written");
+        assert_eq!(read(&mut last, later), "one");
+        last.as_mut().unwrap().module = Module::new(&path, b"remembered".as_slice());
+        assert_eq!(read(&mut last, later), "remembered");
+        assert_eq!(read(&mut last, now), "one", "the clock was set back");
+        assert_eq!(read(&mut last, later), "one");
+        fs::write(&path, "three").unwrap();
+        assert_eq!(read(&mut last, later), "three");
+        fs::remove_file(&path).unwrap();
+    }
 }

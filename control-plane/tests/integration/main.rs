@@ -11,6 +11,7 @@ mod files;
 mod guests;
 mod images;
 mod killed;
+mod listeners;
 mod load;
 mod page;
 mod probes;

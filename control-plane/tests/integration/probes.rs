@@ -116,4 +116,19 @@ fn a_module_that_says_its_generation_is_told_from_any_other_push() {
     }
 }
 
+/// What nothing of Envoy's counts.
+#[test]
+#[ignore = "needs Envoy"]
+fn a_filter_that_is_gone_by_failing_open_is_missed_while_it_is_watched() {
+    let stage = Stage::new();
+    let envoy = untold(&stage);
+    let more =
+        "failure_policy: fail_open\nfails_when: { watched_for: 1h, server_errors_percent: 100 }\n";
+    let module = guests::traps_at_the_tenth();
+    let module = probed(&stage, &envoy, &module, "x-word: tenth", more);
+    let reason = reaches(&stage, &module, Phase::Returned).reason.unwrap();
+    assert!(reason.contains("no longer answers as it is to"), "{reason}");
+    says(envoy.listener_address("filtered").unwrap(), "first");
+}
+
 const PAUSE: Duration = Duration::from_millis(1);

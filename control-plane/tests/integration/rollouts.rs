@@ -1,7 +1,9 @@
 //! What is seen of versions that are good.
 
+use attache_control_plane::Module;
 use attache_control_plane::status::{EnvoyState, Phase};
 
+use crate::guests;
 use crate::stage::{Made, Stage, module, says, word};
 
 #[test]
@@ -33,6 +35,38 @@ fn a_version_is_confirmed_by_every_worker_of_every_listener() {
                 assert_eq!(crate::stage::word(address).as_deref(), Some(word));
             }
         }
+    }
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn an_envoy_that_asks_by_two_sources_is_confirmed_for_each() {
+    let stage = Stage::new();
+    stage.write("r.wasm", module());
+    stage.declare("r", "a", "");
+    let envoy = stage.make(Made {
+        listeners: 2,
+        sources: 2,
+        ..Made::of("edge")
+    });
+    let status = stage.reaches_as("r", |status| {
+        status.phase == Phase::Confirmed && status.envoys.len() == 2
+    });
+    assert_ne!(status.envoys[0].wanted, status.envoys[1].wanted);
+    // Canary, main thread and two workers, for each: one worker of one listener is missing.
+    for (starts, phase) in [(7, Phase::Returned), (8, Phase::Confirmed)] {
+        stage.write("r.wasm", guests::starts_only(starts));
+        stage.declare_text("r", "fails_when: { not_confirmed_within: 1s }\n");
+        let module = Module::new("r.wasm", guests::starts_only(starts));
+        let status = stage.reaches_as("r", |status| {
+            status.phase == phase && status.declared.module == module.sha256()
+        });
+        let reason = status.reason.unwrap();
+        let missing = reason.starts_with("1 of 2 workers");
+        assert_eq!(missing, phase == Phase::Returned, "{reason}");
+    }
+    for name in ["filtered", "filtered-1"] {
+        says(envoy.listener_address(name).unwrap(), "only8");
     }
 }
 

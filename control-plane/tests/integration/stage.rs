@@ -77,6 +77,8 @@ pub(crate) struct Made {
     /// Whether it names its admin port.
     pub(crate) admin: bool,
     pub(crate) listeners: usize,
+    /// How many configuration sources its listeners ask for the plugin, one after the other.
+    pub(crate) sources: usize,
     pub(crate) workers: u32,
 }
 
@@ -86,6 +88,7 @@ impl Made {
             group,
             admin: true,
             listeners: 1,
+            sources: 1,
             workers: 2,
         }
     }
@@ -210,7 +213,7 @@ impl Stage {
             });
             listener.filters.push(FilterSource::Served {
                 name: PLUGIN.into(),
-                cluster: "control-plane".into(),
+                cluster: source(number % made.sources),
             });
             listener
         });
@@ -223,8 +226,10 @@ impl Stage {
             let own = serde_json::json!({ "admin_port": bootstrap.admin.port() });
             bootstrap.node.metadata.insert("attache".into(), own);
         }
-        let plane = Cluster::new(discovery, Codec::Http2);
-        bootstrap.clusters.insert("control-plane".into(), plane);
+        for number in 0..made.sources {
+            let plane = Cluster::new(discovery, Codec::Http2);
+            bootstrap.clusters.insert(source(number), plane);
+        }
         let folder = self.folder.join(format!("envoy-{}", made.group));
         let config = bootstrap.write(&folder.join("envoy.yaml")).unwrap();
         let options = StartOptions {
@@ -263,6 +268,11 @@ impl Stage {
             thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// A cluster of the control plane.
+fn source(number: usize) -> String {
+    format!("control-plane-{number}")
 }
 
 /// What the filter has put into a response.

@@ -288,3 +288,31 @@ fn the_next_good_version_ends_a_failure_of_whatever_policy() {
         says(address, "good");
     }
 }
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_trap_that_fails_open_is_counted_by_nothing_of_wasm() {
+    let stage = Stage::new();
+    stage.write("r.wasm", guests::traps_at_the_tenth());
+    let never = "fails_when: { plugin_failures: 0, server_errors_percent: 100 }";
+    stage.declare_text("r", &format!("failure_policy: fail_open\n{never}\n"));
+    let envoy = stage.start_envoy("edge");
+    let address = envoy.listener_address("filtered").unwrap();
+    stage.reaches("r", Phase::Confirmed);
+    let of_wasm = || {
+        let stats = envoy.admin("/stats?filter=wasm").unwrap();
+        String::from_utf8(stats.body.to_vec()).unwrap()
+    };
+    let before = of_wasm();
+    // Two workers, and so two VMs that trap once each.
+    let deadline = Instant::now() + LIMIT;
+    let mut failed = 0;
+    while failed < 2 {
+        assert!(Instant::now() < deadline, "{failed} have failed");
+        failed += u32::from(exchange(address, REQUEST, LIMIT).unwrap().status == 503);
+    }
+    for _ in 0..30 {
+        assert_eq!(word(address), None, "it passes without the filter");
+    }
+    assert_eq!(of_wasm(), before);
+}

@@ -119,7 +119,8 @@ impl Delivery {
 
     /// Why nobody can tell more of it than that it was acknowledged, by its answers.
     pub(in crate::machine) fn untold(&self, node: &Node) -> Option<String> {
-        match self.probed.shown(node)? {
+        let counts = self.wanted.is_some_and(|wanted| wanted.counts);
+        match self.probed.shown(node).filter(|_| !counts)? {
             Shown::Never(reason) | Shown::NotYet(reason) => Some(reason),
             Shown::Some { other, .. } => Some(format!("some workers answer otherwise: {other}")),
         }
@@ -159,7 +160,8 @@ impl Delivery {
         if self.confirmed {
             return Some(Workers { running: all, all });
         }
-        if let Some((running, all)) = self.probed.workers() {
+        let counts = self.wanted.is_some_and(|wanted| wanted.counts);
+        if let Some((running, all)) = self.probed.workers().filter(|_| !counts) {
             return Some(Workers { running, all });
         }
         let running = match self.since_sent.as_ref()?.running(all) {

@@ -1,5 +1,6 @@
 //! What becomes of a version that is tried, sent and watched.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,7 +147,7 @@ impl Place {
                     let proven = self.previous.take();
                     self.good = proven.or(self.good.take());
                 }
-                self.give_back(now, &reason);
+                self.give_back(now, &reason, subscribers);
                 true
             }
             Judgement::Running => self.run(now),
@@ -246,12 +247,25 @@ impl Place {
     }
 
     /// The version that is on its way goes; Envoys get the last good one again.
-    fn give_back(&mut self, now: Moment, reason: &str) {
+    fn give_back(&mut self, now: Moment, reason: &str, subscribers: &Subscribers) {
         let Some(rolling) = self.rolling.take() else {
             return;
         };
         let (phase, reason) = match &self.good {
-            Some(_) => (Phase::Returned, reason.to_owned()),
+            Some(good) => {
+                let mut reason = reason.to_owned();
+                let have_it = subscribers.with(self.plugin(), rolling.pushed.version);
+                let left = have_it.filter(|node| !good.rollout.is_for(&node.group));
+                let left = left.count();
+                if left > 0 {
+                    let _ = write!(
+                        reason,
+                        "; {left} of its Envoys are of no group of the version before, and keep \
+                         what they have"
+                    );
+                }
+                (Phase::Returned, reason)
+            }
             None => (
                 Phase::Refused,
                 format!(
@@ -304,11 +318,15 @@ impl Place {
     }
 
     /// Back to the version before, as an operator wishes.
-    pub(in crate::machine) fn undo(&mut self, now: Moment) -> Result<(), String> {
+    pub(in crate::machine) fn undo(
+        &mut self,
+        now: Moment,
+        subscribers: &Subscribers,
+    ) -> Result<(), String> {
         let reason = "an operator took it back";
         match (&self.rolling, &self.good) {
             (Some(_), Some(_)) => {
-                self.give_back(now, reason);
+                self.give_back(now, reason, subscribers);
                 return Ok(());
             }
             (Some(_), None) => return Err("there is no version before it".to_owned()),

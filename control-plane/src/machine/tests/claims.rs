@@ -140,3 +140,22 @@ fn a_file_of_another_plugin_leaves_the_envoys_of_the_first_what_they_have() {
     assert_eq!(of(&play, "r (p)").phase, Phase::Withdrawn);
     assert_eq!(pushes(&play.connect(2, "edge", None)), [(2, 101)]);
 }
+
+#[test]
+fn a_file_that_changes_its_plugin_twice_leaves_both_what_they_have() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    play.connect(2, "inner", None);
+    play.serve(&named("r", &["edge"], "a"));
+    let mut other = Rollout::clone(&rollout("b"));
+    other.plugin = "q".into();
+    let other = Arc::new(other);
+    let actions = play.declare(&[&other]);
+    play.check(&actions, Ok(()));
+    play.serve(&named("r", &["inner"], "c"));
+    let actions = play.declare(&[&other]);
+    play.check(&actions, Ok(()));
+    assert_eq!(names(&play), ["r", "r (p)", "r (p, 2)", "r (q)"]);
+    assert_eq!(pushed(&play.connect(3, "edge", None)), "a");
+    assert_eq!(pushed(&play.connect(4, "inner", None)), "c");
+}

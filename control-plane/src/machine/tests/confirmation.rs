@@ -432,3 +432,20 @@ fn an_operator_takes_back_what_was_good() {
     let unknown = play.machine.grant(now, "x", Wish::Undo);
     assert_eq!(unknown.unwrap_err(), Denial::Unknown);
 }
+
+#[test]
+fn a_return_says_how_many_have_nothing_to_go_back_to() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    play.connect(2, "inner", None);
+    play.connect(3, "inner", None);
+    play.serve(&rollout("a"));
+    let actions = play.pass(&named("r", &["edge", "inner"], "b"));
+    assert_eq!(pushes(&actions).len(), 3);
+    play.run(&actions);
+    let back = play.fail(1, 1);
+    assert_eq!(pushes(&back).len(), 1);
+    assert_eq!(play.phase(), Phase::Returned);
+    let reason = play.reason();
+    assert!(reason.contains("; 2 of its Envoys"), "{reason}");
+}

@@ -194,3 +194,28 @@ fn an_envoy_is_watched_as_long_as_something_can_be_learned() {
     play.wait(11);
     assert_eq!(every(&play), None);
 }
+
+#[test]
+fn an_envoy_that_asks_from_two_sources_is_counted_for_each() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    // The same Envoy by its name and host, while the other stream is open.
+    play.connect_as(2, 1, "edge", None);
+    let actions = play.pass(&rollout("a"));
+    assert_eq!(pushes(&actions), [(1, 101), (2, 102)]);
+    play.acknowledge(&actions);
+    // What one source has started, both streams see.
+    for stream in [1, 2] {
+        play.plugin(stream).configured.insert(1, 4);
+        play.look(stream);
+    }
+    assert_eq!(play.phase(), Phase::Pushed);
+    for stream in [1, 2] {
+        play.plugin(stream).configured.insert(2, 4);
+        play.look(stream);
+    }
+    assert_eq!(play.phase(), Phase::Confirmed);
+    // Another Envoy has what the first source has.
+    assert_eq!(pushes(&play.connect(3, "edge", None)), [(3, 101)]);
+    assert_eq!(pushes(&play.connect_as(4, 3, "edge", None)), [(4, 102)]);
+}

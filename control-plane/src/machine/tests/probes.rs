@@ -63,6 +63,8 @@ fn a_version_is_confirmed_when_each_worker_has_answered_with_it() {
     play.probe(1, round(&[1], None));
     assert_eq!(play.phase(), Phase::Confirmed);
     assert_eq!(play.envoy(1).state, EnvoyState::Confirmed);
+    assert!(play.probes(1)[0].is_watched);
+    play.wait(11);
     assert!(play.probes(1).is_empty());
 }
 
@@ -158,4 +160,36 @@ fn an_envoy_that_nobody_knows_how_to_probe_stays_unconfirmed() {
     play.acknowledge(&actions);
     assert_eq!(play.phase(), Phase::AcknowledgedUnconfirmed);
     assert!(play.reason().contains("`attache.probe_port`"));
+}
+
+#[test]
+fn a_version_that_no_longer_answers_while_it_is_watched_is_taken_back() {
+    for counts in [false, true] {
+        let mut play = Play::answering(false);
+        play.connect(1, "edge", None);
+        play.serve(&rollout("a"));
+        let mut rollout = Rollout::clone(&told_by("b"));
+        if counts {
+            rollout.module = rollout_that_counts();
+        }
+        let actions = play.pass(&Arc::new(rollout));
+        play.run(&actions);
+        play.probe(1, round(&[0, 1], None));
+        assert_eq!(play.phase(), Phase::Confirmed);
+        assert!(play.probes(1)[0].is_watched);
+        // One answer may be that of an upstream.
+        let gone = || round(&[], Some("status 200 without `x-build`"));
+        play.probe(1, gone());
+        play.probe(1, round(&[], None));
+        play.probe(1, gone());
+        assert_eq!(play.phase(), Phase::Confirmed);
+        let back = play.probe(1, gone());
+        assert_eq!(play.phase(), Phase::Returned);
+        assert!(play.reason().contains("no longer answers"));
+        assert_eq!(pushed(&back), "a");
+    }
+}
+
+fn rollout_that_counts() -> Module {
+    rollout("a").module.clone()
 }
