@@ -142,7 +142,7 @@ pub enum Action {
         /// The generation that it is sent as.
         generation: u64,
     },
-    /// Keep what [`Machine::memory`] says, for another start of this program.
+    /// Keep what [`Machine::memory`](crate::Machine::memory) says, for another start of this program.
     Save,
 }
 
