@@ -93,11 +93,13 @@ fn show(
 ) -> anyhow::Result<()> {
     let (counts, recent) = (load.counts(), load.recent());
     let (rollout, history) = (stage.plane.rollout(NAME), stage.plane.history(NAME));
+    let faults = stage.plane.status().faults;
     let moment = Moment {
         counts: &counts,
         recent: &recent,
         rollout: rollout.as_ref(),
         history: history.as_ref(),
+        faults: &faults,
         now: Timestamp::now(),
     };
     if live {

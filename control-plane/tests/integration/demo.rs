@@ -69,6 +69,10 @@ fn what_is_changed_by_hand_is_shown_and_an_interrupt_ends_everything() {
     let text = fs::read_to_string(file).unwrap();
     fs::write(file, text.replace("value: one", "value: other")).unwrap();
     reaches(&|line| shows(line, "other"));
+    fs::write(file, text.replace("groups:", "gruops:")).unwrap();
+    reaches(&|line| {
+        shows(line, "other") && line.contains("fault: greeting.yaml:") && line.contains("gruops")
+    });
     let number = running.0.id().to_string();
     Command::new("kill")
         .args(["-INT", &number])

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod budget;
+mod buttons;
 mod clients;
 mod command;
 mod demo;

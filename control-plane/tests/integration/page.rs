@@ -99,7 +99,7 @@ fn a_page_of_another_site_changes_nothing() {
 }
 
 /// A browser, which `.ci/browser` puts on the machine.
-fn browser() -> PathBuf {
+pub(crate) fn browser() -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/browser");
     let output = Command::new(script)
         .stderr(Stdio::inherit())

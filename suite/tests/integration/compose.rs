@@ -81,13 +81,17 @@ fn every_image_is_pinned_to_a_version_and_envoy_to_ours() {
     let services = services();
     for (name, service) in &services {
         let image = service["image"].as_str().unwrap();
-        let (_, tag) = image
+        let (named, digest) = image.split_once('@').unwrap_or((image, ""));
+        let (_, tag) = named
             .split_once(':')
             .unwrap_or_else(|| panic!("{name}: {image}"));
         assert!(
             tag.contains(|letter: char| letter.is_ascii_digit()),
             "{name}: {image}"
         );
+        let is_known = service["build"].is_null() && *name != "envoy";
+        let hex = digest.strip_prefix("sha256:").unwrap_or_default();
+        assert_eq!(hex.len() == 64, is_known, "{name}: {image}");
     }
     let envoy = format!("envoyproxy/envoy:v{}", attache_envoy::Version::DEFAULT);
     assert_eq!(services["envoy"]["image"], envoy.as_str());

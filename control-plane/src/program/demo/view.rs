@@ -2,7 +2,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use attache_control_plane::Timestamp;
-use attache_control_plane::status::{History, Phase, RolloutStatus};
+use attache_control_plane::status::{FileFault, History, Phase, RolloutStatus};
+use attache_module::harmless_line;
 
 use super::load::{Counts, Recent, WORD};
 use crate::program::screen::{Paint, Tone};
@@ -26,6 +27,8 @@ pub(super) struct Moment<'a> {
     pub(super) recent: &'a Recent,
     pub(super) rollout: Option<&'a RolloutStatus>,
     pub(super) history: Option<&'a History>,
+    /// What is wrong with the files of rollouts.
+    pub(super) faults: &'a [FileFault],
     pub(super) now: Timestamp,
 }
 
@@ -56,6 +59,9 @@ impl Frame {
                 .rollout
                 .map_or_else(String::new, |rollout| state(rollout, moment.now, paint)),
         );
+        for fault in moment.faults {
+            line("fault", &paint.tint(Tone::Bad, &told(fault)));
+        }
         line("", "");
         for entry in moment.history.iter().flat_map(|history| {
             let skipped = history.entries.len().saturating_sub(ENTRIES);
@@ -100,9 +106,23 @@ pub(super) fn line(moment: &Moment<'_>) -> String {
     } else {
         &answered
     };
+    let fault = moment.faults.first().map(told);
+    let fault = fault.map_or_else(String::new, |fault| format!("  fault: {fault}"));
     format!(
-        "{phase:<24}  answered: {answered}  failed: {lost}  {}",
+        "{phase:<24}  answered: {answered}  failed: {lost}  {}{fault}",
         brief(reason)
+    )
+}
+
+/// A fault with its place. The folder is known.
+fn told(fault: &FileFault) -> String {
+    let file = fault.file.rsplit('/').next().unwrap_or_default();
+    let place = [fault.line, fault.column].into_iter().flatten();
+    let place: String = place.map(|number| format!(":{number}")).collect();
+    format!(
+        "{}{place}: {}",
+        harmless_line(file),
+        brief(Some(&fault.reason))
     )
 }
 
@@ -140,7 +160,7 @@ fn brief(reason: Option<&str>) -> String {
     let line = reason
         .and_then(|reason| reason.lines().next())
         .unwrap_or_default();
-    let line: String = line.chars().filter(|letter| !letter.is_control()).collect();
+    let line = harmless_line(line);
     match line.char_indices().nth(100) {
         Some((end, _)) => format!("{} …", &line[..end]),
         None => line,

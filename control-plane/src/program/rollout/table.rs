@@ -6,6 +6,8 @@ use attache_control_plane::status::{
     EnvoyState, EnvoyStatus, History, Phase, RolloutStatus, Status, Version,
 };
 
+use attache_module::harmless_line;
+
 use crate::program::screen::{Paint, Tone};
 
 /// All rollouts, a line or two each.
@@ -19,14 +21,15 @@ pub(super) fn overview(status: &Status, paint: Paint) -> String {
         ])];
         for rollout in &status.rollouts {
             let mut row = Row::new([
-                printable(&rollout.name),
+                harmless_line(&rollout.name),
                 rollout.phase.name().to_owned(),
                 time(status.at.since(rollout.since)),
                 serving(rollout),
                 count(&rollout.envoys),
             ]);
             row.tones = vec![Tone::Strong, of_phase(rollout.phase)];
-            row.notes.extend(rollout.reason.as_deref().map(printable));
+            row.notes
+                .extend(rollout.reason.as_deref().map(harmless_line));
             rows.push(row);
         }
         text.push_str(&write(&rows, "", paint));
@@ -46,9 +49,9 @@ fn faults(status: &Status, paint: Paint) -> String {
             .map(|number| format!(":{number}"))
             .collect();
         let word = paint.tint(Tone::Bad, "fault");
-        let _ = writeln!(text, "\n{word}: {}{place}", printable(&fault.file));
+        let _ = writeln!(text, "\n{word}: {}{place}", harmless_line(&fault.file));
         for line in fault.reason.lines() {
-            let _ = writeln!(text, "  {}", printable(line));
+            let _ = writeln!(text, "  {}", harmless_line(line));
         }
     }
     text
@@ -58,12 +61,12 @@ fn faults(status: &Status, paint: Paint) -> String {
 pub(super) fn details(rollout: &RolloutStatus, now: Timestamp, paint: Paint) -> String {
     let mut text = format!(
         "{}  {} for {}\n",
-        paint.tint(Tone::Strong, &printable(&rollout.name)),
+        paint.tint(Tone::Strong, &harmless_line(&rollout.name)),
         paint.tint(of_phase(rollout.phase), rollout.phase.name()),
         time(now.since(rollout.since)),
     );
     let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "  {name:<9} {}", printable(value));
+        let _ = writeln!(text, "  {name:<9} {}", harmless_line(value));
     };
     if let Some(reason) = &rollout.reason {
         line("why", reason);
@@ -92,8 +95,8 @@ pub(super) fn details(rollout: &RolloutStatus, now: Timestamp, paint: Paint) -> 
     ])];
     for envoy in &rollout.envoys {
         let mut row = Row::new([
-            printable(&envoy.group),
-            printable(&envoy.node),
+            harmless_line(&envoy.group),
+            harmless_line(&envoy.node),
             of_envoy(envoy.state).0.to_owned(),
             envoy
                 .acknowledged
@@ -102,10 +105,10 @@ pub(super) fn details(rollout: &RolloutStatus, now: Timestamp, paint: Paint) -> 
                 format!("{} of {}", workers.running, workers.all)
             }),
             time(now.since(envoy.since)),
-            printable(&envoy.address),
+            harmless_line(&envoy.address),
         ]);
         row.tones = vec![Tone::Plain, Tone::Plain, of_envoy(envoy.state).1];
-        row.notes.extend(envoy.reason.as_deref().map(printable));
+        row.notes.extend(envoy.reason.as_deref().map(harmless_line));
         rows.push(row);
     }
     text.push_str(&write(&rows, "  ", paint));
@@ -133,7 +136,7 @@ pub(super) fn past(history: &History, paint: Paint) -> String {
             short(&version.configuration),
         ]);
         row.tones = vec![Tone::Plain, of_phase(entry.phase)];
-        row.notes.extend(entry.reason.as_deref().map(printable));
+        row.notes.extend(entry.reason.as_deref().map(harmless_line));
         rows.push(row);
     }
     write(&rows, "", paint)
@@ -187,7 +190,7 @@ fn version(version: &Version) -> String {
 
 /// The beginning of a digest.
 fn short(digest: &str) -> String {
-    printable(digest).chars().take(12).collect()
+    harmless_line(digest).chars().take(12).collect()
 }
 
 fn of_phase(phase: Phase) -> Tone {
@@ -219,24 +222,6 @@ fn time(time: Duration) -> String {
         3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
     }
-}
-
-/// A text of Envoys and files as a terminal may show it: what could move the cursor, change colours or turn
-/// the direction of writing around is written as an escape.
-pub(super) fn printable(text: &str) -> String {
-    let strange = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut shown = String::new();
-    for letter in text.chars() {
-        match letter {
-            '\n' | '\t' => shown.push(' '),
-            _ if strange(letter) => shown.extend(letter.escape_unicode()),
-            _ => shown.push(letter),
-        }
-    }
-    shown
 }
 
 /// A row of a table, and lines that stand below it.
@@ -297,9 +282,14 @@ mod tests {
 
     #[test]
     fn what_could_steer_a_terminal_is_shown_as_text() {
-        assert_eq!(
-            printable("a\x1b[2Jb\u{202e}c\nd"),
-            "a\\u{1b}[2Jb\\u{202e}c d"
+        let fault = r#"{"file":"a\u001b[2J.yaml","line":1,"column":2,"reason":"b\u202ec"}"#;
+        let status =
+            format!(r#"{{"rollouts":[],"faults":[{fault}],"at":"2026-01-01T00:00:00.000Z"}}"#);
+        let status: Status = serde_json::from_str(&status).unwrap();
+        let text = overview(&status, Paint::of_output());
+        assert!(
+            text.contains("a\\u001b[2J.yaml:1:2\n  b\\u202ec\n"),
+            "{text}"
         );
     }
 
