@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
 }
 
 const EXIT_CODES: &str = "\
-Exit status: 0 done, 1 failed (standard error says why), 2 arguments not understood.";
+Exit status: 0 done, 1 failed (standard error says why), 2 arguments not understood, 141 nobody read the output to its end.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -245,7 +245,8 @@ pub(crate) struct Inspect {
 /// Starts Envoy with the filter in front of an upstream that answers with what it received, sends
 /// one request past the filter and one through it, and prints both side by side. Then it stays up
 /// for requests of yours, shows what was changed in each, and reloads the filter when its source or
-/// configuration changes. Several filters are a chain: a request passes them from left to right.
+/// configuration changes. Several filters are a chain: a request passes them from left to right, and
+/// for requests of yours it is shown which of them changed what.
 ///
 /// With --bootstrap it is your own configuration that is started, with the filters before each of its
 /// HTTP routers and everything else as it is.

@@ -30,7 +30,7 @@ pub(crate) fn build(arguments: &Build, screen: &Screen) -> anyhow::Result<()> {
         let sources = match built {
             Ok(sources) => sources,
             Err(error) => {
-                screen.error(&error);
+                screen.error(error.as_ref());
                 guests.iter().flat_map(sources_of).collect()
             }
         };

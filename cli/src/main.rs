@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            screen.error(&error);
+            screen.error(error.as_ref());
             ExitCode::from(exit::FAILED)
         }
     }
@@ -79,7 +79,7 @@ fn ended(status: anyhow::Result<u8>, screen: &Screen) -> ExitCode {
     match status {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            screen.error(&error);
+            screen.error(error.as_ref());
             ExitCode::from(exit::FAILED)
         }
     }

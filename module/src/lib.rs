@@ -11,6 +11,7 @@
 //! * [`Inspection`]: what can be told of any module, and what hosts have against it
 //! * [`Description`]: what a module says of itself, asked of it once, in an interpreter
 //! * [`harmless`]: texts that somebody else wrote, on their way to a terminal
+//! * [`Screen`]: how our programs speak
 //! * [`Callbacks`]: which callbacks a filter's declaration asks for
 
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@ mod named;
 mod reach;
 mod references;
 mod rewrite;
+mod screen;
 mod traits;
 
 pub use crate::callbacks::Callbacks;
@@ -43,3 +45,4 @@ pub use crate::inspection::{
 };
 pub use crate::interpreter::AskError;
 pub use crate::named::{ConfigurationError, NameError, Named, configuration, is_module};
+pub use crate::screen::{Screen, Tone, UNREAD, size};

@@ -15,10 +15,10 @@ mod search;
 mod sign;
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::process::ExitCode;
 
-use attache_module::harmless_lines;
+use attache_module::{Screen, harmless_lines, size as bytes};
 use clap::Parser;
 
 use self::arguments::{Arguments, Verb};
@@ -43,68 +43,25 @@ pub(crate) fn run() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads the output has read enough.
-        Err(error) if is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            show_error(&error);
+            Screen::new().error(error.as_ref());
             ExitCode::from(FAILED)
         }
     }
 }
 
-fn is_closed(error: &anyhow::Error) -> bool {
-    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-    kind == Some(io::ErrorKind::BrokenPipe)
-}
-
-fn show_error(error: &anyhow::Error) {
-    let mut stderr = io::stderr().lock();
-    // Nobody is left to tell when standard error is closed.
-    let _ = writeln!(stderr, "{}: {}", tint("31", "error"), lines(error));
-    for cause in error.chain().skip(1) {
-        let _ = writeln!(stderr, "  caused by: {}", lines(cause));
-    }
-}
-
-/// What is said on standard error may quote what others wrote.
-fn lines(text: impl Display) -> String {
-    harmless_lines(&text.to_string(), "    ")
-}
-
 /// Names a stage as it begins or ends, as cargo does.
 fn stage(verb: &str, what: impl Display) {
-    let verb = tint("32", &format!("{verb:>12}"));
-    let _ = writeln!(io::stderr(), "{verb} {}", lines(what));
+    Screen::new().stage(verb, what);
 }
 
 /// Something that is not as it should be, while the command goes on.
 fn warn(what: impl Display) {
-    let _ = writeln!(io::stderr(), "{}: {}", tint("33", "warning"), lines(what));
+    Screen::new().warn(what);
 }
 
 /// A result. What others wrote stands in it on one line, by [`attache_module::harmless`]; what was forgotten there is
 /// made harmless here, in a way that leaves JSON what it is.
 fn print(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(harmless_lines(text, "").as_bytes())?;
-    stdout.flush()
-}
-
-/// A word of standard error in a colour, on a terminal that wants colours (<https://no-color.org>).
-fn tint(code: &str, text: &str) -> String {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if plain || !io::stderr().is_terminal() {
-        return text.to_owned();
-    }
-    format!("\x1b[{code}m{text}\x1b[0m")
-}
-
-/// Bytes in the unit that people use for files.
-fn bytes(count: u64) -> String {
-    match count {
-        0..1_000 => format!("{count} B"),
-        1_000..1_000_000 => format!("{} KB", count.div_ceil(1_000)),
-        _ => format!("{}.{} MB", count / 1_000_000, count / 100_000 % 10),
-    }
+    Screen::new().print(&harmless_lines(text, ""))
 }

@@ -36,7 +36,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(error) => {
-            screen.error(&error);
+            screen.error(error.as_ref());
             ExitCode::from(FAILED)
         }
     }

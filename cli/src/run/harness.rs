@@ -56,7 +56,7 @@ pub(super) fn serve(
             };
             screen.stage("Changed", shown(&changed));
             if let Err(error) = chain::load(wanted, screen) {
-                screen.error(&error);
+                screen.error(error.as_ref());
                 screen.stage("Serving", "what served before");
             }
         }

@@ -58,7 +58,7 @@ pub(super) fn until_interrupted(
             Ok(Some(loaded)) => show(&loaded, envoy)?,
             Ok(None) => {}
             Err(error) => {
-                screen.error(&error);
+                screen.error(error.as_ref());
                 screen.stage("Serving", "what served before");
             }
         }

@@ -118,3 +118,19 @@ fn nothing_is_coloured_where_nobody_wants_it() {
         }
     }
 }
+
+#[test]
+fn a_reader_that_has_read_enough_ends_the_command_quietly() {
+    let module = crate::inspecting::module("unread");
+    for words in [
+        &["completions", "bash"][..],
+        &["inspect", &module],
+        &["inspect", &module, "--json"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = attache(words).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(141), "{words:?}: {output:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{words:?}");
+    }
+}

@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 }
 
 const EXIT_CODES: &str = "\
-Exit status: 0 done, 1 failed (standard error says why), 2 arguments not understood.";
+Exit status: 0 done, 1 failed (standard error says why), 2 arguments not understood, 141 nobody read the output to its end.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {

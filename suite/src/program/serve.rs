@@ -87,7 +87,7 @@ pub(super) fn serve(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<boo
             match proxy.reload(&arguments) {
                 Ok(()) => screen.stage("Reloaded", names.join(", ")),
                 Err(error) => {
-                    screen.error(&error);
+                    screen.error(error.as_ref());
                     screen.stage("Serving", "what served before");
                 }
             }

@@ -21,7 +21,7 @@ use self::arguments::{Arguments, On};
 use self::order::in_order;
 use super::envoy::{envoy, tell};
 use super::find;
-use super::screen::Screen;
+use super::screen::{self, Screen, Tone};
 
 /// Parses the command line, and does what it says; false where a case failed.
 pub(super) fn test(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<bool> {
@@ -77,7 +77,7 @@ fn play(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
                 Ok(None) => {}
                 // One suite that cannot be read must not hide what the others say.
                 Err(error) => {
-                    screen.error(&error);
+                    screen.error(error.as_ref());
                     unplayed.push((path.to_owned(), format!("{error:#}")));
                     tally.unplayed += 1;
                 }
@@ -210,7 +210,7 @@ impl Played {
                 screen.print(&format!("{line}\n"))?;
             }
         } else {
-            screen.report(&report)?;
+            screen::report(&report, screen)?;
         }
         let tally = match suite.filter(|_| arguments.bless) {
             Some((suite, target)) => bless(&suite, &report, &target, screen)?,
@@ -363,7 +363,7 @@ fn summary(tally: &Tally, begun: Instant, screen: &Screen) -> String {
         parts.push(format!("{} blessed", tally.blessed));
     }
     if tally.failed > 0 {
-        parts.push(screen.bad(&format!("{} failed", tally.failed)));
+        parts.push(screen.tint(Tone::Bad, &format!("{} failed", tally.failed)));
     }
     if tally.unplayed > 0 {
         let plural = if tally.unplayed == 1 {
@@ -372,7 +372,7 @@ fn summary(tally: &Tally, begun: Instant, screen: &Screen) -> String {
             "suites"
         };
         let text = format!("{} {plural} could not be played", tally.unplayed);
-        parts.push(screen.bad(&text));
+        parts.push(screen.tint(Tone::Bad, &text));
     }
     let seconds = begun.elapsed().as_secs_f64();
     format!("{} in {seconds:.2} s\n", parts.join(", "))

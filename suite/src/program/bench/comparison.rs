@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::Screen;
+use super::super::screen::{Screen, Tone};
 use super::measure::Measurement;
 use super::table::grouped;
 
@@ -133,7 +133,7 @@ impl Verdict {
                 percent(change.before, change.now),
             );
             text.push_str(&match change.worse {
-                true => screen.bad(&format!("{line} WORSE")),
+                true => screen.tint(Tone::Bad, &format!("{line} WORSE")),
                 false => line,
             });
             text.push('\n');
@@ -142,7 +142,9 @@ impl Verdict {
             text.push_str(&format!("  {of}: not measured before\n"));
         }
         for of in &self.gone {
-            text.push_str(&screen.bad(&format!("  {of}: measured before, and not now")));
+            text.push_str(
+                &screen.tint(Tone::Bad, &format!("  {of}: measured before, and not now")),
+            );
             text.push('\n');
         }
         let worse = self.changes.iter().filter(|change| change.worse).count();

@@ -15,7 +15,7 @@ use clap::Parser;
     name = "attache-test",
     bin_name = "attache record",
     version,
-    after_help = "Exit status: 0 done, 1 not done (standard error says why), 2 arguments not understood.",
+    after_help = "Exit status: 0 done, 1 not done (standard error says why), 2 arguments not understood, 141 nobody read the output to its end.",
     after_long_help = "\
 Examples:
   attache record shop.har -o tests/shop.suite.yaml     for the package in this folder
@@ -23,7 +23,7 @@ Examples:
   attache record shop.har --plugin f.wasm --only /api  only requests with that in their URL
   attache run auth-scrub --har traffic.har             … to have such a file of your own requests
 
-Exit status: 0 done, 1 not done (standard error says why), 2 arguments not understood."
+Exit status: 0 done, 1 not done (standard error says why), 2 arguments not understood, 141 nobody read the output to its end."
 )]
 pub(super) struct Arguments {
     /// The traffic: an HTTP archive (HAR)

@@ -14,7 +14,7 @@ use clap::{Parser, ValueEnum};
     name = "attache-test",
     bin_name = "attache test",
     version,
-    after_help = "Exit status: 0 all cases passed, 1 one failed or could not be played, 2 arguments not understood.",
+    after_help = "Exit status: 0 all cases passed, 1 one failed or could not be played, 2 arguments not understood, 141 nobody read the output to its end.",
     after_long_help = "\
 Examples:
   attache test                                every *.suite.yaml in this folder and below
@@ -30,7 +30,7 @@ Examples:
   attache test s.suite.yaml --bless           write down what was seen, for review as a diff
   attache test --json | jq 'select(.verdict != \"passed\")'
 
-Exit status: 0 all cases passed, 1 one failed or could not be played, 2 arguments not understood."
+Exit status: 0 all cases passed, 1 one failed or could not be played, 2 arguments not understood, 141 nobody read the output to its end."
 )]
 pub(in crate::program) struct Arguments {
     /// Suite files, plugin tests (.textpb), folders to look for *.suite.yaml in, or packages; this folder unless given

@@ -247,3 +247,33 @@ fn coverage_names_callbacks_that_no_case_reaches() {
         "{err}"
     );
 }
+
+#[test]
+fn a_reader_that_has_read_enough_ends_the_program_quietly() {
+    let folder = folder("unread");
+    let good = suite("request: {}\nexpect: {response: {status: 200}}");
+    std::fs::write(folder.join("good.suite.yaml"), good).unwrap();
+    let module = module("auth-scrub");
+    for words in [
+        &["test", "good.suite.yaml"][..],
+        &["test", "good.suite.yaml", "--json"],
+        &["bench", module.to_str().unwrap()],
+        &["bench", "good.suite.yaml", "--json"],
+        &[
+            "serve",
+            "--plugin",
+            &format!("a={}", module.display()),
+            "--once",
+        ],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attache-test"));
+        command.args(words).current_dir(&*folder).stdout(writer);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(141), "{words:?}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains("roken pipe"), "{words:?}: {said}");
+        assert!(!said.contains("error"), "{words:?}: {said}");
+    }
+}
