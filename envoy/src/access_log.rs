@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -5,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::bootstrap::{FilterSource, Listener};
+use crate::tap::{self, Tapped};
 use crate::yaml::{Yaml, quoted};
 
 /// The fields of a line, and Envoy's expression for each.
@@ -56,6 +59,9 @@ pub struct AccessEntry {
     pub bytes_sent: u64,
     /// The port of the client's end of the connection, by which a client knows its own again.
     pub client_port: Option<u16>,
+    /// What passed the places between filters that are told, by their names; see
+    /// [`FilterSource::Tap`](crate::FilterSource::Tap).
+    pub taps: BTreeMap<String, Tapped>,
 }
 
 /// Why an access log could not be read.
@@ -135,12 +141,16 @@ impl AccessEntry {
             bytes_received: number("bytes_received").unwrap_or_default(),
             bytes_sent: number("bytes_sent").unwrap_or_default(),
             client_port: number("client_port").and_then(|port| port.try_into().ok()),
+            taps: tap::read(&line[tap::EXPRESSION.0]),
         }
     }
 }
 
 /// Writes the access logger that produces such lines.
-pub(crate) fn write(yaml: &mut Yaml, listener: &str, path: &str) {
+pub(crate) fn write(yaml: &mut Yaml, listener: &Listener, path: &str) {
+    let is_tap = |filter: &FilterSource| matches!(filter, FilterSource::Tap(_));
+    let tapped = listener.filters.iter().any(is_tap);
+    let fields = FIELDS.into_iter().chain(tapped.then_some(tap::EXPRESSION));
     yaml.within("- name: envoy.access_loggers.file", |yaml| {
         yaml.within("typed_config:", |yaml| {
             yaml.line("\"@type\": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog");
@@ -148,8 +158,8 @@ pub(crate) fn write(yaml: &mut Yaml, listener: &str, path: &str) {
             yaml.within("log_format:", |yaml| {
                 yaml.within("json_format:", |yaml| {
                     // `%` begins an expression, and stands for itself when doubled.
-                    yaml.field("listener", &listener.replace('%', "%%"));
-                    for (name, expression) in FIELDS {
+                    yaml.field("listener", &listener.name.replace('%', "%%"));
+                    for (name, expression) in fields {
                         yaml.line(&format!("{name}: {}", quoted(expression)));
                     }
                 });

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::discovered::Discovered;
+use crate::native::NativeFilter;
 use crate::plugin::Plugin;
 
 pub use endpoint::{Endpoint, EndpointError};
@@ -144,6 +145,11 @@ pub enum FilterSource {
         /// The cluster of the control plane, which speaks [`Codec::Http2`].
         cluster: String,
     },
+    /// A filter of Envoy's own.
+    Native(NativeFilter),
+    /// A place between filters, by a name of its own: the access log tells what HTTP messages passed it
+    /// ([`AccessEntry::taps`](crate::AccessEntry::taps)). It needs an Envoy with the Lua filter.
+    Tap(String),
 }
 
 /// Who an Envoy is for a control plane.

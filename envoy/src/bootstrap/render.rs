@@ -8,6 +8,7 @@ use super::{
 };
 use crate::access_log;
 use crate::plugin::{EntryPoint, NotUtf8, utf8};
+use crate::tap;
 use crate::yaml::{Yaml, quoted};
 
 const TYPE: &str = "\"@type\": type.googleapis.com/";
@@ -138,7 +139,7 @@ fn connection_manager(yaml: &mut Yaml, listener: &Listener) -> Result<(), NotUtf
     if path.is_some() || !listener.access_loggers.is_empty() {
         yaml.within("access_log:", |yaml| {
             if let Some(path) = path {
-                access_log::write(yaml, &listener.name, path);
+                access_log::write(yaml, listener, path);
             }
             done = entries::loggers(yaml, listener);
         });
@@ -203,6 +204,8 @@ fn filter(yaml: &mut Yaml, filter: &FilterSource) -> Result<(), NotUtf8> {
                 served(yaml, cluster)
             });
         }
+        FilterSource::Native(native) => native.write(yaml),
+        FilterSource::Tap(name) => tap::write(yaml, name),
     }
     done
 }
@@ -271,6 +274,7 @@ fn cluster(yaml: &mut Yaml, name: &str, upstream: &Endpoint, options: Option<&st
 mod tests {
     use super::*;
     use crate::bootstrap::Service;
+    use crate::native::NativeFilter;
     use crate::plugin::Plugin;
 
     #[test]
@@ -294,6 +298,9 @@ mod tests {
                 name: "served".into(),
                 cluster: "control-plane".into(),
             },
+            FilterSource::Native(NativeFilter::lua(
+                "function envoy_on_request(handle)\nend\n",
+            )),
         ];
         filtered.access_loggers = vec![Plugin::new("logger", "/m/a.wasm")];
         let mut bytes = Listener::new("bytes");

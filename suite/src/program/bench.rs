@@ -30,6 +30,12 @@ pub(super) fn bench(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<boo
     if arguments.on == On::Envoy {
         return on_real_envoy(&arguments, screen);
     }
+    if let Some(file) = arguments.native.iter().chain(&arguments.lua).next() {
+        bail!(
+            "`{}` can be compared with in Envoy only: add --on envoy",
+            file.display()
+        );
+    }
     // A file that cannot be read is told of before anything is built.
     let before = arguments.compare.as_deref().map(Comparison::read);
     let before = before.transpose()?;
@@ -83,6 +89,9 @@ pub(super) fn bench(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<boo
 
 /// Processor time, told with how sure it is.
 fn on_real_envoy(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool> {
+    if let Some(reason) = on_envoy::refused_on(std::env::consts::OS) {
+        bail!(reason);
+    }
     if arguments.save.is_some() || arguments.compare.is_some() {
         bail!(
             "times on Envoy hold for one machine and one hour, so that --save and --compare are for what is \
@@ -99,11 +108,12 @@ fn on_real_envoy(arguments: &Arguments, screen: &Screen) -> anyhow::Result<bool>
              package"
         );
     }
+    let rivals = on_envoy::Rival::all(arguments)?;
     let subjects = arguments
         .subjects()
         .map(|word| Subject::load(word, arguments, screen))
         .collect::<anyhow::Result<Vec<Subject>>>()?;
-    for measured in on_envoy::measure(&subjects, arguments, screen)? {
+    for measured in on_envoy::measure(&subjects, rivals, arguments, screen)? {
         screen.print(&match arguments.json {
             true => format!("{}\n", measured.to_json()),
             false => measured.to_text(),

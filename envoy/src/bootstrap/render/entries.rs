@@ -78,6 +78,9 @@ pub(super) fn tcp(yaml: &mut Yaml, listener: &Listener, cluster: &str) -> Result
                     super::served(yaml, cluster);
                 });
             }
+            FilterSource::Native(native) => native.write(yaml),
+            // There is no such script for bytes.
+            FilterSource::Tap(_) => {}
         }
     }
     let mut done = Ok(());

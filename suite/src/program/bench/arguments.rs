@@ -17,12 +17,16 @@ use super::subject::HERE;
 /// With `--on envoy` it is the processor time of a real Envoy that is measured, with the filter and without, in
 /// turns, and told with the interval that holds it at 95 %. A listener without a filter is measured twice: a
 /// difference that is not larger than the one between those two is not claimed. Such times hold for one machine.
+///
+/// `--native` and `--lua` put others into the same rounds, and each module is told against each of them, and
+/// against the modules before it: an entry of `http_filters` as it stands in a bootstrap, and a script for
+/// Envoy's Lua filter. Where they do not do the same to the request, what differs is named. It needs Linux.
 #[derive(Debug, Parser)]
 #[command(
     name = "attache-test",
     bin_name = "attache bench",
     version,
-    after_help = "Exit status: 0 done, 1 something costs more than before or cannot be measured, 2 arguments not understood.",
+    after_help = "Exit status: 0 done, 1 something costs more than before or cannot be measured, 2 arguments not understood, 141 nobody read the output to its end.",
     after_long_help = "\
 Examples:
   attache bench                                   the package in this folder
@@ -33,10 +37,12 @@ Examples:
   attache bench auth-scrub --save before.jsonl    keep the numbers …
   attache bench auth-scrub --compare before.jsonl … and fail where they get worse
   attache bench auth-scrub --on envoy             processor time in a real Envoy, to the same without it
-  attache bench a.wasm b.wasm --on envoy          two modules in one Envoy
+  attache bench a.wasm b.wasm --on envoy          two modules in one Envoy, and b to a
+  attache bench gate --on envoy --native rbac.yaml --lua gate.lua
+                                                  to a filter of Envoy's own and to a script
   attache bench auth-scrub --json | jq 'select(.bench == \"get\") | .fuel'
 
-Exit status: 0 done, 1 something costs more than before or cannot be measured, 2 arguments not understood."
+Exit status: 0 done, 1 something costs more than before or cannot be measured, 2 arguments not understood, 141 nobody read the output to its end."
 )]
 pub(super) struct Arguments {
     /// Packages of this workspace, folders of packages, .wasm files, suites; the package here without
@@ -58,6 +64,14 @@ pub(super) struct Arguments {
     /// The Envoy to use: a binary, or a version such as 1.39
     #[arg(long, value_name = "PATH|VERSION")]
     pub(super) envoy: Option<Selection>,
+
+    /// A filter of Envoy's own to compare with: a file with its entry, `name` and `typed_config`; may be repeated
+    #[arg(long, value_name = "FILE.yaml")]
+    pub(super) native: Vec<PathBuf>,
+
+    /// A script for Envoy's Lua filter to compare with; may be repeated
+    #[arg(long, value_name = "FILE.lua")]
+    pub(super) lua: Vec<PathBuf>,
 
     /// How many rounds are taken on Envoy; more tell finer differences
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = rounds)]

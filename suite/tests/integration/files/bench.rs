@@ -154,6 +154,9 @@ fn what_cannot_be_measured_says_why_and_what_to_do() {
     fs::write(folder.join("not.jsonl"), "{}\n").unwrap();
     fs::write(folder.join("empty.jsonl"), "").unwrap();
     fs::write(folder.join("s.suite.yaml"), suite("request: {}")).unwrap();
+    fs::write(folder.join("none.lua"), "-- nothing\n").unwrap();
+    let whole = "static_resources: {listeners: []}\n";
+    fs::write(folder.join("whole.yaml"), whole).unwrap();
     let scrub = scrub.to_str().unwrap();
     for (arguments, reason) in [
         (&["nowhere.wasm"][..], "there is no file `nowhere.wasm`"),
@@ -182,6 +185,30 @@ fn what_cannot_be_measured_says_why_and_what_to_do() {
         (
             &[scrub, "--on", "envoy", "--config", "none.json"],
             "cannot read the configuration `none.json`",
+        ),
+        (
+            &[scrub, "--lua", "none.lua"],
+            "`none.lua` can be compared with in Envoy only: add --on envoy",
+        ),
+        (
+            &[scrub, "--on", "envoy", "--lua", "nowhere.lua"],
+            "cannot read `nowhere.lua`",
+        ),
+        (
+            &[scrub, "--on", "envoy", "--lua", "none.lua"],
+            "neither `envoy_on_request` nor `envoy_on_response`",
+        ),
+        (
+            &[scrub, "--on", "envoy", "--lua", "whole.yaml"],
+            "`--native whole.yaml` takes an entry of a bootstrap",
+        ),
+        (
+            &[scrub, "--on", "envoy", "--native", "none.lua"],
+            "`none.lua` is a script: `--lua none.lua` takes it",
+        ),
+        (
+            &[scrub, "--on", "envoy", "--native", "whole.yaml"],
+            "`static_resources` belongs to a whole configuration",
         ),
         (
             &["s.suite.yaml", "--config", "not.jsonl"],
@@ -278,4 +305,127 @@ fn processor_time_on_envoy_is_told_with_its_interval_and_what_it_is_worth() {
         "{err}"
     );
     assert!(err.contains("no_such_field"), "{err}");
+}
+
+/// The files beside a filter that do the same as it does, as far as the measured requests tell.
+#[test]
+#[ignore = "needs Envoy"]
+fn filters_are_compared_with_lua_and_native_ones_that_do_the_same() {
+    let folder = folder("bench-rivals");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../filters");
+    let file = |name: &str| root.join(name).display().to_string();
+    let lines = |words: &[&str]| -> Vec<Value> {
+        let all = [
+            &["bench", "--on", "envoy", "--rounds", "20", "--json"],
+            words,
+        ]
+        .concat();
+        let (status, out, err) = program(&folder, &all);
+        assert_eq!(status, Some(0), "{err}");
+        out.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let (scrub, transform) = (module("auth-scrub"), module("transform"));
+    let of_scrub = lines(&[
+        scrub.to_str().unwrap(),
+        "--native",
+        &file("auth-scrub/bench/header_mutation.yaml"),
+        "--lua",
+        &file("auth-scrub/bench/scrub.lua"),
+    ]);
+    let of_transform = lines(&[
+        transform.to_str().unwrap(),
+        "--config",
+        &file("transform/bench/headers-and-query.json"),
+        "--native",
+        &file("transform/bench/headers-and-query.yaml"),
+        "--lua",
+        &file("transform/bench/headers-and-query.lua"),
+    ]);
+    for (line, at) in of_scrub.iter().chain(&of_transform).zip((0..3).cycle()) {
+        assert_eq!(line["kind"], ["module", "native", "lua"][at], "{line}");
+        let to = line["to"].as_array().unwrap();
+        assert_eq!(to.len(), if at == 0 { 2 } else { 0 }, "{line}");
+        for other in to {
+            let ratio: Vec<f64> = serde_json::from_value(other["ratio"].clone()).unwrap();
+            assert!(ratio.is_sorted() && ratio[0] > 0.0, "{other}");
+        }
+    }
+    let does_otherwise = |line: &Value, at: usize| line["to"][at]["does_otherwise"].clone();
+    for line in of_scrub.iter().step_by(3) {
+        for at in [0, 1] {
+            assert_eq!(does_otherwise(line, at), Value::Array(Vec::new()), "{line}");
+        }
+    }
+    for line in of_transform.iter().step_by(3) {
+        // Envoy's own filter writes a query in its own way where a parameter is without a value it knows.
+        assert_eq!(does_otherwise(line, 1), Value::Array(Vec::new()), "{line}");
+    }
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_second_module_is_compared_with_the_first_and_what_it_does_otherwise_is_named() {
+    let folder = folder("bench-second");
+    let (scrub, adds) = (module("auth-scrub"), module("add-header"));
+    fs::write(
+        folder.join("c.json"),
+        r#"{"request": [{"name": "x-from", "value": "proxy"}]}"#,
+    )
+    .unwrap();
+    fs::copy(&adds, folder.join("other.wasm")).unwrap();
+    let words = [
+        "bench",
+        adds.to_str().unwrap(),
+        "other.wasm",
+        "--config",
+        "c.json",
+    ];
+    let (status, out, err) = program(
+        &folder,
+        &[&words[..], &["--on", "envoy", "--rounds", "20"]].concat(),
+    );
+    assert_eq!(status, Some(0), "{err}");
+    let blocks = out.matches("\n  to add-header\n").count();
+    assert_eq!(blocks, 3, "the second to the first, by each request: {out}");
+    assert!(!out.contains("\n  to other\n"), "{out}");
+    assert!(!out.contains("do not do the same"), "{out}");
+
+    fs::write(
+        folder.join("add.lua"),
+        "function envoy_on_request(h)\n  h:headers():add('x-lua', '1')\nend\n",
+    )
+    .unwrap();
+    let words = [
+        "bench",
+        scrub.to_str().unwrap(),
+        "--lua",
+        "add.lua",
+        "--on",
+        "envoy",
+    ];
+    let (status, out, err) = program(&folder, &[&words[..], &["--rounds", "20"]].concat());
+    assert_eq!(status, Some(0), "{err}");
+    assert!(
+        out.contains("they do not do the same to this request: to the upstream `x-lua` differs"),
+        "{out}"
+    );
+
+    fs::write(folder.join("bad.lua"), "function envoy_on_request(h)\n").unwrap();
+    let words = [
+        "bench",
+        scrub.to_str().unwrap(),
+        "--lua",
+        "bad.lua",
+        "--on",
+        "envoy",
+    ];
+    let (status, _, err) = program(&folder, &words);
+    assert_eq!(status, Some(1));
+    assert!(
+        err.contains("Envoy does not start with the filters"),
+        "{err}"
+    );
+    assert!(err.contains("'end' expected"), "{err}");
 }
