@@ -31,7 +31,7 @@ use crate::subject::Loaded;
 use self::chain::{Place, Wanted};
 use self::exchange::{Exchanges, Sample};
 use self::har::Archive;
-use self::live::{Counters, Live, Seen};
+use self::live::{Counters, Live, Seen, Taps};
 use self::reload::Watched;
 use self::report::Report;
 
@@ -39,6 +39,8 @@ use self::report::Report;
 const PAST: &str = "past";
 /// The listener with the filter.
 const THROUGH: &str = "through";
+/// The listener of the live view, which has the filters with taps between them.
+const SHOWN: &str = "shown";
 /// How much of a body a filter may hold back. Generated configurations say it, so that the filter's
 /// own limits can lie below.
 const BUFFER_LIMIT: u32 = 1 << 20;
@@ -156,7 +158,16 @@ fn compared(
     });
     let upstream = upstream.context("there is no upstream")?;
     let place = watched.place;
-    let (stage, mut envoy) = Stage::start(place, installation, upstream, arguments.port, screen)?;
+    // What one filter does is seen by what our upstream receives and the client gets.
+    let tapped = !arguments.once && (wanted.len() > 1 || echo.is_none());
+    let (stage, mut envoy) = Stage::start(
+        place,
+        installation,
+        &upstream,
+        arguments.port,
+        tapped,
+        screen,
+    )?;
 
     let exchanges = sample.exchange(&stage, echo.as_ref())?;
     let report = Report::new(loaded, installation, &stage, &envoy, sample);
@@ -164,7 +175,7 @@ fn compared(
     tell_log(&envoy, screen)?;
     let live = match arguments.once {
         true => None,
-        false => Some(Live::start(stage.through, echo)?),
+        false => Some(stage.live(place, echo)?),
     };
     if !arguments.json {
         let address = live.as_ref().map(Live::address);
@@ -189,7 +200,7 @@ fn compared(
                     print(&report, &exchanges, arguments.json, screen)
                 }
                 Err(error) => {
-                    screen.error(&error);
+                    screen.error(error.as_ref());
                     Ok(())
                 }
             }
@@ -257,24 +268,27 @@ fn print(
         .context("cannot write to standard output")
 }
 
-/// The two listeners of a running Envoy.
+/// The listeners of a running Envoy.
 struct Stage {
     config: PathBuf,
     access_log: PathBuf,
     past: SocketAddr,
     through: SocketAddr,
+    /// That of the live view, and its log, where it has one of its own.
+    shown: Option<(SocketAddr, PathBuf)>,
 }
 
 impl Stage {
     fn start(
         place: &Place,
         installation: &Installation,
-        upstream: Endpoint,
+        upstream: &Endpoint,
         port: u16,
+        tapped: bool,
         screen: &Screen,
     ) -> anyhow::Result<(Self, Envoy)> {
         let access_log = place.folder.join("access.log");
-        let listener = |name| {
+        let listener = |name: &str| {
             let mut listener = Listener::new(name);
             listener.access_log = Some(access_log.clone());
             listener.buffer_limit = Some(BUFFER_LIMIT);
@@ -291,7 +305,16 @@ impl Stage {
             .into_iter()
             .map(FilterSource::Discovered)
             .collect();
-        let bootstrap = Bootstrap::new(upstream, vec![listener(PAST), through]);
+        let mut listeners = vec![listener(PAST), through];
+        let taps_log = place.folder.join("taps.log");
+        if tapped {
+            let mut shown = listener(SHOWN);
+            let filters = listeners.iter().flat_map(|it| it.filters.clone());
+            shown.filters = live::between(filters.collect());
+            shown.access_log = Some(taps_log.clone());
+            listeners.push(shown);
+        }
+        let bootstrap = Bootstrap::new(upstream.clone(), listeners);
         let config = bootstrap.write(&place.folder.join("envoy.yaml"))?;
 
         screen.stage("Starting", format_args!("Envoy {}", installation.version));
@@ -300,9 +323,21 @@ impl Stage {
             discovered: bootstrap.discovered(),
             ..StartOptions::default()
         };
-        let envoy = Envoy::start(installation, &config, &place.folder, options)
-            .with_context(|| format!("cannot start `{}` in Envoy", place.title()))?;
+        let envoy = match Envoy::start(installation, &config, &place.folder, options) {
+            // There are Envoys without Lua, which the taps are written in.
+            Err(error) if tapped && explained(&error).contains(LUA) => {
+                return Self::start(place, installation, upstream, port, false, screen);
+            }
+            started => {
+                started.with_context(|| format!("cannot start `{}` in Envoy", place.title()))?
+            }
+        };
+        let shown = match tapped {
+            true => Some((envoy.listener_address(SHOWN)?, taps_log)),
+            false => None,
+        };
         let stage = Self {
+            shown,
             past: envoy.listener_address(PAST)?,
             through: envoy.listener_address(THROUGH)?,
             config,
@@ -318,6 +353,23 @@ impl Stage {
         );
         Ok((stage, envoy))
     }
+
+    /// The address for requests of the user's.
+    fn live(&self, place: &Place, echo: Option<Upstream>) -> anyhow::Result<Live> {
+        match &self.shown {
+            None => Live::start(self.through, echo, None),
+            Some((shown, log)) => Live::start(*shown, echo, Some(Taps::new(log, place.names()))),
+        }
+    }
+}
+
+/// The filter that an Envoy may be built without.
+const LUA: &str = "envoy.filters.http.lua";
+
+/// An error with its causes, on one line.
+fn explained(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn seconds(duration: Duration) -> String {

@@ -200,10 +200,14 @@ impl Place {
         Ok(plugins)
     }
 
+    /// What the filters are called, in their order.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.members.iter().map(|it| it.name.clone()).collect()
+    }
+
     /// What the chain is called.
     pub(super) fn title(&self) -> String {
-        let names: Vec<&str> = self.members.iter().map(|it| it.name.as_str()).collect();
-        names.join(", ")
+        self.names().join(", ")
     }
 
     /// Where Envoy reads the plugins from.

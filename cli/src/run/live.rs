@@ -1,7 +1,9 @@
-//! Requests of the user's, each with what the filters made of it.
+//! Requests of the user's, each with what the filters made of it, and with which of them did what.
 //!
 //! They come to an address of ours, which asks Envoy and knows so what a client sent and got. With the
 //! upstream that echoes it also knows what arrived there.
+
+mod filters;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,6 +19,9 @@ use crate::screen::{Screen, Tone};
 
 use super::comparison::{Row, rows};
 use super::report::{headers_json, message_lines, printable};
+
+use self::filters::ByFilter;
+pub(super) use self::filters::{Taps, between};
 
 /// Longer than any timeout that Envoy has by default.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -39,6 +44,7 @@ const OF_ENVOY: [&str; 7] = [
 pub(super) struct Live {
     front: Upstream,
     shared: Arc<Shared>,
+    taps: Option<Mutex<Taps>>,
 }
 
 struct Shared {
@@ -80,10 +86,17 @@ pub(super) struct Seen {
     /// When it came, as RFC 3339 has it.
     pub(super) started: String,
     pub(super) took: Duration,
+    /// What each filter of a chain changed, where Envoy has said it.
+    filters: Option<ByFilter>,
 }
 
 impl Live {
-    pub(super) fn start(through: SocketAddr, echo: Option<Upstream>) -> anyhow::Result<Self> {
+    /// In front of a listener of Envoy's, which may have taps between its filters.
+    pub(super) fn start(
+        through: SocketAddr,
+        echo: Option<Upstream>,
+        taps: Option<Taps>,
+    ) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared {
             through,
             echo,
@@ -94,17 +107,26 @@ impl Live {
             let shared = Arc::clone(&shared);
             move |request| shared.pass(request)
         })?;
-        Ok(Self { front, shared })
+        let taps = taps.map(Mutex::new);
+        Ok(Self {
+            front,
+            shared,
+            taps,
+        })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.front.address()
     }
 
-    /// What has come since it was asked before.
+    /// What has come since it was asked before; what Envoy has yet to speak of comes later.
     pub(super) fn take(&self) -> Vec<Seen> {
         drop(self.front.take());
-        std::mem::take(&mut *lock(&self.shared.seen))
+        let seen = std::mem::take(&mut *lock(&self.shared.seen));
+        match &self.taps {
+            None => seen,
+            Some(taps) => lock(taps).told(seen),
+        }
     }
 
     /// Does something with the upstream while nobody else is served.
@@ -141,6 +163,7 @@ impl Shared {
                 response,
                 started,
                 took,
+                filters: None,
             });
         }
         reply
@@ -214,6 +237,13 @@ impl Seen {
             "\n{} {end}, {took:.1} ms\n",
             screen.tint(Tone::Strong, &start)
         );
+        if let Some(filters) = &self.filters {
+            if let Some(None) = &self.upstream {
+                text.push_str("  the upstream received nothing\n");
+            }
+            text.push_str(&filters.to_text(screen));
+            return text;
+        }
         match &self.upstream {
             None => {}
             Some(None) => text.push_str("  the upstream received nothing\n"),
@@ -253,6 +283,7 @@ impl Seen {
                 "request": message(&self.request),
                 "upstream": self.upstream.as_ref().map(|upstream| upstream.as_ref().map(|(received, _)| message(received))),
                 "response": response,
+                "filters": self.filters.as_ref().map(ByFilter::to_json),
                 "microseconds": self.took.as_micros(),
             }
         });
@@ -281,11 +312,7 @@ fn sent(reply: &Reply) -> Vec<Header> {
 
 /// The lines of a message that a filter has a say in.
 fn lines(start: String, headers: &[Header], body: &[u8]) -> Vec<String> {
-    let own = |header: &&Header| {
-        let name = header.name.to_ascii_lowercase();
-        let of_envoy = OF_ENVOY.iter().any(|known| known.as_bytes() == name);
-        !of_envoy && !name.starts_with(b"x-envoy-")
-    };
+    let own = |header: &&Header| !of_envoy(&header.name.to_ascii_lowercase());
     let lower =
         |header: &Header| Header::new(header.name.to_ascii_lowercase(), header.value.clone());
     let headers: Vec<Header> = headers.iter().filter(own).map(lower).collect();
@@ -295,6 +322,11 @@ fn lines(start: String, headers: &[Header], body: &[u8]) -> Vec<String> {
         lines.push(format!("(body): {start}"));
     }
     lines
+}
+
+/// Whether a header, in lower case, is one that Envoy itself writes.
+fn of_envoy(name: &[u8]) -> bool {
+    OF_ENVOY.iter().any(|known| known.as_bytes() == name) || name.starts_with(b"x-envoy-")
 }
 
 fn changes(title: &str, before: &[String], after: &[String], screen: &Screen) -> String {
