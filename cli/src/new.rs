@@ -41,7 +41,10 @@ pub(crate) fn new(arguments: &New, screen: &Screen) -> anyhow::Result<()> {
     }
     let parent = folder.parent().unwrap_or(&folder);
     if !parent.is_dir() {
-        bail!("there is no folder `{}` for it", parent.display());
+        bail!(
+            "there is no folder `{0}` for it; `mkdir -p {0}` makes it",
+            parent.display()
+        );
     }
     // As cargo names it, behind links.
     let folder = parent.canonicalize()?.join(&name);

@@ -4,7 +4,6 @@ mod chain;
 mod comparison;
 mod exchange;
 mod fetch;
-mod har;
 mod harness;
 mod live;
 mod own;
@@ -17,12 +16,13 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use attache_envoy::upstream::Upstream;
 use attache_envoy::{
-    Bootstrap, Endpoint, Envoy, FilterSource, Installation, Listener, RequestId, ServerHeader,
-    StartOptions, Trailers,
+    Archive, Bootstrap, Cluster, Codec, Endpoint, Envoy, FilterSource, Installation, Listener,
+    RequestId, ServerHeader, StartOptions, Trailers,
 };
+use attache_module::trap_advice;
 
 use crate::arguments::Run;
 use crate::screen::Screen;
@@ -30,7 +30,6 @@ use crate::subject::Loaded;
 
 use self::chain::{Place, Wanted};
 use self::exchange::{Exchanges, Sample};
-use self::har::Archive;
 use self::live::{Counters, Live, Seen, Taps};
 use self::reload::Watched;
 use self::report::Report;
@@ -59,9 +58,22 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
     }
     let own = arguments.bootstrap.as_deref().map(own::Own::read);
     let own = own.transpose()?;
-    let archive = arguments.har.as_deref().map(Archive::create).transpose()?;
+    for (number, (name, _)) in arguments.cluster.iter().enumerate() {
+        if arguments.cluster[..number]
+            .iter()
+            .any(|(known, _)| known == name)
+        {
+            bail!("two servers are given for the cluster `{name}`, which has one here");
+        }
+    }
+    // The harness writes its own.
+    let har = arguments.har.as_deref().filter(|_| !arguments.harness);
+    let archive = har.map(Archive::create).transpose()?;
     if let Some(upstream) = &arguments.upstream {
-        warn_of_silence(upstream, screen);
+        warn_of_silence("upstream", upstream, screen);
+    }
+    for (name, server) in &arguments.cluster {
+        warn_of_silence(&format!("cluster `{name}` at"), server, screen);
     }
 
     if arguments.harness {
@@ -123,14 +135,18 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
 }
 
 /// Says so where nobody listens at an upstream of the user's: Envoy answers 503 then, and says no more.
-fn warn_of_silence(upstream: &Endpoint, screen: &Screen) {
+fn warn_of_silence(what: &str, upstream: &Endpoint, screen: &Screen) {
     let addresses = (upstream.host(), upstream.port()).to_socket_addrs();
     let mut addresses = addresses.into_iter().flatten();
     if !addresses.any(|address| TcpStream::connect_timeout(&address, KNOCK).is_ok()) {
         screen.warn(format_args!(
-            "nobody answers at the upstream `{}:{}`, and Envoy says 503 until somebody does; start your \
-             server, or leave --upstream out for one that answers with what it received",
-            upstream.host(), upstream.port()
+            "nobody answers at the {what} `{}:{}`, and Envoy says 503 until somebody does; start your server{}",
+            upstream.host(),
+            upstream.port(),
+            match what {
+                "upstream" => ", or leave --upstream out for one that answers with what it received",
+                _ => "",
+            }
         ));
     }
 }
@@ -160,14 +176,8 @@ fn compared(
     let place = watched.place;
     // What one filter does is seen by what our upstream receives and the client gets.
     let tapped = !arguments.once && (wanted.len() > 1 || echo.is_none());
-    let (stage, mut envoy) = Stage::start(
-        place,
-        installation,
-        &upstream,
-        arguments.port,
-        tapped,
-        screen,
-    )?;
+    let (stage, mut envoy) =
+        Stage::start(place, installation, &upstream, arguments, tapped, screen)?;
 
     let exchanges = sample.exchange(&stage, echo.as_ref())?;
     let report = Report::new(loaded, installation, &stage, &envoy, sample);
@@ -211,7 +221,7 @@ fn compared(
                 return Ok(());
             }
             if let Some(archive) = &mut archive {
-                archive.add(&seen)?;
+                archive.add(seen.iter().map(Seen::archived))?;
             }
             let block = |seen: &Seen| match arguments.json {
                 true => seen.to_json(),
@@ -245,9 +255,14 @@ fn tell_log(envoy: &Envoy, screen: &Screen) -> anyhow::Result<()> {
         .any(|line| line.contains("`proxy_http_call` answered 2"))
     {
         screen.warn(
-            "a filter calls out to a cluster that this configuration does not have; --bootstrap FILE runs it in \
-             one of yours that has it, and a suite plays one (`clusters`)",
+            "a filter calls out to a cluster that this configuration does not have; --cluster NAME=HOST:PORT gives \
+             it one, --bootstrap FILE runs it in a configuration of yours that has it, and a suite plays one \
+             (`clusters`)",
         );
+    }
+    let said: Vec<&str> = own.iter().map(String::as_str).collect();
+    if let Some(advice) = trap_advice(&said.concat()) {
+        screen.warn(advice);
     }
     Ok(())
 }
@@ -283,7 +298,7 @@ impl Stage {
         place: &Place,
         installation: &Installation,
         upstream: &Endpoint,
-        port: u16,
+        arguments: &Run,
         tapped: bool,
         screen: &Screen,
     ) -> anyhow::Result<(Self, Envoy)> {
@@ -299,7 +314,7 @@ impl Stage {
             listener
         };
         let mut through = listener(THROUGH);
-        through.address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        through.address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
         through.filters = place
             .discovered()
             .into_iter()
@@ -314,7 +329,11 @@ impl Stage {
             shown.access_log = Some(taps_log.clone());
             listeners.push(shown);
         }
-        let bootstrap = Bootstrap::new(upstream.clone(), listeners);
+        let mut bootstrap = Bootstrap::new(upstream.clone(), listeners);
+        for (name, server) in &arguments.cluster {
+            let cluster = Cluster::new(server.clone(), Codec::Http1);
+            bootstrap.clusters.insert(name.clone(), cluster);
+        }
         let config = bootstrap.write(&place.folder.join("envoy.yaml"))?;
 
         screen.stage("Starting", format_args!("Envoy {}", installation.version));
@@ -326,7 +345,7 @@ impl Stage {
         let envoy = match Envoy::start(installation, &config, &place.folder, options) {
             // There are Envoys without Lua, which the taps are written in.
             Err(error) if tapped && explained(&error).contains(LUA) => {
-                return Self::start(place, installation, upstream, port, false, screen);
+                return Self::start(place, installation, upstream, arguments, false, screen);
             }
             started => {
                 started.with_context(|| format!("cannot start `{}` in Envoy", place.title()))?

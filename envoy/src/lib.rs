@@ -28,6 +28,7 @@
 //!   [`Discovered`] is a plugin that can be replaced while Envoy runs.
 //! * [`Envoy`]: the running process, its log, its admin endpoint.
 //! * [`insert_before_routers`] puts filters into a configuration of others.
+//! * [`Archive`] keeps requests and their answers in a file (HAR).
 //! * [`StandIns`] take the place of secrets in what is kept of messages.
 //! * [`stats_path`]: how the admin endpoint is asked for statistics by name.
 //! * [`RunFolder`]: a folder for its files that no other run has.
@@ -44,6 +45,7 @@
 #![forbid(unsafe_code)]
 
 mod access_log;
+mod archive;
 mod bootstrap;
 mod cache;
 mod discovered;
@@ -73,6 +75,7 @@ mod wheel;
 mod yaml;
 
 pub use access_log::{AccessEntry, AccessLogError};
+pub use archive::{Archive, ArchiveError, Archived, ArchivedResponse, printable};
 pub use bootstrap::{
     Bootstrap, BootstrapError, Cluster, Codec, Endpoint, EndpointError, FilterSource, Identity,
     Listener, Proxy, RequestId, ServerHeader, Service, Trailers,

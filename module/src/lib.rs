@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
 mod callbacks;
 mod cargo;
 mod description;
@@ -33,6 +34,7 @@ mod rewrite;
 mod screen;
 mod traits;
 
+pub use crate::advice::trap_advice;
 pub use crate::callbacks::Callbacks;
 pub use crate::description::{DescribeError, Description, FilterDescription, HostOptions};
 pub use crate::facts::{Abi, Declaration, Facts, Import, ReadError};

@@ -137,7 +137,8 @@ impl Named {
     }
 }
 
-/// The text of the file that is given as a configuration.
+/// The text of the file that is given as a configuration. The last line break is the editor's, and left out of what is
+/// not JSON: it would stand in headers and names.
 ///
 /// # Errors
 ///
@@ -151,10 +152,14 @@ pub fn configuration(path: &Path) -> Result<String, ConfigurationError> {
         }
         return Err(ConfigurationError::NoPath { text: shown });
     }
-    fs::read_to_string(path).map_err(|source| ConfigurationError::Read {
+    let mut text = fs::read_to_string(path).map_err(|source| ConfigurationError::Read {
         path: path.to_owned(),
         source,
-    })
+    })?;
+    if !text.trim_start().starts_with(['{', '[']) && text.ends_with('\n') {
+        text.truncate(text.len() - if text.ends_with("\r\n") { 2 } else { 1 });
+    }
+    Ok(text)
 }
 
 /// Whether a file is to be taken for a module, by its name or by how it begins.

@@ -123,9 +123,14 @@ pub(super) fn load(wanted: &[Wanted], screen: &Screen) -> anyhow::Result<Vec<Loa
     wanted.iter().map(|one| one.subject.load(screen)).collect()
 }
 
-/// Refuses what would let every request pass among HTTP filters, for it is none.
+/// Refuses what would let every request pass among HTTP filters, for it is none, and a configuration that its
+/// filter cannot read.
 pub(super) fn check(loaded: &[Loaded], wanted: &[Wanted]) -> anyhow::Result<()> {
     for (loaded, wanted) in loaded.iter().zip(wanted) {
+        // Our SDK reads JSON and nothing else.
+        if let (Some(_), Some(path)) = (&loaded.facts.description, &wanted.config) {
+            must_be_json(&configuration(path)?, path)?;
+        }
         let root_id = root_id(loaded, wanted);
         let described = loaded.facts.description.iter();
         let mut filters = described.flat_map(|it| &it.filters);
@@ -231,19 +236,24 @@ pub(super) fn title(loaded: &[Loaded]) -> String {
     names.join(", ")
 }
 
-/// The configuration's text, once it is known to be JSON.
+/// The configuration's text, which is JSON where it says so: modules of other SDKs take any text.
 fn read_configuration(path: &Path) -> anyhow::Result<String> {
     let text = configuration(path)?;
-    serde_json::from_str::<serde_json::Value>(&text).with_context(|| {
-        let shown = path.display();
-        match path.to_string_lossy().ends_with(".suite.yaml") {
-            true => format!(
-                "`{shown}` is a suite, which `attache test {shown}` plays; a configuration is JSON"
-            ),
-            false => format!("the configuration `{shown}` is not JSON"),
-        }
-    })?;
+    let shown = path.display();
+    if path.to_string_lossy().ends_with(".suite.yaml") {
+        bail!("`{shown}` is a suite, which `attache test {shown}` plays; a configuration is JSON");
+    }
+    let named = path.extension().is_some_and(|ending| ending == "json");
+    if named || text.trim_start().starts_with('{') {
+        must_be_json(&text, path)?;
+    }
     Ok(text)
+}
+
+fn must_be_json(text: &str, path: &Path) -> anyhow::Result<()> {
+    serde_json::from_str::<serde_json::Value>(text)
+        .map(drop)
+        .with_context(|| format!("the configuration `{}` is not JSON", path.display()))
 }
 
 #[cfg(test)]
@@ -281,5 +291,26 @@ mod tests {
         ] {
             assert_eq!(name_of(word), name);
         }
+    }
+
+    #[test]
+    fn a_text_that_says_nothing_of_json_is_for_the_module_to_read() {
+        let folder = std::env::temp_dir().join(format!("attache-chain-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let read = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            read_configuration(&path).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("c.txt", "the secret\n").unwrap(), "the secret");
+        for (name, text) in [("c.json", "the secret"), ("c", " {a: b}")] {
+            assert!(read(name, text).unwrap_err().ends_with("is not JSON"));
+        }
+        assert!(
+            read("a.suite.yaml", "x")
+                .unwrap_err()
+                .contains("is a suite")
+        );
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

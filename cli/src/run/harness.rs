@@ -6,6 +6,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
+use attache_envoy::Endpoint;
 
 use crate::arguments::Run;
 use crate::handover::TEST;
@@ -88,20 +89,31 @@ fn words(
         }
     }
     if let Some(upstream) = &arguments.upstream {
-        let host = match upstream.host().contains(':') {
-            true => format!("[{}]", upstream.host()),
-            false => upstream.host().to_owned(),
-        };
+        words.extend(["--upstream".into(), written(upstream).into()]);
+    }
+    for (name, server) in &arguments.cluster {
         words.extend([
-            "--upstream".into(),
-            format!("{host}:{}", upstream.port()).into(),
+            "--cluster".into(),
+            format!("{name}={}", written(server)).into(),
         ]);
+    }
+    if let Some(har) = &arguments.har {
+        let har = std::path::absolute(har)
+            .with_context(|| format!("`{}` is not a path", har.display()))?;
+        words.extend(["--har".into(), har.into()]);
     }
     words.extend(["--port".into(), arguments.port.to_string().into()]);
     words.extend(sample.options());
     words.extend(arguments.once.then(|| "--once".into()));
     words.extend(arguments.json.then(|| "--json".into()));
     Ok(words)
+}
+
+fn written(server: &Endpoint) -> String {
+    match server.host().contains(':') {
+        true => format!("[{}]:{}", server.host(), server.port()),
+        false => format!("{}:{}", server.host(), server.port()),
+    }
 }
 
 fn ended(status: anyhow::Result<u8>) -> anyhow::Result<()> {

@@ -8,17 +8,17 @@ mod filters;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use attache_envoy::http1::{self, Header, Response};
 use attache_envoy::upstream::{Fault, Reply, Request, Upstream};
-use attache_envoy::{AdminError, Envoy};
+use attache_envoy::{AdminError, Archived, ArchivedResponse, Envoy, printable};
 use serde_json::json;
 
 use crate::screen::{Screen, Tone};
 
 use super::comparison::{Row, rows};
-use super::report::{headers_json, message_lines, printable};
+use super::report::{headers_json, message_lines};
 
 use self::filters::ByFilter;
 pub(super) use self::filters::{Taps, between};
@@ -83,8 +83,8 @@ pub(super) struct Seen {
     /// What the upstream received, and answered; unknown where it is not ours.
     pub(super) upstream: Option<Option<(Request, Reply)>>,
     pub(super) response: Result<Response, String>,
-    /// When it came, as RFC 3339 has it.
-    pub(super) started: String,
+    /// When it came.
+    pub(super) started: SystemTime,
     pub(super) took: Duration,
     /// What each filter of a chain changed, where Envoy has said it.
     filters: Option<ByFilter>,
@@ -141,8 +141,7 @@ impl Shared {
         let _turn = lock(&self.turn);
         // What came straight to Envoy is not this one's.
         drop(self.echo.as_ref().map(Upstream::take));
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let started = written(since.unwrap_or_default());
+        let started = SystemTime::now();
         let begun = Instant::now();
         let response = http1::exchange(self.through, &wire(request), TIME_LIMIT);
         let took = begun.elapsed();
@@ -168,27 +167,6 @@ impl Shared {
         }
         reply
     }
-}
-
-/// A time since the Unix epoch as RFC 3339 has it, in UTC.
-fn written(since: Duration) -> String {
-    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // Years begin in March here, so that the leap day is their last: days of 400, 100 and 4 years and of one.
-    let days = days + 719_468;
-    let of_era = days % 146_097;
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = days / 146_097 * 400 + year + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    let milliseconds = since.subsec_millis();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z")
 }
 
 /// A panic while a lock was held has left nothing half done: what is guarded is one list.
@@ -221,6 +199,23 @@ fn reply(response: &Response) -> Reply {
 }
 
 impl Seen {
+    /// What an archive keeps of it.
+    pub(super) fn archived(&self) -> Archived<'_> {
+        let response = self.response.as_ref().ok();
+        Archived {
+            request: &self.request,
+            response: response.map(|it| ArchivedResponse {
+                status: it.status,
+                reason: &it.reason,
+                headers: &it.headers,
+                body: &it.body,
+            }),
+            started: self.started,
+            took: self.took,
+            reached: self.upstream.as_ref().map(Option::is_some),
+        }
+    }
+
     /// A block: the request, and the lines that are not what they were.
     pub(super) fn to_text(&self, screen: &Screen) -> String {
         let start = format!(
@@ -346,21 +341,5 @@ fn changes(title: &str, before: &[String], after: &[String], screen: &Screen) ->
     match text.is_empty() {
         true => format!("  {title}: nothing changed\n"),
         false => format!("  {title}:\n{text}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_as_archives_want_them() {
-        for (milliseconds, expected) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_868_799_999, "2000-02-29T23:59:59.999Z"),
-            (1_735_689_600_001, "2025-01-01T00:00:00.001Z"),
-        ] {
-            assert_eq!(written(Duration::from_millis(milliseconds)), expected);
-        }
     }
 }

@@ -109,23 +109,36 @@ fn reload(
         );
         return Ok(None);
     }
-    let mut names = Vec::new();
-    for (next, serves) in next.into_iter().zip(&mut watched.plugins) {
-        if next == *serves {
+    let mut names: Vec<String> = Vec::new();
+    for (next, serves) in next.iter().zip(&watched.plugins) {
+        if next == serves {
             continue;
         }
-        match envoy.push(&next, PUSH_LIMIT)? {
-            Push::Accepted { .. } => {
-                names.push(next.name.clone());
-                *serves = next;
-            }
-            Push::Refused { log } => {
-                refused(&log, screen);
-                return Ok(None);
-            }
-            _ => return Ok(None),
+        let pushed = envoy.push(next, PUSH_LIMIT)?;
+        if matches!(pushed, Push::Accepted { .. }) {
+            names.push(next.name.clone());
+            continue;
         }
+        // All that changed, or nothing: filters of one change may need each other.
+        for before in &watched.plugins {
+            if names.contains(&before.name)
+                && !matches!(envoy.push(before, PUSH_LIMIT)?, Push::Accepted { .. })
+            {
+                bail!(
+                    "Envoy does not take the `{}` back that served before; start anew",
+                    before.name
+                );
+            }
+        }
+        if let Push::Refused { log } = pushed {
+            refused(&log, screen);
+        }
+        if !names.is_empty() {
+            screen.stage("Took back", names.join(", "));
+        }
+        return Ok(None);
     }
+    watched.plugins = next;
     // Workers take the filter up by themselves, within milliseconds.
     thread::sleep(TAKEN_UP);
     let took = seconds(begun.elapsed());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use attache_envoy::http1::{Header, Response};
 use attache_envoy::upstream::Request;
-use attache_envoy::{Envoy, Installation, Version};
+use attache_envoy::{Envoy, Installation, Version, printable};
 use serde_json::{Value, json};
 
 use crate::screen::{Screen, Tone, bytes, shown};
@@ -224,15 +224,6 @@ pub(super) fn message_lines(first: String, headers: &[Header], body: &[u8]) -> V
     lines
 }
 
-/// Text as it is; a control character or a byte that is no text as its escape, so that a header
-/// cannot write to the terminal.
-pub(super) fn printable(raw: &[u8]) -> String {
-    match std::str::from_utf8(raw) {
-        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
-        _ => raw.escape_ascii().to_string(),
-    }
-}
-
 fn microseconds(took: Option<Duration>) -> String {
     took.map_or_else(
         || "an unknown time".to_owned(),
@@ -243,13 +234,6 @@ fn microseconds(took: Option<Duration>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_header_cannot_write_to_the_terminal() {
-        assert_eq!(printable("é".as_bytes()), "é");
-        assert_eq!(printable(b"\x1b[2J"), r"\x1b[2J");
-        assert_eq!(printable(b"\xff"), r"\xff");
-    }
 
     #[test]
     fn a_message_ends_with_the_size_of_its_body() {

@@ -36,6 +36,13 @@ fn a_configuration_that_is_not_json_is_refused_with_its_line() {
     ]));
     said.refuses("config.json` is not JSON");
     said.refuses("caused by: key must be a string at line 2 column 3");
+
+    // Whatever it is called, a filter of ours reads nothing else.
+    let text = folder("no-json-at-all").join("config.txt");
+    fs::write(&text, "hello\n").unwrap();
+    let text = text.to_str().unwrap();
+    let mut command = attache(&["run", "auth-scrub", "--config", text]);
+    super::command::said(&mut command).refuses("config.txt` is not JSON");
 }
 
 #[test]
@@ -249,6 +256,84 @@ fn a_changed_configuration_is_reloaded_and_a_bad_one_is_not() {
     assert!(gone("cookie"));
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_chain_is_replaced_as_a_whole_or_not_at_all() {
+    let folder = folder("reloads-chain");
+    let [add, deny] = ["add.json", "deny.json"].map(|name| folder.join(name));
+    let adds = |value: &str| format!(r#"{{"response": [{{"name": "x-by", "value": "{value}"}}]}}"#);
+    fs::write(&add, adds("old")).unwrap();
+    fs::write(&deny, r#"{"paths": ["/a"]}"#).unwrap();
+    let mut child = attache(&["run", "add-header", "deny-list"])
+        .args(["--config", &format!("add-header={}", add.display())])
+        .args(["--config", &format!("deny-list={}", deny.display())])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut err = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut told = |words: &str| {
+        let lines = err.by_ref().map(|line| line.unwrap());
+        let mut lines = lines.skip_while(|line| !line.contains(words));
+        lines.next().unwrap_or_else(|| panic!("never said {words}"))
+    };
+    let line = out.find_map(|line| {
+        let line = line.unwrap();
+        line.trim_start().starts_with("curl").then_some(line)
+    });
+    let line = line.unwrap();
+    let (_, address) = line.split_once("http://").unwrap();
+    let address = address.split('/').next().unwrap().parse().unwrap();
+    let by = || {
+        let request = b"GET /b HTTP/1.1\r\nhost: h\r\n\r\n";
+        let answer = attache_envoy::http1::exchange(address, request, Duration::from_secs(10));
+        let answer = answer.unwrap();
+        let by = answer.header("x-by").next().unwrap().to_vec();
+        String::from_utf8(by).unwrap()
+    };
+    assert_eq!(by(), "old");
+    // Whichever is seen first, the second filter is refused while the first is new.
+    fs::write(&deny, r#"{"path": 1}"#).unwrap();
+    fs::write(&add, adds("new")).unwrap();
+    told("Took back add-header");
+    assert_eq!(by(), "old");
+    fs::write(&deny, r#"{"paths": ["/c"]}"#).unwrap();
+    told("Reloaded add-header, deny-list");
+    assert_eq!(by(), "new");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_filter_asks_a_server_of_the_users() {
+    let folder = folder("asks");
+    let authz = attache_envoy::upstream::Upstream::start(|request| {
+        let known = request
+            .header("authorization")
+            .any(|it| it == b"Bearer good");
+        attache_envoy::upstream::Reply::new(if known { 200 } else { 403 })
+    })
+    .unwrap();
+    let config = folder.join("auth.json");
+    fs::write(&config, r#"{"cluster": "authz"}"#).unwrap();
+    let cluster = format!("authz={}", authz.address());
+    let status = |credential: &str| {
+        let mut command = attache(&["run", "ext-auth", "--once", "--json", "--cluster", &cluster]);
+        command.args([
+            "-H",
+            &format!("authorization: Bearer {credential}"),
+            "--config",
+        ]);
+        let said = said(command.arg(&config));
+        assert_eq!(said.status, Some(0), "{}", said.err);
+        let line: Value = serde_json::from_str(&said.out).unwrap();
+        line["through"]["response"]["status"].clone()
+    };
+    assert_eq!((status("good"), status("bad")), (200.into(), 401.into()));
 }
 
 #[test]

@@ -36,10 +36,11 @@ fn the_harness_is_told_of_module_configuration_and_request() {
     let mut command = alone(&folder);
     command.args(["run", &module, "--harness", "--once", "--config"]);
     command.arg(&config).args(["-H", "a: b", "--path", "/x"]);
-    let said = said(command.args(["--upstream", "127.0.0.1:1", "--root-id", "r"]));
+    command.args(["--upstream", "127.0.0.1:1", "--root-id", "r"]);
+    let said = said(command.args(["--cluster", "authz=[::1]:2"]));
     let expected = format!(
         "<serve><--plugin><bare={module}><--config><bare={}><--root-id><bare=r><--upstream><127.0.0.1:1>\
-         <--port><0><-X><GET><--path></x><-H><a: b><--once>",
+         <--cluster><authz=[::1]:2><--port><0><-X><GET><--path></x><-H><a: b><--once>",
         config.display()
     );
     assert_eq!(said.out, expected, "{}", said.err);

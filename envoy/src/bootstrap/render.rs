@@ -236,11 +236,13 @@ fn cluster(yaml: &mut Yaml, name: &str, upstream: &Endpoint, options: Option<&st
         quoted(name)
     };
     yaml.within(&format!("- name: {name}"), |yaml| {
-        yaml.line(if upstream.is_address() {
-            "type: STATIC"
+        if upstream.is_address() {
+            yaml.line("type: STATIC");
         } else {
-            "type: STRICT_DNS"
-        });
+            yaml.line("type: LOGICAL_DNS");
+            yaml.line("# A name such as localhost has two addresses, and a server may listen on one of them.");
+            yaml.line("dns_lookup_family: ALL");
+        }
         yaml.line("connect_timeout: 5s");
         if let Some(options) = options {
             yaml.within("typed_extension_protocol_options:", |yaml| {

@@ -6,6 +6,7 @@
 mod arguments;
 mod proxy;
 mod told;
+mod ways;
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,11 +14,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 use attache_envoy::http1::{self, Header};
 use attache_envoy::upstream::{Fault, Reply, Upstream};
+use attache_envoy::{Archive, Archived, ArchivedResponse};
 use clap::Parser;
 
 use self::arguments::Arguments;
@@ -31,16 +33,19 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Serves until it is ended, or until the request of the command line is answered.
 pub(super) fn serve(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<bool> {
     let arguments = Arguments::parse_from(words);
-    let names = arguments.names();
     // Seen before they are read, so that no change is missed.
     let mut files = Files::of(arguments.files());
+    let archive = arguments.har.as_deref().map(Archive::create).transpose()?;
     let proxy = Proxy::start(&arguments)?;
     let (tell, told) = mpsc::channel();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
     let front = Upstream::start_at(address, {
         let proxy = proxy.clone();
         move |request| {
-            let answer = proxy.pass(request);
+            let started = SystemTime::now();
+            let begun = Instant::now();
+            let mut answer = proxy.pass(request);
+            (answer.started, answer.took) = (started, begun.elapsed());
             let reply = reply(&answer);
             // Nobody is told any more where the program ends.
             let _ = tell.send(answer);
@@ -49,9 +54,9 @@ pub(super) fn serve(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<boo
     })
     .with_context(|| format!("cannot serve on {address}; --port 0 takes a free one"))?;
     let address = front.address();
-    screen.stage("Ready", format_args!("on http://{address}, in the harness"));
-
+    // Nobody is told of the address before, so that this request is the first.
     let response = http1::exchange(address, &arguments.wire(), TIME_LIMIT);
+    screen.stage("Ready", format_args!("on http://{address}, in the harness"));
     // It is told before it is answered.
     let first = told.try_recv().ok();
     if let Some(answer) = &first {
@@ -75,17 +80,24 @@ pub(super) fn serve(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<boo
              without --harness does.\nChange the filter or its configuration and it reloads. Ctrl-C ends it all.\n"
         ))?;
     }
+    let mut archive = archive;
     loop {
         thread::sleep(LOOK_EVERY);
         drop(front.take());
         for answer in told.try_iter() {
             screen.print(&show(&answer, &arguments))?;
+            if let Some(archive) = &mut archive {
+                archive.add([archived(&answer)])?;
+            }
         }
         proxy.let_time_pass();
         if let Some(changed) = files.changed() {
             screen.stage("Changed", changed.display());
             match proxy.reload(&arguments) {
-                Ok(()) => screen.stage("Reloaded", names.join(", ")),
+                Ok(names) if names.is_empty() => {
+                    screen.stage("Unchanged", "modules and configurations are what serves");
+                }
+                Ok(names) => screen.stage("Reloaded", names.join(", ")),
                 Err(error) => {
                     screen.error(error.as_ref());
                     screen.stage("Serving", "what served before");
@@ -99,6 +111,23 @@ fn show(answer: &Answer, arguments: &Arguments) -> String {
     match arguments.json {
         true => format!("{}\n", told::json(answer)),
         false => told::text(answer),
+    }
+}
+
+/// What an archive keeps of it.
+fn archived(answer: &Answer) -> Archived<'_> {
+    let response = answer.response.as_ref();
+    Archived {
+        request: &answer.request,
+        response: response.map(|it| ArchivedResponse {
+            status: it.status,
+            reason: "",
+            headers: &it.headers,
+            body: &it.body,
+        }),
+        started: answer.started,
+        took: answer.took,
+        reached: Some(answer.upstream.is_some()),
     }
 }
 

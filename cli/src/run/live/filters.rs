@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use attache_envoy::{AccessEntry, FilterSource, Passed, Tapped};
+use attache_envoy::{AccessEntry, FilterSource, Passed, Tapped, printable};
 use serde_json::{Value, json};
 
 use crate::screen::Screen;
 
 use super::super::comparison::{Row, rows};
-use super::super::report::printable;
 use super::{Seen, changes, of_envoy};
 
 /// How long after its answer Envoy's word on a request is waited for.

@@ -1,6 +1,6 @@
 //! What is counted.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use attache_harness::{Cost, Exchange, Host, HostError, Outcome, PhaseCost};
 use attache_suite::CaseCost;
 use serde_json::{Value, json};
@@ -65,12 +65,12 @@ fn start(subject: &Subject) -> Result<Host, HostError> {
         .start()
 }
 
-fn of(scenario: &Scenario, subject: &Subject) -> Result<Measurement, HostError> {
+fn of(scenario: &Scenario, subject: &Subject) -> anyhow::Result<Measurement> {
     let mut host = start(subject)?;
     let answer = (scenario.answer)();
     host.upstream(move |_| answer.clone());
     for _ in 0..WARM {
-        host.send((scenario.request)())?;
+        check(&host.send((scenario.request)())?)?;
     }
     host.take_phases();
     let mut counted = Vec::new();
@@ -89,6 +89,22 @@ fn of(scenario: &Scenario, subject: &Subject) -> Result<Measurement, HostError> 
         memory: None,
         growth: Some(growth.memory),
     })
+}
+
+/// A VM that has trapped answers without being asked, and all would be counted as nothing.
+fn check(exchange: &Exchange) -> anyhow::Result<()> {
+    let log: Vec<String> = exchange.log().iter().map(ToString::to_string).collect();
+    let trapped = |line: &String| line.contains("Function: ") && line.contains(" failed: ");
+    if !log.iter().any(trapped) {
+        return Ok(());
+    }
+    bail!(
+        "the module traps, and has no cost to count:\n{}\n{}",
+        log.join("\n"),
+        attache_module::trap_advice(&log.concat()).unwrap_or(
+            "`attache run FILTER --harness` shows what it does to a request; a suite of it gives it what it needs"
+        )
+    );
 }
 
 fn how(exchange: &Exchange) -> String {

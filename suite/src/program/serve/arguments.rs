@@ -26,6 +26,14 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     pub(super) upstream: Option<SocketAddr>,
 
+    /// A server that filters call out to, by the name of its cluster: NAME=HOST:PORT
+    #[arg(long = "cluster", value_name = "NAME=HOST:PORT", value_parser = cluster)]
+    pub(super) clusters: Vec<(String, SocketAddr)>,
+
+    /// Write the requests into a HAR file, without the secrets in them
+    #[arg(long, value_name = "FILE")]
+    pub(super) har: Option<PathBuf>,
+
     /// Where to listen on 127.0.0.1
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(super) port: u16,
@@ -95,6 +103,11 @@ impl Arguments {
 fn pair(word: &str) -> Result<(String, String), String> {
     let (name, value) = word.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn cluster(word: &str) -> Result<(String, SocketAddr), String> {
+    let (name, server) = pair(word)?;
+    Ok((name, address(&server)?))
 }
 
 fn address(word: &str) -> Result<SocketAddr, String> {

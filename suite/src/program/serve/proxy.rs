@@ -1,20 +1,19 @@
 //! The harness in the place of a proxy.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
-use attache_envoy::http1::{self, Header};
+use attache_envoy::http1::Header;
 use attache_envoy::upstream::Request;
 use attache_harness::{
-    Event, Exchange, Headers, Host, HostCall, HostError, Outcome, Plugin, Response, Status,
+    Argument, Event, Exchange, Headers, Host, HostCall, HostError, Outcome, Plugin, Status,
 };
 use attache_module::{Facts, configuration};
 
-use super::TIME_LIMIT;
 use super::arguments::Arguments;
+use super::ways::{Received, Ways, asked};
 
 /// How much of the filters' time passes for a request that waits: Envoy's own limit of a route.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -37,8 +36,8 @@ pub(super) struct Proxy(Arc<Mutex<Served>>);
 
 struct Served {
     host: Host,
-    plugins: Vec<Plugin>,
-    upstream: Option<SocketAddr>,
+    plugins: Vec<Member>,
+    ways: Ways,
     /// Until when the filters' clock has gone.
     clock: Instant,
 }
@@ -65,21 +64,29 @@ pub(super) struct Answer {
     pub(super) changes: Vec<(String, String)>,
     pub(super) log: Vec<String>,
     pub(super) lints: Vec<String>,
+    /// Clusters that a filter called out to, and that are not there.
+    pub(super) missing: Vec<String>,
     /// What Envoy would not survive, or the harness cannot play.
     pub(super) broken: Option<String>,
     pub(super) outcome: String,
+    pub(super) started: SystemTime,
+    pub(super) took: Duration,
 }
 
 impl Proxy {
     pub(super) fn start(arguments: &Arguments) -> anyhow::Result<Self> {
         let plugins = plugins(arguments)?;
-        let host = start(&plugins, arguments.upstream)
+        let ways = Ways {
+            upstream: arguments.upstream,
+            clusters: arguments.clusters.clone(),
+        };
+        let host = start(&plugins, &ways)
             .map_err(anyhow::Error::from)
             .with_context(|| format!("cannot start `{}`", arguments.names().join(", ")))?;
         Ok(Self(Arc::new(Mutex::new(Served {
             host,
             plugins,
-            upstream: arguments.upstream,
+            ways,
             clock: Instant::now(),
         }))))
     }
@@ -95,18 +102,11 @@ impl Proxy {
         let _ = self.lock().advance();
     }
 
-    /// Replaces the filters by what their files hold now.
-    pub(super) fn reload(&self, arguments: &Arguments) -> anyhow::Result<()> {
+    /// Replaces the filters by what their files hold now: all that changed, or none where one is refused.
+    /// Names what was replaced.
+    pub(super) fn reload(&self, arguments: &Arguments) -> anyhow::Result<Vec<String>> {
         let next = plugins(arguments)?;
-        let mut served = self.lock();
-        for (name, plugin) in arguments.names().into_iter().zip(&next) {
-            served
-                .host
-                .reload(name, plugin.clone())
-                .with_context(|| format!("`{name}` is refused, as Envoy would refuse it"))?;
-        }
-        served.plugins = next;
-        Ok(())
+        self.lock().replace(next)
     }
 
     /// A panic while the lock was held leaves a host that says itself that it is of no use.
@@ -116,6 +116,34 @@ impl Proxy {
 }
 
 impl Served {
+    /// Nobody is served meanwhile, so that nobody meets half of it.
+    fn replace(&mut self, next: Vec<Member>) -> anyhow::Result<Vec<String>> {
+        let changed: Vec<usize> = (0..next.len())
+            .filter(|&at| {
+                self.plugins
+                    .get(at)
+                    .is_none_or(|serves| *serves != next[at])
+            })
+            .collect();
+        for (number, &at) in changed.iter().enumerate() {
+            let name = next[at].name.as_str();
+            let Err(error) = self.host.reload(name, next[at].plugin()) else {
+                continue;
+            };
+            for &at in &changed[..number] {
+                let before = &self.plugins[at];
+                self.host
+                    .reload(&before.name, before.plugin())
+                    .with_context(|| format!("cannot take `{}` back", before.name))?;
+            }
+            return Err(anyhow::Error::from(error))
+                .with_context(|| format!("`{name}` is refused, as Envoy would refuse it"));
+        }
+        self.plugins = next;
+        let name = |&at: &usize| self.plugins[at].name.clone();
+        Ok(changed.iter().map(name).collect())
+    }
+
     fn advance(&mut self) -> Result<(), HostError> {
         let passed = self.clock.elapsed();
         self.clock += passed;
@@ -125,7 +153,7 @@ impl Served {
     fn pass(&mut self, request: &Request) -> Answer {
         let played = self.play(request);
         match played {
-            Ok(exchange) => answer(request, &exchange, self.upstream),
+            Ok(exchange) => answer(request, &exchange, &self.ways),
             Err(error) => {
                 let mut broken = error.to_string();
                 let mut cause = std::error::Error::source(&error);
@@ -134,7 +162,7 @@ impl Served {
                     cause = error.source();
                 }
                 // That host is of no use any more; a proxy would be started again, too.
-                if let Ok(host) = start(&self.plugins, self.upstream) {
+                if let Ok(host) = start(&self.plugins, &self.ways) {
                     self.host = host;
                 }
                 Answer {
@@ -145,8 +173,11 @@ impl Served {
                     changes: Vec::new(),
                     log: Vec::new(),
                     lints: Vec::new(),
+                    missing: Vec::new(),
                     broken: Some(broken),
                     outcome: "no answer".to_owned(),
+                    started: SystemTime::now(),
+                    took: Duration::ZERO,
                 }
             }
         }
@@ -179,103 +210,75 @@ impl Served {
     }
 }
 
-/// The filters as their files are.
-fn plugins(arguments: &Arguments) -> anyhow::Result<Vec<Plugin>> {
-    let mut plugins = Vec::new();
+/// A filter of the chain, as its files are.
+#[derive(Clone, Eq, PartialEq)]
+struct Member {
+    name: String,
+    bytes: Vec<u8>,
+    root_id: String,
+    configuration: Option<String>,
+    /// Whether it needs the host option by which headers wait for it.
+    holds_headers: bool,
+}
+
+impl Member {
+    fn plugin(&self) -> Plugin {
+        let mut plugin =
+            Plugin::from_bytes(&self.name, self.bytes.clone()).root_id(self.root_id.as_str());
+        if let Some(configuration) = &self.configuration {
+            plugin = plugin.config(configuration.as_str());
+        }
+        if self.holds_headers {
+            plugin = plugin.allow_on_headers_stop_iteration();
+        }
+        plugin
+    }
+}
+
+fn plugins(arguments: &Arguments) -> anyhow::Result<Vec<Member>> {
+    let mut members = Vec::new();
     for (name, file) in &arguments.plugins {
         let bytes = fs::read(file).with_context(|| format!("cannot read `{file}`"))?;
         let facts = Facts::read(&bytes).with_context(|| format!("cannot load `{file}`"))?;
         let declared = facts.declarations.first();
         let root_id = Arguments::of(&arguments.root_ids, name).map(str::to_owned);
         let root_id = root_id.or_else(|| declared.map(|it| it.root_id.clone()));
-        let mut plugin = Plugin::from_bytes(name, bytes).root_id(root_id.unwrap_or_default());
-        if let Some(config) = Arguments::of(&arguments.configs, name) {
-            plugin = plugin.config(configuration(config.as_ref())?.as_str());
-        }
+        let config = Arguments::of(&arguments.configs, name);
         let described = facts.description.as_ref();
-        if described.is_some_and(|it| it.host_options.allow_on_headers_stop_iteration) {
-            plugin = plugin.allow_on_headers_stop_iteration();
-        }
-        plugins.push(plugin);
+        members.push(Member {
+            name: name.clone(),
+            bytes,
+            root_id: root_id.unwrap_or_default(),
+            configuration: config
+                .map(|file| configuration(file.as_ref()))
+                .transpose()?,
+            holds_headers: described
+                .is_some_and(|it| it.host_options.allow_on_headers_stop_iteration),
+        });
     }
-    Ok(plugins)
+    Ok(members)
 }
 
-fn start(plugins: &[Plugin], upstream: Option<SocketAddr>) -> Result<Host, HostError> {
-    let mut builder = Host::builder();
-    for plugin in plugins {
-        builder = builder.plugin(plugin.clone());
-    }
-    let mut host = builder.start()?;
-    host.upstream(move |request| {
-        let received = Received::new(request.headers(), request.body());
-        let Some(answered) = asked(&received, upstream) else {
-            return Response::refused();
-        };
-        let headers = answered.headers.iter();
-        let response = headers.fold(Response::new(answered.status), |response, header| {
-            response.header(&header.name, &header.value)
-        });
-        response.body(&answered.body)
+fn start(members: &[Member], ways: &Ways) -> Result<Host, HostError> {
+    let builder = members.iter().fold(Host::builder(), |builder, member| {
+        builder.plugin(member.plugin())
     });
+    let mut host = builder.start()?;
+    ways.lead(&mut host);
     Ok(host)
 }
 
-/// What an upstream answers: one of the user's, or the one that shows what it received.
-fn asked(received: &Received, upstream: Option<SocketAddr>) -> Option<Message> {
-    let (status, headers, body) = match upstream {
-        Some(address) => {
-            let response = http1::exchange(address, &received.text(b"\r\n"), TIME_LIMIT).ok()?;
-            (response.status, response.headers, response.body)
+/// The cluster of a call-out that was refused.
+fn called(call: &HostCall) -> Option<String> {
+    let calls_out = matches!(
+        call.name,
+        "proxy_http_call" | "proxy_grpc_call" | "proxy_grpc_stream"
+    );
+    match call.arguments.first()? {
+        Argument::Bytes(name) if calls_out && call.status == Some(Status::BadArgument) => {
+            String::from_utf8(name.clone()).ok()
         }
-        None => {
-            let kind = vec![Header::new("content-type", "text/plain")];
-            (200, kind, received.text(b"\n"))
-        }
-    };
-    let own = |header: &Header| {
-        let name = header.name.to_ascii_lowercase();
-        name != b"transfer-encoding" && name != b"content-length" && name != b"connection"
-    };
-    Some(Message {
-        status,
-        headers: headers.into_iter().filter(own).collect(),
-        body,
-    })
-}
-
-/// A request as an upstream receives it.
-struct Received {
-    line: Vec<u8>,
-    headers: Vec<Header>,
-    body: Vec<u8>,
-}
-
-impl Received {
-    fn new(headers: &Headers, body: Vec<u8>) -> Self {
-        let pseudo = |name: &str| headers.get(name).unwrap_or_default();
-        let mut lines = vec![Header::new("host", pseudo(":authority"))];
-        let own = headers.iter().filter(|(name, _)| {
-            !name.starts_with(b":") && *name != b"transfer-encoding" && *name != b"content-length"
-        });
-        lines.extend(own.map(|(name, value)| Header::new(name, value)));
-        Self {
-            line: [pseudo(":method"), b" ", pseudo(":path"), b" HTTP/1.1"].concat(),
-            headers: lines,
-            body,
-        }
-    }
-
-    fn text(&self, end: &[u8]) -> Vec<u8> {
-        let mut text = [&self.line[..], end].concat();
-        for header in &self.headers {
-            text.extend_from_slice(&[&header.name[..], b": ", &header.value, end].concat());
-        }
-        if !self.body.is_empty() {
-            let length = format!("content-length: {}", self.body.len());
-            text.extend_from_slice(&[length.as_bytes(), end].concat());
-        }
-        [&text[..], end, &self.body].concat()
+        _ => None,
     }
 }
 
@@ -305,7 +308,7 @@ fn told(call: &HostCall) -> String {
     format!("{name}({}){refused}", arguments.join(", "))
 }
 
-fn answer(request: &Request, exchange: &Exchange, upstream: Option<SocketAddr>) -> Answer {
+fn answer(request: &Request, exchange: &Exchange, ways: &Ways) -> Answer {
     let message = |status, headers: &Headers, body: Vec<u8>| Message {
         status,
         headers: headers
@@ -317,10 +320,10 @@ fn answer(request: &Request, exchange: &Exchange, upstream: Option<SocketAddr>) 
     let arrived = exchange.try_upstream_request();
     // One of the user's is not asked twice.
     let answered = arrived
-        .filter(|_| upstream.is_none())
+        .filter(|_| ways.upstream.is_none())
         .and_then(|it| asked(&Received::new(it.headers(), it.body()), None));
     let mut plugin = String::new();
-    let mut changes = Vec::new();
+    let (mut changes, mut missing) = (Vec::new(), Vec::new());
     for event in exchange.timeline().events() {
         match event {
             Event::Callback {
@@ -328,6 +331,13 @@ fn answer(request: &Request, exchange: &Exchange, upstream: Option<SocketAddr>) 
             } => plugin = entered.to_string(),
             Event::HostCall(call) if CHANGES.contains(&call.name) => {
                 changes.push((plugin.clone(), told(call)));
+            }
+            Event::HostCall(call) => {
+                if let Some(name) = called(call).filter(|name| !ways.has(name))
+                    && !missing.contains(&name)
+                {
+                    missing.push(name);
+                }
             }
             _ => {}
         }
@@ -341,8 +351,11 @@ fn answer(request: &Request, exchange: &Exchange, upstream: Option<SocketAddr>) 
         response: response.map(|it| message(it.status(), it.headers(), it.body())),
         changes,
         log: exchange.log().iter().map(ToString::to_string).collect(),
+        missing,
         lints: exchange.lints().iter().map(ToString::to_string).collect(),
         broken: None,
         outcome: exchange.outcome().to_string(),
+        started: SystemTime::now(),
+        took: Duration::ZERO,
     }
 }

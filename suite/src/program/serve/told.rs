@@ -1,7 +1,8 @@
 //! A request as a person, or a program, is told of it.
 
 use attache_envoy::http1::Header;
-use attache_module::harmless_line;
+use attache_envoy::printable;
+use attache_module::{harmless_line, harmless_lines, trap_advice};
 use serde_json::{Value, json};
 
 use super::proxy::{Answer, Message};
@@ -66,14 +67,18 @@ pub(super) fn text(answer: &Answer) -> String {
         }
         text.push_str(&format!("      {call}\n"));
     }
+    for cluster in &answer.missing {
+        text.push_str(&format!(
+            "  there is no cluster `{0}` here: --cluster {0}=HOST:PORT gives the filter one, and a suite plays one \
+             (`clusters`)\n",
+            harmless_line(cluster)
+        ));
+    }
     for line in answer.log.iter().chain(&answer.lints) {
-        text.push_str(&format!("  {}\n", harmless_line(line)));
-        if line.contains("`proxy_http_call` answered 2") {
-            text.push_str(
-                "  the harness has no cluster here; a suite plays one (`clusters`), and `attache run \
-                 --bootstrap FILE` runs the filter in a configuration of yours\n",
-            );
-        }
+        text.push_str(&format!("  {}\n", harmless_lines(line, "    ")));
+    }
+    if let Some(advice) = trap_advice(&answer.log.concat()).filter(|_| answer.missing.is_empty()) {
+        text.push_str(&format!("  {advice}\n"));
     }
     text
 }
@@ -110,6 +115,7 @@ pub(super) fn json(answer: &Answer) -> Value {
         "changes": changes.collect::<Value>(),
         "log": answer.log,
         "lints": answer.lints,
+        "missing_clusters": answer.missing,
         "error": answer.broken,
     })
 }
@@ -147,15 +153,6 @@ fn changes(title: &str, before: &[String], after: &[String]) -> String {
     match text.is_empty() {
         true => format!("  {title}: nothing changed\n"),
         false => format!("  {title}:\n{text}"),
-    }
-}
-
-/// Text as it is; a control character or a byte that is no text as its escape, so that a header cannot
-/// write to the terminal.
-fn printable(raw: &[u8]) -> String {
-    match std::str::from_utf8(raw) {
-        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
-        _ => raw.escape_ascii().to_string(),
     }
 }
 

@@ -151,6 +151,13 @@ fn what_cannot_be_measured_says_why_and_what_to_do() {
     let transform = module("transform");
     let tcp = module("tcp-allow-list");
     let scrub = module("auth-scrub");
+
+    let traps = module("probe");
+    fs::write(
+        folder.join("trap.json"),
+        r#"{"request_headers": [{"trap": true}]}"#,
+    )
+    .unwrap();
     fs::write(folder.join("not.jsonl"), "{}\n").unwrap();
     fs::write(folder.join("empty.jsonl"), "").unwrap();
     fs::write(folder.join("s.suite.yaml"), suite("request: {}")).unwrap();
@@ -166,6 +173,10 @@ fn what_cannot_be_measured_says_why_and_what_to_do() {
             "give it one with --config FILE",
         ),
         (&[tcp.to_str().unwrap()], "`attache bench FILE.suite.yaml`"),
+        (
+            &[traps.to_str().unwrap(), "--config", "trap.json"],
+            "the module traps, and has no cost to count",
+        ),
         (
             &[scrub, "--config", "none.json"],
             "cannot read the configuration `none.json`",

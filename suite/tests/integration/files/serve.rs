@@ -145,6 +145,96 @@ fn a_configuration_that_changes_is_taken_up_and_one_that_is_refused_is_not() {
 }
 
 #[test]
+fn a_chain_is_replaced_as_a_whole_or_not_at_all() {
+    let folder = folder("serve-chain");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.join("next.json"), text).unwrap();
+        fs::rename(folder.join("next.json"), folder.join(name)).unwrap();
+    };
+    let add = |value: &str| format!(r#"{{"response": [{{"name": "x-by", "value": "{value}"}}]}}"#);
+    write("add.json", &add("old"));
+    write("deny.json", r#"{"paths": ["/a"]}"#);
+    let (adds, denies) = (plugin("add-header"), plugin("deny-list"));
+    let words = ["--plugin", &adds, "--config", "add-header=add.json"];
+    let more = ["--plugin", &denies, "--config", "deny-list=deny.json"];
+    let mut served = Served::start(&folder, &[words, more].concat());
+    let by = |served: &Served, path| {
+        let response = served.get(path);
+        let by = response.header("x-by").next().map(<[u8]>::to_vec);
+        (response.status, String::from_utf8(by.unwrap()).unwrap())
+    };
+    assert_eq!(by(&served, "/b"), (200, "old".to_owned()));
+
+    // Whichever is seen first, the second one is refused, and the first one serves as it did.
+    write("deny.json", r#"{"path": 1}"#);
+    served.until("`deny-list` is refused, as Envoy would refuse it");
+    write("add.json", &add("new"));
+    served.until("`deny-list` is refused, as Envoy would refuse it");
+    served.until("Serving what served before");
+    assert_eq!(by(&served, "/b"), (200, "old".to_owned()));
+    assert_eq!(by(&served, "/a"), (403, "old".to_owned()));
+
+    write("deny.json", r#"{"paths": ["/b"]}"#);
+    served.until("Reloaded add-header, deny-list");
+    assert_eq!(by(&served, "/b"), (403, "new".to_owned()));
+    assert_eq!(by(&served, "/a"), (200, "new".to_owned()));
+
+    // What did not change is not replaced.
+    write("add.json", &add("newer"));
+    let line = served.until("Reloaded ");
+    assert!(line.ends_with("Reloaded add-header"), "{line}");
+}
+
+#[test]
+fn filters_call_out_to_servers_of_the_users_and_requests_are_kept() {
+    let folder = folder("serve-cluster");
+    let authz = attache_envoy::upstream::Upstream::start(|request| {
+        let known = request
+            .header("authorization")
+            .any(|it| it == b"Bearer good-credential");
+        attache_envoy::upstream::Reply::new(if known { 200 } else { 403 })
+    })
+    .unwrap();
+    fs::write(folder.join("auth.json"), r#"{"cluster": "authz"}"#).unwrap();
+    let plugin = plugin("ext-auth");
+    let cluster = format!("authz={}", authz.address());
+    let words = ["--plugin", &plugin, "--config", "ext-auth=auth.json"];
+    let more = ["--cluster", &cluster, "--har", "live.har"];
+    let served = Served::start(&folder, &[&words[..], &more].concat());
+    let status = |credential: &str| {
+        let wire = format!(
+            "GET /live?key=1 HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {credential}\r\n\r\n"
+        );
+        let address = served.address.parse().unwrap();
+        exchange(address, wire.as_bytes(), PATIENCE).unwrap().status
+    };
+    assert_eq!((status("good-credential"), status("bad")), (200, 401));
+
+    let entries = || {
+        let text = fs::read_to_string(folder.join("live.har")).unwrap_or_default();
+        let har: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        har["log"]["entries"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
+    let begun = std::time::Instant::now();
+    while entries().len() < 2 && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let entries = entries();
+    assert_eq!(entries[0]["request"]["url"], "http://h/live?key=stand-in-1");
+    assert_eq!(entries[0]["response"]["status"], 200);
+    assert_eq!(entries[1]["response"]["status"], 401);
+    assert_eq!(entries[1]["comment"], "the upstream received nothing");
+    assert!(
+        !entries[0].to_string().contains("good-credential"),
+        "{}",
+        entries[0]
+    );
+}
+
+#[test]
 fn what_cannot_be_served_says_why() {
     let folder = folder("serve-refuses");
     fs::write(folder.join("bad.json"), r#"{"no_such_field": 1}"#).unwrap();
@@ -176,7 +266,7 @@ fn what_cannot_be_served_says_why() {
     ];
     let (_, out, err) = program(&folder, &[&words[..], &["-H", "authorization: x"]].concat());
     assert!(
-        out.contains("the harness has no cluster here"),
+        out.contains("no cluster `authz` here: --cluster authz=HOST:PORT gives the filter one"),
         "{out}{err}"
     );
 

@@ -1,0 +1,107 @@
+//! Where requests of filters and of clients go: servers of the user's, or one that shows what it received.
+
+use std::net::SocketAddr;
+
+use attache_envoy::http1::{self, Header};
+use attache_harness::{Answer, Headers, Host, Response, UpstreamRequest};
+
+use super::TIME_LIMIT;
+use super::proxy::Message;
+
+/// Servers by the names of their clusters.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ways {
+    /// In the place of the upstream that answers with what it received.
+    pub(super) upstream: Option<SocketAddr>,
+    /// What filters call out to.
+    pub(super) clusters: Vec<(String, SocketAddr)>,
+}
+
+impl Ways {
+    pub(super) fn has(&self, cluster: &str) -> bool {
+        self.clusters.iter().any(|(name, _)| name == cluster)
+    }
+
+    /// Has a host ask these servers.
+    pub(super) fn lead(&self, host: &mut Host) {
+        let to = |server: Option<SocketAddr>| {
+            move |request: &UpstreamRequest| {
+                let received = Received::new(request.headers(), request.body());
+                response(asked(&received, server))
+            }
+        };
+        host.upstream(to(self.upstream));
+        for (name, server) in &self.clusters {
+            host.cluster(name, Answer::with(to(Some(*server))));
+        }
+    }
+}
+
+fn response(answered: Option<Message>) -> Response {
+    let Some(answered) = answered else {
+        return Response::refused();
+    };
+    let headers = answered.headers.iter();
+    let response = headers.fold(Response::new(answered.status), |response, header| {
+        response.header(&header.name, &header.value)
+    });
+    response.body(&answered.body)
+}
+
+/// What an upstream answers: one of the user's, or the one that shows what it received.
+pub(super) fn asked(received: &Received, upstream: Option<SocketAddr>) -> Option<Message> {
+    let (status, headers, body) = match upstream {
+        Some(address) => {
+            let response = http1::exchange(address, &received.text(b"\r\n"), TIME_LIMIT).ok()?;
+            (response.status, response.headers, response.body)
+        }
+        None => {
+            let kind = vec![Header::new("content-type", "text/plain")];
+            (200, kind, received.text(b"\n"))
+        }
+    };
+    let own = |header: &Header| {
+        let name = header.name.to_ascii_lowercase();
+        name != b"transfer-encoding" && name != b"content-length" && name != b"connection"
+    };
+    Some(Message {
+        status,
+        headers: headers.into_iter().filter(own).collect(),
+        body,
+    })
+}
+
+/// A request as an upstream receives it.
+pub(super) struct Received {
+    line: Vec<u8>,
+    headers: Vec<Header>,
+    body: Vec<u8>,
+}
+
+impl Received {
+    pub(super) fn new(headers: &Headers, body: Vec<u8>) -> Self {
+        let pseudo = |name: &str| headers.get(name).unwrap_or_default();
+        let mut lines = vec![Header::new("host", pseudo(":authority"))];
+        let own = headers.iter().filter(|(name, _)| {
+            !name.starts_with(b":") && *name != b"transfer-encoding" && *name != b"content-length"
+        });
+        lines.extend(own.map(|(name, value)| Header::new(name, value)));
+        Self {
+            line: [pseudo(":method"), b" ", pseudo(":path"), b" HTTP/1.1"].concat(),
+            headers: lines,
+            body,
+        }
+    }
+
+    fn text(&self, end: &[u8]) -> Vec<u8> {
+        let mut text = [&self.line[..], end].concat();
+        for header in &self.headers {
+            text.extend_from_slice(&[&header.name[..], b": ", &header.value, end].concat());
+        }
+        if !self.body.is_empty() {
+            let length = format!("content-length: {}", self.body.len());
+            text.extend_from_slice(&[length.as_bytes(), end].concat());
+        }
+        [&text[..], end, &self.body].concat()
+    }
+}
