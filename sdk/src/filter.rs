@@ -158,8 +158,8 @@ impl<F: HttpFilter<M>, M: Mode> AnyFilter for Configured<F, Http<M>> {
         // Made in here, they are kept once: what a future captures stays beside what it hands on.
         Box::pin(async move {
             let request = Request::new(link.clone());
-            let response = self.filter.call(request, Next::new(link)).await?;
-            Ok(response.into_answer())
+            let response = self.filter.call(request, Next::new(link)).await;
+            response.map(Response::into_answer)
         })
     }
 

@@ -8,6 +8,7 @@ use crate::content_type::ContentType;
 use crate::error::Error;
 use crate::host::{self, Map};
 use crate::setting;
+use crate::status::HostError;
 use crate::tasks;
 
 use self::list::{AUTHORITY, List, Write};
@@ -282,20 +283,13 @@ impl Headers {
         if self.list.get().is_some() {
             return self.commit_list();
         }
-        let (map, early) = (self.map, self.early.get_mut());
+        let early = self.early.get_mut();
         if early.is_empty() {
             return Ok(());
         }
         let mut is_torn = false;
         // What was not read cannot be given back.
-        let outcome = tasks::within(self.stream, || {
-            early.iter().try_for_each(|write| {
-                write.make(map)?;
-                is_torn = true;
-                Ok(())
-            })
-        });
-        outcome.flatten().map_err(|refusal| Refusal {
+        make(early, self.map, self.stream, &mut is_torn).map_err(|refusal| Refusal {
             error: refusal.into(),
             is_torn,
         })
@@ -356,6 +350,19 @@ impl Headers {
             .filter(|list| may_be_empty || list.iter().next().is_some())
             .ok_or_else(|| Error::garbled("proxy_get_header_map_pairs"))
     }
+}
+
+/// Makes the host calls; `is_torn` from the first one on.
+#[inline]
+fn make(writes: &Writes, map: Map, stream: u32, is_torn: &mut bool) -> Result<(), HostError> {
+    let before = tasks::switch(stream)?;
+    let outcome = writes.iter().try_for_each(|write| {
+        write.make(map)?;
+        *is_torn = true;
+        Ok(())
+    });
+    tasks::switch_back(before)?;
+    outcome
 }
 
 /// Takes back what was written; whether the host's map is again what it was.

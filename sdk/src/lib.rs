@@ -172,7 +172,7 @@ pub use crate::next::{Arrival, Next, Run, Sent};
 pub use crate::overlay::PerRoute;
 pub use crate::phases::Phases;
 pub use crate::plugin::Plugin;
-pub use crate::request::{InvalidPath, Path, Request};
+pub use crate::request::{InvalidAuthority, InvalidPath, Path, Request};
 pub use crate::response::{Body, LocalReply, Response, SentResponse};
 pub use crate::retry::{Attempt, Retry, Retryable};
 pub use crate::secret::{Secret, Wipe};

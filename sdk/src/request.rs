@@ -91,11 +91,44 @@ impl<M: Mode> Request<M> {
     /// [`InvalidPath`] for a path with a carriage return, line feed or NUL, which could begin
     /// another header, and for an empty one. The request is unchanged then.
     pub fn set_path(&mut self, path: &[u8]) -> Result<(), InvalidPath> {
-        if path.is_empty() || path.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            return Err(InvalidPath);
+        match !path.is_empty() && self.set_line(":path", path) {
+            true => Ok(()),
+            false => Err(InvalidPath),
         }
-        self.headers.set_pseudo(":path", path);
-        Ok(())
+    }
+
+    /// Sets the host that the client asked for (`:authority`), by which Envoy then chooses the route.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
+    /// let host = [b"internal.", request.authority()].concat();
+    /// if request.set_authority(&host).is_err() {
+    ///     return Ok(Response::local(StatusCode::BAD_REQUEST, "no such host\n"));
+    /// }
+    /// next.run(request).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidAuthority`] for one with a carriage return, line feed or NUL, which could begin another
+    /// header. The request is unchanged then.
+    pub fn set_authority(&mut self, authority: &[u8]) -> Result<(), InvalidAuthority> {
+        match self.set_line(":authority", authority) {
+            true => Ok(()),
+            false => Err(InvalidAuthority),
+        }
+    }
+
+    /// Sets a pseudo header; false where the value would not stay one line.
+    #[inline(never)]
+    fn set_line(&mut self, name: &str, value: &[u8]) -> bool {
+        let is_line = !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        if is_line {
+            self.headers.set_pseudo(name, value);
+        }
+        is_line
     }
 
     /// Changes the body while it passes. The request goes on without `content-length`, in chunks
@@ -284,6 +317,27 @@ impl fmt::Display for InvalidPath {
 }
 
 impl std::error::Error for InvalidPath {}
+
+/// A host that would not stay one line of a request.
+///
+/// ```
+/// # use attache::prelude::*;
+/// # use attache::InvalidAuthority;
+/// fn to_canary(request: &mut Request) -> Result<(), InvalidAuthority> {
+///     request.set_authority(b"canary.example.com")
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct InvalidAuthority;
+
+impl fmt::Display for InvalidAuthority {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("host has a carriage return, line feed or NUL")
+    }
+}
+
+impl std::error::Error for InvalidAuthority {}
 
 #[cfg(test)]
 mod tests {

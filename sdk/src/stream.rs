@@ -136,43 +136,51 @@ impl Stream {
 
     fn take_in(self: &Rc<Self>, direction: Direction, event: Event) {
         let flow = self.flow(direction);
-        match (event, direction) {
+        let is_due = match (event, direction) {
             (Event::Headers { is_last }, Direction::Request) => self.request_headers(is_last),
             (Event::Headers { is_last }, Direction::Response) => self.response_headers(is_last),
-            (Event::Body { size, is_last }, _) => flow.body_came(size, is_last),
-            (Event::Trailers, _) => flow.trailers_came(),
-        }
-        if flow.wakes(self.place.waker()) {
+            (Event::Body { size, is_last }, _) => {
+                flow.body_came(size, is_last);
+                flow.wakes(self.place.waker())
+            }
+            (Event::Trailers, _) => {
+                flow.trailers_came();
+                flow.wakes(self.place.waker())
+            }
+        };
+        if is_due {
             self.advance();
         }
     }
 
-    fn request_headers(self: &Rc<Self>, is_last: bool) {
+    /// Starts the future; whether it is to be polled.
+    fn request_headers(self: &Rc<Self>, is_last: bool) -> bool {
         self.flow(Direction::Request)
             .headers_came(Gate::Held, is_last);
         let task = Rc::clone(&self.filter).start(Handle(Rc::clone(self)));
         self.task.set(Some(task));
-        self.advance();
+        true
     }
 
-    fn response_headers(&self, is_last: bool) {
+    /// Whether the future is to be polled.
+    fn response_headers(&self, is_last: bool) -> bool {
         let request = self.flow(Direction::Request);
         let response = self.flow(Direction::Response);
         let is_judged = request.gate() != Gate::Held;
         let listens = is_judged && self.link.is_listening() && self.is_alive() && !self.over.get();
         response.headers_came(if listens { Gate::Held } else { Gate::Open }, is_last);
-        if listens {
-            self.link.deliver(self.place.waker());
-            self.advance();
-        } else if !is_judged && !self.over.get() {
+        if !listens && !is_judged && !self.over.get() {
             // A response to a request that never went on: Envoy's own (413, a time limit), another
             // filter's. The part of the future that judges the request has lost its purpose.
             request.set_gate(Gate::Shut);
             self.end_task();
-        } else if request.is_wanted() {
-            self.link.deliver(self.place.waker());
-            self.advance();
+            return false;
         }
+        let is_due = listens || request.is_wanted();
+        if is_due {
+            self.link.deliver(self.place.waker());
+        }
+        is_due
     }
 
     /// The access-log moment, and the end of the context: the future is dropped, at the latest.
@@ -243,6 +251,7 @@ impl Stream {
     }
 
     /// Polls the future once and does what its answer says.
+    #[inline]
     fn advance(&self) {
         if self.over.get() {
             return;
@@ -250,21 +259,26 @@ impl Stream {
         let Some(mut task) = self.task.take() else {
             return;
         };
-        match task.as_mut().poll(&mut self.place.context()) {
-            Poll::Ready(mut answer) => {
+        // Looked at where they are: an answer is large.
+        let mut polled = task.as_mut().poll(&mut self.place.context());
+        let mut early;
+        let answer = match &mut polled {
+            Poll::Ready(answer) => {
                 drop(task);
                 // Answered otherwise before the end was waited for.
                 self.link.forget_early();
-                self.finish(&mut answer);
+                answer
             }
             Poll::Pending => {
                 self.task.set(Some(task));
-                match self.link.take_early() {
-                    Some(answer) => self.finish(&mut Ok(answer)),
-                    None => self.pending(),
-                }
+                let Some(answer) = self.link.take_early() else {
+                    return self.pending();
+                };
+                early = Ok(answer);
+                &mut early
             }
-        }
+        };
+        self.finish(answer);
     }
 
     /// Shows the future that waits for it the stream's end.
@@ -291,9 +305,13 @@ impl Stream {
         }
     }
 
+    #[inline(always)]
     fn finish(&self, answer: &mut Result<Answer, Error>) {
         let refused = match answer {
-            Ok(answer) => self.accept(answer).err(),
+            Ok(answer) => match self.accept(answer) {
+                Ok(()) => return,
+                Err(fault) => Some(fault),
+            },
             Err(_) => None,
         };
         if let Some(fault) = refused.as_ref().or(answer.as_ref().err()) {
@@ -391,11 +409,16 @@ impl Stream {
         }
     }
 
-    /// Drops the future, with host calls of its destructors acting on its own stream.
+    /// Drops the future, if it is not done, with host calls of its destructors acting on its own stream.
+    #[inline]
     fn end_task(&self) {
-        let Some(task) = self.task.take() else {
-            return;
-        };
+        if let Some(task) = self.task.take() {
+            self.end_now(task);
+        }
+    }
+
+    #[inline(never)]
+    fn end_now(&self, task: FilterFuture) {
         let mut task = Some(task);
         // Where the host no longer knows the stream, the future goes all the same, here.
         let _ = tasks::within(self.id(), || drop(task.take()));

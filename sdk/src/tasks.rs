@@ -39,6 +39,10 @@ thread_local! {
     static WAITING: RefCell<Table> = const { RefCell::new(Table::new()) };
 }
 
+/// The waker of what is polled in its own callbacks only. In one place: what `Waker::noop` answers is
+/// another one wherever it is compiled in, and two that look different are cloned and woken.
+static NOBODY: &Waker = Waker::noop();
+
 /// What has a future that may be woken from another callback.
 pub(crate) trait Task {
     /// The root that it belongs to.
@@ -115,16 +119,30 @@ fn turns() -> bool {
 
 /// Runs `body` with host calls acting on context `id`, and restores the one before.
 pub(crate) fn within<R>(id: u32, body: impl FnOnce() -> R) -> Result<R, HostError> {
-    let before = EFFECTIVE.get();
-    if before == id {
-        return Ok(body());
-    }
-    act_on(id)?;
+    let before = switch(id)?;
     let result = body();
-    act_on(before)?;
+    switch_back(before)?;
     Ok(result)
 }
 
+/// Has host calls act on context `id`; what they acted on before, if that was another.
+#[inline]
+pub(crate) fn switch(id: u32) -> Result<Option<u32>, HostError> {
+    let before = EFFECTIVE.get();
+    if before == id {
+        return Ok(None);
+    }
+    act_on(id)?;
+    Ok(Some(before))
+}
+
+/// Has host calls act again on what they acted on before.
+#[inline]
+pub(crate) fn switch_back(before: Option<u32>) -> Result<(), HostError> {
+    before.map_or(Ok(()), act_on)
+}
+
+#[inline(never)]
 fn act_on(id: u32) -> Result<(), HostError> {
     // 0 is the context called for: that one may be on its way out, so that the host no longer
     // knows it by its id.
@@ -161,17 +179,23 @@ impl Place {
     }
 
     pub(crate) fn waker(&self) -> &Waker {
-        self.0.as_ref().map_or(Waker::noop(), |(_, waker)| waker)
+        self.0.as_ref().map_or(NOBODY, |(_, waker)| waker)
     }
 
     /// Gives the place up. A later wake of the task's future does nothing.
+    #[inline]
     pub(crate) fn leave(&self) {
         if let &Some((key, _)) = &self.0 {
-            // Dropped after the table is released: dropping a future runs the filter's code.
-            let entry = WAITING.with_borrow_mut(|waiting| waiting.free(key));
-            drop(entry);
+            free(key);
         }
     }
+}
+
+#[inline(never)]
+fn free(key: Key) {
+    // Dropped after the table is released: dropping a future runs the filter's code.
+    let entry = WAITING.with_borrow_mut(|waiting| waiting.free(key));
+    drop(entry);
 }
 
 /// Makes a task that may be woken from another callback.

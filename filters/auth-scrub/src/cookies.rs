@@ -123,7 +123,17 @@ fn changed_pair(name: &[u8], value: Option<&[u8]>, item: &Item, judge: &Judge<'_
     }
 }
 
+/// Name and value. Signs before the name are no part of it: of `=a=b` browsers make a cookie without a
+/// name, and send it back as `a=b` (RFC 6265bis, 5.6 and 5.8.3).
 fn pair(cookie: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let cookie = match cookie.trim_ascii_start() {
+        signs @ [b'=', ..] => {
+            let is_before = |&byte: &u8| byte <= b' ' || byte == b'=';
+            let start = signs.iter().position(|byte| !is_before(byte));
+            signs.get(start.unwrap_or(0)..).unwrap_or_default()
+        }
+        _ => cookie,
+    };
     match cookie.iter().position(|&byte| byte == b'=') {
         None => (cookie, None),
         Some(sign) => (
@@ -178,6 +188,10 @@ mod tests {
             ("a=1; session, session=s; b=2", "a=1; b=2"),
             ("a=1; session, b=2", "a=1; b=2"),
             (
+                "a=1; =session=s; == session=s;b=2; =; ==c",
+                "a=1;b=2; =; ==c",
+            ),
+            (
                 "session2=a; __Host-session=b; xsession=c",
                 "session2=a; __Host-session=b; xsession=c",
             ),
@@ -198,6 +212,7 @@ mod tests {
     fn a_cookie_that_is_set_goes_whole_or_keeps_its_attributes() {
         let expires = "session=s; Expires=Wed, 09 Jun 2027 10:18:14 GMT";
         assert_eq!(judged(expires, &Item::REMOVE, scrub_set), None);
+        assert_eq!(judged("=session=s; Path=/", &Item::REMOVE, scrub_set), None);
         let other = "other=session=s; Path=/, session=s";
         assert_eq!(
             judged(other, &Item::REMOVE, scrub_set),

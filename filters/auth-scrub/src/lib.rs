@@ -25,6 +25,7 @@ mod rules;
 mod scrub;
 mod special;
 mod token;
+mod userinfo;
 mod websocket;
 
 use std::cell::Cell;
@@ -101,15 +102,18 @@ impl HttpFilter for AuthScrub {
         }
         let mut scrub = Scrub::new(&shared.rules, &plan, shared.enforce);
         scrub.request(request.headers_mut());
+        let host = scrub.host(request.authority());
+        let mut is_malformed = host.is_some_and(|host| request.set_authority(&host).is_err());
         let path = scrub.path(request.path().as_bytes());
         if let Some(log) = &self.access_log {
             let left = path.as_deref().unwrap_or(request.path().as_bytes());
             log.after(left, &scrub.changes().words())?;
         }
-        if let Some(path) = path.filter(|_| shared.enforce)
-            && request.set_path(&path).is_err()
-        {
-            // No HTTP codec lets such a path through; a filter before this one may have made it.
+        if let Some(path) = path.filter(|_| shared.enforce) {
+            is_malformed |= request.set_path(&path).is_err();
+        }
+        if is_malformed {
+            // No HTTP codec lets such a path or host through; a filter before this one may have made it.
             shared.outcomes.denied();
             return Ok(Response::local(StatusCode::BAD_REQUEST, "malformed path\n"));
         }

@@ -3,8 +3,8 @@
 //! Upstreams read names differently, and where any of these readings is looked for, the parameter is
 //! meant: percent-decoded, `+` as a blank, `%u0061` as `a` (ASP.NET); by PHP's rules
 //! (`main/php_variables.c`) without leading blanks, cut at NUL, with `.` and blank as `_`, and cut at
-//! `[` or, where that is never closed, with `_` in its place; and `[name]` as `name` (the library
-//! `qs` of Express).
+//! `[` or, where that is never closed, with `_` in its place; `[name]` as `name` (the library
+//! `qs` of Express); without blanks around it; and as it stands, as names of cookies are read.
 
 use std::borrow::Cow;
 
@@ -124,23 +124,26 @@ pub(crate) fn readings<'r>(raw: &[u8], judge: &Judge<'r>) -> Verdict<'r> {
         return judge.of(raw);
     }
     let decoded = decode(raw);
-    let start = decoded.iter().take_while(|&&byte| byte == b' ').count();
-    let name = decoded.get(start..).unwrap_or_default();
+    let name = decoded.trim_ascii_start();
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
     let mut brackets = name.split(|&byte| byte == b'[');
     let before = brackets.next().unwrap_or_default();
-    let inside = brackets.next().unwrap_or_default();
-    let inside = inside
-        .split(|&byte| byte == b']')
-        .next()
-        .unwrap_or_default();
-    let has_bracket = name.contains(&b'[');
-    let mut said = judge.of(name).or(|| judge.of(&folded(before)));
-    if has_bracket {
-        said = said.or(|| judge.of(&folded(name)));
-    }
-    if before.is_empty() {
-        said = said.or(|| judge.of(&folded(inside)));
+    let inside = brackets.next().filter(|_| before.is_empty());
+    let inside = inside.unwrap_or_default().split(|&byte| byte == b']');
+    let with_brackets = match name.len() == before.len() {
+        true => &b""[..],
+        false => name,
+    };
+    let mut said = Verdict::Unnamed;
+    for reading in [
+        raw,
+        name,
+        before.trim_ascii_end(),
+        &folded(before),
+        &folded(with_brackets),
+        &folded(inside.into_iter().next().unwrap_or_default()),
+    ] {
+        said = said.or(|| judge.of(reading));
     }
     said
 }
@@ -252,6 +255,8 @@ mod tests {
             "access_token%00=x",
             "access_token%00z=x",
             "access_token=x;y=z",
+            "access_token+=x",
+            "access_token%20%09=x",
         ] {
             let path = format!("/p?a=1&{spelling}&b=2");
             assert_eq!(

@@ -11,6 +11,7 @@ use crate::query;
 use crate::rules::{Jwt, Kind, Plan, Rules, is_protected};
 use crate::special::Special;
 use crate::token::Token;
+use crate::userinfo;
 use crate::websocket;
 
 /// Metadata of gRPC, as gateways spell them in headers.
@@ -93,6 +94,14 @@ impl<'a> Scrub<'a> {
         }
     }
 
+    /// The host without a user and a password before it; `None` where it stays.
+    pub(crate) fn host(&mut self, host: &[u8]) -> Option<Vec<u8>> {
+        match self.url(host) {
+            Outcome::Becomes(host) if self.enforce => Some(host),
+            _ => None,
+        }
+    }
+
     /// The headers of a response.
     pub(crate) fn response(&mut self, headers: &mut Headers) {
         headers.rewrite(|name, value| {
@@ -132,10 +141,7 @@ impl<'a> Scrub<'a> {
                 let outcome = addresses.map(|addresses| addresses.scrub(name, value));
                 self.note(Changes::CLIENT_IP, outcome.unwrap_or(Outcome::Stays))
             }
-            Some(Special::Url) if self.copies => {
-                let url = |judge: &Judge<'_>| query::scrub_url(value, true, judge);
-                self.note(Changes::COPIES, self.in_query(url))
-            }
+            Some(Special::Url) => self.url(value),
             Some(Special::Protocols) if self.copies => {
                 let names = |kind, name: &[u8]| {
                     let said = self.rules.verdict(self.plan, kind, name, None);
@@ -148,6 +154,23 @@ impl<'a> Scrub<'a> {
             }
             _ => self.alias(Kind::Header, name, value),
         }
+    }
+
+    /// A URL, a path or a host.
+    #[inline(never)]
+    fn url(&mut self, url: &[u8]) -> Outcome {
+        if !self.copies {
+            return Outcome::Stays;
+        }
+        let authorization = self.verdict(Kind::Header, b"authorization", b"Basic e");
+        let hides = matches!(authorization, Verdict::Changes(_));
+        let bare = userinfo::without(url).filter(|_| hides);
+        let url = bare.as_deref().unwrap_or(url);
+        let outcome = match self.in_query(|judge| query::scrub_url(url, true, judge)) {
+            Outcome::Stays => bare.map_or(Outcome::Stays, Outcome::Becomes),
+            outcome => outcome,
+        };
+        self.note(Changes::COPIES, outcome)
     }
 
     fn response_header(&mut self, name: &[u8], value: &[u8]) -> Outcome {

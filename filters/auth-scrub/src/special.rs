@@ -10,15 +10,15 @@ pub(crate) enum Special {
     Cookie,
     /// Addresses of the client.
     Address,
-    /// A URL, or a path, that may repeat the request's own query.
+    /// A URL, a path or a host, that may repeat the request's own query, or a password.
     Url,
     /// Names of protocols, among which browsers' scripts hide tokens: they can set no other header of a
     /// WebSocket.
     Protocols,
 }
 
-/// Headers that carry the path before somebody changed it, or the page before this one.
-const URLS: [&str; 8] = [
+/// Headers that carry the path or host before somebody changed it, or the page before this one.
+const URLS: [&str; 10] = [
     "referer",
     "x-original-url",
     "x-original-uri",
@@ -27,6 +27,8 @@ const URLS: [&str; 8] = [
     "x-envoy-original-url",
     "x-forwarded-uri",
     "x-forwarded-path",
+    "x-forwarded-host",
+    "x-original-host",
 ];
 
 const KINDS: [Special; 4] = [

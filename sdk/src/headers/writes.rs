@@ -1,5 +1,5 @@
 use std::cell::Cell;
-use std::mem::{ManuallyDrop, take};
+use std::mem::ManuallyDrop;
 
 use super::list::Write;
 
@@ -11,17 +11,23 @@ const SPARE_SIZE: usize = 512;
 
 thread_local! {
     /// A buffer that nobody uses now. It is never freed, so that no destructor has to be thought of.
-    static SPARE: Cell<ManuallyDrop<Vec<u8>>> = const { Cell::new(ManuallyDrop::new(Vec::new())) };
+    static SPARE: Cell<ManuallyDrop<Option<Box<Buffer>>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
 /// Changes of a map that was not read, in order: of each its kind, the lengths of name and value, and
-/// the two. In one buffer, because allocations are most of what a small change costs.
+/// the two. In one buffer, because allocations are most of what a small change costs; behind a pointer,
+/// because headers are moved about more often than changed.
 #[derive(Default)]
-pub(super) struct Writes(Vec<u8>);
+pub(super) struct Writes(Option<Box<Buffer>>);
+
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+}
 
 impl Writes {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     pub(super) fn push(&mut self, write: Write<'_>) {
@@ -30,19 +36,18 @@ impl Writes {
             Write::Add(name, value) => (1, name, value),
             Write::Replace(name, value) => (2, name, value),
         };
-        if self.0.capacity() == 0 {
-            self.0 = ManuallyDrop::into_inner(SPARE.take());
-        }
-        self.0.reserve(HEAD + name.len() + value.len());
+        let spare = || ManuallyDrop::into_inner(SPARE.take()).unwrap_or_default();
+        let bytes = &mut self.0.get_or_insert_with(spare).bytes;
+        bytes.reserve(HEAD + name.len() + value.len());
         let [a, b, c, d] = length_of(name);
         let [e, f, g, h] = length_of(value);
-        self.0.extend([kind, a, b, c, d, e, f, g, h]);
-        self.0.extend_from_slice(name);
-        self.0.extend_from_slice(value);
+        bytes.extend([kind, a, b, c, d, e, f, g, h]);
+        bytes.extend_from_slice(name);
+        bytes.extend_from_slice(value);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Write<'_>> {
-        let mut rest = self.0.as_slice();
+        let mut rest = self.0.as_deref().map_or(&b""[..], |buffer| &buffer.bytes);
         std::iter::from_fn(move || {
             let kind = *rest.split_off_first()?;
             let (name, value) = (length(&mut rest)?, length(&mut rest)?);
@@ -59,12 +64,12 @@ impl Writes {
 
 impl Drop for Writes {
     fn drop(&mut self) {
-        if (1..=SPARE_SIZE).contains(&self.0.capacity()) {
-            let mut spare = take(&mut self.0);
-            spare.clear();
-            drop(ManuallyDrop::into_inner(
-                SPARE.replace(ManuallyDrop::new(spare)),
-            ));
+        if let Some(mut spare) = self.0.take()
+            && spare.bytes.capacity() <= SPARE_SIZE
+        {
+            spare.bytes.clear();
+            let spare = ManuallyDrop::new(Some(spare));
+            drop(ManuallyDrop::into_inner(SPARE.replace(spare)));
         }
     }
 }

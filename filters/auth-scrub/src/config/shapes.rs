@@ -125,7 +125,7 @@ shapes! {
         "jwt": Kind::Object(&JWT),
         /// Whether trailers are treated as headers are.
         "trailers": Kind::Flag; "true",
-        /// Whether copies go too: parameters in `referer` and original paths, `grpc-metadata-` before and `-bin` behind a header's name, tokens in `sec-websocket-protocol`.
+        /// Whether copies go too: parameters in `referer` and original paths, `grpc-metadata-` before and `-bin` behind a header's name, tokens in `sec-websocket-protocol`, passwords before a host.
         "copies": Kind::Flag; "true",
     }
 

@@ -42,7 +42,7 @@ const QUERIES: [&str; 32] = [
 ];
 
 /// Headers `cookie` as browsers of that test send them.
-const COOKIES: [&str; 12] = [
+const COOKIES: [&str; 16] = [
     "foo=bar",
     "foo=bar; quux=zap",
     "foo=\"bar\"",
@@ -55,6 +55,10 @@ const COOKIES: [&str; 12] = [
     "foo=bar;a=b;;c=d;",
     "$Version=1; foo=bar",
     "foo=a,b; bar=c",
+    "!a=1; #b=2",
+    "+=1; -a=2; %c=3",
+    "\u{6625}=\u{8282}; a=1",
+    "a=== b  ;foo;;;   c=\"x;y\"; d=1",
 ];
 
 fn filter(kind: &str, name: &str) -> Offline {
@@ -138,7 +142,7 @@ fn each_cookie_that_a_server_finds_is_found() {
             let mut headers: Headers = [("cookie", line)].into_iter().collect();
             let said =
                 filter("cookies", name).scrub(&Target::default(), Part::Request, &mut headers);
-            assert_eq!(said, "cookies", "{line}");
+            assert_eq!(said, "cookies", "{line} and {name}");
             let left = headers.iter().flat_map(|(_, value)| cookies(value));
             let others = before.iter().filter(|(other, _)| other != name);
             assert!(others.cloned().eq(left), "{line} without {name}");

@@ -165,6 +165,8 @@ fn no_frame_of_http2_brings_a_credential_through() {
         get(&[("x_api_key", "hunter2"), ("x.api.key", "hunter2")]),
         head(&[GET[0], GET[1], GET[2], (":path", "/x?token=hunter2&a=1")]),
         get(&[("x-pad", &large), secret]),
+        get(&[("x-forwarded-host", "user:hunter2@b"), ("te", "trailers")]),
+        get(&[("cookie", "=session=hunter2"), ("cookie", "a=1")]),
         filled(80),
         padded,
         with_trailers(&[
