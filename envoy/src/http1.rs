@@ -6,6 +6,7 @@
 //! its admin endpoint; it is no client for the open internet.
 
 mod framing;
+mod lenient;
 mod message;
 mod wire;
 

@@ -161,17 +161,23 @@ fn is_moved(state: &mut VmState, buffer: u32) -> bool {
 }
 
 /// Whether a body is looked at that went into the stream's buffer with the end of an HTTP/1.1 message, in
-/// another callback than the one that saw it last: its codec may have freed it.
+/// another callback than the one that saw it last: its codec may have freed it. So may the stream's buffer be gone,
+/// once a filter that held a body in it answered 2 or 3 to it.
 fn is_freed(state: &mut VmState, buffer: u32) -> bool {
     let (Some(direction), Some(at)) = (direction_of_body(buffer), state.place()) else {
         return false;
     };
     let stream = &mut state.world.streams[at.slot];
-    let ended = stream
-        .filters
-        .get(at.filter)
-        .is_some_and(|filter| filter.end_of_stream);
-    ended && stream.side(at.filter, direction).body == BodyView::Moved
+    let Some(filter) = stream.filters.get(at.filter) else {
+        return false;
+    };
+    let (ended, in_callback) = (filter.end_of_stream, stream.flow(direction).in_callback);
+    let side = stream.side(at.filter, direction);
+    match side.body {
+        BodyView::Moved => ended,
+        BodyView::Buffered => ended && !side.buffering && !in_callback,
+        _ => false,
+    }
 }
 
 /// Envoy drains and prepends at the start, and appends past the end; it knows no middle.

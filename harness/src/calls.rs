@@ -239,6 +239,15 @@ impl VmState {
         let call = self.calls.pending.get_mut(&token);
         call.filter(|call| call.id == id)
     }
+
+    /// The guest has been told of the end: the token of a call is unknown now, and that of a stream if the guest
+    /// had closed it.
+    pub(crate) fn forget_token(&mut self, token: u32, id: CallId) {
+        let call = self.call_mut(token, id);
+        if call.is_some_and(|call| call.kind == CallKind::Grpc || call.grpc.closed_by_guest()) {
+            self.calls.pending.remove(&token);
+        }
+    }
 }
 
 impl CallEvent {

@@ -189,8 +189,7 @@ impl Proxy {
             let together = std::mem::take(&mut first)
                 || self.world.streams[slot].flow(direction).length_declared
                 || (self.world.shared_queues.wait() && self.world.mutated(Rule::QueuesAreToldLast));
-            if !together && self.notify_queue()? {
-                self.count_notification(&mut notifications)?;
+            if !together && self.notify_posted(&mut notifications)? {
                 continue;
             }
             // The connection is there before the next piece.

@@ -61,6 +61,10 @@ impl VmState {
                 }
                 None
             }
+            Deferred::ForgetToken(token, id) => {
+                self.forget_token(token, id);
+                None
+            }
             Deferred::LocalReply(place, reply) => {
                 let stream = &self.world.streams[place.slot];
                 if !stream.request.in_callback || stream.response.headers.is_some() {

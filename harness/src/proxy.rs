@@ -218,6 +218,7 @@ impl Proxy {
                     status,
                     message,
                 } => self.tell_close(vm, (root, token, None), status, message)?,
+                Deferred::ForgetToken(token, id) => self.vms[vm].state().forget_token(token, id),
                 Deferred::ForgetCall(root) => {
                     let stays = self.world.mutated(Rule::AnswersStayReadable);
                     let fades = self.world.mutated(Rule::StatusIsNotSticky);
@@ -252,8 +253,7 @@ impl Proxy {
             // Envoy posts a notification to its own thread: it comes before anything new from a peer.
             let late =
                 self.world.shared_queues.wait() && self.world.mutated(Rule::QueuesAreToldLast);
-            if !late && self.notify_queue()? {
-                self.count_notification(&mut notifications)?;
+            if !late && self.notify_posted(&mut notifications)? {
                 continue;
             }
             if self.run_due()? {

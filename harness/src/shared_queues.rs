@@ -143,6 +143,17 @@ impl Proxy {
     }
 
     /// Makes all notifications that wait, where more of Envoy's own work comes behind them.
+    /// Tells of what waits by now in one go, so that a context which the first of them deletes is known to the last
+    /// (`DispatcherImpl::runPostCallbacks`); false if nothing waits.
+    pub(crate) fn notify_posted(&mut self, count: &mut usize) -> Result<bool, HostError> {
+        let posted = self.world.shared_queues.ready.len();
+        for _ in 0..posted {
+            self.notify_queue()?;
+            self.count_notification(count)?;
+        }
+        Ok(posted > 0)
+    }
+
     pub(crate) fn notify_queues(&mut self) -> Moved {
         let mut notifications = 0;
         while !self.world.mutated(Rule::QueuesAreToldLast) && self.notify_queue()? {

@@ -14,6 +14,7 @@ pub(crate) use self::failure::Failure;
 pub(crate) use self::state::{Home, LastBuffer, Place, Root, RootEnd, Tick, VmState};
 use crate::abi::Direction;
 use crate::budgets::Cost;
+use crate::calls::CallId;
 use crate::capabilities::Capabilities;
 use crate::engine::Ticker;
 use crate::expressions::Work;
@@ -305,6 +306,8 @@ pub(crate) enum Deferred {
     EndRoot(u32),
     /// What a root was told of a call-out is over.
     ForgetCall(u32),
+    /// The root was told that this call is over: its token is unknown to what comes next.
+    ForgetToken(u32, CallId),
     /// A gRPC call that failed while it was made is closed.
     GrpcClose {
         root: u32,

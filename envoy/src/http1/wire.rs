@@ -4,11 +4,16 @@ use std::time::{Duration, Instant};
 
 use httparse::{Header as Parsed, ParserConfig, Status};
 
+use super::lenient;
 use super::message::{Header, Response};
 use super::{Error, Framing, Limits};
 
 /// Headers of one message that are parsed; further ones are an error.
 const MAX_HEADERS: usize = 1024;
+
+fn headers(parsed: &[Parsed<'_>]) -> Vec<Header> {
+    parsed.iter().map(Header::from).collect()
+}
 
 /// The reading side of a connection.
 #[derive(Debug)]
@@ -79,18 +84,19 @@ impl Wire {
             let mut parsed = httparse::Response::new(slots);
             let mut config = ParserConfig::default();
             config.allow_obsolete_multiline_headers_in_responses(true);
-            let Status::Complete(length) = config.parse_response(&mut parsed, bytes)? else {
-                return Ok(None);
+            let (length, headers) = match config.parse_response(&mut parsed, bytes) {
+                Ok(Status::Complete(length)) => (length, headers(parsed.headers)),
+                Ok(Status::Partial) => return Ok(None),
+                Err(error) => match lenient::head(bytes, error)? {
+                    Some(found) => found,
+                    None => return Ok(None),
+                },
             };
             let response = Response {
                 minor_version: parsed.version.unwrap_or(1),
                 status: parsed.code.unwrap_or_default(),
                 reason: parsed.reason.unwrap_or_default().to_owned(),
-                headers: parsed
-                    .headers
-                    .iter()
-                    .map(|header| Header::from(header as &_))
-                    .collect(),
+                headers,
                 ..Response::default()
             };
             Ok(Some((length, response)))
@@ -101,18 +107,19 @@ impl Wire {
     pub(crate) fn request_head(&mut self) -> Result<RequestHead, Error> {
         self.head(|bytes, slots| {
             let mut parsed = httparse::Request::new(slots);
-            let Status::Complete(length) = parsed.parse(bytes)? else {
-                return Ok(None);
+            let (length, headers) = match parsed.parse(bytes) {
+                Ok(Status::Complete(length)) => (length, headers(parsed.headers)),
+                Ok(Status::Partial) => return Ok(None),
+                Err(error) => match lenient::head(bytes, error)? {
+                    Some(found) => found,
+                    None => return Ok(None),
+                },
             };
             let head = RequestHead {
                 method: parsed.method.unwrap_or_default().into(),
                 target: parsed.path.unwrap_or_default().into(),
                 minor_version: parsed.version.unwrap_or(1),
-                headers: parsed
-                    .headers
-                    .iter()
-                    .map(|header| Header::from(header as &_))
-                    .collect(),
+                headers,
             };
             Ok(Some((length, head)))
         })
@@ -189,11 +196,10 @@ impl Wire {
     }
 
     fn trailers(&mut self, payload: &mut Payload) -> Result<bool, Error> {
-        let parsed = self.head(|bytes, slots| {
-            let Status::Complete((length, found)) = httparse::parse_headers(bytes, slots)? else {
-                return Ok(None);
-            };
-            Ok(Some((length, found.iter().map(Header::from).collect())))
+        let parsed = self.head(|bytes, slots| match httparse::parse_headers(bytes, slots) {
+            Ok(Status::Complete((length, found))) => Ok(Some((length, headers(found)))),
+            Ok(Status::Partial) => Ok(None),
+            Err(error) => lenient::lines(bytes, error),
         });
         match parsed {
             Ok(trailers) => payload.trailers = trailers,

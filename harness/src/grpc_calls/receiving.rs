@@ -16,6 +16,7 @@ use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response};
 use crate::router::status;
 use crate::upstream_failure::UpstreamFailure;
+use crate::vm::Deferred;
 
 /// gRPC's UNKNOWN and INTERNAL.
 const UNKNOWN: u32 = 2;
@@ -62,6 +63,10 @@ impl GrpcProgress {
     pub(super) fn close_by_guest(&mut self) -> bool {
         self.closed_by_guest = true;
         self.closed_by_peer
+    }
+
+    pub(crate) fn closed_by_guest(&self) -> bool {
+        self.closed_by_guest
     }
 
     pub(super) fn is_closed_by_peer(&self) -> bool {
@@ -394,6 +399,8 @@ impl Proxy {
         }
         self.world.note_call(maker, note);
         let slot = self.world.account_of(maker);
+        let deferred = &mut self.vms[vm].state().deferred;
+        deferred.push_back(Deferred::ForgetToken(token, id));
         match (kind, code, answer) {
             (CallKind::Grpc, 0, Some(answer)) => {
                 self.tell_root_message(vm, (root, token, slot), answer)?;
@@ -406,18 +413,9 @@ impl Proxy {
             }
             _ => self.tell_close(vm, (root, token, slot), code, text)?,
         }
-        self.forget(vm, token, id);
+        // A guest that has no callback for it was not told.
+        self.vms[vm].state().forget_token(token, id);
         Ok(())
-    }
-
-    /// The guest has been told of the end: the token of a call is unknown now, and that of a stream if the guest
-    /// had closed it.
-    fn forget(&mut self, vm: usize, token: u32, id: CallId) {
-        let state = self.vms[vm].state();
-        let call = state.call_mut(token, id);
-        if call.is_some_and(|call| call.kind == CallKind::Grpc || call.grpc.closed_by_guest) {
-            state.calls.pending.remove(&token);
-        }
     }
 
     /// The guest cancelled a call.

@@ -252,17 +252,28 @@ pub(crate) fn unsendable(headers: &Headers) -> Option<String> {
     })
 }
 
-/// Whether Envoy sends a message that peers refuse: a header has no name, over HTTP/2 the authority is
-/// empty, or the target holds what no URL does.
+/// Whether Envoy sends a message that peers refuse: over HTTP/2 a header has no name or the authority is
+/// none, or the target holds what no URL does.
 pub(crate) fn is_unreadable(headers: &Headers, codec: Codec) -> bool {
     let target = headers.get(":path").unwrap_or_default();
-    let unprintable = |byte: &u8| match codec {
-        Codec::Http1 => *byte <= b' ' || *byte == 0x7f,
-        Codec::Http2 => !(0x21..=0x7e).contains(byte),
-    };
-    headers.contains_key("")
-        || (codec == Codec::Http2 && headers.get(":authority") == Some(b""))
-        || target.iter().any(unprintable)
+    match codec {
+        Codec::Http1 => target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f),
+        Codec::Http2 => {
+            let authority = headers.get(":authority");
+            headers.contains_key("")
+                || authority.is_some_and(|authority| !is_authority(authority))
+                || !target.iter().all(|byte| (0x21..=0x7e).contains(byte))
+        }
+    }
+}
+
+/// Whether the bytes are those of an authority ([RFC 3986, 3.2]); servers look at least for these.
+///
+/// [RFC 3986, 3.2]: https://www.rfc-editor.org/rfc/rfc3986#section-3.2
+fn is_authority(value: &[u8]) -> bool {
+    let allowed =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:@[]".contains(byte);
+    !value.is_empty() && value.iter().all(allowed)
 }
 
 /// A token ([RFC 9110, 5.6.2]), after the colon of a pseudo header; Envoy lets the empty name pass.

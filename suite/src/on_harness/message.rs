@@ -132,7 +132,7 @@ pub(super) fn response(answer: &Reply, protocol: Protocol, head: bool) -> Respon
 }
 
 pub(super) fn received(request: &UpstreamRequest, protocol: Protocol) -> Message {
-    let (headers, trailers) = lines(request, b":authority");
+    let (headers, trailers) = lines(request, Some(b":authority"));
     Message::request(
         request.method().to_vec(),
         request.path().to_vec(),
@@ -150,7 +150,7 @@ pub(super) fn upgraded(response: &DownstreamResponse) -> Message {
 }
 
 pub(super) fn answered(response: &DownstreamResponse, protocol: Protocol) -> Message {
-    let (headers, trailers) = lines(response, b"");
+    let (headers, trailers) = lines(response, None);
     let status = response.status().to_string();
     let headers = peer::lines(headers, protocol);
     let trailers = peer::lines(trailers, protocol);
@@ -168,14 +168,14 @@ type Lines = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Headers and trailers as they are on the wire: pseudo headers stand in the first line, but for the
 /// one that HTTP/1.1 sends as `host`.
-fn lines(message: &attache_harness::Message, host: &[u8]) -> (Lines, Lines) {
+fn lines(message: &attache_harness::Message, host: Option<&[u8]>) -> (Lines, Lines) {
     let owned = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
     let headers = message
         .headers()
         .iter()
         .map(owned)
         .filter_map(|(name, value)| {
-            if name == host {
+            if Some(&name[..]) == host {
                 Some((b"host".to_vec(), value))
             } else {
                 (!name.starts_with(b":")).then_some((name, value))

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use attache_envoy::Link;
+
 use crate::case::{TcpEnds, TcpFault, TcpUpstream};
 use crate::seen::{PeerEnd, Received};
 
@@ -123,6 +125,10 @@ fn serve(
         match stream.read(&mut buffer) {
             Ok(0) => {
                 lock(seen).end = PeerEnd::Fin;
+                // What was said last and the end are two events to a peer, however near they are.
+                if let Some(link) = Link::of(&stream) {
+                    link.clear();
+                }
                 break;
             }
             Ok(count) => {
