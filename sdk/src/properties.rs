@@ -55,7 +55,14 @@ pub use self::decode::{FromProperty, List, Map, Misfit};
 
 /// A property: where it is, and the type of its value.
 ///
-/// See [the module](self) for an example.
+/// ```
+/// use attache::properties::Property;
+///
+/// fn tier() -> Result<Option<String>, attache::Error> {
+///     let tier = Property::<String>::at(&["xds", "route_metadata", "filter_metadata", "shop", "tier"]);
+///     Ok(tier.get()?)
+/// }
+/// ```
 pub struct Property<T> {
     /// Its parts, with a NUL between them.
     path: Cow<'static, str>,

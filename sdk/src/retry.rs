@@ -38,6 +38,16 @@ pub struct Retry {
 }
 
 /// One attempt.
+///
+/// ```
+/// use attache::cluster::{CallError, CallResponse, Cluster};
+/// use attache::Attempt;
+///
+/// async fn fetch(keys: &Cluster, attempt: Attempt) -> Result<CallResponse, CallError> {
+///     attache::log::debug!("attempt {}", attempt.number);
+///     keys.get("/keys").timeout(attempt.time_left).send().await
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Attempt {

@@ -54,7 +54,13 @@ const NOBODY: u32 = u32::MAX;
 
 /// A shared value of one type, under one key.
 ///
-/// See [the module](self) for an example.
+/// ```
+/// use attache::shared::Shared;
+///
+/// fn raise(highest: &Shared<u64>, seen: u64) -> Result<u64, attache::Error> {
+///     highest.update(|before| before.unwrap_or(0).max(seen))
+/// }
+/// ```
 pub struct Shared<T> {
     key: Cow<'static, str>,
     kind: PhantomData<fn() -> T>,

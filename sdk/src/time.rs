@@ -58,6 +58,18 @@ pub fn sleep(duration: Duration) -> Sleep {
 }
 
 /// The future of [`sleep`].
+///
+/// ```
+/// use std::time::Duration;
+/// use attache::together::{Either, select};
+/// use attache::{Sleep, sleep};
+///
+/// /// Whether the work is done in time.
+/// async fn in_time(work: impl Future<Output = ()>) -> bool {
+///     let pause: Sleep = sleep(Duration::from_millis(50));
+///     matches!(select(work, pause).await, Either::Left(()))
+/// }
+/// ```
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Sleep(State);
 

@@ -6,6 +6,18 @@ use std::pin::pin;
 use std::task::Poll;
 
 /// Which of two futures was first: what [`select`] answers.
+///
+/// ```
+/// use attache::together::Either;
+///
+/// fn name<T>(first: Either<T, T>) -> (&'static str, T) {
+///     match first {
+///         Either::Left(value) => ("left", value),
+///         Either::Right(value) => ("right", value),
+///     }
+/// }
+/// # assert_eq!(name(Either::Right(1)), ("right", 1));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "one of two is one of two")]
 pub enum Either<A, B> {

@@ -68,6 +68,22 @@ impl<F: FnMut(&mut Piece<'_>) + 'static> BodyTransform for F {
 }
 
 /// What has come of a body and not gone on, to be kept, skipped or left, from its front on.
+///
+/// ```
+/// use attache::Piece;
+///
+/// /// Passes whole lines, numbered; the beginning of one waits for its end.
+/// fn number(count: &mut u32, piece: &mut Piece<'_>) {
+///     while let Some(end) = piece.rest().iter().position(|&byte| byte == b'\n') {
+///         *count += 1;
+///         piece.write(format!("{count} ").as_bytes());
+///         piece.keep(end + 1);
+///     }
+///     if piece.is_last() {
+///         piece.keep(usize::MAX);
+///     }
+/// }
+/// ```
 pub struct Piece<'a> {
     input: &'a [u8],
     /// How far `input` is decided.

@@ -10,6 +10,21 @@ use crate::host::calls::{Received, received};
 use crate::host::{self, Map};
 
 /// The answer to a call-out.
+///
+/// ```
+/// use attache::cluster::{CallError, Cluster};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Plan { name: String }
+///
+/// async fn plan(billing: &Cluster) -> Result<Option<String>, CallError> {
+///     let answer = billing.get("/plan").send().await?.error_for_server_failure()?;
+///     if !answer.status().is_success() || !answer.headers().contains("etag") {
+///         return Ok(None);
+///     }
+///     Ok(Some(answer.json::<Plan>()?.name))
+/// }
+/// ```
 pub struct CallResponse {
     cluster: Rc<str>,
     status: StatusCode,

@@ -95,6 +95,14 @@ impl<M: Metric, const N: usize> Family<M, N> {
 }
 
 /// The series of a [`Family`] in this VM.
+///
+/// ```
+/// use attache::metrics::{Counter, Series};
+///
+/// fn count(by_tier: &Series<Counter, 1>, tier: &[u8]) {
+///     by_tier.with([tier]).increment();
+/// }
+/// ```
 pub struct Series<M, const N: usize> {
     table: Rc<Table>,
     kind: PhantomData<fn() -> M>,

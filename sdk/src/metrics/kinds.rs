@@ -65,6 +65,17 @@ impl Counter {
 ///
 /// All workers share it. So [`set`](Self::set) is for what all of them agree on; what each has some
 /// of is added and subtracted, best by [`hold`](Self::hold).
+///
+/// ```
+/// use attache::metrics::Gauge;
+/// use attache::prelude::*;
+///
+/// async fn counted(active: &Gauge, request: Request, next: Next) -> Result<Response, Error> {
+///     // One more until this is dropped, however the stream ends.
+///     let _held = active.hold();
+///     next.run(request).await
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Gauge(pub(super) Option<u32>);
 

@@ -81,6 +81,19 @@ impl Plugin {
 ///
 /// Sets of one VM that have the same labels are the same, so that a plugin that is configured again
 /// finds what it has defined before.
+///
+/// ```
+/// use attache::metrics::{Counter, Histogram, MetricSet};
+///
+/// fn count(set: &MetricSet, path: &[u8], bytes: u64) -> Result<(), attache::Error> {
+///     // Made once, when the plugin is configured.
+///     let (requests, sizes) = (set.metric::<Counter>("requests")?, set.metric::<Histogram>("bytes")?);
+///     let series = set.series([path]);
+///     series.of(requests).increment();
+///     series.of(sizes).record(bytes);
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct MetricSet {
     sheet: Rc<Sheet>,

@@ -21,6 +21,18 @@ pub struct HeaderName(http::HeaderName);
 /// The value of a header: text without line breaks and other controls but the tab.
 ///
 /// A value that nobody should see is a [`Secret`](crate::Secret).
+///
+/// ```
+/// use attache::prelude::*;
+/// use attache::setting;
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Config { via: setting::HeaderValue }
+///
+/// fn mark(config: &Config, request: &mut Request) {
+///     request.headers_mut().append(VIA, config.via.clone());
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct HeaderValue(http::HeaderValue);
 

@@ -42,6 +42,19 @@ impl<F: FnMut(&mut Data) + 'static> DataTransform for F {
 /// Bytes on their way: what was held back before, and what has just arrived.
 ///
 /// Unless told otherwise, all of it goes on.
+///
+/// ```
+/// use attache::Data;
+///
+/// /// Lets whole lines go on.
+/// fn lines(data: &mut Data) {
+///     match data.bytes().iter().rposition(|&byte| byte == b'\n') {
+///         Some(end) => data.hold_after(end + 1),
+///         None if data.is_last() => {}
+///         None => data.hold(),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Data {
     peer: Peer,

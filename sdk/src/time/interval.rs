@@ -30,6 +30,19 @@ pub fn interval(period: Duration) -> Interval {
 }
 
 /// What [`interval`] makes.
+///
+/// ```
+/// use attache::Interval;
+/// use attache::HostError;
+///
+/// async fn thrice(mut ticks: Interval) -> Result<(), HostError> {
+///     for _ in 0..3 {
+///         ticks.tick().await?;
+///         attache::log::info!("still here");
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Interval {
     period: Duration,

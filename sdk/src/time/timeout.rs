@@ -44,6 +44,14 @@ pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output,
 }
 
 /// Why a [`timeout`] has no output.
+///
+/// ```
+/// use attache::TimeoutError;
+///
+/// fn is_slow<T>(outcome: &Result<T, TimeoutError>) -> bool {
+///     matches!(outcome, Err(TimeoutError::Elapsed))
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TimeoutError {
