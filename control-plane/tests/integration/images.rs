@@ -14,13 +14,13 @@ use tokio::runtime::Runtime;
 use crate::stage::{Stage, module, says};
 
 /// A registry that runs until it is dropped.
-struct Registry {
-    address: SocketAddr,
+pub(crate) struct Registry {
+    pub(crate) address: SocketAddr,
     runtime: Runtime,
 }
 
 impl Registry {
-    fn start(folder: &Path, address: &str) -> Self {
+    pub(crate) fn start(folder: &Path, address: &str) -> Self {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -29,7 +29,7 @@ impl Registry {
         Self { address, runtime }
     }
 
-    fn push(&self, graph: &Graph, tag: &str) -> String {
+    pub(crate) fn push(&self, graph: &Graph, tag: &str) -> String {
         let name = format!("{}/marker:{tag}", self.address);
         let reference: Reference = name.parse().unwrap();
         let client = Client::new(Options::default()).unwrap();
@@ -40,7 +40,7 @@ impl Registry {
     }
 }
 
-fn image(version: &str, suite: Option<&str>) -> Graph {
+pub(crate) fn image(version: &str, suite: Option<&str>) -> Graph {
     let mut image = Image::new(module(), About::new("marker", version)).unwrap();
     if let Some(word) = suite {
         let text = format!(

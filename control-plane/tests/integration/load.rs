@@ -32,6 +32,12 @@ impl Load {
         }
     }
 
+    /// How many requests were answered with 200 until now, and how many were not.
+    pub(crate) fn so_far(&self) -> (u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (read(&self.counts.good), read(&self.counts.bad))
+    }
+
     /// Ends it; how many requests were answered with 200, and how many were not.
     pub(crate) fn stop(self) -> (u64, u64) {
         self.counts.ended.store(true, Ordering::Relaxed);

@@ -8,6 +8,7 @@ mod clients;
 mod command;
 mod demo;
 mod failures;
+mod faults;
 mod files;
 mod guests;
 mod images;
