@@ -44,6 +44,10 @@ const SOON_FOR: Duration = Duration::from_secs(1);
 const WATCHED: Duration = Duration::from_millis(200);
 /// So often while a good one has not arrived for long.
 const SELDOM: Duration = Duration::from_secs(5);
+/// For each Envoy there is, what they say is left for so long, so that many that speak at once are looked at together.
+const APART_FOR_EACH: Duration = Duration::from_micros(50);
+/// But never for longer than this.
+const LONGEST_APART: Duration = Duration::from_millis(100);
 /// What is judged may have consequences that are judged again; not more often than this at once.
 const MOST_TURNS: usize = 8;
 
@@ -55,6 +59,8 @@ pub struct Machine {
     faults: Vec<FileFault>,
     last_generation: u64,
     last_trial: u64,
+    /// When all was looked at last.
+    settled: Option<Moment>,
 }
 
 impl Machine {
@@ -68,6 +74,7 @@ impl Machine {
             faults: Vec::new(),
             last_generation,
             last_trial: 0,
+            settled: None,
         }
     }
 
@@ -97,15 +104,28 @@ impl Machine {
                     self.last_generation = numbers.last;
                 }
             }
-            Event::Seen { stream, counts } => self.subscribers.see(now, stream, counts),
             Event::Tick => {
                 self.subscribers.forget(now, self.last_generation);
                 self.try_again(now, &mut actions);
             }
-            of_a_stream => self.hear(now, of_a_stream),
+            of_a_stream => {
+                self.hear(now, of_a_stream);
+                if !self.is_due(now) {
+                    // The next tick looks at it, if nothing does so before.
+                    return actions;
+                }
+            }
         }
         self.settle(now, &mut actions);
         actions
+    }
+
+    /// Whether all may be looked at again, of which the time grows with the number of Envoys.
+    fn is_due(&self, now: Moment) -> bool {
+        let envoys = u32::try_from(self.subscribers.count()).unwrap_or(u32::MAX);
+        let apart = APART_FOR_EACH.saturating_mul(envoys).min(LONGEST_APART);
+        self.settled
+            .is_none_or(|settled| now.since(settled) >= apart)
     }
 
     /// Takes in what an Envoy says or does.
@@ -114,6 +134,7 @@ impl Machine {
         match event {
             Event::Connected { stream, node } => subscribers.connect(now, stream, node),
             Event::Disconnected { stream } => subscribers.disconnect(now, stream),
+            Event::Seen { stream, counts } => subscribers.see(now, stream, counts),
             Event::Subscribed {
                 stream,
                 plugin,
@@ -310,6 +331,7 @@ impl Machine {
 
     /// Judges what has happened, and sends what follows.
     fn settle(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        self.settled = Some(now);
         for _ in 0..MOST_TURNS {
             let mut again = false;
             for place in self.places.values_mut() {

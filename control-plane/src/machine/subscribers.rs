@@ -213,6 +213,11 @@ impl Subscribers {
         }
     }
 
+    /// How many streams there are, or were a moment ago.
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
     /// Drops those that have long been gone, and who are too many; `last` is the last generation that was given out.
     pub(super) fn forget(&mut self, now: Moment, last: u64) {
         let before = self.all.len();

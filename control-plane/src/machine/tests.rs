@@ -104,12 +104,13 @@ impl Play {
         let address = format!("10.0.0.1:{stream}");
         let node = Node::new(format!("envoy-{envoy}"), group, address).with_admin(admin);
         let id = StreamId(stream);
-        self.tell(Event::Connected { stream: id, node });
-        self.tell(Event::Subscribed {
+        let mut actions = self.tell(Event::Connected { stream: id, node });
+        actions.extend(self.tell(Event::Subscribed {
             stream: id,
             plugin: "p".into(),
             holds,
-        })
+        }));
+        actions
     }
 
     fn disconnect(&mut self, stream: u64) -> Vec<Action> {

@@ -73,7 +73,7 @@ fn a_rollout_is_shown_with_its_envoys_and_nothing_of_theirs_steers_the_terminal(
     let (code, out, err) = output(rollout(&["status", "r"]).env("ATTACHE_CONTROL_PLANE", &api));
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert!(out.starts_with("r  pushed for "), "{out}");
-    assert!(out.contains("edge   edge\\u{1b}[2J-1  sent"), "{out}");
+    assert!(out.contains("edge   edge\\u001b[2J-1  sent"), "{out}");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_version_that_some_workers_cannot_start_is_taken_back() {
     stage.write("r.wasm", guests::starts_only(3));
     stage.declare_text(
         "r",
-        "failure_policy: fail_closed\nfails_when: { not_confirmed_within: 1s }\n",
+        "failure_policy: fail_closed\nfails_when: { not_confirmed_within: 5s }\n",
     );
     let said = reason(stage.reaches("r", Phase::Returned));
     assert!(said.starts_with("1 of 2 workers"), "{said}");
@@ -144,7 +144,7 @@ fn an_envoy_that_crashes_with_a_version_brings_the_one_before_back() {
     stage.declare(
         "r",
         "bad",
-        "fails_when: { not_confirmed_within: 2s, watched_for: 1h }\n",
+        "fails_when: { not_confirmed_within: 5s, watched_for: 1h }\n",
     );
     says(envoy.listener_address("filtered").unwrap(), "bad");
     stage.reaches("r", Phase::Confirmed);

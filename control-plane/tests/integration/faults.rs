@@ -20,7 +20,7 @@ struct Field {
     registry: Registry,
 }
 
-const TRIAL: &str = "canary: { group: canary, for: 500ms }\nfails_when: { watched_for: 500ms, not_confirmed_within: 2s }\n";
+const TRIAL: &str = "canary: { group: canary, for: 500ms }\nfails_when: { watched_for: 500ms, not_confirmed_within: 5s }\n";
 const GOOD: &str = "root_id: add-header\n\
      configuration: { response: [{ name: x-word, value: good }] }\n";
 

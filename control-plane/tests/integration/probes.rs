@@ -74,7 +74,7 @@ fn a_module_that_one_worker_cannot_start_is_told_by_its_answers_and_taken_back()
     // Canary, main thread and one of two workers: Envoy acknowledges it, and lets requests of the other worker
     // pass without the filter, although it is to fail closed.
     let module = guests::bare_starts_only(3);
-    let more = "failure_policy: fail_closed\nfails_when: { not_confirmed_within: 1s }\n";
+    let more = "failure_policy: fail_closed\nfails_when: { not_confirmed_within: 5s }\n";
     let module = probed(&stage, &envoy, &module, "x-word: bare3", more);
     let reason = reaches(&stage, &module, Phase::Returned).reason.unwrap();
     assert!(reason.contains("(1 are seen to)"), "{reason}");

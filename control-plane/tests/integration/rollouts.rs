@@ -56,7 +56,7 @@ fn an_envoy_that_asks_by_two_sources_is_confirmed_for_each() {
     // Canary, main thread and two workers, for each: one worker of one listener is missing.
     for (starts, phase) in [(7, Phase::Returned), (8, Phase::Confirmed)] {
         stage.write("r.wasm", guests::starts_only(starts));
-        stage.declare_text("r", "fails_when: { not_confirmed_within: 1s }\n");
+        stage.declare_text("r", "fails_when: { not_confirmed_within: 5s }\n");
         let module = Module::new("r.wasm", guests::starts_only(starts));
         let status = stage.reaches_as("r", |status| {
             status.phase == phase && status.declared.module == module.sha256()

@@ -219,3 +219,18 @@ fn an_envoy_that_asks_from_two_sources_is_counted_for_each() {
     assert_eq!(pushes(&play.connect(3, "edge", None)), [(3, 101)]);
     assert_eq!(pushes(&play.connect_as(4, 3, "edge", None)), [(4, 102)]);
 }
+
+#[test]
+fn many_that_speak_at_once_are_looked_at_together_and_none_is_forgotten() {
+    let mut play = Play::without_admin();
+    play.pass(&rollout("a"));
+    let mut sent = Vec::new();
+    for stream in 1..=400 {
+        sent.extend(pushes(&play.connect(stream, "edge", None)));
+    }
+    // A tick comes each 100 ms.
+    play.now += 100;
+    sent.extend(pushes(&play.tell(Event::Tick)));
+    let streams: std::collections::BTreeSet<u64> = sent.iter().map(|(stream, _)| *stream).collect();
+    assert_eq!((sent.len(), streams.len()), (400, 400));
+}
