@@ -5,12 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use attache_module::UNREAD;
+
 use crate::handover::TEST;
 use crate::screen::{Screen, shown};
 use crate::watch::Watch;
 
 /// The files that a change in calls for another play.
 const ENDINGS: [&str; 6] = ["json", "rs", "textpb", "toml", "wasm", "yaml"];
+
+/// What clap exits with for arguments that it cannot read.
+const NOT_UNDERSTOOD: u8 = 2;
 
 /// Runs the program with these arguments, and returns its exit status. With `--watch` among them, runs
 /// it again and again.
@@ -27,7 +32,11 @@ pub(crate) fn test(arguments: &[OsString], screen: &Screen) -> anyhow::Result<u8
     let mut watch = Watch::new()?;
     loop {
         let since = SystemTime::now();
-        TEST.run(&others, screen)?;
+        let status = TEST.run(&others, screen)?;
+        // No change of a file makes these words good, or brings a reader back.
+        if [NOT_UNDERSTOOD, UNREAD].contains(&status) {
+            return Ok(status);
+        }
         let files = below(Path::new("."));
         watch.set(files.iter().map(PathBuf::as_path))?;
         watch.look_back(since);

@@ -21,9 +21,10 @@ fn the_reference_is_what_the_help_says() {
         "# The command `attache`\n\n\
          What `attache --help` and `attache VERB --help` print; `BLESS=1 cargo test -p attache-cli \
          reference` writes it.\n\
-         `attache test`, `bench` and `record` have a program of their own, which [suite/README.md](../suite/README.md) is about; so have\n\
-         `attache package`, `images`, `push`, `pull`, `copy`, `tags`, `sign`, `verify`, `deploy` and\n\
-         `check`, see [package/README.md](../package/README.md) and [publishing.md](publishing.md).\n\
+         `attache test`, `bench` and `record` have a program of their own, whose help is [attache-test.md](attache-test.md), and\n\
+         [suite/README.md](../suite/README.md) is about it; so have `attache package`, `images`, `push`, `pull`, `copy`, `tags`, `search`,\n\
+         `registry`, `sign`, `verify`, `deploy` and `check`, whose help is [attache-image.md](attache-image.md), see\n\
+         [package/README.md](../package/README.md) and [publishing.md](publishing.md).\n\
          `attache control-plane`, `rollout` and `demo` have one too, see [hot-reload.md](hot-reload.md).\n",
     );
     page.push_str(&format!("\n```\n{}```\n", help(&["--help"])));

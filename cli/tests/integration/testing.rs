@@ -89,3 +89,12 @@ fn a_file_that_changes_is_played_again() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn words_that_nobody_understands_are_not_watched() {
+    let folder = folder("watched-nonsense");
+    script(&folder, "attache-test", "exit 2");
+    let said = said(alone(&folder).args(["test", "--watch", "--on", "nowhere"]));
+    assert_eq!(said.status, Some(2), "{}", said.err);
+    assert_eq!(said.err, "");
+}

@@ -125,7 +125,13 @@ pub(super) fn explains_plugin(line: &LogLine) -> bool {
 
 fn reason(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("error `")?;
-    Some(rest.rsplit_once("` initializing config")?.0)
+    let (reason, _) = rest.rsplit_once("` initializing config")?;
+    // What Envoy cannot read it repeats whole, as one line of JSON.
+    let unread = reason.starts_with("Unable to parse JSON as proto (");
+    Some(match reason.split_once("): {").filter(|_| unread) {
+        Some((reason, _)) => &rest[..=reason.len()],
+        None => reason,
+    })
 }
 
 fn taken_address(reason: &str) -> Option<&str> {
@@ -194,6 +200,13 @@ mod tests {
             message,
             "Envoy refused its configuration `x.yaml`: no such field: 'bogus' `x`"
         );
+    }
+
+    #[test]
+    fn a_configuration_that_envoy_repeats_is_not() {
+        let reason = "Unable to parse JSON as proto (INVALID_ARGUMENT: could not find @type 'x'): {\"a\":{}}";
+        let message = ended(reason, &[]).to_string();
+        assert!(message.ends_with("could not find @type 'x')"), "{message}");
     }
 
     #[test]

@@ -158,3 +158,36 @@ fn a_check_names_file_and_line_and_ends_with_1_where_something_is_wrong() {
     assert!(refused(here, "check none.yaml").contains("nothing to check"));
     assert!(refused(here, "check nowhere.yaml").contains("cannot read `nowhere.yaml`"));
 }
+
+#[test]
+fn the_reference_is_what_the_help_says() {
+    let mut page = String::from(
+        "# `attache package` to `check`: images and manifests\n\nWhat `attache VERB --help` prints; `BLESS=1 cargo \
+         test -p attache-package reference` writes it.\n[package/README.md](../package/README.md) and \
+         [publishing.md](publishing.md) are about them.\n",
+    );
+    for verb in [
+        "package", "images", "push", "pull", "copy", "tags", "search", "registry", "sign",
+        "verify", "deploy", "check",
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attache-image"));
+        let output = command.args([verb, "--help"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let out = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
+        let help = lines.join("\n");
+        page.push_str(&format!(
+            "\n## attache {verb}\n\n```\n{}\n```\n",
+            help.trim_end()
+        ));
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/attache-image.md");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "docs/attache-image.md is old: BLESS=1 writes it anew"
+    );
+}

@@ -30,11 +30,8 @@ pub(super) fn bench(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<boo
     if arguments.on == On::Envoy {
         return on_real_envoy(&arguments, screen);
     }
-    if let Some(file) = arguments.native.iter().chain(&arguments.lua).next() {
-        bail!(
-            "`{}` can be compared with in Envoy only: add --on envoy",
-            file.display()
-        );
+    if let Some(option) = arguments.of_envoy() {
+        bail!("{option} is for what is measured in Envoy: add --on envoy");
     }
     // A file that cannot be read is told of before anything is built.
     let before = arguments.compare.as_deref().map(Comparison::read);

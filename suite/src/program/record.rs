@@ -63,7 +63,11 @@ pub(super) fn record(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<bo
             let shown = path.display();
             screen.stage(
                 "Recorded",
-                format_args!("{cases} cases in {shown}; {secrets} secrets have stand-ins"),
+                format_args!(
+                    "{} in {shown}; {}",
+                    counted(cases, "case", "cases"),
+                    counted(secrets, "secret has a stand-in", "secrets have stand-ins")
+                ),
             );
             screen.stage(
                 "Next",
@@ -88,6 +92,13 @@ fn traffic(path: &Path) -> anyhow::Result<String> {
     String::from_utf8(bytes)
         .ok()
         .with_context(|| format!("`{name}` is no HAR file: expected JSON, and it is no text"))
+}
+
+fn counted(count: usize, one: &str, several: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {several}"),
+    }
 }
 
 /// The plugin that the suite is about, as it names it.

@@ -33,6 +33,11 @@ pub(super) fn test(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<bool
             .error(ErrorKind::MissingRequiredArgument, message)
             .exit();
     }
+    if arguments.watch {
+        bail!(
+            "`attache test --watch` plays again and again; this program, which it calls, plays once"
+        );
+    }
     play(&arguments, screen)
 }
 

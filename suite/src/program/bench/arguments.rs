@@ -20,7 +20,7 @@ use super::subject::HERE;
 ///
 /// `--native` and `--lua` put others into the same rounds, and each module is told against each of them, and
 /// against the modules before it: an entry of `http_filters` as it stands in a bootstrap, and a script for
-/// Envoy's Lua filter. Where they do not do the same to the request, what differs is named. It needs Linux.
+/// Envoy's Lua filter. Where they do not do the same to the request, what differs is named. `--on envoy` needs Linux.
 #[derive(Debug, Parser)]
 #[command(
     name = "attache-test",
@@ -73,9 +73,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE.lua")]
     pub(super) lua: Vec<PathBuf>,
 
-    /// How many rounds are taken on Envoy; more tell finer differences
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = rounds)]
-    pub(super) rounds: usize,
+    /// How many rounds are taken on Envoy, 40 unless said; more tell finer differences
+    #[arg(long, value_name = "N", value_parser = rounds)]
+    rounds: Option<usize>,
 
     /// Keep the numbers in a file
     #[arg(long, value_name = "FILE")]
@@ -104,6 +104,23 @@ pub(super) enum On {
 }
 
 impl Arguments {
+    /// How many rounds are taken on Envoy.
+    pub(super) fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(40)
+    }
+
+    /// An option that is given, and says something of Envoy.
+    pub(super) fn of_envoy(&self) -> Option<&'static str> {
+        let given = [
+            ("--native", !self.native.is_empty()),
+            ("--lua", !self.lua.is_empty()),
+            ("--rounds", self.rounds.is_some()),
+            ("--envoy", self.envoy.is_some()),
+        ];
+        let mut given = given.into_iter().filter(|(_, is_given)| *is_given);
+        given.next().map(|(option, _)| option)
+    }
+
     /// What is measured.
     pub(super) fn subjects(&self) -> impl Iterator<Item = &str> {
         let here = self.subjects.is_empty().then_some(HERE);

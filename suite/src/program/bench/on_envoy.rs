@@ -79,12 +79,12 @@ pub(super) fn measure(
             format_args!(
                 "`{}`: {} rounds of {} requests to each listener",
                 wire.name,
-                arguments.rounds,
+                arguments.rounds(),
                 2 * REQUESTS
             ),
         );
         let turns = bench
-            .turns(&wire, arguments.rounds)
+            .turns(&wire, arguments.rounds())
             .with_context(|| format!("`{}` did not end well", wire.name))?;
         measured.extend(turns.measured(&bench.filters, &wire, &installation));
     }

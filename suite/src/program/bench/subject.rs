@@ -29,7 +29,7 @@ impl Subject {
     pub(super) fn load(word: &str, arguments: &Arguments, screen: &Screen) -> anyhow::Result<Self> {
         let configuration = arguments.config.as_deref().map(configuration);
         let configuration = configuration.transpose()?;
-        let (name, bytes, facts) = module(word, screen)?;
+        let (name, bytes, facts) = module(word, configuration.is_some(), screen)?;
         let described = facts.description.as_ref();
         let declared = facts.declarations.first();
         let root_id = arguments
@@ -71,7 +71,11 @@ impl Subject {
     }
 }
 
-fn module(word: &str, screen: &Screen) -> anyhow::Result<(String, Vec<u8>, Facts)> {
+fn module(
+    word: &str,
+    configured: bool,
+    screen: &Screen,
+) -> anyhow::Result<(String, Vec<u8>, Facts)> {
     let named = match word {
         HERE => Named::Guest(Named::here(Path::new(HERE))?),
         _ => Named::find(word)?,
@@ -90,5 +94,14 @@ fn module(word: &str, screen: &Screen) -> anyhow::Result<(String, Vec<u8>, Facts
         writer: &mut std::io::stderr(),
     };
     let built = guest.build_showing(output, &mut |notice| screen.stage("Target", notice))?;
+    let own = guest.folder().map(|folder| folder.join("config.json"));
+    if let Some(own) = own.filter(|own| !configured && own.is_file()) {
+        let here = std::env::current_dir().unwrap_or_default();
+        screen.warn(format_args!(
+            "`{}` is measured without a configuration; --config {} gives it the one of its folder",
+            built.name,
+            own.strip_prefix(here).unwrap_or(&own).display()
+        ));
+    }
     Ok((built.name, built.bytes, built.facts))
 }

@@ -57,6 +57,11 @@ pub(in crate::program) struct Arguments {
     #[arg(long, value_name = "NAME")]
     pub(in crate::program) filter: Option<String>,
 
+    /// Play again whenever a file changes in this folder or below, until Ctrl-C
+    // `attache` takes the word before this program sees it.
+    #[arg(long)]
+    pub(in crate::program) watch: bool,
+
     /// How many suites are played at a time; one a core unless set, and one with an Envoy
     #[arg(long, value_name = "N")]
     pub(in crate::program) jobs: Option<NonZero<usize>>,

@@ -199,8 +199,10 @@ fn what_cannot_be_measured_says_why_and_what_to_do() {
         ),
         (
             &[scrub, "--lua", "none.lua"],
-            "`none.lua` can be compared with in Envoy only: add --on envoy",
+            "--lua is for what is measured in Envoy: add --on envoy",
         ),
+        (&[scrub, "--rounds", "40"], "add --on envoy"),
+        (&[scrub, "--envoy", "1.39"], "add --on envoy"),
         (
             &[scrub, "--on", "envoy", "--lua", "nowhere.lua"],
             "cannot read `nowhere.lua`",

@@ -277,3 +277,34 @@ fn a_reader_that_has_read_enough_ends_the_program_quietly() {
         assert!(!said.contains("error"), "{words:?}: {said}");
     }
 }
+
+#[test]
+fn the_reference_is_what_the_help_says() {
+    let mut page = String::from(
+        "# `attache test`, `bench` and `record`\n\nWhat `attache VERB --help` prints; `BLESS=1 cargo test -p \
+         attache-suite reference` writes it.\n[suite/README.md](../suite/README.md) is about suites.\n",
+    );
+    for verb in ["test", "bench", "record"] {
+        let (status, out, err) = program(Path::new("."), &[verb, "--help"]);
+        assert_eq!(status, Some(0), "{err}");
+        assert!(
+            out.contains(&format!("Examples:\n  attache {verb} ")),
+            "{out}"
+        );
+        let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
+        let help = lines.join("\n");
+        page.push_str(&format!(
+            "\n## attache {verb}\n\n```\n{}\n```\n",
+            help.trim_end()
+        ));
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/attache-test.md");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "docs/attache-test.md is old: BLESS=1 writes it anew"
+    );
+}

@@ -30,7 +30,7 @@ fn what_was_recorded_is_blessed_and_passes() {
     let (status, out, err) = program(&folder, &words);
     assert_eq!((status, out.as_str()), (Some(0), ""), "{err}");
     assert!(
-        err.contains("Recorded 1 cases in shop.suite.yaml; 1 secrets have stand-ins"),
+        err.contains("Recorded 1 case in shop.suite.yaml; 1 secret has a stand-in"),
         "{err}"
     );
     assert!(
