@@ -18,6 +18,8 @@ struct Field {
     stage: Stage,
     envoys: Vec<(Envoy, Load)>,
     registry: Registry,
+    /// What each fault cost, and what the status said.
+    report: Vec<String>,
 }
 
 const TRIAL: &str = "canary: { group: canary, for: 500ms }\nfails_when: { watched_for: 500ms, not_confirmed_within: 5s }\n";
@@ -37,6 +39,7 @@ impl Field {
             stage,
             envoys: Vec::new(),
             registry,
+            report: Vec::new(),
         };
         field.declare(module(), GOOD);
         for group in ["canary", "edge", "inner"] {
@@ -89,7 +92,7 @@ impl Field {
     /// Does something wrong, and waits until the status says this; the good version serves everywhere then. What it cost
     /// is how many requests of each Envoy were not answered with 200.
     fn suffers(
-        &self,
+        &mut self,
         what: &str,
         wrong: impl FnOnce(&Self),
         phase: Phase,
@@ -104,7 +107,8 @@ impl Field {
         let lost: Vec<u64> = lost.map(|(now, before)| now - before).collect();
         let reason = status.reason.unwrap_or_default();
         let phase = status.phase.name();
-        println!("{what}: lost {lost:?}; {phase}: {reason}");
+        self.report
+            .push(format!("{what}: lost {lost:?}; {phase}: {reason}"));
         self.declare(module(), GOOD);
         self.says(Phase::Confirmed, "");
         lost
@@ -190,7 +194,9 @@ fn whatever_goes_wrong_costs_no_more_than_the_failure_policy_does() {
         assert!(Instant::now() < deadline, "no word of it");
         thread::sleep(Duration::from_millis(5));
     };
-    println!("a state that cannot be kept: {fault}");
+    field
+        .report
+        .push(format!("a state that cannot be kept: {fault}"));
     fs::remove_file(&folder).unwrap();
     fs::rename(&away, &folder).unwrap();
     while !field.stage.plane.status().faults.is_empty() {
@@ -206,6 +212,9 @@ fn whatever_goes_wrong_costs_no_more_than_the_failure_policy_does() {
     field.says(Phase::Confirmed, "");
     field.is_as_before();
     assert_eq!(field.lost(), before);
+    for line in &field.report {
+        println!("{line}");
+    }
     println!("the control plane ended: lost nothing");
     for (envoy, load) in field.envoys {
         let (served, lost) = load.stop();
