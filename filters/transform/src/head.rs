@@ -102,23 +102,66 @@ impl Head {
         self.path = whole;
     }
 
-    /// The names whose values differ between two messages, each once.
+    /// The names whose values differ between two messages, each once, in the order of the fields that
+    /// differ.
     pub fn differing<'h>(&'h self, other: &'h Self) -> Vec<&'h [u8]> {
-        if self.headers == other.headers {
-            return Vec::new();
-        }
-        let values = |head: &'h Self, name: &[u8]| -> Vec<&'h [u8]> {
-            let named = head.headers.iter().filter(|(found, _)| found == name);
-            named.map(|(_, value)| &**value).collect()
-        };
+        // Most are as they were, in front and behind of what has changed, and add the same to both.
+        let (left, right) = between(&self.headers, &other.headers);
+        let (of_left, of_right) = (by_name(left), by_name(right));
+        let differs = |name: &[u8]| values(&of_left, name) != values(&of_right, name);
         let mut names: Vec<&[u8]> = Vec::new();
-        for (name, _) in self.headers.iter().chain(&other.headers) {
-            if !names.contains(&&**name) && values(self, name) != values(other, name) {
+        let mut seen = vec![false; of_left.len() + of_right.len()];
+        for (name, _) in left.iter().chain(right) {
+            let place = match first(&of_left, name) {
+                place if of_left.get(place).is_some_and(|(found, _)| found == name) => place,
+                _ => of_left.len() + first(&of_right, name),
+            };
+            let Some(seen) = seen.get_mut(place).filter(|seen| !**seen) else {
+                continue;
+            };
+            *seen = true;
+            if differs(name) {
                 names.push(name);
             }
         }
         names
     }
+}
+
+type Field = (Vec<u8>, Vec<u8>);
+
+/// What is left of two lists without what both begin with, and without what both end with.
+fn between<'h>(mut left: &'h [Field], mut right: &'h [Field]) -> (&'h [Field], &'h [Field]) {
+    while let ([first, behind @ ..], [other, others @ ..]) = (left, right)
+        && first == other
+    {
+        (left, right) = (behind, others);
+    }
+    while let ([before @ .., last], [others @ .., other]) = (left, right)
+        && last == other
+    {
+        (left, right) = (before, others);
+    }
+    (left, right)
+}
+
+/// By their names, the values of each in their order.
+fn by_name(fields: &[Field]) -> Vec<&Field> {
+    let mut sorted: Vec<&Field> = fields.iter().collect();
+    sorted.sort_by(|(name, _), (other, _)| name.cmp(other));
+    sorted
+}
+
+/// Where a name begins, or would.
+fn first(sorted: &[&Field], name: &[u8]) -> usize {
+    sorted.partition_point(|(found, _)| &**found < name)
+}
+
+/// The fields of a name.
+fn values<'s, 'h>(sorted: &'s [&'h Field], name: &[u8]) -> &'s [&'h Field] {
+    let from = sorted.get(first(sorted, name)..).unwrap_or_default();
+    let count = from.partition_point(|(found, _)| &**found == name);
+    from.get(..count).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -166,5 +209,30 @@ mod tests {
         other.remove("c");
         other.append("d", b"5");
         assert_eq!(one.differing(&other), [&b"a"[..], b"c", b"d"]);
+    }
+
+    #[test]
+    fn what_differs_is_what_each_name_alone_says() {
+        // All messages of up to four fields of two names and two values.
+        let field = |number: usize| [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")][number % 4];
+        let made = |number: usize| {
+            let places = [1, 4, 16, 64].into_iter().take(number / 256);
+            let fields: Vec<_> = places.map(|place| field(number % 256 / place)).collect();
+            head("/", &fields)
+        };
+        for number in (0..5 * 256).step_by(3) {
+            let (one, other) = (made(number), made((number * 7 + 11) % (5 * 256)));
+            let mut names: Vec<&[u8]> = Vec::new();
+            for (name, _) in one.headers.iter().chain(&other.headers) {
+                let text = std::str::from_utf8(name).unwrap();
+                if !names.contains(&&**name) && !one.values(text).eq(other.values(text)) {
+                    names.push(name);
+                }
+            }
+            names.sort_unstable();
+            let mut differing = one.differing(&other);
+            differing.sort_unstable();
+            assert_eq!(differing, names, "{number}");
+        }
     }
 }
