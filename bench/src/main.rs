@@ -3,6 +3,7 @@
 //! `bench report` runs the parts of `docs/benchmarks.md` and writes the page; a part can be run alone, and the
 //! others stay as they were found before. `bench pages` writes the pages from what was found, and runs nothing.
 
+mod fuzzing;
 #[cfg(feature = "harness")]
 mod growth;
 #[cfg(feature = "harness")]
@@ -17,9 +18,9 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-const USAGE: &str = "usage: bench report [--part NAME]... [--quick] [--rounds N] [--streams N]
+const USAGE: &str = "usage: bench report [--part NAME]... [--quick] [--rounds N] [--streams N] [--minutes N]
        bench pages
-parts: work, collection, instructions, harness, memory, sizes, growth; and soak, which is in no run unless named";
+parts: work, collection, instructions, harness, memory, sizes, growth; and soak and fuzz, which are in no run unless named";
 
 fn main() -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))

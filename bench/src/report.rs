@@ -4,6 +4,7 @@ mod document;
 pub(crate) mod machine;
 pub(crate) mod outcome;
 mod plot;
+mod quote;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use anyhow::{Context, bail};
 
 use self::machine::Machine;
 use self::outcome::{Found, Outcome};
+use self::quote::Outcomes;
 use crate::on_envoy;
 
 /// How much is done.
@@ -21,16 +23,20 @@ pub(crate) struct Extent {
     pub(crate) rounds: usize,
     /// Streams of what grows over many.
     pub(crate) streams: usize,
+    /// Minutes of each target of fuzzing.
+    pub(crate) minutes: u64,
 }
 
 impl Extent {
     const FULL: Self = Self {
         rounds: 40,
         streams: 1_000_000,
+        minutes: 10,
     };
     const QUICK: Self = Self {
         rounds: 8,
         streams: 20_000,
+        minutes: 1,
     };
 }
 
@@ -72,10 +78,11 @@ pub(crate) enum Part {
     Sizes,
     Growth,
     Soak,
+    Fuzz,
 }
 
 impl Part {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Work,
         Self::Collection,
         Self::Instructions,
@@ -84,6 +91,7 @@ impl Part {
         Self::Sizes,
         Self::Growth,
         Self::Soak,
+        Self::Fuzz,
     ];
 
     fn name(self) -> &'static str {
@@ -96,6 +104,7 @@ impl Part {
             Self::Sizes => "sizes",
             Self::Growth => "growth",
             Self::Soak => "soak",
+            Self::Fuzz => "fuzz",
         }
     }
 
@@ -109,6 +118,7 @@ impl Part {
             Self::Sizes => "Sizes, and what they cost at the start",
             Self::Growth => "What grows with what",
             Self::Soak => "Streams by lot",
+            Self::Fuzz => "Fuzzing",
         }
     }
 
@@ -140,6 +150,10 @@ impl Part {
                  every machine. The exponent is the slope of each curve's upper half, both axes by logarithms: 1 is \
                  twice the cost for twice as much, 2 is four times."
             }
+            Self::Fuzz => {
+                "What reads bytes that somebody else chose is given bytes by libFuzzer, which looks for ways that no input took \
+                 before, with the address sanitizer, on one core."
+            }
             Self::Soak => {
                 "Requests by lot go through each filter on a real Envoy with two workers, with and without bodies, of a known \
                  length or in chunks, with trailers, cut anywhere. Of a hundred, four are reset by the client somewhere, and four \
@@ -151,7 +165,7 @@ impl Part {
 
     fn page(self) -> Page {
         match self {
-            Self::Soak => Page::Reliability,
+            Self::Soak | Self::Fuzz => Page::Reliability,
             _ => Page::Benchmarks,
         }
     }
@@ -164,6 +178,7 @@ impl Part {
             Self::Memory => on_envoy::memory::run(root, extent),
             Self::Sizes => on_envoy::sizes::run(root, extent),
             Self::Soak => crate::soak::run(root, extent),
+            Self::Fuzz => crate::fuzzing::run(root, extent),
             #[cfg(feature = "harness")]
             Self::Harness => crate::harness::run(root, extent),
             #[cfg(feature = "harness")]
@@ -208,7 +223,7 @@ impl Arguments {
                 "--rounds" => parsed.extent.rounds = number()?,
                 "--streams" => parsed.extent.streams = number()?,
                 _ => bail!(
-                    "`{word}` is no option; there are --part, --quick, --rounds and --streams"
+                    "`{word}` is no option; there are --part, --quick, --rounds, --streams and --minutes"
                 ),
             }
         }
@@ -261,23 +276,41 @@ fn kept(docs: &Path, part: Part) -> PathBuf {
         .join(format!("{}.json", part.name()))
 }
 
-/// Writes the pages from what was found.
+/// Writes the pages from what was found, and the figures that other pages quote.
 pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
     let docs = root.join("docs");
+    let mut outcomes = Outcomes::new();
+    for part in Part::ALL {
+        let path = kept(&docs, part);
+        if path.is_file() {
+            let outcome = serde_json::from_slice(&fs::read(&path)?)
+                .with_context(|| format!("{} is not what this bench writes", path.display()))?;
+            outcomes.insert(part.name(), outcome);
+        }
+    }
+    let put = |path: &Path, text: &str| -> anyhow::Result<()> {
+        if fs::read_to_string(path).is_ok_and(|old| old == text) {
+            return Ok(());
+        }
+        eprintln!("written: {}", path.display());
+        Ok(fs::write(path, text)?)
+    };
     for page in Page::ALL {
         let mut text = page.introduction().to_owned();
         for part in Part::ALL.into_iter().filter(|part| part.page() == page) {
-            let path = kept(&docs, part);
-            if !path.is_file() {
-                continue;
+            if let Some(outcome) = outcomes.get(part.name()) {
+                text.push_str(&document::part(part, outcome, page.name()));
             }
-            let outcome = serde_json::from_slice(&fs::read(&path)?)
-                .with_context(|| format!("{} is not what this bench writes", path.display()))?;
-            text.push_str(&document::part(part, &outcome, page.name()));
         }
         let path = docs.join(format!("{}.md", page.name()));
-        fs::write(&path, text.trim_end().to_owned() + "\n")?;
-        eprintln!("written: {}", path.display());
+        put(&path, &(text.trim_end().to_owned() + "\n"))?;
+    }
+    let scope = quote::filled(include_str!("report/scope.md"), &outcomes)?;
+    put(&docs.join("scope.md"), &scope)?;
+    for filter in fs::read_dir(root.join("filters"))? {
+        let path = filter?.path().join("README.md");
+        let text = quote::with_tables(&fs::read_to_string(&path)?, &outcomes)?;
+        put(&path, &text)?;
     }
     Ok(())
 }

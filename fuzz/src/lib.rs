@@ -5,6 +5,7 @@
 
 mod counts;
 mod credentials;
+mod guest;
 mod message;
 
 use transform::Fuel;
@@ -17,13 +18,16 @@ use transform::template::{Put, Template};
 
 pub use counts::{expressions, frames, metrics, templates};
 pub use credentials::{addresses, auth_scrub, cookies, parameters, token};
+pub use guest::{allocator, decoding};
 pub use message::transform;
 
 /// What is done with a target's bytes.
 pub type Target = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 16] = [
+    ("allocator", allocator),
+    ("decoding", decoding),
     ("cookies", cookies),
     ("parameters", parameters),
     ("token", token),

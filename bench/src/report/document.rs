@@ -45,18 +45,24 @@ pub(super) fn part(part: Part, outcome: &Outcome, folder: &str) -> String {
     text
 }
 
-fn write_table(text: &mut String, table: &Table) {
-    let _ = write!(text, "### {}\n\n", table.title);
-    if !table.note.is_empty() {
-        let _ = write!(text, "{}\n\n", table.note);
+fn write_table(text: &mut String, found: &Table) {
+    let _ = write!(text, "### {}\n\n", found.title);
+    if !found.note.is_empty() {
+        let _ = write!(text, "{}\n\n", found.note);
     }
-    let _ = writeln!(text, "| {} |", table.columns.join(" | "));
+    text.push_str(&table(found));
+    text.push('\n');
+}
+
+/// A table without its title.
+pub(super) fn table(table: &Table) -> String {
+    let mut text = format!("| {} |\n", table.columns.join(" | "));
     let _ = writeln!(text, "|---|{}", "--:|".repeat(table.columns.len() - 1));
     for row in &table.rows {
         let cells: Vec<String> = row.cells.iter().map(shown).collect();
         let _ = writeln!(text, "| {} | {} |", row.name, cells.join(" | "));
     }
-    text.push('\n');
+    text
 }
 
 /// A figure as people read it.

@@ -4,6 +4,7 @@
 
 mod building;
 mod command;
+mod dependencies;
 mod documents;
 mod inspecting;
 mod making;

@@ -3,6 +3,7 @@
 mod bench;
 mod clusters;
 mod connections;
+mod hostile;
 mod mistakes;
 mod plugin_tests;
 mod plugins;

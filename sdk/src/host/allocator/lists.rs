@@ -156,4 +156,6 @@ unsafe impl<H: GlobalAlloc> GlobalAlloc for Lists<H> {
 }
 
 #[cfg(test)]
+// Said, since fuzzing takes this file by its path too.
+#[path = "lists/tests.rs"]
 mod tests;
