@@ -51,6 +51,7 @@ mod plan;
 mod plugin_tests;
 mod record;
 mod report;
+mod rules;
 mod run;
 #[cfg(test)]
 mod schema;
@@ -72,6 +73,7 @@ pub use crate::pace::Pace;
 pub use crate::plugin_tests::PluginTests;
 pub use crate::record::{RecordError, Recorded, RecordedPlugin, Recording};
 pub use crate::report::{CaseReport, End, FailedSuite, Looks, Player, Report, Verdict};
+pub use crate::rules::RuleCoverage;
 pub use crate::run::Progress;
 pub use crate::run::{BothError, on_both};
 pub use crate::seen::{

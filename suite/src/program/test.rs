@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use attache_envoy::Selection;
 use attache_module::{Facts, Named, Output, ReadError, configuration};
-use attache_suite::{Coverage, PluginTests, Report, Suite, Target};
+use attache_suite::{Coverage, PluginTests, Report, RuleCoverage, Suite, Target};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
@@ -204,18 +204,28 @@ struct Played {
     /// What can be blessed; nothing of plugin tests of Google's format.
     suite: Option<(Suite, Target)>,
     report: Report,
+    /// Which rules of configurations its cases need, where that is asked for.
+    rules: RuleCoverage,
 }
 
 impl Played {
     /// Says what came of it, and writes what was seen, if asked to.
     fn end(self, arguments: &Arguments, screen: &Screen) -> anyhow::Result<(Tally, Report)> {
-        let Self { suite, report } = self;
+        let Self {
+            suite,
+            report,
+            rules,
+        } = self;
         if arguments.json {
             for line in report.json_lines() {
                 screen.print(&format!("{line}\n"))?;
             }
+            for line in rules.json_lines() {
+                screen.print(&format!("{line}\n"))?;
+            }
         } else {
             screen::report(&report, screen)?;
+            screen.print(&rules.to_string())?;
         }
         let tally = match suite.filter(|_| arguments.bless) {
             Some((suite, target)) => bless(&suite, &report, &target, screen)?,
@@ -257,6 +267,10 @@ fn suite(
     };
     let report = suite.run(&target, &mut |progress| tell(screen, progress))?;
     Ok(Some(Played {
+        rules: match arguments.coverage {
+            true => suite.rule_coverage(&report)?,
+            false => RuleCoverage::default(),
+        },
         suite: Some((suite, target)),
         report,
     }))
@@ -289,6 +303,7 @@ fn plugin_tests(
     Ok(Some(Played {
         suite: None,
         report,
+        rules: RuleCoverage::default(),
     }))
 }
 

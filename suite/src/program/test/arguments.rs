@@ -66,7 +66,8 @@ pub(in crate::program) struct Arguments {
     #[arg(long, value_name = "N")]
     pub(in crate::program) jobs: Option<NonZero<usize>>,
 
-    /// Also say which callbacks of the modules were called on the harness, and which never
+    /// Also say which callbacks of the modules were called on the harness, and which never; and without which rules of
+    /// a configuration (lists called `rules`) no case fails
     #[arg(long)]
     pub(in crate::program) coverage: bool,
 

@@ -308,3 +308,25 @@ fn the_reference_is_what_the_help_says() {
         "docs/attache-test.md is old: BLESS=1 writes it anew"
     );
 }
+
+#[test]
+fn coverage_names_rules_without_which_no_case_fails() {
+    let folder = folder("rules");
+    let case = "configuration:\n  rules:\n    - {request: {headers: [{name: x-a, action: remove}]}}\n    - {request: \
+                {headers: [{name: x-b, action: remove}]}}\nrequest: {headers: {x-a: 1}}\nexpect: {upstream: {lacks: \
+                [x-a]}}";
+    std::fs::write(folder.join("r.suite.yaml"), suite(case)).unwrap();
+    let (status, out, err) = program(&folder, &["test", "r.suite.yaml", "--coverage"]);
+    assert_eq!(status, Some(0), "{out}{err}");
+    let (_, rules) = out
+        .split_once("rules of auth-scrub, and whether a case fails")
+        .unwrap();
+    let line = |place: &str| {
+        let line = rules.lines().find(|line| line.contains(place)).unwrap();
+        line.split_once(place).unwrap().1.trim().to_owned()
+    };
+    assert_eq!(
+        (line("/rules/0"), line("/rules/1")),
+        ("needed".into(), "not needed".into())
+    );
+}
