@@ -168,16 +168,17 @@ fn is_freed(state: &mut VmState, buffer: u32) -> bool {
         return false;
     };
     let stream = &mut state.world.streams[at.slot];
-    let Some(filter) = stream.filters.get(at.filter) else {
+    if stream.filters.get(at.filter).is_none() {
         return false;
-    };
-    let (ended, in_callback) = (filter.end_of_stream, stream.flow(direction).in_callback);
-    let side = stream.side(at.filter, direction);
-    match side.body {
-        BodyView::Moved => ended,
-        BodyView::Buffered => ended && !side.buffering && !in_callback,
-        _ => false,
     }
+    let in_callback = stream.flow(direction).in_callback;
+    let side = stream.side(at.filter, direction);
+    let gone = match side.body {
+        BodyView::Moved => true,
+        BodyView::Buffered => !side.buffering && !in_callback,
+        _ => false,
+    };
+    gone && side.end_stream
 }
 
 /// Envoy drains and prepends at the start, and appends past the end; it knows no middle.

@@ -476,7 +476,7 @@ impl Proxy {
         };
         if let Some(response) = &stream.exchange.response
             && !stream.head
-            && (stream.codec == Codec::Http1 || !response.chunks().is_empty())
+            && (stream.codec == Codec::Http1 || !matches!(stream.response_code, Some(204 | 304)))
             && let Some(why) = look("response", response)
             && !self.world.mutated(Rule::ResponseLengthIsNotLookedAt)
         {
