@@ -31,7 +31,7 @@ use crate::subject::Loaded;
 use self::chain::{Place, Wanted};
 use self::exchange::{Exchanges, Sample};
 use self::live::{Counters, Live, Seen, Taps};
-use self::reload::Watched;
+use self::reload::{Serving, Watched};
 use self::report::Report;
 
 /// The listener that requests pass without the filter.
@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &Run, screen: &Screen) -> anyhow::Result<()> {
     let mut watched = Watched {
         wanted: &wanted,
         place: &place,
-        plugins,
+        serving: Serving::new(plugins),
     };
     if let Some(own) = own {
         let mut envoy = own.start(&place, &installation, screen)?;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, bail};
-use attache_envoy::{Envoy, LogLine, Plugin, Push};
+use anyhow::{Context, anyhow, bail};
+use attache_envoy::{Envoy, LogLine, Plugin, Push, PushError};
 
 use crate::screen::{Screen, shown};
 use crate::subject::Loaded;
@@ -23,7 +23,106 @@ const PUSH_LIMIT: Duration = Duration::from_secs(20);
 pub(super) struct Watched<'a> {
     pub(super) wanted: &'a [Wanted],
     pub(super) place: &'a Place,
-    pub(super) plugins: Vec<Plugin>,
+    pub(super) serving: Serving,
+}
+
+/// What serves.
+pub(super) struct Serving {
+    /// What Envoy took last as a whole.
+    plugins: Vec<Plugin>,
+    /// Whether Envoy may serve something else: a part of a change that it did not take back.
+    mixed: bool,
+}
+
+/// Hands a plugin to Envoy.
+type Hand<'a> = dyn FnMut(&Plugin) -> Result<Push, PushError> + 'a;
+
+/// What became of a change.
+enum Change {
+    /// Envoy took these.
+    Taken(Vec<String>),
+    /// Envoy refused one of them for the reasons in its log, and was given back what served before.
+    Refused {
+        log: Vec<LogLine>,
+        took_back: anyhow::Result<Vec<String>>,
+    },
+}
+
+impl Serving {
+    pub(super) fn new(plugins: Vec<Plugin>) -> Self {
+        Self {
+            plugins,
+            mixed: false,
+        }
+    }
+
+    /// Hands over what differs from what serves: all of it, or none where one is not taken, as filters of one
+    /// change may need each other.
+    fn replace(&mut self, next: Vec<Plugin>, hand: &mut Hand<'_>) -> anyhow::Result<Change> {
+        let mut names: Vec<String> = Vec::new();
+        for plugin in &next {
+            if !self.mixed && self.plugins.contains(plugin) {
+                continue;
+            }
+            let refused = match hand(plugin) {
+                Ok(Push::Accepted { .. }) => {
+                    names.push(plugin.name.clone());
+                    continue;
+                }
+                Ok(Push::Refused { log }) => Ok(log),
+                Ok(other) => Err(anyhow!(
+                    "`{}` is handed over, and Envoy says {other:?}",
+                    plugin.name
+                )),
+                Err(error) => Err(error.into()),
+            };
+            if refused.is_err() {
+                // It may be taken yet.
+                names.push(plugin.name.clone());
+            }
+            let took_back = self.take_back(&names, hand);
+            return match (refused, took_back) {
+                (Ok(log), took_back) => Ok(Change::Refused { log, took_back }),
+                (Err(error), Ok(_)) => Err(error),
+                (Err(error), Err(more)) => Err(error.context(more)),
+            };
+        }
+        self.plugins = next;
+        self.mixed = false;
+        Ok(Change::Taken(names))
+    }
+
+    /// Hands over again what served before, in the place of these; of all where Envoy serves a mixture.
+    fn take_back(&mut self, names: &[String], hand: &mut Hand<'_>) -> anyhow::Result<Vec<String>> {
+        let (mut back, mut kept) = (Vec::new(), Vec::new());
+        for before in &self.plugins {
+            if !self.mixed && !names.contains(&before.name) {
+                continue;
+            }
+            match hand(before) {
+                Ok(Push::Accepted { .. }) => back.push(before.name.clone()),
+                _ => kept.push(format!("`{}`", before.name)),
+            }
+        }
+        self.mixed = !kept.is_empty();
+        if self.mixed {
+            bail!(
+                "Envoy does not take the {} back that served before",
+                kept.join(", ")
+            );
+        }
+        Ok(back)
+    }
+
+    /// After a change that came to nothing.
+    fn told(&self) -> &'static str {
+        match self.mixed {
+            false => "what served before",
+            true => {
+                "perhaps a part of what was new; the next change hands all filters over again, or start anew"
+            }
+        }
+    }
 }
 
 /// What to do with the filters as they are now.
@@ -59,7 +158,7 @@ pub(super) fn until_interrupted(
             Ok(None) => {}
             Err(error) => {
                 screen.error(error.as_ref());
-                screen.stage("Serving", "what served before");
+                screen.stage("Serving", watched.serving.told());
             }
         }
         // What was logged while reloading has been told, or is of no interest.
@@ -102,43 +201,26 @@ fn reload(
     files.set(made_of(&loaded, watched.wanted))?;
     let next = watched.place.plugins(&loaded, watched.wanted)?;
     // Modules are named after their bytes, so equal plugins have equal modules.
-    if next == watched.plugins {
+    if next == watched.serving.plugins && !watched.serving.mixed {
         screen.stage(
             "Unchanged",
             "module and configuration are what already serves",
         );
         return Ok(None);
     }
-    let mut names: Vec<String> = Vec::new();
-    for (next, serves) in next.iter().zip(&watched.plugins) {
-        if next == serves {
-            continue;
-        }
-        let pushed = envoy.push(next, PUSH_LIMIT)?;
-        if matches!(pushed, Push::Accepted { .. }) {
-            names.push(next.name.clone());
-            continue;
-        }
-        // All that changed, or nothing: filters of one change may need each other.
-        for before in &watched.plugins {
-            if names.contains(&before.name)
-                && !matches!(envoy.push(before, PUSH_LIMIT)?, Push::Accepted { .. })
-            {
-                bail!(
-                    "Envoy does not take the `{}` back that served before; start anew",
-                    before.name
-                );
-            }
-        }
-        if let Push::Refused { log } = pushed {
+    let mut hand = |plugin: &Plugin| envoy.push(plugin, PUSH_LIMIT);
+    let changed = watched.serving.replace(next, &mut hand)?;
+    let names = match changed {
+        Change::Taken(names) => names,
+        Change::Refused { log, took_back } => {
             refused(&log, screen);
+            let took_back = took_back?;
+            if !took_back.is_empty() {
+                screen.stage("Took back", took_back.join(", "));
+            }
+            return Ok(None);
         }
-        if !names.is_empty() {
-            screen.stage("Took back", names.join(", "));
-        }
-        return Ok(None);
-    }
-    watched.plugins = next;
+    };
     // Workers take the filter up by themselves, within milliseconds.
     thread::sleep(TAKEN_UP);
     let took = seconds(begun.elapsed());
@@ -161,5 +243,70 @@ fn refused(log: &[LogLine], screen: &Screen) {
         .collect();
     for line in lines {
         screen.stage("Envoy", line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugins(configurations: [&str; 2]) -> Vec<Plugin> {
+        let names = ["first", "second"].into_iter().zip(configurations);
+        names
+            .map(|(name, text)| Plugin::new(name, "m.wasm").configured(text))
+            .collect()
+    }
+
+    fn silent(plugin: &Plugin) -> PushError {
+        PushError::Unanswered {
+            plugin: plugin.name.clone(),
+            limit: PUSH_LIMIT,
+        }
+    }
+
+    fn accepted() -> Push {
+        Push::Accepted { log: Vec::new() }
+    }
+
+    #[test]
+    fn what_envoy_took_is_taken_back_where_the_next_one_is_unanswered() {
+        let (old, new) = (plugins(["old", "old"]), plugins(["new", "new"]));
+        let mut serving = Serving::new(old.clone());
+        let mut given = Vec::new();
+        let change = serving.replace(new.clone(), &mut |plugin| {
+            given.push(plugin.clone());
+            match *plugin == new[1] {
+                true => Err(silent(plugin)),
+                false => Ok(accepted()),
+            }
+        });
+        assert!(change.err().unwrap().is::<PushError>());
+        assert_eq!(given, [new, old.clone()].concat());
+        assert_eq!(
+            (serving.told(), &serving.plugins),
+            ("what served before", &old)
+        );
+    }
+
+    #[test]
+    fn what_is_not_taken_back_is_told_and_all_is_handed_over_with_the_next_change() {
+        let (old, new) = (plugins(["old", "old"]), plugins(["new", "old"]));
+        let mut serving = Serving::new(old.clone());
+        let change = serving.replace(new, &mut |plugin| Err(silent(plugin)));
+        let told = format!("{:#}", change.err().unwrap());
+        assert!(
+            told.starts_with("Envoy does not take the `first` back"),
+            "{told}"
+        );
+        assert!(told.contains("neither accepted nor refused"), "{told}");
+        assert!(!serving.told().contains("served before"));
+        // What served before is no reason to leave anything out.
+        let mut given = Vec::new();
+        let change = serving.replace(old.clone(), &mut |plugin| {
+            given.push(plugin.clone());
+            Ok(accepted())
+        });
+        assert!(matches!(change, Ok(Change::Taken(names)) if names == ["first", "second"]));
+        assert_eq!((given, serving.mixed), (old, false));
     }
 }

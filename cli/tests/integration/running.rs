@@ -260,7 +260,7 @@ fn a_changed_configuration_is_reloaded_and_a_bad_one_is_not() {
 
 #[test]
 #[ignore = "needs Envoy"]
-fn a_chain_is_replaced_as_a_whole_or_not_at_all() {
+fn a_chain_is_taken_back_when_one_of_its_filters_is_refused() {
     let folder = folder("reloads-chain");
     let [add, deny] = ["add.json", "deny.json"].map(|name| folder.join(name));
     let adds = |value: &str| format!(r#"{{"response": [{{"name": "x-by", "value": "{value}"}}]}}"#);

@@ -100,7 +100,9 @@ pub(super) fn serve(words: Vec<OsString>, screen: &Screen) -> anyhow::Result<boo
                 Ok(names) => screen.stage("Reloaded", names.join(", ")),
                 Err(error) => {
                     screen.error(error.as_ref());
-                    screen.stage("Serving", "what served before");
+                    if proxy.serves_as_before() {
+                        screen.stage("Serving", "what served before");
+                    }
                 }
             }
         }

@@ -13,10 +13,10 @@ use attache_harness::{
 use attache_module::{Facts, configuration};
 
 use super::arguments::Arguments;
-use super::ways::{Received, Ways, asked};
+use super::ways::{Received, Ways, echo};
 
 /// How much of the filters' time passes for a request that waits: Envoy's own limit of a route.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What changes a stream, of all that a filter may call.
 const CHANGES: [&str; 8] = [
@@ -37,6 +37,8 @@ pub(super) struct Proxy(Arc<Mutex<Served>>);
 struct Served {
     host: Host,
     plugins: Vec<Member>,
+    /// Whether the host has a part of a change that was not taken back.
+    mixed: bool,
     ways: Ways,
     /// Until when the filters' clock has gone.
     clock: Instant,
@@ -86,6 +88,7 @@ impl Proxy {
         Ok(Self(Arc::new(Mutex::new(Served {
             host,
             plugins,
+            mixed: false,
             ways,
             clock: Instant::now(),
         }))))
@@ -109,6 +112,11 @@ impl Proxy {
         self.lock().replace(next)
     }
 
+    /// Whether what served before a change still does, where the change was refused.
+    pub(super) fn serves_as_before(&self) -> bool {
+        !self.lock().mixed
+    }
+
     /// A panic while the lock was held leaves a host that says itself that it is of no use.
     fn lock(&self) -> MutexGuard<'_, Served> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -120,9 +128,8 @@ impl Served {
     fn replace(&mut self, next: Vec<Member>) -> anyhow::Result<Vec<String>> {
         let changed: Vec<usize> = (0..next.len())
             .filter(|&at| {
-                self.plugins
-                    .get(at)
-                    .is_none_or(|serves| *serves != next[at])
+                let serves = self.plugins.get(at).filter(|_| !self.mixed);
+                serves.is_none_or(|serves| *serves != next[at])
             })
             .collect();
         for (number, &at) in changed.iter().enumerate() {
@@ -130,16 +137,24 @@ impl Served {
             let Err(error) = self.host.reload(name, next[at].plugin()) else {
                 continue;
             };
-            for &at in &changed[..number] {
+            let took_back = changed[..number].iter().all(|&at| {
                 let before = &self.plugins[at];
-                self.host
-                    .reload(&before.name, before.plugin())
-                    .with_context(|| format!("cannot take `{}` back", before.name))?;
+                self.host.reload(&before.name, before.plugin()).is_ok()
+            });
+            // A host with a part of what is new, or a broken one, is of no use; one that is new has all of
+            // what served before.
+            if !took_back || self.mixed {
+                self.mixed = true;
+                self.host = start(&self.plugins, &self.ways)
+                    .with_context(|| format!("`{name}` is refused: {error}"))
+                    .context("what served before cannot be started again")?;
+                self.mixed = false;
             }
             return Err(anyhow::Error::from(error))
                 .with_context(|| format!("`{name}` is refused, as Envoy would refuse it"));
         }
         self.plugins = next;
+        self.mixed = false;
         let name = |&at: &usize| self.plugins[at].name.clone();
         Ok(changed.iter().map(name).collect())
     }
@@ -164,6 +179,7 @@ impl Served {
                 // That host is of no use any more; a proxy would be started again, too.
                 if let Ok(host) = start(&self.plugins, &self.ways) {
                     self.host = host;
+                    self.mixed = false;
                 }
                 Answer {
                     request: request.clone(),
@@ -202,6 +218,8 @@ impl Served {
         }
         let id = exchange.id();
         self.host.advance_until_idle(PATIENCE)?;
+        // What servers took has passed for the filters by now.
+        self.clock = Instant::now();
         let exchange = self.host.exchange(id)?.clone();
         if matches!(exchange.outcome(), Outcome::Paused { .. }) {
             self.host.disconnect(id)?;
@@ -321,7 +339,7 @@ fn answer(request: &Request, exchange: &Exchange, ways: &Ways) -> Answer {
     // One of the user's is not asked twice.
     let answered = arrived
         .filter(|_| ways.upstream.is_none())
-        .and_then(|it| asked(&Received::new(it.headers(), it.body()), None));
+        .map(|it| echo(&Received::new(it.headers(), it.body())));
     let mut plugin = String::new();
     let (mut changes, mut missing) = (Vec::new(), Vec::new());
     for event in exchange.timeline().events() {

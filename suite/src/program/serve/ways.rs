@@ -1,12 +1,12 @@
 //! Where requests of filters and of clients go: servers of the user's, or one that shows what it received.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use attache_envoy::http1::{self, Header};
 use attache_harness::{Answer, Headers, Host, Response, UpstreamRequest};
 
-use super::TIME_LIMIT;
-use super::proxy::Message;
+use super::proxy::{Message, PATIENCE};
 
 /// Servers by the names of their clusters.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +27,10 @@ impl Ways {
         let to = |server: Option<SocketAddr>| {
             move |request: &UpstreamRequest| {
                 let received = Received::new(request.headers(), request.body());
-                response(asked(&received, server))
+                match server {
+                    Some(server) => answered(&received, server),
+                    None => response(&echo(&received)),
+                }
             }
         };
         host.upstream(to(self.upstream));
@@ -37,38 +40,48 @@ impl Ways {
     }
 }
 
-fn response(answered: Option<Message>) -> Response {
-    let Some(answered) = answered else {
-        return Response::refused();
-    };
-    let headers = answered.headers.iter();
-    let response = headers.fold(Response::new(answered.status), |response, header| {
-        response.header(&header.name, &header.value)
-    });
-    response.body(&answered.body)
+/// What a server of the user's answers, after the time on the filters' clock that it took: what the filters and
+/// the proxy have timeouts for.
+fn answered(received: &Received, server: SocketAddr) -> Response {
+    let begun = Instant::now();
+    let answered = http1::exchange(server, &received.text(b"\r\n"), PATIENCE);
+    let took = begun.elapsed();
+    match answered {
+        Ok(answered) => {
+            let message = Message {
+                status: answered.status,
+                headers: answered.headers.into_iter().filter(own).collect(),
+                body: answered.body,
+            };
+            response(&message).after(took)
+        }
+        // A proxy waits no longer either.
+        Err(http1::Error::TimedOut { .. }) => Response::never(),
+        Err(_) => Response::refused(),
+    }
 }
 
-/// What an upstream answers: one of the user's, or the one that shows what it received.
-pub(super) fn asked(received: &Received, upstream: Option<SocketAddr>) -> Option<Message> {
-    let (status, headers, body) = match upstream {
-        Some(address) => {
-            let response = http1::exchange(address, &received.text(b"\r\n"), TIME_LIMIT).ok()?;
-            (response.status, response.headers, response.body)
-        }
-        None => {
-            let kind = vec![Header::new("content-type", "text/plain")];
-            (200, kind, received.text(b"\n"))
-        }
-    };
-    let own = |header: &Header| {
-        let name = header.name.to_ascii_lowercase();
-        name != b"transfer-encoding" && name != b"content-length" && name != b"connection"
-    };
-    Some(Message {
-        status,
-        headers: headers.into_iter().filter(own).collect(),
-        body,
-    })
+fn response(message: &Message) -> Response {
+    let headers = message.headers.iter();
+    let response = headers.fold(Response::new(message.status), |response, header| {
+        response.header(&header.name, &header.value)
+    });
+    response.body(&message.body)
+}
+
+/// Whether a header says something of a message, and not of its connection or length.
+fn own(header: &Header) -> bool {
+    let name = header.name.to_ascii_lowercase();
+    name != b"transfer-encoding" && name != b"content-length" && name != b"connection"
+}
+
+/// What the upstream answers that shows what it received.
+pub(super) fn echo(received: &Received) -> Message {
+    Message {
+        status: 200,
+        headers: vec![Header::new("content-type", "text/plain")],
+        body: received.text(b"\n"),
+    }
 }
 
 /// A request as an upstream receives it.

@@ -195,7 +195,8 @@ fn filters_call_out_to_servers_of_the_users_and_requests_are_kept() {
         attache_envoy::upstream::Reply::new(if known { 200 } else { 403 })
     })
     .unwrap();
-    fs::write(folder.join("auth.json"), r#"{"cluster": "authz"}"#).unwrap();
+    let config = r#"{"cluster": "authz", "timeout": "30s"}"#;
+    fs::write(folder.join("auth.json"), config).unwrap();
     let plugin = plugin("ext-auth");
     let cluster = format!("authz={}", authz.address());
     let words = ["--plugin", &plugin, "--config", "ext-auth=auth.json"];
@@ -232,6 +233,30 @@ fn filters_call_out_to_servers_of_the_users_and_requests_are_kept() {
         "{}",
         entries[0]
     );
+}
+
+#[test]
+fn a_call_out_to_a_slow_server_of_the_users_times_out() {
+    let folder = folder("serve-slow");
+    let slow = attache_envoy::upstream::Upstream::start(|_| {
+        std::thread::sleep(Duration::from_millis(500));
+        attache_envoy::upstream::Reply::new(200)
+    })
+    .unwrap();
+    let plugin = plugin("ext-auth");
+    let cluster = format!("authz={}", slow.address());
+    let status = |timeout: &str| {
+        let config = format!(r#"{{"cluster": "authz", "timeout": "{timeout}"}}"#);
+        fs::write(folder.join("auth.json"), config).unwrap();
+        let words = ["--config", "ext-auth=auth.json", "--cluster", &cluster];
+        let more = ["-H", "authorization: x", "--json"];
+        let all = [&["serve", "--once", "--plugin", &plugin], &words[..], &more].concat();
+        let (_, out, err) = program(&folder, &all);
+        let line: serde_json::Value =
+            serde_json::from_str(&out).unwrap_or_else(|_| panic!("{err}"));
+        line["response"]["status"].clone()
+    };
+    assert_eq!((status("100ms"), status("10s")), (503.into(), 200.into()));
 }
 
 #[test]
