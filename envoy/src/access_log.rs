@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -146,6 +146,50 @@ impl AccessEntry {
     }
 }
 
+/// The lines of an access log from where it ended on.
+#[derive(Debug)]
+pub struct AccessLogReader {
+    path: PathBuf,
+    position: u64,
+    /// The beginning of a line whose end is not there yet.
+    begun: Vec<u8>,
+}
+
+impl AccessLogReader {
+    /// From what the log holds by now, which is nothing if there is no file yet.
+    #[must_use]
+    pub fn from_end(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            position: fs::metadata(path).map_or(0, |facts| facts.len()),
+            begun: Vec::new(),
+        }
+    }
+
+    /// The lines that were completed since the last call; it does not wait for one. What is no JSON is
+    /// left out.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading the file.
+    pub fn next_entries(&mut self) -> io::Result<Vec<AccessEntry>> {
+        let mut file = match File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => opened?,
+        };
+        file.seek(SeekFrom::Start(self.position))?;
+        self.position += file.read_to_end(&mut self.begun)? as u64;
+        let Some(end) = self.begun.iter().rposition(|byte| *byte == b'\n') else {
+            return Ok(Vec::new());
+        };
+        let rest = self.begun.split_off(end + 1);
+        let whole = std::mem::replace(&mut self.begun, rest);
+        let text = String::from_utf8_lossy(&whole);
+        let values = text.lines().flat_map(serde_json::from_str::<Value>);
+        Ok(values.map(|value| AccessEntry::from_json(&value)).collect())
+    }
+}
+
 /// Writes the access logger that produces such lines.
 pub(crate) fn write(yaml: &mut Yaml, listener: &Listener, path: &str) {
     let is_tap = |filter: &FilterSource| matches!(filter, FilterSource::Tap(_));
@@ -170,6 +214,8 @@ pub(crate) fn write(yaml: &mut Yaml, listener: &Listener, path: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -181,5 +227,26 @@ mod tests {
         assert_eq!(entry.duration, Some(Duration::from_micros(1142)));
         assert_eq!((entry.details, entry.to_upstream), (None, None));
         assert_eq!(entry.client_port, Some(4711));
+    }
+
+    #[test]
+    fn a_log_is_followed_from_its_end_over_half_lines_and_lines_that_are_no_json() {
+        let path = std::env::temp_dir().join(format!("attache-access-{}.log", std::process::id()));
+        let mut reader = AccessLogReader::from_end(&path);
+        assert_eq!(reader.next_entries().unwrap(), []);
+        let statuses = |reader: &mut AccessLogReader| -> Vec<u16> {
+            let entries = reader.next_entries().unwrap();
+            entries.iter().map(|entry| entry.status).collect()
+        };
+        fs::write(&path, "{\"status\":200}\nno JSON\n{\"status\":201}\n{\"sta").unwrap();
+        let mut late = AccessLogReader::from_end(&path);
+        assert_eq!(statuses(&mut reader), [200, 201]);
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all(b"tus\":202}\n").unwrap();
+        assert_eq!(statuses(&mut reader), [202]);
+        assert_eq!(statuses(&mut reader), [0; 0]);
+        // The rest of a line is none.
+        assert_eq!(statuses(&mut late), [0; 0]);
+        fs::remove_file(&path).unwrap();
     }
 }

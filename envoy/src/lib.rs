@@ -32,7 +32,7 @@
 //! * [`StandIns`] take the place of secrets in what is kept of messages.
 //! * [`stats_path`]: how the admin endpoint is asked for statistics by name.
 //! * [`RunFolder`]: a folder for its files that no other run has.
-//! * [`AccessEntry`]: the access log that the configuration asks for.
+//! * [`AccessEntry`], [`AccessLogReader`]: the access log that the configuration asks for.
 //! * [`http1`] and [`upstream`]: a client and a server that show bytes as they
 //!   are on the wire. With the feature `http2` there is a client for HTTP/2,
 //!   an upstream that speaks it and gRPC, and [`tcp`].
@@ -74,7 +74,7 @@ mod version;
 mod wheel;
 mod yaml;
 
-pub use access_log::{AccessEntry, AccessLogError};
+pub use access_log::{AccessEntry, AccessLogError, AccessLogReader};
 pub use archive::{Archive, ArchiveError, Archived, ArchivedResponse, printable};
 pub use bootstrap::{
     Bootstrap, BootstrapError, Cluster, Codec, Endpoint, EndpointError, FilterSource, Identity,

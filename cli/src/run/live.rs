@@ -6,7 +6,7 @@
 mod filters;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -86,6 +86,8 @@ pub(super) struct Seen {
     /// When it came.
     pub(super) started: SystemTime,
     pub(super) took: Duration,
+    /// Of our end of the connection to Envoy, by which Envoy's word on it is known.
+    port: Option<u16>,
     /// What each filter of a chain changed, where Envoy has said it.
     filters: Option<ByFilter>,
 }
@@ -143,7 +145,7 @@ impl Shared {
         drop(self.echo.as_ref().map(Upstream::take));
         let started = SystemTime::now();
         let begun = Instant::now();
-        let response = http1::exchange(self.through, &wire(request), TIME_LIMIT);
+        let (port, response) = exchange(self.through, &wire(request));
         let took = begun.elapsed();
         let upstream = self.echo.as_ref().map(|echo| {
             let received = echo.take().into_iter().next()?;
@@ -162,11 +164,22 @@ impl Shared {
                 response,
                 started,
                 took,
+                port,
                 filters: None,
             });
         }
         reply
     }
+}
+
+/// An exchange, and the port from which it was begun.
+fn exchange(address: SocketAddr, wire: &[u8]) -> (Option<u16>, Result<Response, http1::Error>) {
+    let stream = match TcpStream::connect_timeout(&address, TIME_LIMIT) {
+        Ok(stream) => stream,
+        Err(source) => return (None, Err(http1::Error::Connect { address, source })),
+    };
+    let port = stream.local_addr().ok().map(|it| it.port());
+    (port, http1::exchange_on(stream, &[wire], TIME_LIMIT))
 }
 
 /// A panic while a lock was held has left nothing half done: what is guarded is one list.

@@ -627,6 +627,16 @@ fn of_a_chain_the_live_view_shows_which_filter_changed_what() {
     for expected in &block[1..] {
         assert_eq!(&told.next().unwrap(), expected);
     }
+
+    // Envoy makes a path of it before the first filter.
+    let wire = b"GET http://h/whole HTTP/1.1\r\nhost: h\r\n\r\n";
+    attache_envoy::http1::exchange(address, wire, Duration::from_secs(10)).unwrap();
+    let mut told = told.skip_while(|line| !line.starts_with("GET http://h/whole 200, "));
+    assert!(
+        told.nth(1)
+            .unwrap()
+            .starts_with("auth-scrub, to the upstream")
+    );
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -1,10 +1,10 @@
 //! Which filter of a chain changed what: what passed the places before, between and behind them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use attache_envoy::{AccessEntry, FilterSource, Passed, Tapped, printable};
+use attache_envoy::{AccessEntry, AccessLogReader, FilterSource, Passed, Tapped, printable};
 use serde_json::{Value, json};
 
 use crate::screen::Screen;
@@ -13,15 +13,13 @@ use super::super::comparison::{Row, rows};
 use super::{Seen, changes, of_envoy};
 
 /// How long after its answer Envoy's word on a request is waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The places, and the file in which Envoy says what passed them.
 pub(in crate::run) struct Taps {
-    log: PathBuf,
+    log: AccessLogReader,
     /// The filters between the places, in order.
     filters: Vec<String>,
-    /// How many lines have been read.
-    read: usize,
     waiting: VecDeque<(Instant, Seen)>,
 }
 
@@ -47,16 +45,14 @@ fn place(number: usize) -> String {
 impl Taps {
     /// Of the lines that are written from now on.
     pub(in crate::run) fn new(log: &Path, filters: Vec<String>) -> Self {
-        let read = AccessEntry::read_all(log).map_or(0, |entries| entries.len());
         Self {
-            log: log.to_owned(),
+            log: AccessLogReader::from_end(log),
             filters,
-            read,
             waiting: VecDeque::new(),
         }
     }
 
-    /// The requests of which Envoy has spoken, with what it said; in their order.
+    /// The requests of which Envoy has spoken, with what it said; in its order.
     pub(super) fn told(&mut self, seen: Vec<Seen>) -> Vec<Seen> {
         let now = Instant::now();
         self.waiting
@@ -65,13 +61,19 @@ impl Taps {
             return Vec::new();
         }
         // A log that cannot be read says nothing, and the requests are told without it.
-        let entries = AccessEntry::read_all(&self.log).unwrap_or_default();
+        let entries = self.log.next_entries().unwrap_or_default();
+        self.matched(entries)
+    }
+
+    fn matched(&mut self, entries: Vec<AccessEntry>) -> Vec<Seen> {
         let mut told = Vec::new();
-        for entry in entries.into_iter().skip(self.read) {
-            self.read += 1;
+        for entry in entries {
+            // Filters and Envoy may have changed all of a request but the connection on which it came.
+            let is_of =
+                |(_, seen): &(Instant, Seen)| seen.port.is_some() && seen.port == entry.client_port;
+            let at = self.waiting.iter().position(is_of);
             // What came to that listener past the address of the live view is nobody's here.
-            let Some((_, mut seen)) = self.waiting.pop_front_if(|(_, seen)| is_of(&entry, seen))
-            else {
+            let Some((_, mut seen)) = at.and_then(|at| self.waiting.remove(at)) else {
                 continue;
             };
             seen.filters = (!entry.taps.is_empty()).then(|| ByFilter {
@@ -82,25 +84,13 @@ impl Taps {
         }
         while let Some((_, seen)) = self
             .waiting
-            .pop_front_if(|(since, _)| since.elapsed() > PATIENCE)
+            // Of what never came to Envoy it says nothing.
+            .pop_front_if(|(since, seen)| seen.port.is_none() || since.elapsed() > PATIENCE)
         {
             told.push(seen);
         }
         told
     }
-}
-
-/// Whether a line is about a request, as far as what came before the first filter tells.
-fn is_of(entry: &AccessEntry, seen: &Seen) -> bool {
-    let first = entry.taps.get(&place(0));
-    let Some(request) = first.and_then(|first| first.request.as_ref()) else {
-        return true;
-    };
-    let target = &seen.request.target;
-    // What is no text has escapes in the line.
-    let plain = target.iter().all(|byte| matches!(byte, b' '..=b'~'));
-    value(request, ":method").as_bytes() == seen.request.method
-        && (!plain || value(request, ":path").as_bytes() == target)
 }
 
 fn value<'p>(passed: &'p Passed, name: &str) -> &'p str {
@@ -218,6 +208,11 @@ fn lines(passed: &Passed) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use attache_envoy::http1;
+    use attache_envoy::upstream::Upstream;
+
     use super::*;
 
     fn passed(headers: &[(&str, &str)]) -> Option<Passed> {
@@ -239,6 +234,51 @@ mod tests {
             filters: vec!["first".to_owned(), "second".to_owned()],
             places: places.collect(),
         }
+    }
+
+    fn seen(echo: &Upstream, target: &str, port: Option<u16>) -> Seen {
+        let wire = format!("GET {target} HTTP/1.1\r\nhost: h\r\n\r\n");
+        http1::exchange(echo.address(), wire.as_bytes(), PATIENCE).unwrap();
+        Seen {
+            request: echo.take().remove(0),
+            upstream: None,
+            response: Err("none".to_owned()),
+            started: SystemTime::now(),
+            took: Duration::ZERO,
+            port,
+            filters: None,
+        }
+    }
+
+    #[test]
+    fn lines_find_their_requests_by_the_connection_in_any_order() {
+        let log = std::env::temp_dir().join(format!("attache-taps-{}.log", std::process::id()));
+        let mut taps = Taps::new(&log, vec!["first".to_owned()]);
+        let echo = Upstream::echo().unwrap();
+        let requests = [("http://a/b", 1), ("/c", 2), ("/d", 3)];
+        let requests = requests.map(|(target, port)| seen(&echo, target, Some(port)));
+        assert!(taps.told(requests.into()).is_empty());
+        let line =
+            |port: u16| format!(r#"{{"client_port":{port},"taps":{{"0 request":":path: /b"}}}}"#);
+        std::fs::write(
+            &log,
+            [
+                line(9),
+                line(2),
+                "no JSON".to_owned(),
+                line(1),
+                String::new(),
+            ]
+            .join("\n"),
+        )
+        .unwrap();
+        let told: Vec<_> = taps.told(vec![seen(&echo, "/e", None)]);
+        let told = told
+            .iter()
+            .map(|seen| (&seen.request.target[..], seen.filters.is_some()));
+        assert!(told.eq([(&b"/c"[..], true), (b"http://a/b", true)]));
+        assert_eq!(taps.waiting.len(), 2);
+        std::fs::remove_file(&log).unwrap();
     }
 
     #[test]
