@@ -356,6 +356,8 @@ fn filters_are_compared_with_lua_and_native_ones_that_do_the_same() {
         "--lua",
         &file("transform/bench/headers-and-query.lua"),
     ]);
+    // The module, the native filter and the script, for each of three requests.
+    assert_eq!((of_scrub.len(), of_transform.len()), (9, 9));
     for (line, at) in of_scrub.iter().chain(&of_transform).zip((0..3).cycle()) {
         assert_eq!(line["kind"], ["module", "native", "lua"][at], "{line}");
         let to = line["to"].as_array().unwrap();
