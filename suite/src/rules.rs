@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::report::Report;
-use crate::suite::{Suite, SuiteError, Target};
+use crate::report::{End, Report};
+use crate::suite::{Suite, Target};
 
 /// The key whose lists hold rules, wherever it stands in a configuration.
 const RULES: &str = "rules";
@@ -27,43 +27,55 @@ struct Rule {
 }
 
 /// What becomes of the cases without a rule.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Need {
     Needed,
     Unneeded,
     /// Lists without a rule are often refused, which says nothing of the rule.
     OnlyOne,
+    /// For this reason.
+    NotTried(String),
 }
 
 impl Need {
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::Needed => "needed",
             Self::Unneeded => "not needed",
             Self::OnlyOne => "the only one, not tried",
+            Self::NotTried(_) => "not tried",
+        }
+    }
+
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::NotTried(reason) => Some(reason),
+            _ => None,
         }
     }
 }
 
 impl Suite {
-    /// Plays on the harness, without one rule after the other, the cases that passed in `report`.
-    ///
-    /// # Errors
-    ///
-    /// As [`run_on`](Self::run_on).
-    pub fn rule_coverage(&self, report: &Report) -> Result<RuleCoverage, SuiteError> {
-        let passed: BTreeSet<&str> = report
-            .cases
-            .iter()
-            .filter(|case| case.passed())
-            .map(|case| case.name.as_str())
-            .collect();
+    /// Plays on the harness, without one rule after the other, the cases that passed in `report` and pass there
+    /// with all rules. A rule that cannot be tried says why.
+    #[must_use]
+    pub fn rule_coverage(&self, report: &Report) -> RuleCoverage {
         let mut suite = self.clone();
-        suite
-            .plans
-            .retain(|plan| passed.contains(plan.name.as_str()));
+        suite.keep_passed(report);
+        let configurations = suite.configurations();
+        if configurations.is_empty() {
+            return RuleCoverage::default();
+        }
+        // The report may be another Envoy's; what fails on the harness anyway says nothing of a rule.
+        let trouble = match suite.run_on(&Target::Harness) {
+            Ok(unchanged) => {
+                suite.keep_passed(&unchanged);
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        };
         let mut rules = Vec::new();
-        for (plugin, text) in suite.configurations() {
+        for (plugin, text) in configurations {
             let Ok(configuration) = serde_json::from_str::<Value>(&text) else {
                 continue;
             };
@@ -71,9 +83,10 @@ impl Suite {
             places("", &configuration, &mut lists);
             for (list, count) in lists {
                 for number in 0..count {
-                    let need = match count {
-                        1 => Need::OnlyOne,
-                        _ => suite.need(&plugin, &text, &without(&configuration, &list, number))?,
+                    let need = match (&trouble, count) {
+                        (Some(reason), _) => Need::NotTried(reason.clone()),
+                        (None, 1) => Need::OnlyOne,
+                        _ => suite.need(&plugin, &text, &without(&configuration, &list, number)),
                     };
                     rules.push(Rule {
                         plugin: plugin.clone(),
@@ -83,7 +96,18 @@ impl Suite {
                 }
             }
         }
-        Ok(RuleCoverage(rules))
+        RuleCoverage(rules)
+    }
+
+    fn keep_passed(&mut self, report: &Report) {
+        let passed: BTreeSet<&str> = report
+            .cases
+            .iter()
+            .filter(|case| case.passed())
+            .map(|case| case.name.as_str())
+            .collect();
+        self.plans
+            .retain(|plan| passed.contains(plan.name.as_str()));
     }
 
     /// The plugins with a configuration, each pair once.
@@ -99,7 +123,7 @@ impl Suite {
     }
 
     /// Whether a case fails where a plugin has another configuration.
-    fn need(&self, plugin: &str, text: &str, other: &str) -> Result<Need, SuiteError> {
+    fn need(&self, plugin: &str, text: &str, other: &str) -> Need {
         let mut suite = self.clone();
         suite.plans.retain_mut(|plan| {
             let mut found = false;
@@ -111,10 +135,21 @@ impl Suite {
             }
             found
         });
-        Ok(match suite.run_on(&Target::Harness)?.passed() {
-            true => Need::Unneeded,
-            false => Need::Needed,
-        })
+        if suite.plans.is_empty() {
+            return Need::NotTried("no case with it passes on the harness".to_owned());
+        }
+        let report = match suite.run_on(&Target::Harness) {
+            Ok(report) => report,
+            Err(error) => return Need::NotTried(error.to_string()),
+        };
+        let mut failed = report.cases.iter().filter(|case| !case.passed()).peekable();
+        if failed.peek().is_none() {
+            Need::Unneeded
+        } else if failed.all(|case| case.end == Some(End::Refused)) {
+            Need::NotTried("the filter refuses the configuration without it".to_owned())
+        } else {
+            Need::Needed
+        }
     }
 }
 
@@ -148,11 +183,16 @@ fn without(configuration: &Value, list: &str, number: usize) -> String {
 }
 
 impl RuleCoverage {
-    /// One object for each rule, for programs: `plugin`, `rule` and `need`.
+    /// One object for each rule, for programs: `plugin`, `rule` and `need`, with a `reason` where it was not tried.
     #[must_use]
     pub fn json_lines(&self) -> Vec<Value> {
-        let line =
-            |it: &Rule| json!({ "plugin": it.plugin, "rule": it.place, "need": it.need.name() });
+        let line = |it: &Rule| {
+            let mut line = json!({ "plugin": it.plugin, "rule": it.place, "need": it.need.name() });
+            if let Some(reason) = it.need.reason() {
+                line["reason"] = reason.into();
+            }
+            line
+        };
         self.0.iter().map(line).collect()
     }
 }
@@ -173,7 +213,11 @@ impl fmt::Display for RuleCoverage {
                 )?;
                 last = plugin;
             }
-            writeln!(f, "  {place:<40} {}", need.name())?;
+            write!(f, "  {place:<40} {}", need.name())?;
+            match need.reason() {
+                Some(reason) => writeln!(f, ": {reason}")?,
+                None => writeln!(f)?,
+            }
         }
         Ok(())
     }

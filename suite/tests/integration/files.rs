@@ -10,6 +10,7 @@ mod plugins;
 mod program;
 mod record;
 mod reload;
+mod rules;
 mod serve;
 mod tcp;
 mod versions;
