@@ -101,7 +101,7 @@ impl Archive {
             "creator": { "name": "attache", "version": env!("CARGO_PKG_VERSION") },
             "entries": self.entries,
         }});
-        fs::write(&self.path, format!("{archive:#}\n")).map_err(|source| ArchiveError {
+        replace(&self.path, &format!("{archive:#}\n")).map_err(|source| ArchiveError {
             path: self.path.clone(),
             source,
         })
@@ -115,6 +115,7 @@ impl Archive {
         };
         let (host, kind) = (header("host"), header("content-type"));
         let target = self.secrets.target(&printable(&request.target));
+        let host = self.secrets.header("host", &host);
         let mut told = json!({
             "method": printable(&request.method),
             "url": format!("http://{host}{target}"),
@@ -174,6 +175,17 @@ impl Archive {
         };
         headers.iter().map(header).collect()
     }
+}
+
+/// Writes a file so that who reads it meanwhile, or after an end in between, finds a whole one.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return fs::write(path, text);
+    }
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    fs::write(&part, text)?;
+    fs::rename(&part, path)
 }
 
 /// Text as it is; a control character or a byte that is no text as its escape, so that a message cannot write

@@ -1,6 +1,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::ops::Deref;
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A folder for the files of one run, which no other process or thread gets while this value lives.
@@ -47,6 +49,9 @@ impl RunFolder {
             _ => {}
         }
         fs::create_dir_all(&path)?;
+        // What filters saw may be in its files.
+        #[cfg(unix)]
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o700))?;
         Ok(Self { path, lock })
     }
 }
@@ -78,6 +83,11 @@ mod tests {
         fs::write(first.join("envoy.yaml"), "first").unwrap();
         let second = RunFolder::claim(&wanted).unwrap();
         assert_eq!(&*first, wanted);
+        #[cfg(unix)]
+        assert_eq!(
+            fs::metadata(&*first).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         assert_eq!(&*second, runs.join("below/filter-2"));
         assert_eq!(fs::read(first.join("envoy.yaml")).unwrap(), b"first");
 

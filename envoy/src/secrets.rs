@@ -71,7 +71,22 @@ impl StandIns {
                 Some((pair, attributes)) => format!("{};{attributes}", self.pair(pair.trim())),
                 None => self.pair(value.trim()),
             },
-            "location" | "referer" | "content-location" | ":path" => self.target(value),
+            "location"
+            | "referer"
+            | "content-location"
+            | ":path"
+            | "origin"
+            | "x-original-url"
+            | "x-original-uri"
+            | "x-rewrite-url"
+            | "x-envoy-original-path"
+            | "x-envoy-original-url"
+            | "x-forwarded-uri"
+            | "x-forwarded-path" => self.target(value),
+            // user:password@host
+            "host" | ":authority" | "x-forwarded-host" | "x-original-host" => {
+                self.text(value.rsplit('@').next().unwrap_or(value))
+            }
             "www-authenticate" | "proxy-authenticate" => value.to_owned(),
             _ if is_secret(&name) => self.of(value),
             _ => self.text(value),
@@ -244,6 +259,13 @@ mod tests {
             ),
             ("x-trace", "eyJhbGciOi.eyJzdWIi.c2ln, x", "stand-in-8, x"),
             ("authority", "example.com", "example.com"),
+            ("Host", "u:p@h:80", "h:80"),
+            ("x-forwarded-host", "u@h", "h"),
+            (
+                "x-original-url",
+                "https://u:p@h/x?code=c1",
+                "https://h/x?code=stand-in-6",
+            ),
             ("accept", "text/html", "text/html"),
             ("www-authenticate", "Bearer realm=x", "Bearer realm=x"),
             ("x-keyboard", "qwerty", "qwerty"),

@@ -102,8 +102,7 @@ impl HttpFilter for AuthScrub {
         }
         let mut scrub = Scrub::new(&shared.rules, &plan, shared.enforce);
         scrub.request(request.headers_mut());
-        let host = scrub.host(request.authority());
-        let mut is_malformed = host.is_some_and(|host| request.set_authority(&host).is_err());
+        let mut is_malformed = scrub.refuses_host(request.authority());
         let path = scrub.path(request.path().as_bytes());
         if let Some(log) = &self.access_log {
             let left = path.as_deref().unwrap_or(request.path().as_bytes());
@@ -113,9 +112,10 @@ impl HttpFilter for AuthScrub {
             is_malformed |= request.set_path(&path).is_err();
         }
         if is_malformed {
-            // No HTTP codec lets such a path or host through; a filter before this one may have made it.
+            // No HTTP codec lets such a path through; a filter before this one may have made it.
             shared.outcomes.denied();
-            return Ok(Response::local(StatusCode::BAD_REQUEST, "malformed path\n"));
+            let why = "malformed path or host\n";
+            return Ok(Response::local(StatusCode::BAD_REQUEST, why));
         }
         let matched = Rc::new(Cell::new(false));
         shared.count(&scrub, &matched);

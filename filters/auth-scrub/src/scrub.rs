@@ -94,12 +94,14 @@ impl<'a> Scrub<'a> {
         }
     }
 
-    /// The host without a user and a password before it; `None` where it stays.
-    pub(crate) fn host(&mut self, host: &[u8]) -> Option<Vec<u8>> {
-        match self.url(host) {
-            Outcome::Becomes(host) if self.enforce => Some(host),
-            _ => None,
-        }
+    /// Whether the request is answered for a user and a password before its host, which HTTP forbids ([RFC 9113,
+    /// 8.3.1], [RFC 9110, 4.2.4]). Without them the host may be another virtual host's, for which no filter
+    /// before this one has judged the request.
+    ///
+    /// [RFC 9113, 8.3.1]: https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1
+    /// [RFC 9110, 4.2.4]: https://www.rfc-editor.org/rfc/rfc9110#section-4.2.4
+    pub(crate) fn refuses_host(&mut self, host: &[u8]) -> bool {
+        matches!(self.url(host), Outcome::Becomes(_)) && self.enforce
     }
 
     /// The headers of a response.

@@ -13,7 +13,16 @@ pub(crate) fn without(text: &[u8]) -> Option<Vec<u8>> {
         .iter()
         .take_while(|&byte| b"/\\".contains(byte))
         .count();
-    let start = if slashes < 2 { 0 } else { first + slashes };
+    // They take any number of slashes behind a scheme for two.
+    let behind_scheme = text.get(..first)?.strip_suffix(b":").is_some_and(|scheme| {
+        let sign = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+        scheme.first().is_some_and(u8::is_ascii_alphabetic) && scheme.iter().all(sign)
+    });
+    let start = match slashes {
+        0 => 0,
+        1 if !behind_scheme => 0,
+        _ => first + slashes,
+    };
     let host = text.get(start..)?.split(|byte| ends(byte)).next()?;
     let sign = host.iter().rposition(|&byte| byte == b'@')?;
     Some([text.get(..start)?, text.get(start + sign + 1..)?].concat())
@@ -36,6 +45,9 @@ mod tests {
             ("HTTP:\\\\u:s@a\\b", Some("HTTP:\\\\a\\b")),
             ("https:///u:s@a/", Some("https:///a/")),
             ("https://u:s@a?b", Some("https://a?b")),
+            ("https:/u:s@a/b", Some("https:/a/b")),
+            ("a:80/u:s@b", None),
+            ("1:/u:s@b", None),
             ("a:80", None),
             ("a%40b", None),
             ("https://a/u:s@b", None),
