@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::admin::{self, Connections};
 use crate::connection::{Connection, ConnectionError};
@@ -17,6 +17,8 @@ use crate::rollout::Probe;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// Before a push, which waits for it.
 const ANSWERED_BEFORE_WITHIN: Duration = Duration::from_millis(500);
+/// From the beginning of a round on: what was answered otherwise is not lost by looking which workers did not.
+const LOOKED_CLOSER_WITHIN: Duration = Duration::from_secs(4);
 /// Requests for each worker, and the most for all of them; what has not been seen then is tried again.
 const EACH: u64 = 8;
 const MOST: u64 = 64;
@@ -48,6 +50,7 @@ pub(crate) async fn answers(probing: &Probing) -> Option<bool> {
 /// Asks on so many new connections that each worker is likely to take one. They stay open meanwhile: a listener that
 /// gives each connection to the worker with the fewest spreads them then.
 pub(crate) async fn round(admin: SocketAddr, probing: &Probing) -> Result<Round, String> {
+    let end = Instant::now() + LOOKED_CLOSER_WITHIN;
     let before = admin::connections(admin).await?;
     let wanted = match probing.is_watched {
         // Another round comes soon.
@@ -59,8 +62,8 @@ pub(crate) async fn round(admin: SocketAddr, probing: &Probing) -> Result<Round,
         ..Round::default()
     };
     let mut held = Vec::new();
-    let mut is_answered = true;
-    while round.answers.all < wanted && round.other.is_none() {
+    let mut unanswered = None;
+    while round.answers.all < wanted && round.other.is_none() && unanswered.is_none() {
         let mut asked = JoinSet::new();
         for _ in 0..AT_ONCE {
             let probing = probing.clone();
@@ -75,22 +78,30 @@ pub(crate) async fn round(admin: SocketAddr, probing: &Probing) -> Result<Round,
                     round.answers.failed += 1;
                     round.other = Some(other);
                 }
-                Outcome::None(other) => {
-                    is_answered = false;
+                // Where it has run, no answer is a wrong one.
+                Outcome::None(other) if probing.is_watched => {
                     round.answers.failed += 1;
                     round.other = Some(other);
                 }
-                Outcome::Unreachable(reason) => return Err(reason),
+                Outcome::None(reason) | Outcome::Unreachable(reason) => {
+                    unanswered = Some(reason);
+                    continue;
+                }
             }
             round.answers.all += 1;
         }
+    }
+    let is_answered = unanswered.is_none();
+    if let Some(reason) = unanswered.filter(|_| round.other.is_none()) {
+        return Err(reason);
     }
     if round.other.is_none() {
         let after = admin::connections(admin).await?;
         round.running = certain(&before, &after, round.answers.all, probing.address);
     } else if is_answered && !probing.is_watched {
         drop(held);
-        one_by_one(admin, probing, wanted, &mut round).await?;
+        let closer = one_by_one(admin, probing, wanted, &mut round);
+        let _ = timeout_at(end, closer).await;
     }
     Ok(round)
 }

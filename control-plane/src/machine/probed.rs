@@ -74,7 +74,7 @@ pub(super) struct Probed {
     answers: u64,
     /// What the last round ended with.
     last: Option<Result<Option<String>, String>>,
-    /// In how many rounds in a row something else was answered.
+    /// In how many rounds in a row something else was answered: one may be the answer of an upstream.
     otherwise: u32,
 }
 
@@ -119,6 +119,7 @@ impl Probed {
         let round = match round {
             Ok(round) => round,
             Err(reason) => {
+                self.otherwise = 0;
                 self.last = Some(Err(reason));
                 return false;
             }
@@ -185,6 +186,9 @@ impl Probed {
             Some(Err(reason)) => Shown::NotYet(reason.clone()),
             Some(Ok(_)) if self.workers == 0 => Shown::NotYet(format!(
                 "Envoy `{id}` does not show how many workers it has (`server.concurrency`)"
+            )),
+            Some(Ok(Some(other))) if self.otherwise < 2 => Shown::NotYet(format!(
+                "Envoy `{id}` answered a probe otherwise: {other}; it is asked again"
             )),
             Some(Ok(Some(other))) => Shown::Some {
                 running: self.running.len() as u64,

@@ -81,7 +81,9 @@ fn an_answer_of_another_version_confirms_nothing_and_fails_it_in_the_end() {
     };
     let actions = play.check(&actions, Ok(()));
     play.acknowledge(&actions);
-    play.probe(1, round(&[1], Some("`x-build: b`, not `c`")));
+    for _ in 0..2 {
+        play.probe(1, round(&[1], Some("`x-build: b`, not `c`")));
+    }
     assert_eq!(play.phase(), Phase::Pushed);
     let workers = play.envoy(1).workers.unwrap();
     assert_eq!((workers.running, workers.all), (1, 2));
@@ -127,6 +129,26 @@ fn what_cannot_be_reached_is_told_and_fails_nothing() {
     assert_eq!(play.phase(), Phase::AcknowledgedUnconfirmed);
     assert_eq!(play.reason(), "Envoy cannot be probed");
     assert_eq!(play.envoy(1).reason.unwrap(), "Envoy cannot be probed");
+}
+
+#[test]
+fn one_round_with_another_answer_fails_nothing_and_two_in_a_row_do() {
+    let mut play = Play::answering(false);
+    play.connect(1, "edge", None);
+    let actions = play.pass(&told_by("b"));
+    play.acknowledge(&actions);
+    play.wait(11);
+    let other = || round(&[0], Some("status 503 without `x-build`"));
+    for between in [Err("no answer".into()), round(&[0], None)] {
+        play.probe(1, other());
+        assert_eq!(play.phase(), Phase::AcknowledgedUnconfirmed);
+        assert!(play.reason().contains("it is asked again"));
+        play.probe(1, between);
+        assert_eq!(play.phase(), Phase::AcknowledgedUnconfirmed);
+    }
+    play.probe(1, other());
+    play.probe(1, other());
+    assert_eq!(play.phase(), Phase::Returned);
 }
 
 #[test]
