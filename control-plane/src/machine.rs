@@ -210,6 +210,12 @@ impl Machine {
         self.subscribers.wants(stream, plugin, generation)
     }
 
+    /// Whether the Envoy of an open stream has acknowledged any version of a plugin.
+    pub(crate) fn has_any(&self, stream: StreamId, plugin: &str) -> bool {
+        let mut all = self.subscribers.plugins(stream);
+        all.any(|(_, name, has)| name == plugin && has.acknowledged().is_some())
+    }
+
     /// What is to be learned of an Envoy from now on; nothing if there is nothing to be learned.
     #[must_use]
     pub fn watch(&self, now: Moment, stream: StreamId) -> Option<Watch> {

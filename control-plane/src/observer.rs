@@ -105,7 +105,8 @@ impl Observer {
         let address = self.node.probe_address(probe.port)?;
         let plugin = &rollout.plugin;
         let probing = Probing::new(plugin, generation, address, Arc::new(probe.clone()));
-        probe::answers(&probing).await
+        let is_first = !self.plane.has_any(self.stream, plugin);
+        probe::answers(&probing, is_first).await
     }
 
     /// A push goes out: there is more to be learned now.

@@ -206,6 +206,11 @@ impl Plane {
         self.state().machine.watch(self.now(), stream)
     }
 
+    /// Whether an Envoy has acknowledged any version of a plugin.
+    pub(crate) fn has_any(&self, stream: StreamId, plugin: &str) -> bool {
+        self.state().machine.has_any(stream, plugin)
+    }
+
     fn now(&self) -> Moment {
         Moment::new(Timestamp::now(), self.begun.elapsed())
     }

@@ -1,6 +1,7 @@
 //! Requests on new connections, which show what the workers of an Envoy run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind::ConnectionRefused;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,6 @@ use crate::rollout::Probe;
 
 /// An Envoy that takes longer for an answer is said to give none.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
-/// Before a push, which waits for it.
-const ANSWERED_BEFORE_WITHIN: Duration = Duration::from_millis(500);
 /// From the beginning of a round on: what was answered otherwise is not lost by looking which workers did not.
 const LOOKED_CLOSER_WITHIN: Duration = Duration::from_secs(4);
 /// Requests for each worker, and the most for all of them; what has not been seen then is tried again.
@@ -33,17 +32,30 @@ enum Outcome {
     Other(Connection, String),
     /// Not at all.
     None(String),
-    /// There is no connection.
+    /// Nobody listens.
+    Refused(String),
+    /// There is no connection for another reason.
     Unreachable(String),
 }
 
-/// Whether an Envoy answers as this version is to, before it is sent; nothing if nobody knows.
-pub(crate) async fn answers(probing: &Probing) -> Option<bool> {
-    match ask(probing, ANSWERED_BEFORE_WITHIN).await {
+/// Whether an Envoy answers as this version is to, before it is sent; nothing if nobody knows. What is asked decides for
+/// good, so that it is asked twice. `is_first` says that the Envoy has had no version yet.
+pub(crate) async fn answers(probing: &Probing, is_first: bool) -> Option<bool> {
+    let mut outcome = ask(probing).await;
+    if matches!(outcome, Outcome::None(_)) {
+        outcome = ask(probing).await;
+    }
+    before(&outcome, &probing.probe, is_first)
+}
+
+fn before(outcome: &Outcome, probe: &Probe, is_first: bool) -> Option<bool> {
+    match outcome {
         Outcome::Own(_) => Some(true),
-        // As long as a filter has no version, its listener is not open.
-        Outcome::Other(..) | Outcome::Unreachable(_) => Some(false),
-        Outcome::None(_) => None,
+        Outcome::Other(..) => Some(false),
+        // As long as a filter has no version, its listener is not open. What answers then without the filter may have
+        // the status, but no header of it.
+        Outcome::Refused(_) if is_first && !probe.expect.headers.is_empty() => Some(false),
+        Outcome::Refused(_) | Outcome::Unreachable(_) | Outcome::None(_) => None,
     }
 }
 
@@ -67,7 +79,7 @@ pub(crate) async fn round(admin: SocketAddr, probing: &Probing) -> Result<Round,
         let mut asked = JoinSet::new();
         for _ in 0..AT_ONCE {
             let probing = probing.clone();
-            asked.spawn(async move { ask(&probing, ANSWERED_WITHIN).await });
+            asked.spawn(async move { ask(&probing).await });
         }
         while let Some(outcome) = asked.join_next().await {
             let fault = |_| "probing failed by a fault of this program".to_owned();
@@ -83,7 +95,7 @@ pub(crate) async fn round(admin: SocketAddr, probing: &Probing) -> Result<Round,
                     round.answers.failed += 1;
                     round.other = Some(other);
                 }
-                Outcome::None(reason) | Outcome::Unreachable(reason) => {
+                Outcome::None(reason) | Outcome::Refused(reason) | Outcome::Unreachable(reason) => {
                     unanswered = Some(reason);
                     continue;
                 }
@@ -116,7 +128,7 @@ async fn one_by_one(
     let mut before = admin::connections(admin).await?;
     let mut held = Vec::new();
     for _ in 0..wanted {
-        let is_own = match ask(probing, ANSWERED_WITHIN).await {
+        let is_own = match ask(probing).await {
             Outcome::Own(connection) => {
                 held.push(connection);
                 true
@@ -126,7 +138,7 @@ async fn one_by_one(
                 round.answers.failed += 1;
                 false
             }
-            Outcome::None(_) | Outcome::Unreachable(_) => return Ok(()),
+            Outcome::None(_) | Outcome::Refused(_) | Outcome::Unreachable(_) => return Ok(()),
         };
         round.answers.all += 1;
         let after = admin::connections(admin).await?;
@@ -139,14 +151,19 @@ async fn one_by_one(
     Ok(())
 }
 
-async fn ask(probing: &Probing, within: Duration) -> Outcome {
+async fn ask(probing: &Probing) -> Outcome {
     let (address, probe) = (probing.address, Arc::clone(&probing.probe));
     let asked = async {
         let mut connection = match Connection::open(address).await {
             Ok(connection) => connection,
             Err(error) => {
                 let reason = format!("Envoy cannot be probed at {address}: {error}");
-                return Outcome::Unreachable(reason);
+                return match error {
+                    ConnectionError::Connect(error) if error.kind() == ConnectionRefused => {
+                        Outcome::Refused(reason)
+                    }
+                    _ => Outcome::Unreachable(reason),
+                };
             }
         };
         match difference(&mut connection, address, &probe, probing.generation).await {
@@ -155,8 +172,10 @@ async fn ask(probing: &Probing, within: Duration) -> Outcome {
             Err(error) => Outcome::None(format!("no answer: {error}")),
         }
     };
-    let late = || Outcome::None(format!("no answer within {} ms", within.as_millis()));
-    timeout(within, asked).await.unwrap_or_else(|_| late())
+    let late = || Outcome::None(format!("no answer within {} s", ANSWERED_WITHIN.as_secs()));
+    timeout(ANSWERED_WITHIN, asked)
+        .await
+        .unwrap_or_else(|_| late())
 }
 
 async fn difference(
@@ -247,6 +266,23 @@ mod tests {
         assert_eq!(of_eight(&[("x", &[(0, 8), (1, 3)])]), [0]);
         assert_eq!(of_eight(&[("x", &[(0, 7), (1, 4)])]), [0, 1]);
         assert_eq!(of_eight(&[("x", &[(0, 20), (1, 20)])]), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn a_listener_that_is_not_open_tells_nothing_but_of_the_first_version_and_a_header() {
+        let probe = |expect: &str| serde_json::from_str::<Probe>(expect).unwrap();
+        let header = probe(r#"{"expect":{"headers":{"x-build":"7"}}}"#);
+        let status = probe(r#"{"expect":{"status":200}}"#);
+        let refused = Outcome::Refused(String::new());
+        assert_eq!(before(&refused, &header, true), Some(false));
+        assert_eq!(before(&refused, &header, false), None);
+        assert_eq!(before(&refused, &status, true), None);
+        for other in [
+            Outcome::Unreachable(String::new()),
+            Outcome::None(String::new()),
+        ] {
+            assert_eq!(before(&other, &header, true), None);
+        }
     }
 
     #[test]

@@ -262,7 +262,7 @@ impl Delivery {
         let wanted = self.wanted.filter(is_asked)?;
         let (address, probe) = self
             .probed
-            .probing(node)
+            .probing(node, self.confirmed)
             .filter(|_| self.is_acknowledged())?;
         let probing = Probing::new(plugin, wanted.generation, address, probe);
         Some(probing.watched(self.confirmed))

@@ -111,11 +111,8 @@ impl Probed {
         }
     }
 
-    /// Takes what some requests have shown; whether every worker runs the version now.
+    /// Takes what some requests have shown; whether every worker is shown to run the version now.
     pub(super) fn take(&mut self, round: Result<Round, String>) -> bool {
-        if !self.tells() {
-            return false;
-        }
         let round = match round {
             Ok(round) => round,
             Err(reason) => {
@@ -130,7 +127,7 @@ impl Probed {
         let is_pure = round.other.is_none();
         self.otherwise = if is_pure { 0 } else { self.otherwise + 1 };
         self.last = Some(Ok(round.other));
-        is_pure && self.workers > 0 && self.has_all()
+        is_pure && self.tells() && self.workers > 0 && self.has_all()
     }
 
     /// Whether the answers tell the version from the one before it.
@@ -143,12 +140,17 @@ impl Probed {
         (0..self.workers).all(|worker| self.running.contains(&worker))
     }
 
-    /// What an Envoy is to be asked, if its answers can show something.
-    pub(super) fn probing(&self, node: &Node) -> Option<(SocketAddr, Arc<Probe>)> {
+    /// What an Envoy is to be asked, if its answers can show something. Where every worker is known to run the version,
+    /// they need not differ from those before.
+    pub(super) fn probing(
+        &self,
+        node: &Node,
+        is_confirmed: bool,
+    ) -> Option<(SocketAddr, Arc<Probe>)> {
         let probe = self
             .probe
             .as_ref()
-            .filter(|_| self.why_never(node).is_none())?;
+            .filter(|_| is_confirmed || self.why_never(node).is_none())?;
         Some((node.probe_address(probe.port)?, Arc::clone(probe)))
     }
 
@@ -168,8 +170,9 @@ impl Probed {
                  that nobody can tell what its workers run"
             )),
             _ => Some(format!(
-                "Envoy `{id}` was not probed before this version was sent to it, so that nobody \
-                 can tell whether the version before answers otherwise"
+                "nobody knows what Envoy `{id}` answered to the probe before this version was \
+                 sent, and so what its workers run: it did not answer, or no listener was open \
+                 and the rollout's `probe` expects no header"
             )),
         }
     }

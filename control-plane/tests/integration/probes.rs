@@ -97,7 +97,10 @@ fn answers_that_the_version_before_gave_too_confirm_nothing() {
     let module = probed(&stage, &envoy, &other, "x-word: first", "");
     let status = reaches(&stage, &module, Phase::AcknowledgedUnconfirmed);
     let reason = status.reason.unwrap();
-    assert!(reason.contains("before it was sent"), "{reason}");
+    assert!(
+        reason.contains("as this version is to before it was sent"),
+        "{reason}"
+    );
 }
 
 #[test]
