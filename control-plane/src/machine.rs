@@ -42,6 +42,8 @@ const SOON: Duration = Duration::from_millis(20);
 const SOON_FOR: Duration = Duration::from_secs(1);
 /// So often while a version is watched.
 const WATCHED: Duration = Duration::from_millis(200);
+/// So often is an Envoy probed that did not show at once what its workers run; a round of it is many requests.
+const PROBED: Duration = Duration::from_secs(1);
 /// So often while a good one has not arrived for long.
 const SELDOM: Duration = Duration::from_secs(5);
 /// For each Envoy there is, what they say is left for so long, so that many that speak at once are looked at together.
@@ -234,7 +236,10 @@ impl Machine {
             });
             watch.plugins.insert(plugin.to_owned());
             let is_watched = self.is_tried(plugin, has);
-            watch.probes.extend(has.probing(node, plugin, is_watched));
+            let probing = has.probing(node, plugin, is_watched);
+            watch
+                .probes
+                .extend(probing.filter(|_| is_probed_now(now, has)));
             watch.every = watch.every.min(every);
         }
         watch
@@ -251,6 +256,8 @@ impl Machine {
             Some(WATCHED)
         } else if has.is_confirmed() {
             None
+        } else if !has.is_late(now) && has.probing(node, plugin, false).is_some() {
+            Some(PROBED)
         } else {
             Some(SELDOM)
         }
@@ -433,4 +440,15 @@ impl Machine {
     pub fn history(&self, name: &str) -> Option<History> {
         self.places.get(name).map(Place::history)
     }
+}
+
+/// Whether it is time to probe an Envoy again.
+fn is_probed_now(now: Moment, has: &Delivery) -> bool {
+    let is_new = has.sent_for(now).is_some_and(|sent| sent < SOON_FOR);
+    let pause = match has.is_late(now) {
+        _ if has.is_confirmed() || is_new => Duration::ZERO,
+        true => SELDOM,
+        false => PROBED,
+    };
+    has.probed_for(now).is_none_or(|ago| ago >= pause)
 }

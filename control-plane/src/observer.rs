@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use crate::admin;
@@ -19,6 +19,8 @@ use crate::rollout::Rollout;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// Requests of a round come one after the other, in part.
 const PROBED_WITHIN: Duration = Duration::from_secs(5);
+/// So many Envoys are probed at once.
+static ROUNDS: Semaphore = Semaphore::const_new(16);
 /// What there is to be read is asked for again after this, though nobody said that it has changed.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -86,6 +88,9 @@ impl Observer {
         if !self.is_its_own.load(Ordering::Relaxed) {
             return;
         }
+        let Ok(_turn) = ROUNDS.acquire().await else {
+            return;
+        };
         let round = timeout(PROBED_WITHIN, probe::round(self.admin, probing));
         let late = || {
             let (id, within) = (&self.node.id, PROBED_WITHIN.as_secs());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind::ConnectionRefused;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,19 +204,39 @@ fn certain(
     let all = after.taken.iter().filter_map(|(listener, now)| {
         let risen = risen(before.taken.get(listener), now);
         // Ours are among those of the listener that they came to.
-        let all: u64 = risen.values().sum();
-        (all >= ours).then_some((listener.as_str(), risen))
+        let all = sum(&risen);
+        let is_ours = !is_of_another(listener, address.port());
+        (is_ours && all >= ours).then_some((listener.as_str(), risen))
     });
     let mut all: BTreeMap<&str, BTreeMap<u64, u64>> = all.collect();
-    let exact = format!("{}_{}", address.ip(), address.port());
-    let any = format!("0.0.0.0_{}", address.port());
-    let named = all.remove(&*exact).or_else(|| all.remove(&*any));
+    let port = address.port();
+    // As Envoy writes addresses into names of statistics.
+    let exact = SocketAddr::new(address.ip().to_canonical(), port).to_string();
+    let names = [
+        exact.replace(':', "_"),
+        format!("0.0.0.0_{port}"),
+        format!("[__]_{port}"),
+    ];
+    let named = names.iter().find_map(|name| all.remove(name.as_str()));
     let only = |all: BTreeMap<&str, _>| all.into_values().next();
     let workers = named.or_else(|| Some(all).filter(|all| all.len() == 1).and_then(only));
     let workers = workers.unwrap_or_default();
-    let others = workers.values().sum::<u64>().saturating_sub(ours);
+    let others = sum(&workers).saturating_sub(ours);
     let certain = workers.into_iter().filter(|(_, risen)| *risen > others);
     certain.map(|(worker, _)| worker).collect()
+}
+
+/// Whether a listener is named by an address with another port, which another Envoy on the host may have. Port 0 stands for
+/// whichever is free.
+fn is_of_another(listener: &str, port: u16) -> bool {
+    let is_address = |host: &str| host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
+    listener.rsplit_once('_').is_some_and(|(host, own)| {
+        is_address(host) && own.parse::<u16>().is_ok_and(|own| own != 0 && own != port)
+    })
+}
+
+fn sum(risen: &BTreeMap<u64, u64>) -> u64 {
+    risen.values().fold(0, |sum, one| sum.saturating_add(*one))
 }
 
 /// By how much the counters of a listener's workers have risen.
@@ -291,6 +311,11 @@ mod tests {
         let own: &[(u64, u64)] = &[(0, 7), (1, 1)];
         assert_eq!(of_eight(&[("127.0.0.1_80", own), ("x", other)]), [0, 1]);
         assert_eq!(of_eight(&[("0.0.0.0_80", own), ("x", other)]), [0, 1]);
+        assert_eq!(of_eight(&[("[__]_80", own), ("x", other)]), [0, 1]);
+        // Another Envoy of the host has the port, whatever its own listener has taken.
+        assert_eq!(of_eight(&[("127.0.0.1_81", own)]), [] as [u64; 0]);
+        assert_eq!(of_eight(&[("[__1]_81", own)]), [] as [u64; 0]);
+        assert_eq!(of_eight(&[("edge_81", own)]), [0, 1], "a name of its own");
         // Whose they are, nobody can tell.
         assert_eq!(of_eight(&[("y", own), ("x", other)]), [] as [u64; 0]);
         // Another Envoy has this port too, and took some of them.

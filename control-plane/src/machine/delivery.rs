@@ -45,6 +45,7 @@ pub(super) struct Delivery {
     confirmed: bool,
     /// What its answers say, where its module does not count.
     probed: Probed,
+    probed_at: Option<Moment>,
     last: Option<Reading>,
     last_read: Moment,
     /// How long a version was waited for on connections before.
@@ -64,6 +65,8 @@ struct Wanted {
     generation: u64,
     /// Whether its module counts what it configures.
     counts: bool,
+    /// How long it may take until it is confirmed.
+    within: Duration,
     since: Moment,
     /// How long it was waited for on connections before.
     spent: Duration,
@@ -139,6 +142,7 @@ impl Delivery {
                 version,
                 generation,
                 counts,
+                within: rollout.criteria.not_confirmed_within,
                 since: now,
                 spent: spent.map_or(Duration::ZERO, |(_, spent)| spent),
             }),
@@ -238,6 +242,7 @@ impl Delivery {
         if !self.wants_generation(generation) || !self.is_acknowledged() {
             return;
         }
+        self.probed_at = Some(now);
         let counts = self.wanted.is_some_and(|wanted| wanted.counts);
         if self.probed.take(round) && !self.confirmed && !counts {
             // From here on all failures are its own.
@@ -333,6 +338,26 @@ impl Delivery {
             && self.tries < MOST_MEASURED
             && is_unclear
             && at.is_some_and(|at| now.since(at) > SURELY_FOLLOWED)
+    }
+
+    /// How long ago some requests have shown something of it; nothing if none have yet.
+    pub(super) fn probed_for(&self, now: Moment) -> Option<Duration> {
+        self.probed_at.map(|at| now.since(at))
+    }
+
+    /// Whether its Envoy asks for the plugin by several sources of configuration.
+    pub(super) fn share(&mut self, is_shared: bool) {
+        self.probed.share(is_shared);
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.probed.is_shared()
+    }
+
+    /// Whether it has been waited for so long that it may fail by it.
+    pub(super) fn is_late(&self, now: Moment) -> bool {
+        self.wanted
+            .is_some_and(|wanted| wanted.waited(now) > wanted.within)
     }
 
     /// How long it has been waited for.

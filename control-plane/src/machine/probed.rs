@@ -67,6 +67,8 @@ pub struct Round {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Probed {
     probe: Option<Arc<Probe>>,
+    /// Whether its Envoy asks for the plugin by several sources of configuration.
+    is_shared: bool,
     /// Whether it answered as the version is to, before it was sent.
     before: Option<bool>,
     running: BTreeSet<u64>,
@@ -99,9 +101,19 @@ impl Probed {
     pub(super) fn begin(&self, probe: Option<Arc<Probe>>, again: bool) -> Self {
         Self {
             probe,
+            is_shared: self.is_shared,
             before: self.before.filter(|_| again),
             ..Self::default()
         }
+    }
+
+    /// Whether its Envoy asks for the plugin by several sources of configuration: who answers is one of them.
+    pub(super) fn share(&mut self, is_shared: bool) {
+        self.is_shared = is_shared;
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Whether it answered before the version was sent as the version is to.
@@ -113,6 +125,9 @@ impl Probed {
 
     /// Takes what some requests have shown; whether every worker is shown to run the version now.
     pub(super) fn take(&mut self, round: Result<Round, String>) -> bool {
+        if self.is_shared {
+            return false;
+        }
         let round = match round {
             Ok(round) => round,
             Err(reason) => {
@@ -150,7 +165,7 @@ impl Probed {
         let probe = self
             .probe
             .as_ref()
-            .filter(|_| is_confirmed || self.why_never(node).is_none())?;
+            .filter(|_| is_confirmed && !self.is_shared || self.why_never(node).is_none())?;
         Some((node.probe_address(probe.port)?, Arc::clone(probe)))
     }
 
@@ -161,6 +176,12 @@ impl Probed {
             return Some(format!(
                 "nobody knows where Envoy `{id}` can be probed: the rollout's `probe` names no \
                  port, and its node's metadata no `attache.probe_port`"
+            ));
+        }
+        if self.is_shared {
+            return Some(format!(
+                "Envoy `{id}` asks for the plugin by several sources of configuration, and nobody \
+                 knows which of them a probe reaches"
             ));
         }
         match self.before {

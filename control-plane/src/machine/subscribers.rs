@@ -158,7 +158,22 @@ impl Subscribers {
         let free = numbers.find(|number| !taken.contains(number)).unwrap_or(0);
         delivery.is_behind(free.min(MOST_SOURCES));
         if let Some(subscriber) = self.all.get_mut(&stream) {
-            subscriber.plugins.insert(plugin, delivery);
+            subscriber.plugins.insert(plugin.clone(), delivery);
+        }
+        self.share(&node, &plugin);
+    }
+
+    /// Tells what an Envoy has of a plugin whether it asks for it by several sources of configuration now.
+    fn share(&mut self, node: &Node, plugin: &str) {
+        let own = self.all.values_mut().filter(|one| one.connected);
+        let own = own.filter_map(|one| {
+            let has = one.plugins.get_mut(plugin)?;
+            one.node.may_be(node).then_some(has)
+        });
+        let mut own: Vec<&mut Delivery> = own.collect();
+        let several = own.len() > 1;
+        for has in &mut own {
+            has.share(several);
         }
     }
 
@@ -210,6 +225,12 @@ impl Subscribers {
         if let Some(subscriber) = self.all.get_mut(&stream) {
             subscriber.connected = false;
             subscriber.since = now;
+            let node = subscriber.node.clone();
+            let shared = subscriber.plugins.iter().filter(|(_, has)| has.is_shared());
+            let shared: Vec<String> = shared.map(|(plugin, _)| plugin.clone()).collect();
+            for plugin in shared {
+                self.share(&node, &plugin);
+            }
         }
     }
 

@@ -173,6 +173,43 @@ fn answers_that_were_the_same_before_tell_nothing() {
 }
 
 #[test]
+fn an_envoy_that_asks_by_two_sources_is_not_probed_for_either_while_it_does() {
+    for header in ["b", "$ATTACHE_GENERATION"] {
+        let mut play = Play::answering(false);
+        play.connect(1, "edge", None);
+        play.connect_as(2, 1, "edge", None);
+        let actions = play.pass(&told_by(header));
+        play.acknowledge(&actions);
+        assert!(play.probes(1).is_empty());
+        assert!(play.probes(2).is_empty());
+        play.probe(1, round(&[0, 1], None));
+        assert_eq!(play.phase(), Phase::AcknowledgedUnconfirmed);
+        assert!(play.reason().contains("several sources"));
+        // The other one is gone.
+        play.disconnect(2);
+        assert_eq!(play.probes(1).len(), 1);
+    }
+}
+
+#[test]
+fn who_does_not_show_it_at_once_is_probed_less_and_less() {
+    let mut play = Play::answering(false);
+    play.connect(1, "edge", None);
+    let actions = play.pass(&told_by("b"));
+    play.acknowledge(&actions);
+    play.probe(1, round(&[0], None));
+    assert_eq!(play.probes(1).len(), 1, "at once again");
+    for (passed, pause) in [(2, 1), (11, 5)] {
+        play.wait(passed);
+        play.probe(1, round(&[0], None));
+        play.wait(pause - 1);
+        assert!(play.probes(1).is_empty());
+        play.wait(1);
+        assert_eq!(play.probes(1).len(), 1);
+    }
+}
+
+#[test]
 fn an_envoy_that_nobody_knows_how_to_probe_stays_unconfirmed() {
     let mut play = Play::answering(false);
     play.connect(1, "edge", None);
