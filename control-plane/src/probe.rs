@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Response;
+use hyper::body::Incoming;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -24,12 +26,15 @@ const MOST: u64 = 64;
 /// Requests at once: where workers share a socket, the first that is awake takes all that come together.
 const AT_ONCE: usize = 4;
 
+/// A connection stays open for as long as the body of its answer is not dropped unread.
+type Held = (Connection, Response<Incoming>);
+
 /// What became of a request on a connection of its own.
 enum Outcome {
     /// As the version answers.
-    Own(Connection),
+    Own(Held),
     /// Otherwise.
-    Other(Connection, String),
+    Other(Held, String),
     /// Not at all.
     None(String),
     /// Nobody listens.
@@ -167,8 +172,8 @@ async fn ask(probing: &Probing) -> Outcome {
             }
         };
         match difference(&mut connection, address, &probe, probing.generation).await {
-            Ok(None) => Outcome::Own(connection),
-            Ok(Some(other)) => Outcome::Other(connection, other),
+            Ok((answer, None)) => Outcome::Own((connection, answer)),
+            Ok((answer, Some(other))) => Outcome::Other((connection, answer), other),
             Err(error) => Outcome::None(format!("no answer: {error}")),
         }
     };
@@ -183,14 +188,15 @@ async fn difference(
     address: SocketAddr,
     probe: &Probe,
     generation: u64,
-) -> Result<Option<String>, ConnectionError> {
+) -> Result<(Response<Incoming>, Option<String>), ConnectionError> {
     let host = probe.host.clone().unwrap_or_else(|| address.to_string());
     let answer = connection.get(&probe.path, &host).await?;
     let status = answer.status().as_u16();
-    Ok(probe.difference(generation, status, |name| {
+    let difference = probe.difference(generation, status, |name| {
         let values = answer.headers().get_all(name).iter();
         values.map(|value| value.as_bytes()).collect()
-    }))
+    });
+    Ok((answer, difference))
 }
 
 /// The workers that have taken at least one of so many connections of ours between two readings, for certain: more

@@ -245,8 +245,12 @@ impl Delivery {
         self.probed_at = Some(now);
         let counts = self.wanted.is_some_and(|wanted| wanted.counts);
         if self.probed.take(round) && !self.confirmed && !counts {
-            // From here on all failures are its own.
-            self.since_settled = Some(Gain::default());
+            // From here on all failures are its own, if they were not before.
+            if self.since_settled.is_none() {
+                let early = self.since_sent.as_ref().map(Gain::certain_failures);
+                self.early_failures = early.unwrap_or(0);
+                self.since_settled = Some(Gain::default());
+            }
             if self.requests_before.all == 0
                 && let Some(last) = &self.last
             {

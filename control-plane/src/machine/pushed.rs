@@ -21,9 +21,10 @@ pub(super) struct Pushed {
     pub(super) version: u64,
     /// All that it was pushed as, latest last.
     generations: Vec<u64>,
-    /// Those of them by which Envoys have it that ask for the plugin more than once, by which time that is.
+    /// Those of them that went to other sources of Envoys that ask for the plugin more than once, and before which source
+    /// there are so many others.
     #[serde(skip)]
-    more: BTreeMap<usize, u64>,
+    more: BTreeMap<u64, usize>,
     /// What was known of it at the end of its way.
     pub(super) phase: Phase,
 }
@@ -46,7 +47,7 @@ impl Pushed {
     /// The generation that it is pushed as to who asks for the plugin once.
     fn latest(&self) -> u64 {
         let mut latest = self.generations.iter().rev();
-        let is_usual = |generation: &&u64| !self.more.values().any(|more| more == *generation);
+        let is_usual = |generation: &&u64| !self.more.contains_key(generation);
         latest.find(is_usual).copied().unwrap_or(self.version)
     }
 
@@ -54,17 +55,22 @@ impl Pushed {
     pub(super) fn generation(&self, sources_before: usize) -> Option<u64> {
         match sources_before {
             0 => Some(self.latest()),
-            number => self.more.get(&number).copied(),
+            number => {
+                let mut latest = self.more.iter().rev();
+                let (generation, _) = latest.find(|(_, source)| **source == number)?;
+                Some(*generation)
+            }
         }
     }
 
     /// From now on it is pushed as this one to a source before which an Envoy has so many others.
     pub(super) fn renew(&mut self, sources_before: usize, generation: u64) {
         if sources_before > 0 {
-            self.more.insert(sources_before, generation);
+            self.more.insert(generation, sources_before);
         }
         if self.generations.len() == MOST_GENERATIONS {
-            self.generations.remove(0);
+            let oldest = self.generations.remove(0);
+            self.more.remove(&oldest);
         }
         self.generations.push(generation);
     }
@@ -93,5 +99,20 @@ pub(super) mod shared {
         deserializer: D,
     ) -> Result<Arc<Rollout>, D::Error> {
         Rollout::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_to_another_source_is_not_that_of_the_first_when_it_has_a_newer_one() {
+        let mut pushed = Pushed::new(crate::machine::tests::rollout("a"), 1);
+        pushed.renew(1, 2);
+        pushed.renew(1, 3);
+        assert_eq!(pushed.generation(0), Some(1));
+        assert_eq!(pushed.generation(1), Some(3));
+        assert_eq!(pushed.generation(2), None);
     }
 }

@@ -232,7 +232,7 @@ impl Play {
     }
 }
 
-fn rollout(configuration: &str) -> Arc<Rollout> {
+pub(super) fn rollout(configuration: &str) -> Arc<Rollout> {
     Arc::new(Rollout {
         name: "r".into(),
         file: "r.yaml".into(),

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use attache_module::harmless;
+use hyper::http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use super::GENERATION;
@@ -55,6 +56,11 @@ impl Probe {
         if self.port == Some(0) {
             return Some("`probe.port` is 0".to_owned());
         }
+        if let Some(status) = answer.status.filter(|status| !(100..600).contains(status)) {
+            return Some(format!(
+                "`probe.expect.status` is {status}, expected a status of 100 to 599"
+            ));
+        }
         let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         if !self.path.starts_with('/') || !is_visible(&self.path) {
             let path = &self.path;
@@ -65,12 +71,16 @@ impl Probe {
         if let Some(host) = self.host.as_ref().filter(|host| !is_visible(host)) {
             return Some(format!("`probe.host` is `{host}`, which is no host"));
         }
-        let names = answer.headers.keys();
-        let mut bad = names.filter(|name| name.is_empty() || !is_visible(name));
-        let name = bad.next()?;
-        Some(format!(
-            "`probe.expect.headers` has `{name}`, which is no name of a header"
-        ))
+        answer.headers.iter().find_map(|(name, value)| {
+            let what = if HeaderName::try_from(name).is_err() {
+                format!("`{}`, which is no name of a header", harmless(name))
+            } else if HeaderValue::try_from(value).is_err() || value.trim() != value {
+                format!("a value of `{name}` that no header has")
+            } else {
+                return None;
+            };
+            Some(format!("`probe.expect.headers` has {what}"))
+        })
     }
 
     /// Whether no other push can be answered alike.
@@ -155,6 +165,16 @@ mod tests {
                 r#"{"expect":{"headers":{"a b":"c"}}}"#,
                 "no name of a header",
             ),
+            (
+                r#"{"expect":{"headers":{":status":"200"}}}"#,
+                "no name of a header",
+            ),
+            (
+                r#"{"expect":{"headers":{"a":"b\nc"}}}"#,
+                "that no header has",
+            ),
+            (r#"{"expect":{"headers":{"a":" b"}}}"#, "that no header has"),
+            (r#"{"expect":{"status":600}}"#, "expected a status"),
         ] {
             let fault = probe(text).fault().unwrap();
             assert!(fault.contains(said), "{fault}");
