@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use crate::stage::{LIMIT, Stage, module, says, word};
 struct Browser {
     child: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    messages: Receiver<Vec<u8>>,
     session: Option<String>,
     last: u64,
     /// What the page has asked, and was answered with yes.
@@ -42,11 +43,21 @@ impl Browser {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = piped.spawn().unwrap();
         let input = child.stdin.take().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, messages) = channel();
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            while output.read_until(0, &mut bytes).is_ok_and(|read| read > 0) {
+                bytes.pop();
+                if sender.send(std::mem::take(&mut bytes)).is_err() {
+                    return;
+                }
+            }
+        });
         let mut browser = Self {
             child,
             input,
-            output,
+            messages,
             session: None,
             last: 0,
             questions: Vec::new(),
@@ -74,9 +85,7 @@ impl Browser {
     fn call(&mut self, method: &str, parameters: &Value) -> Value {
         let id = self.send(method, parameters);
         loop {
-            let mut bytes = Vec::new();
-            self.output.read_until(0, &mut bytes).unwrap();
-            bytes.pop();
+            let bytes = self.messages.recv_timeout(LIMIT).unwrap();
             let message: Value = serde_json::from_slice(&bytes).unwrap();
             if message["method"] == "Page.javascriptDialogOpening" {
                 let question = message["params"]["message"].as_str().unwrap();
@@ -108,14 +117,34 @@ impl Browser {
         }
     }
 
-    /// Presses the button with this text, by the mouse.
+    /// Presses a button until the page asks something, which may be drawn anew under the mouse.
+    fn press_until_asked(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + LIMIT;
+        self.questions.clear();
+        loop {
+            self.press(text);
+            for _ in 0..20 {
+                if let Some(question) = self.questions.pop() {
+                    return question;
+                }
+                thread::sleep(Duration::from_millis(10));
+                self.value("1");
+            }
+            assert!(Instant::now() < deadline, "`{text}` asks nothing");
+        }
+    }
+
+    /// Presses the button with this text, by the mouse, if it is there.
     fn press(&mut self, text: &str) {
         let place = self.value(&format!(
             "(() => {{ const all = [...document.querySelectorAll('button')];
              const one = all.find((button) => button.textContent === {text:?} && !button.hidden);
-             one.scrollIntoView(); const at = one.getBoundingClientRect();
+             if (!one) return null; one.scrollIntoView(); const at = one.getBoundingClientRect();
              return {{ x: at.x + at.width / 2, y: at.y + at.height / 2 }}; }})()"
         ));
+        if place.is_null() {
+            return;
+        }
         for kind in ["mousePressed", "mouseReleased"] {
             let event = json!({
                 "type": kind, "x": place["x"], "y": place["y"], "button": "left", "clickCount": 1,
@@ -164,8 +193,7 @@ fn a_canary_is_promoted_and_taken_back_by_the_buttons_of_the_page() {
     page.shows("group canary, until ");
     page.keep_picture("canary");
     assert_eq!(word(address(&edge)).as_deref(), Some("a"));
-    page.press("Promote the canary");
-    let asked = page.questions.pop().unwrap();
+    let asked = page.press_until_asked("Promote the canary");
     assert!(asked.contains("to all groups of “r” now?"), "{asked}");
     stage.reaches("r", Phase::Confirmed);
     page.shows("every worker runs it");
@@ -173,15 +201,14 @@ fn a_canary_is_promoted_and_taken_back_by_the_buttons_of_the_page() {
     says(address(&canary), "b");
     page.keep_picture("promoted");
 
-    page.press("Undo");
-    let asked = page.questions.pop().unwrap();
+    let asked = page.press_until_asked("Undo");
     assert_eq!(asked, "Take “r” back to the version before?");
     page.shows("an operator took it back");
     says(address(&edge), "a");
     says(address(&canary), "a");
     page.keep_picture("taken-back");
     // There is nothing before that.
-    page.press("Undo");
+    page.press_until_asked("Undo");
     page.shows("there is no version before it that was good");
     page.keep_picture("nothing-before");
 }
