@@ -25,7 +25,7 @@ fn the_reference_is_what_the_help_says() {
          [suite/README.md](../suite/README.md) is about it; so have `attache package`, `images`, `push`, `pull`, `copy`, `tags`, `search`,\n\
          `registry`, `sign`, `verify`, `deploy` and `check`, whose help is [attache-image.md](attache-image.md), see\n\
          [package/README.md](../package/README.md) and [publishing.md](publishing.md).\n\
-         `attache control-plane`, `rollout` and `demo` have one too, see [hot-reload.md](hot-reload.md).\n",
+         `attache control-plane`, `rollout` and `demo` have one too, whose help is [attache-control-plane.md](attache-control-plane.md), see [hot-reload.md](hot-reload.md).\n",
     );
     page.push_str(&format!("\n```\n{}```\n", help(&["--help"])));
     for verb in VERBS {

@@ -7,6 +7,7 @@ mod buttons;
 mod clients;
 mod command;
 mod demo;
+mod documents;
 mod failures;
 mod faults;
 mod files;
