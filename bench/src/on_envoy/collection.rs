@@ -168,7 +168,12 @@ fn heads(modules: &Modules<'_>) -> anyhow::Result<Work> {
         ],
     }));
     let candidates = [
-        Candidate::new("Lua", lua(include_str!("scripts/heads.lua"))),
+        Candidate::new(
+            "Lua",
+            lua(include_str!(
+                "../../../filters/transform/bench/headers-and-query.lua"
+            )),
+        ),
         Candidate::new("native header_mutation", native),
         ours(modules, "transform", HEADS)?,
     ];
