@@ -142,7 +142,6 @@ impl Proxy {
         Ok(true)
     }
 
-    /// Makes all notifications that wait, where more of Envoy's own work comes behind them.
     /// Tells of what waits by now in one go, so that a context which the first of them deletes is known to the last
     /// (`DispatcherImpl::runPostCallbacks`); false if nothing waits.
     pub(crate) fn notify_posted(&mut self, count: &mut usize) -> Result<bool, HostError> {
@@ -154,6 +153,7 @@ impl Proxy {
         Ok(posted > 0)
     }
 
+    /// Makes all notifications that wait, where more of Envoy's own work comes behind them.
     pub(crate) fn notify_queues(&mut self) -> Moved {
         let mut notifications = 0;
         while !self.world.mutated(Rule::QueuesAreToldLast) && self.notify_queue()? {
