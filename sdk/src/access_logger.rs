@@ -52,6 +52,37 @@ pub trait AccessLogger: Sized + 'static {
     /// for a logger that collects lines and sends them from time to time. Nothing unless said
     /// otherwise.
     ///
+    /// ```
+    /// use std::cell::RefCell;
+    /// use std::time::Duration;
+    ///
+    /// use attache::prelude::*;
+    ///
+    /// struct Lines {
+    ///     lines: RefCell<Vec<String>>,
+    ///     collector: Cluster,
+    /// }
+    ///
+    /// impl AccessLogger for Lines {
+    ///     # type Config = ();
+    ///     # fn configure((): (), plugin: &Plugin) -> Result<Self, ConfigError> {
+    ///     #     Ok(Self { lines: RefCell::default(), collector: plugin.cluster("collector") })
+    ///     # }
+    ///     fn log(&self, stream: &Completed) {
+    ///         self.lines.borrow_mut().push(format!("{:?}", stream.status()));
+    ///     }
+    ///
+    ///     async fn run(&self, _plugin: &Plugin) -> Result<(), Error> {
+    ///         let mut seconds = attache::interval(Duration::from_secs(1));
+    ///         loop {
+    ///             seconds.tick().await?;
+    ///             let lines = self.lines.take().join("\n");
+    ///             self.collector.post("/lines").body(lines).send().await?;
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// An [`Error`] is logged, and ends the run.

@@ -233,6 +233,20 @@ impl<K> Incoming<K> {
     /// Envoy holds it meanwhile; keep `limit` below the listener's
     /// `per_connection_buffer_limit_bytes` (1 MiB unless set), beyond which Envoy answers 413, or
     /// cuts the response.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let Sent { mut body, response } = next.send(request)?;
+    /// match body.collect(1024).await? {
+    ///     Collected::Whole(whole) if whole.bytes().contains(&0) => {
+    ///         return Ok(Response::local(StatusCode::BAD_REQUEST, "expected text\n"));
+    ///     }
+    ///     _ => body.pass(),
+    /// }
+    /// response.await
+    /// # }
+    /// ```
     pub fn collect(&mut self, limit: usize) -> Collect<'_, K> {
         Collect::new(Some(self.link.clone()), self.direction, limit)
     }
@@ -328,6 +342,17 @@ impl<K> Whole<'_, K> {
     }
 
     /// The body's bytes, to keep. The body itself goes on unchanged.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// async fn copy(request: &mut Request<Holding>) -> Result<Option<Vec<u8>>, Error> {
+    ///     Ok(match request.collect(64 * 1024).await? {
+    ///         Collected::Whole(whole) => Some(whole.into_bytes()),
+    ///         _ => None,
+    ///     })
+    /// }
+    /// ```
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -346,6 +371,17 @@ impl<K> Whole<'_, K> {
 
 impl Whole<'_, Rewriting> {
     /// Puts another body in its place; no bytes are the empty body.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(mut request: Request<Holding>, next: Next<Holding>) -> Result<Response<Holding>, Error> {
+    /// if let Collected::Whole(whole) = request.collect(64 * 1024).await? {
+    ///     let trimmed = whole.bytes().trim_ascii().to_vec();
+    ///     whole.replace(trimmed)?;
+    /// }
+    /// next.run(request).await
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

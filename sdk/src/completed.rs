@@ -29,6 +29,23 @@ use crate::tasks;
 ///     }
 /// }
 /// ```
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// /// What a stream has cost: in bytes with and without headers, and in time.
+/// fn cost(stream: &Completed) -> String {
+///     format!(
+///         "received={:?} ({:?} in all) sent={:?} ({:?} in all) took={:?} upstream={:?}",
+///         stream.request_size(),
+///         stream.request_total_size(),
+///         stream.response_size(),
+///         stream.response_total_size(),
+///         stream.duration(),
+///         stream.backend_latency(),
+///     )
+/// }
+/// ```
 pub struct Completed {
     stream: u32,
     kept: Option<Rc<dyn Any>>,
@@ -47,6 +64,21 @@ impl Completed {
     }
 
     /// What [`Request::keep`](crate::Request::keep) left, if that is a `T`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use attache::prelude::*;
+    ///
+    /// /// How long the verdict on a request took; `call` leaves it by `request.keep(Judged(…))`.
+    /// struct Judged(Duration);
+    ///
+    /// fn tell(stream: &Completed) {
+    ///     if let Some(judged) = stream.kept::<Judged>() {
+    ///         log::info!("judged in {:?}", judged.0);
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn kept<T: 'static>(&self) -> Option<Rc<T>> {
         Rc::clone(self.kept.as_ref()?).downcast().ok()
@@ -68,6 +100,17 @@ impl Completed {
     }
 
     /// Envoy's response flags (`response.flags`) as a set of bits, 0 for none.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// Of `stream_info.h`: no host of the cluster was healthy.
+    /// const NO_HEALTHY_UPSTREAM: u64 = 0x2;
+    ///
+    /// fn had_no_upstream(stream: &Completed) -> bool {
+    ///     stream.flags().is_some_and(|flags| flags & NO_HEALTHY_UPSTREAM != 0)
+    /// }
+    /// ```
     #[must_use]
     pub fn flags(&self) -> Option<u64> {
         self.number(&["response", "flags"])
@@ -75,6 +118,15 @@ impl Completed {
 
     /// The gRPC status (`response.grpc_status`), which Envoy derives from the status of a response
     /// that is none of gRPC.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// `UNAVAILABLE` and `DEADLINE_EXCEEDED`.
+    /// fn is_worth_a_retry(stream: &Completed) -> bool {
+    ///     matches!(stream.grpc_status(), Some(4 | 14))
+    /// }
+    /// ```
     #[must_use]
     pub fn grpc_status(&self) -> Option<u64> {
         self.number(&["response", "grpc_status"])
@@ -120,12 +172,30 @@ impl Completed {
     }
 
     /// The request's headers as the upstream got them.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn agent(stream: &Completed) -> String {
+    ///     let headers = stream.request_headers();
+    ///     let agent = headers.all(USER_AGENT).first().copied().unwrap_or_default();
+    ///     agent.escape_ascii().to_string()
+    /// }
+    /// ```
     #[must_use]
     pub fn request_headers(&self) -> Headers {
         Headers::new(Map::RequestHeaders, self.stream)
     }
 
     /// The response's headers as the client got them.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn was_cached(stream: &Completed) -> bool {
+    ///     stream.response_headers().contains(AGE)
+    /// }
+    /// ```
     #[must_use]
     pub fn response_headers(&self) -> Headers {
         Headers::new(Map::ResponseHeaders, self.stream)

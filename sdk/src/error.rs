@@ -60,6 +60,21 @@ pub enum ErrorKind {
 
 impl Error {
     /// A fault of the filter's own making, with its cause.
+    ///
+    /// ```
+    /// use attache::Error;
+    ///
+    /// /// Errors are causes, and so are texts.
+    /// fn percent(text: &str) -> Result<u8, Error> {
+    ///     let number = text.parse().map_err(Error::filter)?;
+    ///     match number {
+    ///         0..=100 => Ok(number),
+    ///         _ => Err(Error::filter("more than all")),
+    ///     }
+    /// }
+    ///
+    /// assert!(percent("many").is_err() && percent("101").is_err());
+    /// ```
     pub fn filter(cause: impl Into<Box<dyn std::error::Error>>) -> Self {
         Self::of(ErrorKind::Filter(cause.into()))
     }
@@ -86,6 +101,19 @@ impl Error {
     }
 
     /// Which kind of fault.
+    ///
+    /// ```
+    /// use attache::{Error, ErrorKind, Status};
+    ///
+    /// /// Whether the host lacks something, such as a capability.
+    /// fn is_lacking(error: &Error) -> bool {
+    ///     matches!(error.kind(), ErrorKind::Host(refusal) if refusal.status == Status::UNIMPLEMENTED)
+    /// }
+    ///
+    /// // Outside of a proxy each host call answers so.
+    /// assert!(is_lacking(&attache::Timestamp::now().unwrap_err()));
+    /// assert!(!is_lacking(&Error::filter("too late")));
+    /// ```
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0

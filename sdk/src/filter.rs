@@ -57,6 +57,26 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
     ///
     /// `attache build` writes its JSON Schema into the module. What the schema cannot know of a field
     /// that a function checks (`try_from`), `#[schemars(…)]` adds.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// `{"paths": ["/admin"], "reply": {"status": 404}}`
+    /// #[derive(Deserialize, JsonSchema)]
+    /// #[serde(deny_unknown_fields)]
+    /// struct Config {
+    ///     /// What is hidden; a comment like this one is in the schema.
+    ///     paths: Vec<String>,
+    ///     #[serde(default)]
+    ///     reply: Reply,
+    /// }
+    ///
+    /// #[derive(Default, Deserialize, JsonSchema)]
+    /// #[serde(deny_unknown_fields)]
+    /// struct Reply {
+    ///     status: Option<u16>,
+    /// }
+    /// ```
     type Config: DeserializeOwned + JsonSchema;
 
     /// Which callbacks the filter needs.
@@ -64,6 +84,26 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
 
     /// Makes the filter from its configuration. Envoy runs it several times for one plugin: to
     /// validate, on the main thread, and on each worker.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # struct Hide { paths: Vec<String>, answers: attache::metrics::Counter }
+    /// # #[derive(Deserialize, JsonSchema)]
+    /// # struct Config { paths: Vec<String> }
+    /// # impl HttpFilter for Hide {
+    /// #     type Config = Config;
+    /// fn configure(config: Config, plugin: &Plugin) -> Result<Self, ConfigError> {
+    ///     for (index, path) in config.paths.iter().enumerate() {
+    ///         if !path.starts_with('/') {
+    ///             return Err(ConfigError::at(format!("/paths/{index}"), "expected a path from `/` on"));
+    ///         }
+    ///     }
+    ///     let answers = plugin.counter("hide_answers_total")?;
+    ///     Ok(Self { paths: config.paths, answers })
+    /// }
+    /// #     async fn call(&self, request: Request, next: Next) -> Result<Response, Error> { next.forward(request) }
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -85,6 +125,28 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
     ) -> impl Future<Output = Result<Response<M>, Error>>;
 
     /// What becomes of a stream whose [`call`](Self::call) failed. Denies unless said otherwise.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// struct Stamp {
+    ///     failure_mode: FailureMode,
+    /// }
+    ///
+    /// impl HttpFilter for Stamp {
+    ///     # type Config = ();
+    ///     # fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+    ///     #     Ok(Self { failure_mode: FailureMode::Allow })
+    ///     # }
+    ///     # async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
+    ///     #     next.forward(request)
+    ///     # }
+    ///     /// As the operator has said in the configuration.
+    ///     fn failure_mode(&self) -> FailureMode {
+    ///         self.failure_mode
+    ///     }
+    /// }
+    /// ```
     fn failure_mode(&self) -> FailureMode {
         FailureMode::Deny
     }
@@ -92,6 +154,33 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
     /// Sees each stream at its end, when its access log is written, be its future alive or not, and
     /// also one that never came to [`call`](Self::call). Needs [`Phases::COMPLETE`].
     /// [`Completed::kept`] is what `call` has left for it.
+    ///
+    /// ```
+    /// use attache::metrics::Counter;
+    /// use attache::prelude::*;
+    ///
+    /// struct Watch {
+    ///     failures: Counter,
+    /// }
+    ///
+    /// impl HttpFilter for Watch {
+    ///     # type Config = ();
+    ///     # fn configure((): (), plugin: &Plugin) -> Result<Self, ConfigError> {
+    ///     #     Ok(Self { failures: plugin.counter("watch_failures_total")? })
+    ///     # }
+    ///     const PHASES: Phases = Phases::REQUEST.union(Phases::COMPLETE);
+    ///
+    ///     async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
+    ///         next.forward(request)
+    ///     }
+    ///
+    ///     fn on_complete(&self, stream: &Completed) {
+    ///         if stream.status().is_some_and(|status| status >= 500) {
+    ///             self.failures.increment();
+    ///         }
+    ///     }
+    /// }
+    /// ```
     fn on_complete(&self, _stream: &Completed) {}
 }
 

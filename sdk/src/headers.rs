@@ -69,10 +69,36 @@ pub struct Headers {
 /// ```
 pub trait FieldName: sealed::Sealed {
     /// The name's bytes.
+    ///
+    /// ```
+    /// use attache::FieldName;
+    ///
+    /// /// Whether a header is one of the proxy's own.
+    /// fn is_own(name: impl FieldName) -> bool {
+    ///     name.as_bytes().starts_with(b"x-envoy-")
+    /// }
+    ///
+    /// assert!(is_own("x-envoy-attempt-count"));
+    /// assert!(!is_own(attache::http::header::VIA));
+    /// ```
     fn as_bytes(&self) -> &[u8];
 }
 
 /// What becomes of a header; see [`Headers::rewrite`].
+///
+/// ```
+/// use attache::Fate;
+///
+/// /// What is not for the upstream. A decision of its own needs no host to be tested.
+/// fn scrub(name: &[u8], _value: &[u8]) -> Fate {
+///     match name.starts_with(b"x-internal-") {
+///         true => Fate::Goes,
+///         false => Fate::Stays,
+///     }
+/// }
+///
+/// assert_eq!(scrub(b"x-internal-user", b"ada"), Fate::Goes);
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
@@ -126,6 +152,16 @@ impl Headers {
     ///
     /// Envoy holds some headers once, `authorization` and `via` among them, and joins what a client
     /// or a filter repeats by a comma: one value may then be several.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// Whether the client sent a credential, and no wrong one beside it.
+    /// fn authorized(request: &Request, key: &Secret) -> bool {
+    ///     let credentials = request.headers().all("x-api-key");
+    ///     !credentials.is_empty() && credentials.iter().all(|credential| key.matches(credential))
+    /// }
+    /// ```
     #[must_use]
     pub fn all(&self, name: impl FieldName) -> Vec<&[u8]> {
         match name.as_bytes() {
@@ -135,6 +171,18 @@ impl Headers {
     }
 
     /// Whether there is a header of that name, be its value empty.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn may_be_cached(response: &Response) -> bool {
+    ///     !response.headers().contains(SET_COOKIE) && !response.headers().contains("x-private")
+    /// }
+    ///
+    /// // A local reply has headers without a host, so a test begins with one.
+    /// let reply = LocalReply::new(StatusCode::OK).header(HeaderName::from_static("x-private"), 1);
+    /// assert!(!may_be_cached(&reply.into()));
+    /// ```
     #[must_use]
     pub fn contains(&self, name: impl FieldName) -> bool {
         let name = name.as_bytes();
@@ -161,11 +209,35 @@ impl Headers {
     }
 
     /// Every name and value in order, without pseudo headers.
+    ///
+    /// ```
+    /// use attache::Headers;
+    /// use attache::prelude::*;
+    ///
+    /// /// How large the headers are.
+    /// fn size(headers: &Headers) -> usize {
+    ///     headers.iter().map(|(name, value)| name.len() + value.len()).sum()
+    /// }
+    ///
+    /// let reply: Response = LocalReply::new(StatusCode::OK).header(RETRY_AFTER, 10).into();
+    /// assert_eq!(size(reply.headers()), "retry-after".len() + "10".len());
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.list().iter().filter(|(name, _)| !is_pseudo(name))
     }
 
     /// Removes every value of `name`.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// let mut response: Response = LocalReply::new(StatusCode::OK)
+    ///     .header(SERVER, HeaderValue::from_static("a"))
+    ///     .header(SERVER, HeaderValue::from_static("b"))
+    ///     .into();
+    /// response.headers_mut().remove("Server");
+    /// assert!(!response.headers().contains(SERVER));
+    /// ```
     pub fn remove(&mut self, name: impl FieldName) {
         if is_pseudo(name.as_bytes()) {
             return;
@@ -174,6 +246,16 @@ impl Headers {
     }
 
     /// Makes `value` the only value of `name`.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// let mut response: Response = LocalReply::new(StatusCode::OK)
+    ///     .header(CACHE_CONTROL, HeaderValue::from_static("public"))
+    ///     .into();
+    /// response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    /// assert_eq!(response.headers().all(CACHE_CONTROL), [b"no-store"]);
+    /// ```
     pub fn insert(&mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) {
         let (name, value) = (name.into(), value.into());
         if name == HOST {
@@ -187,6 +269,15 @@ impl Headers {
     }
 
     /// Adds `value` after those that `name` has.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// let mut response: Response = Response::local(StatusCode::OK, "welcome\n");
+    /// response.headers_mut().append(SET_COOKIE, HeaderValue::from_static("a=1"));
+    /// response.headers_mut().append(SET_COOKIE, HeaderValue::from_static("b=2"));
+    /// assert_eq!(response.headers().all(SET_COOKIE), [b"a=1", b"b=2"]);
+    /// ```
     pub fn append(&mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) {
         let (name, value) = (name.into(), value.into());
         self.add(name.as_str().as_bytes(), value.as_bytes());
@@ -199,6 +290,18 @@ impl Headers {
     }
 
     /// Removes each header for which `keep` answers false, and says how many those were.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// let mut response: Response = LocalReply::new(StatusCode::OK)
+    ///     .header(HeaderName::from_static("x-debug-shard"), 7)
+    ///     .header(RETRY_AFTER, 10)
+    ///     .into();
+    /// let removed = response.headers_mut().retain(|name, _| !name.starts_with(b"x-debug-"));
+    /// assert_eq!(removed, 1);
+    /// assert!(response.headers().contains(RETRY_AFTER));
+    /// ```
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) -> usize {
         self.list();
         let Some(list) = self.list.get_mut() else {
@@ -238,6 +341,22 @@ impl Headers {
 
     /// As [`insert`](Self::insert), for a name that is known only when it runs. A name that is no token
     /// (RFC 9110, 5.6.2) is a fault of the filter's: passing the message on fails.
+    ///
+    /// ```
+    /// use attache::Headers;
+    /// use attache::prelude::*;
+    ///
+    /// /// One header for each thing that is known of a client: `x-client-city`, and so on.
+    /// fn tell(headers: &mut Headers, known: &[(&str, HeaderValue)]) {
+    ///     for (word, value) in known {
+    ///         headers.put(format!("x-client-{word}").as_str(), value);
+    ///     }
+    /// }
+    ///
+    /// let mut response: Response = Response::local(StatusCode::OK, "");
+    /// tell(response.headers_mut(), &[("City", HeaderValue::from_static("Bern"))]);
+    /// assert_eq!(response.headers().all("x-client-city"), [b"Bern"]);
+    /// ```
     pub fn put(&mut self, name: impl FieldName, value: impl Into<HeaderValue>) {
         let name = name.as_bytes();
         self.list();

@@ -246,6 +246,32 @@ pub mod __private {
 /// `attache build` learns which callbacks the module needs (see [`Phases`]), and the export
 /// `attache_describe`, which `attache build` calls once for name, version and configuration schemas
 /// and then drops.
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// struct Allow;
+/// struct Deny;
+///
+/// # impl HttpFilter for Allow {
+/// #     type Config = ();
+/// #     fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> { Ok(Self) }
+/// #     async fn call(&self, request: Request, next: Next) -> Result<Response, Error> { next.forward(request) }
+/// # }
+/// # impl HttpFilter<Holding> for Deny {
+/// #     type Config = ();
+/// #     fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> { Ok(Self) }
+/// #     async fn call(&self, request: Request<Holding>, next: Next<Holding>) -> Result<Response<Holding>, Error> {
+/// #         next.forward(request)
+/// #     }
+/// # }
+/// // `impl HttpFilter for Allow { … }` and `impl HttpFilter<Holding> for Deny { … }`
+///
+/// attache::filters! {
+///     "allow" => Allow,
+///     "deny" => Deny,
+/// }
+/// ```
 #[macro_export]
 macro_rules! filters {
     ($($root_id:literal => $filter:ty),+ $(,)?) => {

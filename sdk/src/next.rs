@@ -214,6 +214,17 @@ impl<M: Mode> Next<M> {
     /// A future that waits before this, while a response arrives all the same (Envoy answers 413,
     /// a time limit ends, another filter replies), is dropped there: its request part has lost its
     /// purpose.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let begun = attache::Timestamp::now()?;
+    /// let mut response = next.run(request).await?;
+    /// let milliseconds = attache::Timestamp::now()?.since(begun).as_millis() as u64;
+    /// response.headers_mut().insert(HeaderName::from_static("x-upstream-ms"), milliseconds);
+    /// Ok(response)
+    /// # }
+    /// ```
     pub fn run(self, request: Request<M>) -> Run<M> {
         Run {
             request: Some(request),
@@ -225,6 +236,14 @@ impl<M: Mode> Next<M> {
     ///
     /// A future that goes on after this cannot change the stream's fate any more: a local reply or
     /// an error then is logged and ignored.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
+    /// request.headers_mut().remove("x-internal-user");
+    /// next.forward(request)
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -264,6 +283,19 @@ impl<M: Mode> Next<M> {
 
     /// As [`send`](Self::send), with a body that may be replaced: the request goes on without
     /// `content-length`, in chunks over HTTP/1.1.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let Sent { mut body, response } = next.send_to_rewrite(request)?;
+    /// if let Collected::Whole(whole) = body.collect(64 * 1024).await? {
+    ///     let upper = whole.bytes().to_ascii_uppercase();
+    ///     whole.replace(upper)?;
+    /// }
+    /// body.pass();
+    /// response.await
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -90,6 +90,27 @@ impl Plugin {
     /// Makes a part of a filter that routes may configure otherwise: of the plugin configuration now,
     /// and of the configuration of a route when a request of it comes.
     ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct Config {
+    ///     hosts: Vec<String>,
+    /// }
+    ///
+    /// # fn configure(config: Config, plugin: &Plugin) -> Result<(), ConfigError> {
+    /// // What is made of a configuration is made once for each that routes come with.
+    /// let hosts = plugin.per_route(config, |config: Config| {
+    ///     let hosts: std::collections::BTreeSet<String> = config.hosts.into_iter().collect();
+    ///     match hosts.is_empty() {
+    ///         true => Err(ConfigError::at("/hosts", "expected at least one")),
+    ///         false => Ok(hosts),
+    ///     }
+    /// })?;
+    /// # let _: PerRoute<_> = hosts;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// What `build` says of the plugin configuration.
@@ -114,6 +135,16 @@ impl Plugin {
 impl<T> PerRoute<T> {
     /// What holds for the route of the stream whose future or callback runs. One host call.
     ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// Whether the route is one that is closed for now.
+    /// fn closed(is_closed: &PerRoute<bool>) -> Result<Option<Response>, Error> {
+    ///     let closed = || Response::local(StatusCode::SERVICE_UNAVAILABLE, "closed\n");
+    ///     Ok(is_closed.get()?.then(closed))
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// An [`Error`] of the kind [`ErrorKind::Overlay`](crate::ErrorKind::Overlay) when what the route
@@ -132,6 +163,14 @@ impl<T> PerRoute<T> {
     }
 
     /// What holds where the route says nothing.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn tell(limit: &PerRoute<u64>) {
+    ///     log::info!("{} bytes, unless the route says otherwise", limit.base());
+    /// }
+    /// ```
     #[must_use]
     pub fn base(&self) -> &T {
         &self.base

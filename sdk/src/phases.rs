@@ -18,6 +18,30 @@ use crate::mode::Mode;
 /// assert!(PHASES.contains(Phases::REQUEST));
 /// assert!(!PHASES.contains(Phases::WAITS));
 /// ```
+///
+/// ```
+/// use attache::Phases;
+///
+/// /// Of a filter that judges requests by a call-out, and rewrites bodies.
+/// const JUDGE: Phases = Phases::REQUEST
+///     .union(Phases::RESPONSE)
+///     .union(Phases::WAITS)
+///     .union(Phases::REQUEST_BODY)
+///     .union(Phases::RESPONSE_BODY);
+/// /// Of one that looks at trailers, and at each stream's end.
+/// const TRAILERS: Phases = Phases::REQUEST
+///     .union(Phases::REQUEST_TRAILERS)
+///     .union(Phases::RESPONSE_TRAILERS)
+///     .union(Phases::COMPLETE);
+/// /// Of a TCP filter that meters both directions.
+/// const METER: Phases = Phases::CONNECTION
+///     .union(Phases::DOWNSTREAM)
+///     .union(Phases::UPSTREAM)
+///     .union(Phases::CLOSE);
+///
+/// assert!(Phases::ALL.contains(JUDGE | TRAILERS));
+/// assert!(Phases::TCP.contains(METER) && !Phases::ALL.contains(METER));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Phases(u32);
 

@@ -37,6 +37,15 @@ impl Plugin {
     }
 
     /// The root id of Envoy's plugin configuration; empty when it has none.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// One filter under two root ids.
+    /// fn is_strict(plugin: &Plugin) -> bool {
+    ///     plugin.root_id() == "strict"
+    /// }
+    /// ```
     #[must_use]
     pub fn root_id(&self) -> &str {
         &self.root_id
@@ -44,6 +53,15 @@ impl Plugin {
 
     /// The plugin's name in Envoy's configuration (`plugin_name`); empty when the host does not
     /// tell.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// What a filter says in the access log, by the name that the operator gave it.
+    /// fn details(plugin: &Plugin) -> String {
+    ///     format!("denied_by_{}", plugin.name())
+    /// }
+    /// ```
     #[must_use]
     pub fn name(&self) -> String {
         property_text("plugin_name")

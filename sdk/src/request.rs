@@ -43,35 +43,92 @@ impl<M: Mode> Request<M> {
     }
 
     /// The headers.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn has_credentials(request: &Request) -> bool {
+    ///     request.headers().contains(AUTHORIZATION) || request.headers().contains(COOKIE)
+    /// }
+    /// ```
     #[must_use]
     pub fn headers(&self) -> &Headers {
         &self.headers
     }
 
     /// The headers, to change.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
+    /// // A client does not say who it is; the proxy does.
+    /// request.headers_mut().insert(FORWARDED, HeaderValue::from_static("by=proxy"));
+    /// next.run(request).await
+    /// # }
+    /// ```
     pub fn headers_mut(&mut self) -> &mut Headers {
         &mut self.headers
     }
 
     /// The method (`:method`), such as `GET`; [`http::Method::from_bytes`] makes it a type.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// Whether the request changes nothing (RFC 9110, 9.2.1).
+    /// fn is_safe(request: &Request) -> bool {
+    ///     Method::from_bytes(request.method()).is_ok_and(|method| method.is_safe())
+    /// }
+    /// ```
     #[must_use]
     pub fn method(&self) -> &[u8] {
         self.headers.pseudo(":method").unwrap_or_default()
     }
 
     /// Path and query as they came (`:path`). `CONNECT` has none: then it is empty.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn is_download(request: &Request) -> bool {
+    ///     request.path().without_query().ends_with(b".zip")
+    /// }
+    /// ```
     #[must_use]
     pub fn path(&self) -> Path<'_> {
         Path(self.headers.pseudo(":path").unwrap_or_default())
     }
 
     /// The host that the client asked for (`:authority`), with its port if there was one.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// Whether the client asked for this host, on whichever port.
+    /// fn is_for(request: &Request, host: &str) -> bool {
+    ///     let name = request.authority().split(|&byte| byte == b':').next();
+    ///     name.is_some_and(|name| name.eq_ignore_ascii_case(host.as_bytes()))
+    /// }
+    /// ```
     #[must_use]
     pub fn authority(&self) -> &[u8] {
         self.headers.pseudo(":authority").unwrap_or_default()
     }
 
     /// `http` or `https` (`:scheme`).
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn to_https(request: &Request) -> Option<Response> {
+    ///     if request.scheme() == b"https" {
+    ///         return None;
+    ///     }
+    ///     let place = [b"https://", request.authority(), request.path().as_bytes()].concat();
+    ///     let place = HeaderValue::from_maybe_shared(place).ok()?;
+    ///     Some(LocalReply::new(StatusCode::PERMANENT_REDIRECT).header(LOCATION, place).into())
+    /// }
+    /// ```
     #[must_use]
     pub fn scheme(&self) -> &[u8] {
         self.headers.pseudo(":scheme").unwrap_or_default()
@@ -85,6 +142,18 @@ impl<M: Mode> Request<M> {
 
     /// Sets path and query. Take the bytes of [`Request::path`] and cut them: what was parsed and
     /// printed again is a different path to somebody.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
+    /// // `/v1/users?page=2` becomes `/users?page=2`.
+    /// let shorter = request.path().as_bytes().strip_prefix(b"/v1").map(<[u8]>::to_vec);
+    /// if shorter.is_some_and(|path| request.set_path(&path).is_err()) {
+    ///     return Ok(Response::local(StatusCode::NOT_FOUND, "no such path\n"));
+    /// }
+    /// next.run(request).await
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -198,6 +267,14 @@ impl<M: Mode> Request<M> {
     }
 
     /// Changes the trailers, where the request has some. Needs [`Phases::REQUEST_TRAILERS`](crate::Phases::REQUEST_TRAILERS).
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
+    /// request.map_trailers(|trailers| trailers.remove("x-internal"));
+    /// next.run(request).await
+    /// # }
+    /// ```
     pub fn map_trailers(&mut self, change: impl FnOnce(&mut Headers) + 'static) {
         body::map_trailers(&self.link, Direction::Request, change);
     }
@@ -265,6 +342,15 @@ pub struct Path<'a>(&'a [u8]);
 
 impl<'a> Path<'a> {
     /// Everything.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// A key for a cache: query and all.
+    /// fn key(request: &Request) -> Vec<u8> {
+    ///     [request.authority(), request.path().as_bytes()].concat()
+    /// }
+    /// ```
     #[must_use]
     pub fn as_bytes(self) -> &'a [u8] {
         self.0

@@ -58,6 +58,13 @@ pub(crate) enum Origin {
 impl<M: Mode> Response<M> {
     /// Answers in the upstream's place. [`LocalReply`] has more to set; it converts into a
     /// response.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// let reply: Response = Response::local(StatusCode::FORBIDDEN, "denied\n");
+    /// assert_eq!(reply.status(), Some(StatusCode::FORBIDDEN));
+    /// ```
     #[must_use]
     pub fn local(status: StatusCode, body: impl Into<Body>) -> Self {
         LocalReply::new(status).body(body).into()
@@ -89,6 +96,17 @@ impl<M: Mode> Response<M> {
 
     /// The status, or `None` when there is none to see: a `:status` that is no number from 100 to
     /// 999, or a response from [`Next::forward`](crate::Next::forward).
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let response = next.run(request).await?;
+    /// if response.status().is_some_and(|status| status.is_server_error()) {
+    ///     return Ok(Response::local(StatusCode::BAD_GATEWAY, "come back later\n"));
+    /// }
+    /// Ok(response)
+    /// # }
+    /// ```
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         let Answer {
@@ -103,6 +121,17 @@ impl<M: Mode> Response<M> {
 
     /// The headers: the upstream's, or those of the local reply. A response from
     /// [`Next::forward`](crate::Next::forward) has none.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let response = next.run(request).await?;
+    /// if response.headers().contains(SET_COOKIE) {
+    ///     log::info!("a session begins");
+    /// }
+    /// Ok(response)
+    /// # }
+    /// ```
     #[must_use]
     pub fn headers(&self) -> &Headers {
         &self.answer.headers
@@ -110,12 +139,33 @@ impl<M: Mode> Response<M> {
 
     /// The headers, to change. Changes to a response from
     /// [`Next::forward`](crate::Next::forward) go nowhere.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let mut response = next.run(request).await?;
+    /// let policy = HeaderValue::from_static("max-age=31536000");
+    /// response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, policy);
+    /// Ok(response)
+    /// # }
+    /// ```
     pub fn headers_mut(&mut self) -> &mut Headers {
         &mut self.answer.headers
     }
 
     /// Whether the upstream's response has neither body nor trailers. One that is not the upstream's
     /// has none to see.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let mut response = next.run(request).await?;
+    /// if response.ends_with_headers() {
+    ///     response.headers_mut().insert(HeaderName::from_static("x-empty"), 1);
+    /// }
+    /// Ok(response)
+    /// # }
+    /// ```
     #[must_use]
     pub fn ends_with_headers(&self) -> bool {
         self.answer.flow().is_none_or(Flow::is_bodiless)
@@ -124,6 +174,23 @@ impl<M: Mode> Response<M> {
     /// Changes the body of the upstream's response while it passes. It goes on without
     /// `content-length`, in chunks over HTTP/1.1. Needs [`Phases::RESPONSE_BODY`](crate::Phases::RESPONSE_BODY). Local replies and
     /// forwarded responses are not changed.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let mut response = next.run(request).await?;
+    /// let is_text = response.headers().content_type().is_some_and(|kind| kind.is("text/plain"));
+    /// if is_text {
+    ///     response.map_body(|piece: &mut Piece<'_>| {
+    ///         piece.keep(usize::MAX);
+    ///         if piece.is_last() {
+    ///             piece.write(b"-- through the proxy\n");
+    ///         }
+    ///     });
+    /// }
+    /// Ok(response)
+    /// # }
+    /// ```
     pub fn map_body(&mut self, transform: impl BodyTransform) {
         self.forget_length();
         if let Some(link) = self.answer.upstream() {
@@ -151,6 +218,17 @@ impl<M: Mode> Response<M> {
 
     /// Changes the trailers of the upstream's response, where it has some. Needs
     /// [`Phases::RESPONSE_TRAILERS`](crate::Phases::RESPONSE_TRAILERS).
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let mut response = next.run(request).await?;
+    /// response.map_trailers(|trailers| {
+    ///     trailers.retain(|name, _| !name.starts_with(b"x-debug-"));
+    /// });
+    /// Ok(response)
+    /// # }
+    /// ```
     pub fn map_trailers(&mut self, change: impl FnOnce(&mut Headers) + 'static) {
         if let Some(link) = self.answer.upstream() {
             body::map_trailers(link, Direction::Response, change);
@@ -159,6 +237,17 @@ impl<M: Mode> Response<M> {
 
     /// Passes the headers on, and holds the body as long as what this returns lives, to be collected
     /// and read. Its length stays what the headers say, so it cannot be replaced.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let mut sent = next.run(request).await?.send()?;
+    /// if let Collected::Whole(whole) = sent.collect(16 * 1024).await? {
+    ///     log::info!("{} lines", whole.bytes().split(|&byte| byte == b'\n').count());
+    /// }
+    /// Ok(sent.finish())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -169,6 +258,18 @@ impl<M: Mode> Response<M> {
 
     /// As [`send`](Self::send), with a body that may be replaced: the response goes on without
     /// `content-length`, in chunks over HTTP/1.1.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let mut sent = next.run(request).await?.send_to_rewrite()?;
+    /// if let Collected::Whole(whole) = sent.collect(16 * 1024).await? {
+    ///     let quoted = format!("{:?}", String::from_utf8_lossy(whole.bytes()));
+    ///     whole.replace(quoted)?;
+    /// }
+    /// Ok(sent.finish())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -233,6 +334,20 @@ impl<M: Mode> Response<M> {
     ///
     /// Keep `limit` below the cluster's and the listener's `per_connection_buffer_limit_bytes` (1 MiB
     /// unless set), beyond which Envoy answers 500.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request<Holding>, next: Next<Holding>) -> Result<Response<Holding>, Error> {
+    /// let mut response = next.run(request).await?;
+    /// let lines = match response.collect(64 * 1024).await? {
+    ///     Collected::Whole(whole) => whole.bytes().iter().filter(|&&byte| byte == b'\n').count(),
+    ///     _ => return Ok(response),
+    /// };
+    /// // The headers are still here, though the body is known.
+    /// response.headers_mut().insert(HeaderName::from_static("x-lines"), lines);
+    /// Ok(response)
+    /// # }
+    /// ```
     pub fn collect(&mut self, limit: usize) -> Collect<'_, Rewriting>
     where
         M: Holds,
@@ -331,6 +446,17 @@ impl<M: Mode, K> SentResponse<M, K> {
     }
 
     /// Lets the body go on and wakes at the end of the stream. See [`Response::complete`].
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let mut sent = next.run(request).await?.send()?;
+    /// let is_small = matches!(sent.collect(1024).await?, Collected::Whole(_));
+    /// let completed = sent.complete().await?;
+    /// log::info!("is_small={is_small} duration={:?}", completed.duration());
+    /// Ok(completed.into())
+    /// # }
+    /// ```
     pub fn complete(self) -> Complete {
         Complete::new(Some(self.link), Response::<M>::sent().answer)
     }

@@ -45,6 +45,27 @@ pub trait BodyTransform: 'static {
     /// Sees the trailers at the end, or none where there are none; what it adds then makes some.
     /// Over HTTP/1.1 trailers are sent behind bodies in chunks only.
     ///
+    /// ```
+    /// use attache::Headers;
+    /// use attache::prelude::*;
+    ///
+    /// /// Says behind the body how long it was.
+    /// struct Measured(u64);
+    ///
+    /// impl BodyTransform for Measured {
+    ///     fn body(&mut self, piece: &mut Piece<'_>) -> Result<(), Error> {
+    ///         self.0 += piece.rest().len() as u64;
+    ///         piece.keep(usize::MAX);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn trailers(&mut self, trailers: &mut Headers) -> Result<(), Error> {
+    ///         trailers.insert(HeaderName::from_static("x-size"), self.0);
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As in [`body`](Self::body).
@@ -54,6 +75,28 @@ pub trait BodyTransform: 'static {
 
     /// How many bytes may be left and wait. One that leaves more ends its stream by the failure
     /// mode. Keep it below the listener's `per_connection_buffer_limit_bytes`.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// Turns bodies round, for which all of one has to be there.
+    /// struct Reversed;
+    ///
+    /// impl BodyTransform for Reversed {
+    ///     fn body(&mut self, piece: &mut Piece<'_>) -> Result<(), Error> {
+    ///         if piece.is_last() {
+    ///             let reversed: Vec<u8> = piece.rest().iter().rev().copied().collect();
+    ///             piece.skip(usize::MAX);
+    ///             piece.write(&reversed);
+    ///         }
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn hold_limit(&self) -> usize {
+    ///         512 * 1024
+    ///     }
+    /// }
+    /// ```
     fn hold_limit(&self) -> usize {
         64 * 1024
     }
@@ -131,6 +174,19 @@ impl<'a> Piece<'a> {
     }
 
     /// Takes the next `count` bytes out, or all that are there.
+    ///
+    /// ```
+    /// use attache::Piece;
+    ///
+    /// /// Takes carriage returns out.
+    /// fn unix_lines(piece: &mut Piece<'_>) {
+    ///     while let Some(at) = piece.rest().iter().position(|&byte| byte == b'\r') {
+    ///         piece.keep(at);
+    ///         piece.skip(1);
+    ///     }
+    ///     piece.keep(usize::MAX);
+    /// }
+    /// ```
     pub fn skip(&mut self, count: usize) {
         let count = count.min(self.rest().len());
         if count > 0 {

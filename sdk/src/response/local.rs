@@ -23,6 +23,9 @@ use crate::pairs;
 ///         .grpc_status(16)
 ///         .into()
 /// }
+///
+/// assert_eq!(unknown().status(), Some(StatusCode::UNAUTHORIZED));
+/// assert!(unknown().headers().contains(WWW_AUTHENTICATE));
 /// ```
 #[derive(Clone, Debug)]
 pub struct LocalReply {
