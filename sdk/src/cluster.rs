@@ -1,4 +1,27 @@
 //! Call-outs to the clusters of the proxy.
+//!
+//! ```
+//! use attache::prelude::*;
+//!
+//! /// Asks another service before a request goes on.
+//! struct Gate { authz: Cluster }
+//!
+//! impl HttpFilter for Gate {
+//!     type Config = ();
+//!
+//!     fn configure((): (), plugin: &Plugin) -> Result<Self, ConfigError> {
+//!         Ok(Self { authz: plugin.cluster("authz") })
+//!     }
+//!
+//!     async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
+//!         let question = self.authz.get(request.path().as_bytes());
+//!         if question.send().await?.status() == StatusCode::OK {
+//!             return next.run(request).await;
+//!         }
+//!         Ok(Response::local(StatusCode::FORBIDDEN, "denied\n"))
+//!     }
+//! }
+//! ```
 
 use std::fmt;
 use std::rc::Rc;
@@ -62,6 +85,15 @@ impl Plugin {
 
 impl Cluster {
     /// The name in the proxy's configuration.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn unavailable(cluster: &Cluster) -> Response {
+    ///     let body = format!("{} does not answer\n", cluster.name());
+    ///     LocalReply::new(StatusCode::SERVICE_UNAVAILABLE).body(body).details("no_answer").into()
+    /// }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -72,6 +104,17 @@ impl Cluster {
     }
 
     /// A call with this method and this path, query and all. The bytes go out as they are.
+    ///
+    /// ```
+    /// use attache::cluster::Call;
+    /// use attache::prelude::*;
+    ///
+    /// /// The same request to another cluster; `None` for a method that is none.
+    /// fn shadow(cluster: &Cluster, request: &Request) -> Option<Call> {
+    ///     let method = Method::from_bytes(request.method()).ok()?;
+    ///     Some(cluster.request(method, request.path().as_bytes()))
+    /// }
+    /// ```
     pub fn request(&self, method: Method, path: impl AsRef<[u8]>) -> Call {
         Call::new(Rc::clone(&self.name), method, path.as_ref())
     }
@@ -82,16 +125,40 @@ impl Cluster {
     }
 
     /// A `POST`.
+    ///
+    /// ```
+    /// use attache::cluster::{Call, Cluster};
+    ///
+    /// fn begin(sessions: &Cluster, user: &str) -> Call {
+    ///     sessions.post("/sessions").json(&[user])
+    /// }
+    /// ```
     pub fn post(&self, path: impl AsRef<[u8]>) -> Call {
         self.request(Method::POST, path)
     }
 
     /// A `PUT`.
+    ///
+    /// ```
+    /// use attache::cluster::{Call, Cluster};
+    ///
+    /// fn store(sessions: &Cluster, id: u64, state: Vec<u8>) -> Call {
+    ///     sessions.put(format!("/sessions/{id}")).body(state)
+    /// }
+    /// ```
     pub fn put(&self, path: impl AsRef<[u8]>) -> Call {
         self.request(Method::PUT, path)
     }
 
     /// A `DELETE`.
+    ///
+    /// ```
+    /// use attache::cluster::{Call, Cluster};
+    ///
+    /// fn end(sessions: &Cluster, id: u64) -> Call {
+    ///     sessions.delete(format!("/sessions/{id}"))
+    /// }
+    /// ```
     pub fn delete(&self, path: impl AsRef<[u8]>) -> Call {
         self.request(Method::DELETE, path)
     }

@@ -2,6 +2,22 @@
 //!
 //! Bytes are what the host hands over; any crate for Protobuf makes messages of them. With this
 //! crate's feature `prost`, [`Rpc`] has `unary_message` and `open_messages`, on types of `prost` 0.14.
+//!
+//! ```
+//! use std::time::Duration;
+//! use attache::prelude::*;
+//!
+//! /// Whether a user, told by the bytes of a message, may pass.
+//! async fn may_pass(authz: &Cluster, user: Vec<u8>) -> Result<bool, Error> {
+//!     let verdict = authz
+//!         .grpc("shop.Authorization", "Check")
+//!         .timeout(Duration::from_millis(200))
+//!         .unary(user)
+//!         .await?;
+//!     // The empty message is the default of each of its fields.
+//!     Ok(!verdict.is_empty())
+//! }
+//! ```
 
 pub use self::rpc::{Opening, Rpc, Unary};
 pub use self::stream::GrpcStream;

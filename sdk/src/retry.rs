@@ -59,6 +59,29 @@ pub struct Attempt {
 }
 
 /// What came of an attempt, as far as repeating it goes.
+///
+/// ```
+/// use attache::{Retry, Retryable};
+///
+/// #[derive(PartialEq)]
+/// enum Verdict { Yes, No, Busy }
+///
+/// impl Retryable for Verdict {
+///     fn may_go_better(&self) -> bool {
+///         *self == Self::Busy
+///     }
+///
+///     fn out_of_time() -> Self {
+///         Self::Busy
+///     }
+/// }
+///
+/// async fn patiently<F: Future<Output = Verdict>>(ask: impl Fn() -> F) -> Verdict {
+///     Retry::default().run(|_| ask()).await
+/// }
+///
+/// assert!(Verdict::Busy.may_go_better() && !Verdict::No.may_go_better());
+/// ```
 pub trait Retryable {
     /// Whether another attempt may go better.
     fn may_go_better(&self) -> bool;
@@ -94,12 +117,32 @@ impl Retry {
     }
 
     /// Sets the pause before the second attempt.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use attache::Retry;
+    ///
+    /// // Pauses of about 5, 10 and 20 ms.
+    /// let eager = Retry::default().attempts(4).first_pause(Duration::from_millis(5));
+    /// ```
     pub fn first_pause(mut self, pause: Duration) -> Self {
         self.first_pause = pause;
         self
     }
 
     /// Sets what no pause is longer than.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use attache::Retry;
+    ///
+    /// // For a service, which has time: pauses that grow to half a minute.
+    /// let patient = Retry::default()
+    ///     .attempts(10)
+    ///     .within(Duration::from_secs(300))
+    ///     .first_pause(Duration::from_secs(1))
+    ///     .longest_pause(Duration::from_secs(30));
+    /// ```
     pub fn longest_pause(mut self, pause: Duration) -> Self {
         self.longest_pause = pause;
         self
@@ -107,6 +150,17 @@ impl Retry {
 
     /// Makes attempts until one goes well, or the bounds are reached; answers what came of the last
     /// one that ended, or [`out_of_time`](Retryable::out_of_time) when none did.
+    ///
+    /// ```
+    /// use attache::Retry;
+    /// use attache::cluster::{CallError, Cluster};
+    ///
+    /// async fn keys(issuer: &Cluster) -> Result<Vec<u8>, CallError> {
+    ///     // A call with 502, 503 or 504 is made again; what is left of them in the end is an error.
+    ///     let call = |_| issuer.get("/keys").send();
+    ///     Ok(Retry::default().run(call).await?.error_for_server_failure()?.into_body())
+    /// }
+    /// ```
     pub async fn run<F>(&self, mut attempt: impl FnMut(Attempt) -> F) -> F::Output
     where
         F: Future<Output: Retryable>,

@@ -46,6 +46,16 @@ struct State<V> {
 
 impl<K: Ord + Clone, V: Clone> SingleFlight<K, V> {
     /// Nobody does anything yet.
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use attache::SingleFlight;
+    ///
+    /// let flights: SingleFlight<&str, u32> = SingleFlight::new();
+    /// let mut first = std::pin::pin!(flights.run("key", || async { 7 }));
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert_eq!(first.as_mut().poll(&mut context), Poll::Ready(7));
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -54,6 +64,22 @@ impl<K: Ord + Clone, V: Clone> SingleFlight<K, V> {
     }
 
     /// Does `work` for `key`, unless somebody does it already: then waits for what comes of that.
+    ///
+    /// ```
+    /// use attache::SingleFlight;
+    /// use attache::cluster::{CallError, Cluster};
+    ///
+    /// type Verdicts = SingleFlight<Vec<u8>, Result<bool, CallError>>;
+    ///
+    /// /// However many streams come with one token at once, it is asked about once.
+    /// async fn is_good(authz: &Cluster, verdicts: &Verdicts, token: &[u8]) -> Result<bool, CallError> {
+    ///     let ask = || async {
+    ///         let verdict = authz.get("/check").header("authorization", token).send().await?;
+    ///         Ok(verdict.status().is_success())
+    ///     };
+    ///     verdicts.run(token.to_vec(), ask).await
+    /// }
+    /// ```
     pub async fn run<F: Future<Output = V>>(&self, key: K, work: impl FnOnce() -> F) -> V {
         let flight = Rc::clone(
             self.flights

@@ -40,10 +40,6 @@ thread_local! {
 /// [`Phases::WAITS`](crate::Phases::WAITS), and it ends early where the host's clock is set forward
 /// meanwhile: the host tells the time of day only.
 ///
-/// # Errors
-///
-/// A [`HostError`] when the host refuses to tick.
-///
 /// ```
 /// use std::time::Duration;
 /// use attache::{Error, sleep};
@@ -53,6 +49,10 @@ thread_local! {
 ///     Ok(())
 /// }
 /// ```
+///
+/// # Errors
+///
+/// A [`HostError`] when the host refuses to tick.
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep(State::Fresh(duration))
 }

@@ -1,5 +1,22 @@
 //! Several futures at a time. These few lines save a dependency on `futures` and the macros of a
 //! runtime; all futures are polled at each wake, which is what few of them cost least by.
+//!
+//! ```
+//! use std::time::Duration;
+//! use attache::prelude::*;
+//!
+//! /// The body and the verdict are awaited at once; whichever is late delays neither.
+//! async fn call(authz: &Cluster, request: Request, next: Next) -> Result<Response, Error> {
+//!     let verdict = authz.get("/check").timeout(Duration::from_millis(200)).send();
+//!     let Sent { mut body, response } = next.send(request)?;
+//!     let (collected, verdict) = attache::join!(body.collect(16 * 1024), verdict);
+//!     if verdict?.status() != StatusCode::OK || matches!(collected?, Collected::TooLarge) {
+//!         return Ok(Response::local(StatusCode::FORBIDDEN, "denied\n"));
+//!     }
+//!     body.pass();
+//!     response.await
+//! }
+//! ```
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -28,6 +45,16 @@ pub enum Either<A, B> {
 }
 
 /// Waits for both futures; [`join!`](crate::join) takes more.
+///
+/// ```
+/// use attache::cluster::Cluster;
+/// use attache::together::join;
+///
+/// async fn are_well(users: &Cluster, quotas: &Cluster) -> bool {
+///     let (user, quota) = join(users.get("/health").send(), quotas.get("/health").send()).await;
+///     user.is_ok() && quota.is_ok()
+/// }
+/// ```
 pub async fn join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
     let (mut a, mut b) = (pin!(a), pin!(b));
     let (mut first, mut second) = (None, None);
@@ -55,6 +82,17 @@ pub async fn join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
 
 /// Waits for whichever of the futures is first, and drops the other. Where both are ready, it is the
 /// first of the two. [`select!`](crate::select) takes more.
+///
+/// ```
+/// use attache::cluster::{CallError, CallResponse, Cluster};
+/// use attache::together::{Either, select};
+///
+/// async fn nearest(near: &Cluster, far: &Cluster) -> Result<CallResponse, CallError> {
+///     match select(near.get("/").send(), far.get("/").send()).await {
+///         Either::Left(answer) | Either::Right(answer) => answer,
+///     }
+/// }
+/// ```
 pub async fn select<A: Future, B: Future>(a: A, b: B) -> Either<A::Output, B::Output> {
     let (mut a, mut b) = (pin!(a), pin!(b));
     poll_fn(|context| {
@@ -67,6 +105,17 @@ pub async fn select<A: Future, B: Future>(a: A, b: B) -> Either<A::Output, B::Ou
 }
 
 /// Waits for all of the futures, however many there are, and answers in their order.
+///
+/// ```
+/// use attache::cluster::Cluster;
+/// use attache::together::join_all;
+///
+/// /// How many of the clusters answer.
+/// async fn answering(clusters: &[Cluster]) -> usize {
+///     let answers = join_all(clusters.iter().map(|cluster| cluster.get("/health").send())).await;
+///     answers.iter().filter(|answer| answer.is_ok()).count()
+/// }
+/// ```
 pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut waiting: Vec<_> = futures
         .into_iter()

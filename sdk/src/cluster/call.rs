@@ -96,6 +96,15 @@ impl Call {
     }
 
     /// Sets the body. Envoy sets `content-length`.
+    ///
+    /// ```
+    /// use attache::cluster::Call;
+    /// use attache::prelude::*;
+    ///
+    /// fn line(collector: &Cluster, line: String) -> Call {
+    ///     collector.post("/lines").header(CONTENT_TYPE, "text/plain").body(line)
+    /// }
+    /// ```
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
@@ -111,6 +120,14 @@ impl Call {
     }
 
     /// Adds a trailer. Envoy drops trailers where the cluster speaks HTTP/1.1 and there is a body.
+    ///
+    /// ```
+    /// use attache::cluster::{Call, Cluster};
+    ///
+    /// fn summed(store: &Cluster, body: Vec<u8>, sum: &str) -> Call {
+    ///     store.post("/bodies").body(body).trailer("x-sum", sum)
+    /// }
+    /// ```
     pub fn trailer(mut self, name: impl FieldName, value: impl AsRef<[u8]>) -> Self {
         let pair = self.pair(name.as_bytes(), value.as_ref());
         self.trailers.push(pair);
@@ -126,6 +143,15 @@ impl Call {
 
     /// Sets how large the answer's body may be. A larger one is not copied into the module. See
     /// [`DEFAULT_LIMIT`].
+    ///
+    /// ```
+    /// use attache::cluster::{Call, Cluster};
+    ///
+    /// /// A verdict is a few bytes; whatever is more is none.
+    /// fn check(authz: &Cluster) -> Call {
+    ///     authz.get("/check").limit(1024)
+    /// }
+    /// ```
     pub fn limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
@@ -134,6 +160,15 @@ impl Call {
     /// Leaves out `x-request-id` and the headers of traces (`traceparent`, `b3` and the like), which
     /// are otherwise those of the request that the call is made for, unless the call sets them.
     /// Saves a host call.
+    ///
+    /// ```
+    /// use attache::cluster::{Call, Cluster};
+    ///
+    /// /// Is for all requests, and part of no trace.
+    /// fn keys(issuer: &Cluster) -> Call {
+    ///     issuer.get("/keys").without_trace()
+    /// }
+    /// ```
     pub fn without_trace(mut self) -> Self {
         self.forwards = false;
         self
@@ -143,6 +178,20 @@ impl Call {
     ///
     /// To wait for it needs [`Phases::WAITS`](crate::Phases::WAITS). Dropping the future does not
     /// stop an HTTP call, for which the host has no means; its answer is then nobody's.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// async fn may_pass(authz: &Cluster) -> Result<bool, Error> {
+    ///     let verdict = authz.get("/check").send().await?;
+    ///     match verdict.status() {
+    ///         StatusCode::OK => Ok(true),
+    ///         StatusCode::FORBIDDEN => Ok(false),
+    ///         // 503 and 504 among them, which Envoy answers in the peer's place.
+    ///         status => Err(Error::filter(format!("no verdict: {status}"))),
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     ///

@@ -100,12 +100,35 @@ impl CallError {
     }
 
     /// The cluster that was called; empty for [`CallErrorKind::OutOfTime`], which knows none.
+    ///
+    /// ```
+    /// use attache::cluster::CallError;
+    /// use attache::metrics::{Counter, Series};
+    ///
+    /// fn count(failures: &Series<Counter, 1>, error: &CallError) {
+    ///     failures.with([error.cluster()]).increment();
+    /// }
+    /// ```
     #[must_use]
     pub fn cluster(&self) -> &str {
         &self.cluster
     }
 
     /// What went wrong.
+    ///
+    /// ```
+    /// use attache::Status;
+    /// use attache::cluster::{CallError, CallErrorKind};
+    ///
+    /// /// Whether it is the configuration that has to be mended.
+    /// fn is_misconfigured(error: &CallError) -> bool {
+    ///     match error.kind() {
+    ///         CallErrorKind::Refused(refusal) => refusal.status == Status::BAD_ARGUMENT,
+    ///         CallErrorKind::TooLarge { .. } => true,
+    ///         _ => false,
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn kind(&self) -> &CallErrorKind {
         &self.kind

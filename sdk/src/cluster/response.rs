@@ -100,28 +100,50 @@ impl CallResponse {
     }
 
     /// The body.
+    ///
+    /// ```
+    /// use attache::cluster::{CallError, Cluster};
+    ///
+    /// async fn is_open(shop: &Cluster) -> Result<bool, CallError> {
+    ///     Ok(shop.get("/open").send().await?.body().trim_ascii() == b"yes")
+    /// }
+    /// ```
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
     /// The body, to keep.
+    ///
+    /// ```
+    /// use attache::cluster::{CallError, Cluster};
+    ///
+    /// async fn keys(issuer: &Cluster) -> Result<Vec<u8>, CallError> {
+    ///     let answer = issuer.get("/keys").send().await?.error_for_server_failure()?;
+    ///     Ok(answer.into_body())
+    /// }
+    /// ```
     #[must_use]
     pub fn into_body(self) -> Vec<u8> {
         self.body
     }
 
     /// The trailers, where there are any.
+    ///
+    /// ```
+    /// use attache::cluster::CallResponse;
+    ///
+    /// /// Whether the peer says that it has sent all of it.
+    /// fn is_complete(answer: &CallResponse) -> bool {
+    ///     answer.trailers().is_some_and(|trailers| trailers.contains("x-complete"))
+    /// }
+    /// ```
     #[must_use]
     pub fn trailers(&self) -> Option<&Headers> {
         self.trailers.as_ref()
     }
 
     /// The body as JSON.
-    ///
-    /// # Errors
-    ///
-    /// A [`CallError`] with the place where it is something else, and without what stands there.
     ///
     /// ```
     /// use attache::cluster::{CallError, Cluster};
@@ -136,6 +158,10 @@ impl CallResponse {
     ///     Ok(authz.get("/verdict").send().await?.json::<Verdict>()?.allowed)
     /// }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`CallError`] with the place where it is something else, and without what stands there.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         serde_json::from_slice(&self.body).map_err(|fault| {
             CallError::new(
@@ -149,6 +175,17 @@ impl CallResponse {
     }
 
     /// The response, unless its status says that the peer, or Envoy in its place, has failed.
+    ///
+    /// ```
+    /// use attache::cluster::{CallError, Cluster};
+    /// use attache::prelude::*;
+    ///
+    /// /// Whether the peer knows the user. That nobody answers is an error, and no such word.
+    /// async fn is_known(users: &Cluster, name: &str) -> Result<bool, CallError> {
+    ///     let answer = users.get(format!("/users/{name}")).send().await?.error_for_server_failure()?;
+    ///     Ok(answer.status() != StatusCode::NOT_FOUND)
+    /// }
+    /// ```
     ///
     /// # Errors
     ///

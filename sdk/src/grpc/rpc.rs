@@ -89,6 +89,15 @@ impl Rpc {
 
     /// Leaves out what ties the call to the request that it is made for, as
     /// [`Call::without_trace`](crate::cluster::Call::without_trace) does.
+    ///
+    /// ```
+    /// use attache::cluster::Cluster;
+    /// use attache::grpc::Rpc;
+    ///
+    /// fn report(collector: &Cluster) -> Rpc {
+    ///     collector.grpc("shop.Collector", "Report").without_trace()
+    /// }
+    /// ```
     pub fn without_trace(mut self) -> Self {
         self.forwards = false;
         self
@@ -97,6 +106,21 @@ impl Rpc {
     /// Sends one message, and waits for one.
     ///
     /// Dropping the future cancels the call.
+    ///
+    /// ```
+    /// use attache::cluster::{CallError, CallErrorKind, Cluster};
+    ///
+    /// /// `None` for a user that the peer does not know (`NOT_FOUND`).
+    /// async fn user(users: &Cluster, name: &[u8]) -> Result<Option<Vec<u8>>, CallError> {
+    ///     match users.grpc("shop.Users", "Get").unary(name).await {
+    ///         Ok(user) => Ok(Some(user)),
+    ///         Err(error) => match error.kind() {
+    ///             CallErrorKind::GrpcStatus { code: 5, .. } => Ok(None),
+    ///             _ => Err(error),
+    ///         },
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -107,6 +131,21 @@ impl Rpc {
     }
 
     /// Begins a stream, when the future is first polled.
+    ///
+    /// ```
+    /// use attache::cluster::{CallError, Cluster};
+    ///
+    /// /// Sends all of it, and waits for the peer's word that it has it.
+    /// async fn upload(store: &Cluster, parts: &[Vec<u8>]) -> Result<(), CallError> {
+    ///     let mut stream = store.grpc("shop.Store", "Upload").open().await?;
+    ///     for part in parts {
+    ///         stream.send(part)?;
+    ///     }
+    ///     stream.finish()?;
+    ///     while stream.next().await?.is_some() {}
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     ///

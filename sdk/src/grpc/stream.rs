@@ -126,12 +126,34 @@ impl GrpcStream {
     }
 
     /// The first metadata, once it has come: before the first message.
+    ///
+    /// ```
+    /// use attache::cluster::CallError;
+    /// use attache::grpc::GrpcStream;
+    ///
+    /// async fn version(stream: &mut GrpcStream) -> Result<Option<Vec<u8>>, CallError> {
+    ///     stream.next().await?;
+    ///     let metadata = stream.metadata();
+    ///     Ok(metadata.and_then(|metadata| Some(metadata.all("x-version").first()?.to_vec())))
+    /// }
+    /// ```
     #[must_use]
     pub fn metadata(&self) -> Option<Rc<Headers>> {
         self.inbox.state.borrow().metadata.clone()
     }
 
     /// The last metadata, once the stream has ended.
+    ///
+    /// ```
+    /// use attache::cluster::CallError;
+    /// use attache::grpc::GrpcStream;
+    ///
+    /// /// Reads to the end, and says whether the peer wants to be asked again.
+    /// async fn is_busy(stream: &mut GrpcStream) -> Result<bool, CallError> {
+    ///     while stream.next().await?.is_some() {}
+    ///     Ok(stream.trailers().is_some_and(|trailers| trailers.contains("retry-after")))
+    /// }
+    /// ```
     #[must_use]
     pub fn trailers(&self) -> Option<Rc<Headers>> {
         self.inbox.state.borrow().trailers.clone()

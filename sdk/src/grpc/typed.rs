@@ -78,6 +78,28 @@ impl Rpc {
 }
 
 /// A gRPC stream on messages; see [`Rpc::open_messages`]. Dropping it resets it, unless it has ended.
+///
+/// ```
+/// use attache::cluster::CallError;
+/// use attache::grpc::MessageStream;
+///
+/// /// Sends the words, and counts those that come back.
+/// async fn echo(
+///     talk: &mut MessageStream<String, String>,
+///     words: &[String],
+/// ) -> Result<usize, CallError> {
+///     for word in words {
+///         talk.send(word)?;
+///     }
+///     talk.finish()?;
+///     let mut count = 0;
+///     while talk.next().await?.is_some() {
+///         count += 1;
+///     }
+///     attache::log::debug!("{:?}", talk.bytes().trailers());
+///     Ok(count)
+/// }
+/// ```
 pub struct MessageStream<Q, A> {
     stream: GrpcStream,
     messages: PhantomData<fn(Q) -> A>,

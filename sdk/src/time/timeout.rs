@@ -10,11 +10,6 @@ use crate::status::HostError;
 
 /// Waits for `future`, but no longer than `limit`; then the future is dropped.
 ///
-/// # Errors
-///
-/// [`TimeoutError::Elapsed`] when the time was up first, or what the host said when it refused to
-/// tick.
-///
 /// ```
 /// use std::time::Duration;
 /// use attache::{TimeoutError, timeout};
@@ -27,6 +22,11 @@ use crate::status::HostError;
 ///     }
 /// }
 /// ```
+///
+/// # Errors
+///
+/// [`TimeoutError::Elapsed`] when the time was up first, or what the host said when it refused to
+/// tick.
 pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, TimeoutError> {
     let mut future = pin!(future);
     let mut sleep = sleep(limit);
