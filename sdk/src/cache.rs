@@ -82,6 +82,19 @@ impl<K: Ord + Clone, V: Clone> Cache<K, V> {
     }
 
     /// Keeps a value until a moment of its own, such as the end of a token's validity.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use attache::{Cache, Timestamp};
+    ///
+    /// let tokens: Cache<&str, u32> = Cache::new(100, Duration::from_secs(3_600));
+    /// let now = Timestamp::from_unix(Duration::from_secs(1_700_000_000));
+    ///
+    /// // The token says itself how long it is valid.
+    /// tokens.insert_until("ada", 7, now + Duration::from_secs(60), now);
+    /// assert_eq!(tokens.get("ada", now + Duration::from_secs(59)), Some(7));
+    /// assert_eq!(tokens.get("ada", now + Duration::from_secs(60)), None);
+    /// ```
     pub fn insert_until(&self, key: K, value: V, expires: Timestamp, now: Timestamp) {
         let mut content = self.content.borrow_mut();
         content.remove(&key);
@@ -95,6 +108,16 @@ impl<K: Ord + Clone, V: Clone> Cache<K, V> {
     }
 
     /// Forgets `key`, and answers whether it was there.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use attache::{Cache, Timestamp};
+    ///
+    /// let tokens: Cache<&str, u32> = Cache::new(100, Duration::from_secs(60));
+    /// tokens.insert("ada", 7, Timestamp::from_unix(Duration::ZERO));
+    /// assert!(tokens.remove("ada"));
+    /// assert!(!tokens.remove("ada"));
+    /// ```
     pub fn remove<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
         K: std::borrow::Borrow<Q>,
@@ -103,12 +126,32 @@ impl<K: Ord + Clone, V: Clone> Cache<K, V> {
     }
 
     /// How many values there are, those among them that have expired and were not asked for since.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use attache::{Cache, Timestamp};
+    ///
+    /// let recent: Cache<u32, ()> = Cache::new(2, Duration::from_secs(60));
+    /// assert!(recent.is_empty());
+    /// for number in 0..10 {
+    ///     recent.insert(number, (), Timestamp::from_unix(Duration::ZERO));
+    /// }
+    /// assert_eq!(recent.len(), 2);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.content.borrow().entries.len()
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use attache::Cache;
+    ///
+    /// let verdicts: Cache<String, bool> = Cache::new(1_000, Duration::from_secs(30));
+    /// assert!(verdicts.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -27,6 +27,16 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// Now. One host call: a callback that needs the time in several places asks once.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use attache::{Error, Timestamp};
+    ///
+    /// /// Whether a token that is valid until then, in seconds since 1970, still is.
+    /// fn is_valid(expires: u64) -> Result<bool, Error> {
+    ///     Ok(Timestamp::now()? < Timestamp::from_unix(Duration::from_secs(expires)))
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// An [`Error`] when the host refuses, as one without the capability

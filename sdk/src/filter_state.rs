@@ -1,4 +1,19 @@
 //! Values that are kept with a stream or a connection, by filters and by Envoy itself.
+//!
+//! ```
+//! use attache::filter_state::FilterState;
+//! use attache::prelude::*;
+//!
+//! /// Who the client is, as a filter before this one has found out.
+//! const SUBJECT: FilterState<String> = FilterState::new("acme.subject");
+//!
+//! async fn call(request: Request, next: Next) -> Result<Response, Error> {
+//!     match SUBJECT.get()? {
+//!         Some(_) => next.run(request).await,
+//!         None => Ok(Response::local(StatusCode::UNAUTHORIZED, "who are you?\n")),
+//!     }
+//! }
+//! ```
 
 use std::borrow::Cow;
 use std::fmt;
@@ -80,6 +95,16 @@ impl<T> FilterState<T> {
 
     /// A value whose name is known only when it runs, such as one of the configuration.
     ///
+    /// ```
+    /// use attache::filter_state::FilterState;
+    ///
+    /// let state = FilterState::<String>::named("acme.tenant")?;
+    /// assert_eq!(state.name(), "acme.tenant");
+    /// // Envoy has something else under this one.
+    /// assert!(FilterState::<String>::named("request").is_err());
+    /// # Ok::<(), attache::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// An [`Error`] for a name that [`new`](Self::new) would not compile with.
@@ -97,6 +122,19 @@ impl<T> FilterState<T> {
     }
 
     /// The name, without the `wasm.` that Envoy puts before it.
+    ///
+    /// ```
+    /// use attache::filter_state::FilterState;
+    ///
+    /// const TENANT: FilterState<String> = FilterState::new("acme.tenant");
+    ///
+    /// /// For the format of an access log.
+    /// fn operator<T>(state: &FilterState<T>) -> String {
+    ///     format!("%FILTER_STATE(wasm.{})%", state.name())
+    /// }
+    ///
+    /// assert_eq!(operator(&TENANT), "%FILTER_STATE(wasm.acme.tenant)%");
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -117,6 +155,20 @@ impl<T: Value> FilterState<T> {
     }
 
     /// The value, whichever filter kept it; `None` when none has. One host call.
+    ///
+    /// ```
+    /// use attache::filter_state::FilterState;
+    /// use attache::prelude::*;
+    ///
+    /// const ATTEMPTS: FilterState<u64> = FilterState::new("acme.attempts");
+    ///
+    /// /// Counts how often a request has come through, internal redirects among them.
+    /// fn count() -> Result<u64, Error> {
+    ///     let attempts = ATTEMPTS.get()?.unwrap_or(0) + 1;
+    ///     ATTEMPTS.set(&attempts)?;
+    ///     Ok(attempts)
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -195,6 +247,13 @@ pub struct Declaration {
 
 impl Declaration {
     /// As bytes.
+    ///
+    /// ```
+    /// use attache::filter_state::{Declaration, Span};
+    ///
+    /// // As what nobody declared, but for how long it is kept.
+    /// const DIGEST: Declaration = Declaration::bytes().span(Span::Request);
+    /// ```
     #[must_use]
     pub const fn bytes() -> Self {
         Self {
@@ -214,6 +273,13 @@ impl Declaration {
     }
 
     /// The first value of a stream is the only one.
+    ///
+    /// ```
+    /// use attache::filter_state::Declaration;
+    ///
+    /// // No filter behind the one that has set it says otherwise.
+    /// const SUBJECT: Declaration = Declaration::text().read_only();
+    /// ```
     #[must_use]
     pub const fn read_only(self) -> Self {
         Self {
@@ -230,6 +296,14 @@ impl Declaration {
 }
 
 /// How long a value is kept.
+///
+/// ```
+/// use attache::filter_state::{Declaration, Span};
+///
+/// /// What is found out of the client's certificate holds for all requests of its connection.
+/// const CLIENT: Declaration = Declaration::text().span(Span::Connection);
+/// assert_eq!(Span::default(), Span::FilterChain);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Span {

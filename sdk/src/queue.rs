@@ -96,6 +96,27 @@ impl Plugin {
     /// what runs once in a proxy: a service with `singleton: true`. An HTTP filter that waits for items
     /// needs [`Phases::WAITS`](crate::Phases::WAITS).
     ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// Logs what filters have sent to its queue.
+    /// struct Audit;
+    ///
+    /// impl Service for Audit {
+    ///     # type Config = ();
+    ///     # fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+    ///     #     Ok(Self)
+    ///     # }
+    ///     async fn run(&self, plugin: &Plugin) -> Result<(), Error> {
+    ///         let mut events = plugin.receiver("events")?;
+    ///         loop {
+    ///             let event = events.next().await?;
+    ///             log::info!("{}", event.escape_ascii());
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// An [`Error`] when the host refuses.
@@ -125,6 +146,19 @@ pub struct Sender {
 
 impl Sender {
     /// Appends an item. One host call, and one more the first time.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    /// use attache::queue::{SendError, Sender};
+    ///
+    /// /// While nobody receives, nothing is lost that was promised.
+    /// fn tell(events: &Sender, event: &[u8]) -> Result<(), Error> {
+    ///     match events.send(event) {
+    ///         Ok(()) | Err(SendError::NoQueue) => Ok(()),
+    ///         Err(refusal) => Err(refusal.into()),
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -236,6 +270,20 @@ impl Receiver {
     /// The next item, when there is one. One host call each time it looks.
     ///
     /// Others get a turn after 64 items in a row.
+    ///
+    /// ```
+    /// use attache::queue::Receiver;
+    /// use attache::Error;
+    ///
+    /// /// Waits for one item, and takes those that are there with it.
+    /// async fn batch(events: &mut Receiver) -> Result<Vec<Vec<u8>>, Error> {
+    ///     let mut batch = vec![events.next().await?];
+    ///     while let Some(event) = events.try_next()? {
+    ///         batch.push(event);
+    ///     }
+    ///     Ok(batch)
+    /// }
+    /// ```
     ///
     /// # Errors
     ///

@@ -76,6 +76,15 @@ impl Plugin {
 
 impl<T: Value> Shared<T> {
     /// The shared value of this key. No host call.
+    ///
+    /// ```
+    /// use attache::shared::Shared;
+    ///
+    /// /// One value for each of a few tiers, whose names the operator chooses.
+    /// fn used(tier: &str) -> Shared<u64> {
+    ///     Shared::new(format!("quota.used.{tier}"))
+    /// }
+    /// ```
     #[must_use]
     pub fn new(key: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -85,6 +94,15 @@ impl<T: Value> Shared<T> {
     }
 
     /// The value, or `None` when nobody has set it. One host call.
+    ///
+    /// ```
+    /// use attache::Error;
+    /// use attache::shared::Shared;
+    ///
+    /// fn is_maintained(maintenance: &Shared<bool>) -> Result<bool, Error> {
+    ///     Ok(maintenance.get()?.unwrap_or(false))
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -97,6 +115,16 @@ impl<T: Value> Shared<T> {
     ///
     /// What depends on the value before belongs into [`update`](Self::update).
     ///
+    /// ```
+    /// use attache::Error;
+    /// use attache::shared::Shared;
+    ///
+    /// /// All workers see it with their next request.
+    /// fn begin_maintenance(maintenance: &Shared<bool>) -> Result<(), Error> {
+    ///     maintenance.set(&true)
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// An [`Error`] when the host refuses.
@@ -107,6 +135,16 @@ impl<T: Value> Shared<T> {
 
     /// Changes the value, and answers the one that was written. `change` gets the value that is there,
     /// and runs again when another worker was faster. Two host calls, and two more each time.
+    ///
+    /// ```
+    /// use attache::Error;
+    /// use attache::shared::Shared;
+    ///
+    /// /// The number of a request, over all workers.
+    /// fn number(requests: &Shared<u64>) -> Result<u64, Error> {
+    ///     requests.update(|before| before.unwrap_or(0) + 1)
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
