@@ -22,6 +22,7 @@ use crate::error::{Chain, Error};
 ///
 /// let error = ConfigError::at("/rules/0/name", "expected a name");
 /// assert_eq!(error.pointer(), "/rules/0/name");
+/// assert_eq!(error.reason(), "expected a name");
 /// assert_eq!(error.to_string(), r#"path="/rules/0/name" reason=expected a name"#);
 /// ```
 #[derive(Clone, Eq, PartialEq)]
@@ -35,6 +36,21 @@ impl ConfigError {
     /// element of `a`.
     ///
     /// `reason` is lower case, without a full stop, and without the value.
+    ///
+    /// ```
+    /// use attache::ConfigError;
+    ///
+    /// fn check(ports: &[u32]) -> Result<(), ConfigError> {
+    ///     for (index, port) in ports.iter().enumerate() {
+    ///         if u16::try_from(*port).is_err() {
+    ///             return Err(ConfigError::at(format!("/ports/{index}"), "expected at most 65535"));
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// assert_eq!(check(&[80, 65_536]).unwrap_err().pointer(), "/ports/1");
+    /// ```
     pub fn at(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             pointer: pointer.into(),

@@ -60,6 +60,13 @@ impl<'a> ContentType<'a> {
 
     /// Type and subtype without parameters, such as `text/html`, in the case they came in; compare
     /// with [`is`](Self::is).
+    ///
+    /// ```
+    /// use attache::ContentType;
+    ///
+    /// let kind = ContentType::parse(b"Text/HTML; charset=utf-8").unwrap();
+    /// assert_eq!(kind.essence(), b"Text/HTML");
+    /// ```
     #[must_use]
     pub fn essence(self) -> &'a [u8] {
         self.essence
@@ -72,6 +79,14 @@ impl<'a> ContentType<'a> {
     }
 
     /// Whether the type is this one, in any case: `text` of `text/html`.
+    ///
+    /// ```
+    /// use attache::ContentType;
+    ///
+    /// let picture = |value| ContentType::parse(value).is_some_and(|kind| kind.is_any("image"));
+    /// assert!(picture(b"image/png"));
+    /// assert!(!picture(b"text/html"));
+    /// ```
     #[must_use]
     pub fn is_any(self, kind: &str) -> bool {
         let own = self.essence.get(..self.slash).unwrap_or_default();
@@ -80,6 +95,13 @@ impl<'a> ContentType<'a> {
 
     /// The format that the type is made of, where it says so: `json` of `application/problem+json`, in
     /// the case it came in.
+    ///
+    /// ```
+    /// use attache::ContentType;
+    ///
+    /// let kind = ContentType::parse(b"image/svg+xml").unwrap();
+    /// assert_eq!(kind.suffix(), Some(&b"xml"[..]));
+    /// ```
     #[must_use]
     pub fn suffix(self) -> Option<&'a [u8]> {
         let subtype = self.essence.get(self.slash + 1..)?;
@@ -96,6 +118,14 @@ impl<'a> ContentType<'a> {
 
     /// Whether the body is messages of gRPC: `application/grpc`, or that with a format, such as
     /// `application/grpc+proto`. gRPC-Web is another type.
+    ///
+    /// ```
+    /// use attache::ContentType;
+    ///
+    /// let is_grpc = |value| ContentType::parse(value).is_some_and(ContentType::is_grpc);
+    /// assert!(is_grpc(b"application/grpc+proto"));
+    /// assert!(!is_grpc(b"application/grpc-web"));
+    /// ```
     #[must_use]
     pub fn is_grpc(self) -> bool {
         let format = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"+");
@@ -113,6 +143,14 @@ impl<'a> ContentType<'a> {
     }
 
     /// All parameters in order.
+    ///
+    /// ```
+    /// use attache::ContentType;
+    ///
+    /// let kind = ContentType::parse(b"text/plain; charset=utf-8; format=flowed").unwrap();
+    /// let names: Vec<_> = kind.parameters().map(|(name, _)| name).collect();
+    /// assert_eq!(names, [&b"charset"[..], b"format"]);
+    /// ```
     pub fn parameters(self) -> impl Iterator<Item = (&'a [u8], Parameter<'a>)> {
         let mut rest = self.parameters;
         std::iter::from_fn(move || {
@@ -130,6 +168,13 @@ impl<'a> ContentType<'a> {
 
 impl<'a> Parameter<'a> {
     /// Whether this is the value, in any case.
+    ///
+    /// ```
+    /// use attache::ContentType;
+    ///
+    /// let kind = ContentType::parse(b"text/html; charset=\"UTF-8\"").unwrap();
+    /// assert!(kind.parameter("charset").is_some_and(|charset| charset.is("utf-8")));
+    /// ```
     #[must_use]
     pub fn is(self, value: &str) -> bool {
         let lower = |byte: u8| byte.to_ascii_lowercase();

@@ -68,6 +68,15 @@ impl fmt::Display for MatchError {
 impl std::error::Error for MatchError {}
 
 /// How a text is compared, by Envoy's names.
+///
+/// ```
+/// use attache::matching::{Kind, Matcher};
+///
+/// let below: Matcher = Matcher::new(Kind::Prefix, "/admin/", false)?;
+/// let asset: Matcher = Matcher::new(Kind::SafeRegex, r"/assets/.*\.(css|js)", false)?;
+/// assert!(below.matches(b"/admin/users") && asset.matches(b"/assets/a.css"));
+/// # Ok::<(), attache::matching::MatchError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -103,6 +112,13 @@ impl Kind {
     ];
 
     /// The kind of this name.
+    ///
+    /// ```
+    /// use attache::matching::Kind;
+    ///
+    /// assert_eq!(Kind::named("suffix"), Some(Kind::Suffix));
+    /// assert_eq!(Kind::named("ends_with"), None);
+    /// ```
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Some(match name {
@@ -202,6 +218,14 @@ impl<P: Pattern> Matcher<P> {
     }
 
     /// How it compares.
+    ///
+    /// ```
+    /// use attache::matching::{Kind, MatchError, Matcher};
+    ///
+    /// let matcher: Matcher = Matcher::new(Kind::PathTemplate, "/users/{id}", false)?;
+    /// assert_eq!(matcher.kind(), Kind::PathTemplate);
+    /// # Ok::<(), MatchError>(())
+    /// ```
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self.test {

@@ -47,6 +47,17 @@ pub struct Secret<T: Wipe = String>(T);
 /// What a [`Secret`] can hold: `String` and `Vec<u8>`.
 ///
 /// Sealed: other types may keep copies that nobody overwrites.
+///
+/// ```
+/// use attache::{Secret, Wipe};
+///
+/// fn is_one_of<T: Wipe>(keys: &[Secret<T>], candidate: &[u8]) -> bool {
+///     // All of them are compared: which one it is does not show in the time.
+///     keys.iter().filter(|key| key.matches(candidate)).count() > 0
+/// }
+///
+/// assert!(is_one_of(&[Secret::new("old".to_owned()), Secret::new("new".to_owned())], b"new"));
+/// ```
 pub trait Wipe: sealed::Sealed + Clone {}
 
 mod sealed {
@@ -90,6 +101,14 @@ impl Wipe for Vec<u8> {}
 
 impl<T: Wipe> Secret<T> {
     /// Hides a value.
+    ///
+    /// ```
+    /// use attache::Secret;
+    ///
+    /// let key = Secret::new(b"s3cret".to_vec());
+    /// assert!(key.matches("s3cret"));
+    /// assert_eq!(format!("{key:?}"), "Secret");
+    /// ```
     #[must_use]
     pub fn new(value: T) -> Self {
         Self(value)
@@ -97,12 +116,31 @@ impl<T: Wipe> Secret<T> {
 
     /// The value. What it is given to should not print it; an [`http::HeaderValue`] has
     /// `set_sensitive` for that.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn credential(token: &Secret) -> Option<HeaderValue> {
+    ///     let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+    ///     value.set_sensitive(true);
+    ///     Some(value)
+    /// }
+    /// # assert!(credential(&Secret::new("s3cret".to_owned())).unwrap().is_sensitive());
+    /// ```
     #[must_use]
     pub fn expose(&self) -> &T {
         &self.0
     }
 
     /// Whether `candidate` is the value, in a time that depends on the lengths alone.
+    ///
+    /// ```
+    /// use attache::Secret;
+    ///
+    /// let key = Secret::new("s3cret".to_owned());
+    /// assert!(key.matches(b"s3cret"));
+    /// assert!(!key.matches("s3cre"));
+    /// ```
     #[must_use]
     pub fn matches(&self, candidate: impl AsRef<[u8]>) -> bool {
         let (value, candidate) = (self.0.bytes(), candidate.as_ref());

@@ -9,7 +9,28 @@ use std::fmt;
 /// use attache::Status;
 ///
 /// assert_eq!(Status::new(1), Status::NOT_FOUND);
+/// assert_eq!(Status::CAS_MISMATCH.name(), Some("CasMismatch"));
 /// assert_eq!(Status::new(4711).name(), None);
+/// assert_eq!(Status::OK.as_u32(), 0);
+/// ```
+///
+/// ```
+/// use attache::{Error, ErrorKind, Status};
+///
+/// /// What to do about a fault, for the log.
+/// fn advice(error: &Error) -> &'static str {
+///     let ErrorKind::Host(refusal) = error.kind() else {
+///         return "see the cause";
+///     };
+///     match refusal.status {
+///         Status::UNIMPLEMENTED => "the host lacks the call",
+///         Status::INTERNAL_FAILURE => "the plugin may lack the capability",
+///         Status::BAD_ARGUMENT => "the call is not for this callback, or an argument is wrong",
+///         Status::CAS_MISMATCH | Status::EMPTY => "another worker was faster",
+///         Status::SERIALIZATION_FAILURE | Status::INVALID_MEMORY_ACCESS => "report it",
+///         _ => "see Envoy's log",
+///     }
+/// }
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Status(u32);

@@ -52,6 +52,19 @@ pub enum Document {
 impl Document {
     /// Reads the whole of `bytes` as JSON (RFC 8259).
     ///
+    /// ```
+    /// use attache::{ConfigError, Document};
+    ///
+    /// let Document::Object(members) = Document::read(br#"{"limit": 5, "hosts": []}"#)? else {
+    ///     panic!("an object");
+    /// };
+    /// assert!(matches!(members[0].1, Document::Unsigned(5)));
+    ///
+    /// let refused = Document::read(br#"{"limit": 5, "limit": 6}"#).unwrap_err();
+    /// assert_eq!(refused.pointer(), "/limit");
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// A [`ConfigError`](crate::ConfigError) with line and column of what is no JSON, or with the place
@@ -61,6 +74,24 @@ impl Document {
     }
 
     /// The JSON type, for messages that must not show the value.
+    ///
+    /// ```
+    /// use attache::{ConfigError, Document};
+    ///
+    /// fn limit(value: &Document) -> Result<u64, ConfigError> {
+    ///     match value {
+    ///         Document::Unsigned(limit) => Ok(*limit),
+    ///         other => {
+    ///             let reason = format!("expected a whole number, found {}", other.kind());
+    ///             Err(ConfigError::at("/limit", reason))
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let refused = limit(&Document::read(b"[5]")?).unwrap_err();
+    /// assert_eq!(refused.reason(), "expected a whole number, found an array");
+    /// # Ok::<(), ConfigError>(())
+    /// ```
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

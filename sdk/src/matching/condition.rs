@@ -44,6 +44,22 @@ pub struct Condition<P = Expression> {
 
 impl<P: Pattern> Condition<P> {
     /// How it compares; `None` where it asks whether there is a value.
+    ///
+    /// ```
+    /// use attache::matching::{Condition, Kind, Matcher};
+    /// use attache::prelude::*;
+    ///
+    /// /// Only a path is like a template.
+    /// fn check_header(condition: &Condition) -> Result<(), ConfigError> {
+    ///     match condition.kind() {
+    ///         Some(Kind::PathTemplate) => Err(ConfigError::at("/header", "a header has no template")),
+    ///         _ => Ok(()),
+    ///     }
+    /// }
+    ///
+    /// let template: Matcher = Matcher::new(Kind::PathTemplate, "/users/*", false).unwrap();
+    /// assert!(check_header(&template.into()).is_err());
+    /// ```
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         self.matcher.as_ref().map(Matcher::kind)

@@ -75,6 +75,15 @@ impl Pattern for Expression {
 
 impl Expression {
     /// The longest text that one may match. Paths are not longer unless somebody tries something.
+    ///
+    /// ```
+    /// use attache::matching::{Expression, MatchError, Pattern};
+    ///
+    /// let anything = Expression::read(".*", false)?;
+    /// assert!(anything.matches(&vec![b'a'; Expression::LONGEST]));
+    /// assert!(!anything.matches(&vec![b'a'; Expression::LONGEST + 1]));
+    /// # Ok::<(), MatchError>(())
+    /// ```
     pub const LONGEST: usize = 8 * 1_024;
 
     fn push(&mut self, instruction: Instruction) -> Result<usize, &'static str> {

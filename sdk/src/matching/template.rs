@@ -64,6 +64,14 @@ impl PathTemplate {
     }
 
     /// The same, with letters of ASCII in either case.
+    ///
+    /// ```
+    /// use attache::matching::{MatchError, PathTemplate};
+    ///
+    /// let template = PathTemplate::new("/users/{id}")?;
+    /// assert!(template.matches_any_case(b"/Users/7") && !template.matches(b"/Users/7"));
+    /// # Ok::<(), MatchError>(())
+    /// ```
     #[must_use]
     pub fn matches_any_case(&self, path: &[u8]) -> bool {
         self.compare(path, <[u8]>::eq_ignore_ascii_case)

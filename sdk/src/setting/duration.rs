@@ -29,6 +29,13 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 pub struct Duration(time::Duration);
 
 /// A text that is no [`Duration`].
+///
+/// ```
+/// use attache::setting::{Duration, DurationError};
+///
+/// let refused = "200".parse::<Duration>();
+/// assert!(matches!(refused, Err(DurationError { .. })));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DurationError;
@@ -41,6 +48,13 @@ impl Duration {
     }
 
     /// So many seconds.
+    ///
+    /// ```
+    /// use attache::setting;
+    ///
+    /// const INTERVAL: setting::Duration = setting::Duration::from_secs(90);
+    /// assert_eq!(INTERVAL.to_string(), "90s");
+    /// ```
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self(time::Duration::from_secs(seconds))
