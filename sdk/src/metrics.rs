@@ -79,6 +79,14 @@ pub use self::tags::{Declared, stats_tags, stats_tags_of};
 impl Plugin {
     /// A counter of this name.
     ///
+    /// ```
+    /// # use attache::{Error, Plugin};
+    /// # fn configure(plugin: &Plugin) -> Result<(), Error> {
+    /// let denied = plugin.counter("shop_denied_total")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// An [`Error`] when `name` is no name for a metric (letters, digits, `_`, `:` and `.`, and no
@@ -97,6 +105,14 @@ impl Plugin {
     }
 
     /// A histogram of this name.
+    ///
+    /// ```
+    /// # use attache::{Error, Plugin};
+    /// # fn configure(plugin: &Plugin) -> Result<(), Error> {
+    /// let waited = plugin.histogram("shop_waited_milliseconds")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -119,6 +135,19 @@ impl Plugin {
     }
 
     /// The counters that every filter has.
+    ///
+    /// ```
+    /// use attache::Plugin;
+    /// use attache::metrics::Outcomes;
+    ///
+    /// struct Shop {
+    ///     outcomes: Outcomes,
+    /// }
+    ///
+    /// fn shop(plugin: &Plugin) -> Shop {
+    ///     Shop { outcomes: plugin.outcomes() }
+    /// }
+    /// ```
     #[must_use]
     pub fn outcomes(&self) -> Outcomes {
         Outcomes::new(&self.name())

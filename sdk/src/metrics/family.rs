@@ -15,6 +15,18 @@ use crate::constants::{has, is_same};
 /// use attache::metrics::{Counter, Family};
 /// const DENIED: Family<Counter, 1> = Family::new("denied", ["the reason"]);
 /// ```
+///
+/// A declaration that compiles, with a bound of its own:
+///
+/// ```
+/// use attache::metrics::{Counter, Family, stats_tags};
+///
+/// const DENIED: Family<Counter, 1> = Family::new("shop_denied_total", ["reason"]).at_most(50);
+///
+/// assert_eq!(DENIED.name(), "shop_denied_total");
+/// assert_eq!(DENIED.labels(), &["reason"]);
+/// assert!(stats_tags(&[&DENIED]).contains("tag_name: reason"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Family<M, const N: usize> {
     name: &'static str,

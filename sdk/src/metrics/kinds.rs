@@ -9,6 +9,15 @@ use crate::status::HostError;
 /// A kind of metric: [`Counter`], [`Gauge`] or [`Histogram`].
 ///
 /// Sealed: Envoy has no others.
+///
+/// ```
+/// use attache::metrics::{Metric, Series};
+///
+/// /// The series of a tier, whichever kind of metric it is.
+/// fn of_tier<M: Metric>(series: &Series<M, 1>, tier: &str) -> M {
+///     series.with([tier])
+/// }
+/// ```
 pub trait Metric: sealed::Sealed + Copy {}
 
 pub(crate) mod sealed {
@@ -45,6 +54,15 @@ impl Counter {
     }
 
     /// Adds `amount`. Nothing, and no host call, for 0; and no more than 2^63 - 1 at once.
+    ///
+    /// ```
+    /// use attache::metrics::Counter;
+    /// use attache::prelude::*;
+    ///
+    /// fn on_complete(bytes: &Counter, stream: &Completed) {
+    ///     bytes.add(stream.response_size().unwrap_or(0));
+    /// }
+    /// ```
     pub fn add(&self, amount: u64) {
         if amount > 0 {
             increment(self.0, i64::try_from(amount).unwrap_or(i64::MAX));
@@ -52,6 +70,15 @@ impl Counter {
     }
 
     /// The value over all workers and plugins, since the counter was first defined.
+    ///
+    /// ```
+    /// use attache::metrics::Counter;
+    ///
+    /// /// For a service that reports it elsewhere.
+    /// fn report(denied: &Counter) -> Result<String, attache::HostError> {
+    ///     Ok(format!("denied={}", denied.value()?))
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -81,11 +108,30 @@ pub struct Gauge(pub(super) Option<u32>);
 
 impl Gauge {
     /// Sets the value.
+    ///
+    /// ```
+    /// use attache::metrics::Gauge;
+    ///
+    /// /// What all workers agree on: the generation of the configuration that they have.
+    /// fn tell(generation: &Gauge, number: u64) {
+    ///     generation.set(number);
+    /// }
+    /// ```
     pub fn set(&self, value: u64) {
         record(self.0, value);
     }
 
     /// Adds `amount`; nothing, and no host call, for 0.
+    ///
+    /// ```
+    /// use attache::metrics::Gauge;
+    ///
+    /// /// What this worker has waiting, before and after a batch of it has been sent.
+    /// fn send(waiting: &Gauge, batch: Vec<Vec<u8>>, more: u32) {
+    ///     waiting.add(more);
+    ///     waiting.subtract(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+    /// }
+    /// ```
     pub fn add(&self, amount: u32) {
         if amount > 0 {
             increment(self.0, i64::from(amount));
@@ -94,6 +140,14 @@ impl Gauge {
 
     /// Subtracts `amount`; nothing, and no host call, for 0. Below 0 Envoy goes all the way round,
     /// to about 2^64.
+    ///
+    /// ```
+    /// use attache::metrics::Gauge;
+    ///
+    /// fn give_back(leases: &Gauge, count: u32) {
+    ///     leases.subtract(count);
+    /// }
+    /// ```
     pub fn subtract(&self, amount: u32) {
         if amount > 0 {
             increment(self.0, -i64::from(amount));
@@ -124,6 +178,17 @@ impl Gauge {
 
     /// The value over all workers and plugins.
     ///
+    /// ```
+    /// use attache::metrics::Gauge;
+    /// use attache::prelude::*;
+    ///
+    /// /// Turns streams away while too many run, over all workers.
+    /// fn check(running: &Gauge, most: u64) -> Result<Option<Response>, Error> {
+    ///     let busy = running.value()? >= most;
+    ///     Ok(busy.then(|| Response::local(StatusCode::SERVICE_UNAVAILABLE, "too busy\n")))
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// A [`HostError`] when the host refuses.
@@ -133,6 +198,20 @@ impl Gauge {
 }
 
 /// One that a [`Gauge`] counts, for as long as this lives.
+///
+/// ```
+/// use attache::metrics::{Gauge, Held};
+///
+/// /// A lease that the gauge counts as long as it is somewhere.
+/// struct Lease {
+///     id: u64,
+///     _held: Held,
+/// }
+///
+/// fn lease(leases: &Gauge, id: u64) -> Lease {
+///     Lease { id, _held: leases.hold() }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Held(Gauge);
 
@@ -161,6 +240,17 @@ pub struct Histogram(pub(super) Option<u32>);
 
 impl Histogram {
     /// Records a value.
+    ///
+    /// ```
+    /// use attache::metrics::Histogram;
+    /// use attache::prelude::*;
+    ///
+    /// fn on_complete(sizes: &Histogram, stream: &Completed) {
+    ///     if let Some(size) = stream.request_size() {
+    ///         sizes.record(size);
+    ///     }
+    /// }
+    /// ```
     pub fn record(&self, value: u64) {
         record(self.0, value);
     }

@@ -102,12 +102,32 @@ pub struct MetricSet {
 }
 
 /// One metric of a [`MetricSet`].
+///
+/// ```
+/// use attache::metrics::{Counter, Member, MetricSet};
+/// use attache::prelude::*;
+///
+/// /// One counter for each name that the operator lists.
+/// fn counters(set: &MetricSet, names: &[String]) -> Result<Vec<Member<Counter>>, Error> {
+///     names.iter().map(|name| set.metric(name)).collect()
+/// }
+/// ```
 pub struct Member<M> {
     index: usize,
     kind: PhantomData<fn() -> M>,
 }
 
 /// The series of a [`MetricSet`] whose labels have the same values.
+///
+/// ```
+/// use attache::metrics::{Counter, Member, SetSeries};
+///
+/// fn count(series: &SetSeries<'_>, counters: &[Member<Counter>]) {
+///     for counter in counters {
+///         series.of(*counter).increment();
+///     }
+/// }
+/// ```
 pub struct SetSeries<'a> {
     sheet: &'a Sheet,
     name: Rc<Row>,
@@ -137,6 +157,15 @@ impl MetricSet {
     /// Bounds how many series the sets of this VM have together, which is 1,000 unless said: a
     /// combination of values counts once for each metric of its set. What goes beyond is one more
     /// series for each metric, whose labels are `__overflow__`.
+    ///
+    /// ```
+    /// use attache::metrics::MetricSet;
+    /// use attache::prelude::*;
+    ///
+    /// fn of_paths(plugin: &Plugin, most: usize) -> Result<MetricSet, Error> {
+    ///     Ok(plugin.metric_set(&["path"], &[])?.at_most(most))
+    /// }
+    /// ```
     #[must_use]
     pub fn at_most(self, series: usize) -> Self {
         Self {
@@ -146,6 +175,16 @@ impl MetricSet {
     }
 
     /// How many bytes of a label's value are kept, 120 unless said.
+    ///
+    /// ```
+    /// use attache::metrics::MetricSet;
+    /// use attache::prelude::*;
+    ///
+    /// /// Paths that differ behind their first 40 bytes are counted as one.
+    /// fn of_paths(plugin: &Plugin) -> Result<MetricSet, Error> {
+    ///     Ok(plugin.metric_set(&["path"], &[])?.value_bytes(40))
+    /// }
+    /// ```
     #[must_use]
     pub fn value_bytes(self, bytes: usize) -> Self {
         Self {
@@ -192,6 +231,16 @@ impl SetSeries<'_> {
     }
 
     /// Whether these are the ones for what is too much.
+    ///
+    /// ```
+    /// use attache::metrics::MetricSet;
+    ///
+    /// fn warn_once(set: &MetricSet, path: &[u8], warned: &std::cell::Cell<bool>) {
+    ///     if set.series([path]).is_overflow() && !warned.replace(true) {
+    ///         attache::log::warn!("there are more paths than series");
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.is_overflow

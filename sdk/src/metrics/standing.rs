@@ -27,6 +27,16 @@ const CONFIGURED: Family<Counter, 2> = Family::new("attache_configured_total", [
 ///   succeeds raises it by the number of workers plus two: the canary and the main thread are
 ///   configured too. So a control plane learns that every worker has the new configuration, which
 ///   Envoy's acknowledgement does not say.
+///
+/// ```
+/// use attache::metrics::{STANDING, stats_tags};
+///
+/// // The part of the bootstrap that every filter of this crate needs.
+/// let yaml = stats_tags(&STANDING);
+/// for label in ["plugin", "reason", "slot"] {
+///     assert!(yaml.contains(&format!("tag_name: {label}\n")));
+/// }
+/// ```
 pub const STANDING: [&dyn Declared; 6] =
     [&REQUESTS, &MATCHED, &DENIED, &SKIPPED, &ERRORS, &CONFIGURED];
 
@@ -49,7 +59,9 @@ const GENERATION: &str = "ATTACHE_GENERATION";
 ///     }
 ///
 ///     async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
+///         self.outcomes.request();
 ///         if request.path().as_bytes() == b"/coffee" {
+///             self.outcomes.matched();
 ///             self.outcomes.denied();
 ///             return Ok(Response::local(StatusCode::IM_A_TEAPOT, "tea only\n"));
 ///         }

@@ -6,6 +6,17 @@ use super::kinds::Metric;
 /// A declared metric, of whatever kind.
 ///
 /// Sealed: implemented for [`Family`].
+///
+/// ```
+/// use attache::metrics::{Counter, Declared, Family, Gauge};
+///
+/// const REQUESTS: Family<Counter, 2> = Family::new("shop_requests_total", ["method", "tier"]);
+/// const LEASES: Family<Gauge, 1> = Family::new("shop_leases", ["tier"]);
+///
+/// // Of different types, and in one list.
+/// let declared: [&dyn Declared; 2] = [&REQUESTS, &LEASES];
+/// assert!(declared.iter().all(|metric| metric.labels().contains(&"tier")));
+/// ```
 pub trait Declared: sealed::Sealed {
     /// The names of its labels.
     fn labels(&self) -> &[&'static str];
