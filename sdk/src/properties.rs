@@ -132,6 +132,17 @@ fn push(path: &mut String, part: &str) {
 impl<T: FromProperty> Property<T> {
     /// The value, or `None` when it is not there. One host call.
     ///
+    /// ```
+    /// use attache::prelude::*;
+    /// use attache::properties::{request, source};
+    ///
+    /// fn client() -> Result<String, Error> {
+    ///     let address = source::ADDRESS.get()?.unwrap_or_else(|| "nobody".to_owned());
+    ///     let agent = request::USER_AGENT.get()?.unwrap_or_default();
+    ///     Ok(format!("{address} with {}", agent.escape_ascii()))
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// A [`PropertyError`] for bytes that are no `T`, and when the host refuses: Envoy answers

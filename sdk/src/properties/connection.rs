@@ -1,6 +1,64 @@
 //! The downstream connection.
 //!
 //! Names in the client's certificate are bytes: what stands there is its own choice, within what its issuer signs.
+//!
+//! Names in certificates:
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::connection;
+//!
+//! /// Who the client is, by the most telling name of its certificate.
+//! fn client() -> Result<Option<Vec<u8>>, Error> {
+//!     if connection::MTLS.get()? != Some(true) {
+//!         return Ok(None);
+//!     }
+//!     for name in [
+//!         connection::URI_SAN_PEER_CERTIFICATE,
+//!         connection::DNS_SAN_PEER_CERTIFICATE,
+//!         connection::SUBJECT_PEER_CERTIFICATE,
+//!     ] {
+//!         if let Some(name) = name.get()?.filter(|name| !name.is_empty()) {
+//!             return Ok(Some(name));
+//!         }
+//!     }
+//!     Ok(None)
+//! }
+//!
+//! /// Which of the proxy's own certificates it was shown.
+//! fn shown() -> Result<Option<String>, Error> {
+//!     for name in [
+//!         connection::URI_SAN_LOCAL_CERTIFICATE,
+//!         connection::DNS_SAN_LOCAL_CERTIFICATE,
+//!         connection::SUBJECT_LOCAL_CERTIFICATE,
+//!     ] {
+//!         if let Some(name) = name.get()? {
+//!             return Ok(Some(name));
+//!         }
+//!     }
+//!     Ok(None)
+//! }
+//! ```
+//!
+//! The connection itself:
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::connection;
+//!
+//! /// For a log of how connections begin and end.
+//! fn line() -> Result<String, Error> {
+//!     Ok(format!(
+//!         "id={:?} server={:?} tls={:?} digest={:?} closed={:?} transport={:?}",
+//!         connection::ID.get()?,
+//!         connection::REQUESTED_SERVER_NAME.get()?.map(|name| name.escape_ascii().to_string()),
+//!         connection::TLS_VERSION.get()?,
+//!         connection::SHA256_PEER_CERTIFICATE_DIGEST.get()?,
+//!         connection::TERMINATION_DETAILS.get()?,
+//!         connection::TRANSPORT_FAILURE_REASON.get()?,
+//!     ))
+//! }
+//! ```
 
 use super::Property;
 

@@ -35,6 +35,14 @@ pub trait FromProperty: Sized {
 }
 
 /// How bytes are no value of a type.
+///
+/// ```
+/// use attache::properties::{FromProperty, Misfit};
+///
+/// // A truth is one byte, and that is 0 or 1.
+/// assert!(matches!(bool::from_property(vec![1, 0]), Err(Misfit::Kind { .. })));
+/// assert!(matches!(bool::from_property(vec![7]), Err(Misfit::Garbled { .. })));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Misfit {
@@ -134,6 +142,19 @@ impl FromProperty for Timestamp {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A test makes one of bytes:
+///
+/// ```
+/// use attache::properties::{FromProperty, Map, Misfit};
+///
+/// // As the host hands it over: how many, their lengths, and each with a NUL behind it.
+/// let map = Map::from_property(b"\x01\0\0\0\x04\0\0\0\x01\0\0\0paid\0\x01\0".to_vec())?;
+/// assert_eq!((map.len(), map.is_empty()), (1, false));
+/// assert_eq!(map.read::<bool>("paid")?, Some(true));
+/// assert_eq!(map.iter().next(), Some((&b"paid"[..], &[1][..])));
+/// # Ok::<(), Misfit>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Map(Vec<(Vec<u8>, Vec<u8>)>);
 
@@ -188,6 +209,24 @@ impl FromProperty for Map {
 }
 
 /// `list`: each element as a property of its own would be.
+///
+/// ```
+/// use attache::properties::{List, Property};
+/// use attache::prelude::*;
+///
+/// /// Whether the operator lists a tenant in the route's metadata.
+/// fn is_listed(tenants: &Property<List>, tenant: &[u8]) -> Result<bool, Error> {
+///     let tenants = tenants.get()?.unwrap_or_default();
+///     if tenants.is_empty() {
+///         return Ok(true);
+///     }
+///     log::debug!("one of {}", tenants.len());
+///     Ok(tenants.iter().any(|listed| listed == tenant))
+/// }
+///
+/// let tenants: Property<List> = attache::properties::metadata::route("acme", "tenants");
+/// # let _ = tenants;
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct List(Vec<Vec<u8>>);
 
@@ -198,6 +237,16 @@ impl List {
     }
 
     /// The elements, as a type.
+    ///
+    /// ```
+    /// use attache::properties::{List, Misfit};
+    ///
+    /// fn words(list: &List) -> Result<Vec<String>, Misfit> {
+    ///     list.read()
+    /// }
+    ///
+    /// assert_eq!(words(&List::default()), Ok(Vec::new()));
+    /// ```
     ///
     /// # Errors
     ///

@@ -1,4 +1,16 @@
 //! The proxy's end of the downstream connection.
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::destination;
+//!
+//! /// Only one port of the proxy is for administrators.
+//! fn is_for_administrators() -> Result<bool, Error> {
+//!     let here = destination::ADDRESS.get()?;
+//!     log::debug!("came to {}", here.as_deref().unwrap_or("nowhere"));
+//!     Ok(destination::PORT.get()? == Some(9_443))
+//! }
+//! ```
 
 use super::Property;
 

@@ -18,6 +18,21 @@
 //! Envoy gives a Wasm filter no way to write dynamic metadata: no host call and no foreign function does.
 //! What later filters and the access log are to see is kept as
 //! [`FilterState`](crate::filter_state::FilterState).
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::metadata;
+//!
+//! /// Which filters have left something, and whether there is anything at all.
+//! fn namespaces() -> Result<Vec<String>, Error> {
+//!     if metadata::ALL.get()?.is_none_or(|all| all.is_empty()) {
+//!         return Ok(Vec::new());
+//!     }
+//!     let namespaces = metadata::NAMESPACES.get()?.unwrap_or_default();
+//!     let names = namespaces.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned());
+//!     Ok(names.collect())
+//! }
+//! ```
 
 use super::{Map, Property};
 

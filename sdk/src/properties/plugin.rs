@@ -1,4 +1,19 @@
 //! The plugin itself. There in every callback.
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::plugin;
+//!
+//! /// Who says something, for a log that many plugins write.
+//! fn sign() -> Result<String, Error> {
+//!     Ok(format!(
+//!         "plugin={:?} root={:?} vm={:?}",
+//!         plugin::NAME.get()?,
+//!         plugin::ROOT_ID.get()?,
+//!         plugin::VM_ID.get()?,
+//!     ))
+//! }
+//! ```
 
 use super::Property;
 

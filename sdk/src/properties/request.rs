@@ -1,6 +1,56 @@
 //! The request, as it came to this filter.
 //!
 //! What comes from its headers is absent where the headers cannot be read; see [the module above](super).
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::request;
+//!
+//! /// The first line of a request, for an access logger.
+//! fn line() -> Result<String, Error> {
+//!     let text = |bytes: Option<Vec<u8>>| bytes.unwrap_or_default().escape_ascii().to_string();
+//!     Ok(format!(
+//!         "{} {}://{}{} {}",
+//!         text(request::METHOD.get()?),
+//!         text(request::SCHEME.get()?),
+//!         text(request::HOST.get()?),
+//!         text(request::PATH.get()?),
+//!         text(request::PROTOCOL.get()?),
+//!     ))
+//! }
+//!
+//! /// Where its client says that it comes from.
+//! fn origin() -> Result<[Option<Vec<u8>>; 3], Error> {
+//!     Ok([request::REFERER.get()?, request::USER_AGENT.get()?, request::ID.get()?])
+//! }
+//! ```
+//!
+//! Parts of the path, sizes and times:
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::request;
+//!
+//! /// Whether the path was seen, and never what stood in the query.
+//! fn seen(path: &[u8]) -> Result<bool, Error> {
+//!     let is_asked = request::QUERY.get()?.is_some_and(|query| !query.is_empty());
+//!     let headers = request::HEADERS.get()?.unwrap_or_default();
+//!     log::debug!("{} headers, is_asked={is_asked}", headers.len());
+//!     Ok(request::URL_PATH.get()?.as_deref() == Some(path))
+//! }
+//!
+//! /// What it cost, at its end.
+//! fn cost() -> Result<String, Error> {
+//!     Ok(format!(
+//!         "begun={:?} took={:?} headers={:?} body={:?} all={:?}",
+//!         request::TIME.get()?,
+//!         request::DURATION.get()?,
+//!         request::HEADERS_BYTES.get()?,
+//!         request::SIZE.get()?,
+//!         request::TOTAL_SIZE.get()?,
+//!     ))
+//! }
+//! ```
 
 use std::time::Duration;
 

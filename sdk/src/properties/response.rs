@@ -1,6 +1,43 @@
 //! The response, as it came to this filter, or as the client received it, in the access log.
 //!
 //! What comes from its headers and trailers is absent where they cannot be read.
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::response;
+//!
+//! /// Why a response is what it is.
+//! fn cause() -> Result<String, Error> {
+//!     Ok(format!(
+//!         "code={:?} grpc={:?} flags={:#x} details={}",
+//!         response::CODE.get()?,
+//!         response::GRPC_STATUS.get()?,
+//!         response::FLAGS.get()?.unwrap_or(0),
+//!         response::CODE_DETAILS.get()?.unwrap_or_default(),
+//!     ))
+//! }
+//!
+//! /// What it cost.
+//! fn cost() -> Result<String, Error> {
+//!     Ok(format!(
+//!         "headers={:?} body={:?} all={:?} upstream={:?}",
+//!         response::HEADERS_BYTES.get()?,
+//!         response::SIZE.get()?,
+//!         response::TOTAL_SIZE.get()?,
+//!         response::BACKEND_LATENCY.get()?,
+//!     ))
+//! }
+//!
+//! /// Whether a name is among its headers or its trailers.
+//! fn has(name: &str) -> Result<bool, Error> {
+//!     for map in [response::HEADERS.get()?, response::TRAILERS.get()?] {
+//!         if map.is_some_and(|map| map.get(name).is_some()) {
+//!             return Ok(true);
+//!         }
+//!     }
+//!     Ok(false)
+//! }
+//! ```
 
 use std::time::Duration;
 

@@ -1,4 +1,16 @@
 //! The client's end of the downstream connection.
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::source;
+//!
+//! /// Whether the client is on this machine: on a Unix socket, or of its own address.
+//! fn is_local() -> Result<bool, Error> {
+//!     let on_socket = source::PORT.get()?.is_none();
+//!     let address = source::ADDRESS.get()?.unwrap_or_default();
+//!     Ok(on_socket || address.starts_with("127.") || address.starts_with("[::1]"))
+//! }
+//! ```
 
 use super::Property;
 

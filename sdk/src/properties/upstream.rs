@@ -1,6 +1,59 @@
 //! The upstream that the stream was sent to.
 //!
 //! Absent until the router has chosen a host: a filter sees them with the response, and in the access log.
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::upstream;
+//!
+//! /// Where a request went, and how hard that was.
+//! fn way() -> Result<String, Error> {
+//!     Ok(format!(
+//!         "from={:?} to={:?} port={:?} zone={:?} hosts={:?} attempts={:?} waited={:?}",
+//!         upstream::LOCAL_ADDRESS.get()?,
+//!         upstream::ADDRESS.get()?,
+//!         upstream::PORT.get()?,
+//!         upstream::LOCALITY.child::<String>("zone").get()?,
+//!         upstream::NUM_ENDPOINTS.get()?,
+//!         upstream::REQUEST_ATTEMPT_COUNT.get()?,
+//!         upstream::CX_POOL_READY_DURATION.get()?,
+//!     ))
+//! }
+//! ```
+//!
+//! Its TLS:
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::upstream;
+//!
+//! /// Who answered, by the most telling name of its certificate.
+//! fn server() -> Result<Option<Vec<u8>>, Error> {
+//!     for name in [
+//!         upstream::URI_SAN_PEER_CERTIFICATE,
+//!         upstream::DNS_SAN_PEER_CERTIFICATE,
+//!         upstream::SUBJECT_PEER_CERTIFICATE,
+//!     ] {
+//!         if let Some(name) = name.get()?.filter(|name| !name.is_empty()) {
+//!             return Ok(Some(name));
+//!         }
+//!     }
+//!     Ok(None)
+//! }
+//!
+//! /// Who the proxy was to it, and how the two spoke.
+//! fn handshake() -> Result<String, Error> {
+//!     Ok(format!(
+//!         "tls={:?} uri={:?} dns={:?} subject={:?} digest={:?} failure={:?}",
+//!         upstream::TLS_VERSION.get()?,
+//!         upstream::URI_SAN_LOCAL_CERTIFICATE.get()?,
+//!         upstream::DNS_SAN_LOCAL_CERTIFICATE.get()?,
+//!         upstream::SUBJECT_LOCAL_CERTIFICATE.get()?,
+//!         upstream::SHA256_PEER_CERTIFICATE_DIGEST.get()?,
+//!         upstream::TRANSPORT_FAILURE_REASON.get()?,
+//!     ))
+//! }
+//! ```
 
 use std::time::Duration;
 

@@ -2,6 +2,62 @@
 //!
 //! Metadata are serialized messages `envoy.config.core.v3.Metadata`; [`metadata`](super::metadata) reads what is in
 //! them.
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::xds;
+//!
+//! /// Which part of the configuration a request was handled by.
+//! fn part() -> Result<String, Error> {
+//!     Ok(format!(
+//!         "chain={:?} host={:?} route={:?} cluster={:?}",
+//!         xds::FILTER_CHAIN_NAME.get()?,
+//!         xds::VIRTUAL_HOST_NAME.get()?,
+//!         xds::ROUTE_NAME.get()?,
+//!         xds::CLUSTER_NAME.get()?,
+//!     ))
+//! }
+//!
+//! /// Traffic that leaves the proxy's machine is not this filter's business.
+//! fn is_inbound() -> Result<bool, Error> {
+//!     Ok(xds::LISTENER_DIRECTION.get()? == Some(1))
+//! }
+//! ```
+//!
+//! The proxy itself, and metadata:
+//!
+//! ```
+//! use attache::prelude::*;
+//! use attache::properties::{FromProperty, xds};
+//!
+//! /// Where this Envoy is; also when a plugin is configured.
+//! fn place() -> Result<String, Error> {
+//!     let region = xds::NODE.child::<String>("locality").child::<String>("region").get()?;
+//!     let labels = xds::NODE_METADATA.get()?.unwrap_or_default();
+//!     let team = labels.get("team").map(<[u8]>::to_vec).map(String::from_property);
+//!     Ok(format!(
+//!         "{:?} of {:?} in {region:?}, team {team:?}",
+//!         xds::NODE_ID.get()?,
+//!         xds::NODE_CLUSTER.get()?,
+//!     ))
+//! }
+//!
+//! /// Serialized messages, for a filter that has a crate for Protobuf.
+//! fn messages() -> Result<Vec<Vec<u8>>, Error> {
+//!     let mut messages = Vec::new();
+//!     for metadata in [
+//!         xds::LISTENER_METADATA,
+//!         xds::VIRTUAL_HOST_METADATA,
+//!         xds::ROUTE_METADATA,
+//!         xds::CLUSTER_METADATA,
+//!         xds::UPSTREAM_HOST_METADATA,
+//!         xds::UPSTREAM_HOST_LOCALITY_METADATA,
+//!     ] {
+//!         messages.extend(metadata.get()?);
+//!     }
+//!     Ok(messages)
+//! }
+//! ```
 
 use super::{Map, Property};
 
