@@ -95,11 +95,56 @@ pub trait TcpFilter: Sized + 'static {
 
     /// What becomes of a connection whose [`call`](Self::call) failed: it is closed, or, with
     /// [`FailureMode::Allow`], passes untouched from there on. Denies unless said otherwise.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// Meters, and turns nobody away for a fault of its own.
+    /// struct Meter;
+    ///
+    /// impl TcpFilter for Meter {
+    ///     # type Config = ();
+    ///     # fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+    ///     #     Ok(Self)
+    ///     # }
+    ///     # async fn call(&self, connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+    ///     #     next.forward(connection)
+    ///     # }
+    ///     fn failure_mode(&self) -> FailureMode {
+    ///         FailureMode::Allow
+    ///     }
+    /// }
+    /// ```
     fn failure_mode(&self) -> FailureMode {
         FailureMode::Deny
     }
 
     /// Sees each connection at its end, be its future alive or not. Needs [`Phases::COMPLETE`].
+    ///
+    /// ```
+    /// use attache::metrics::Counter;
+    /// use attache::prelude::*;
+    ///
+    /// struct Meter {
+    ///     received: Counter,
+    /// }
+    ///
+    /// impl TcpFilter for Meter {
+    ///     # type Config = ();
+    ///     # fn configure((): (), plugin: &Plugin) -> Result<Self, ConfigError> {
+    ///     #     Ok(Self { received: plugin.counter("meter_received_total")? })
+    ///     # }
+    ///     const PHASES: Phases = Phases::CONNECTION.union(Phases::COMPLETE);
+    ///
+    ///     async fn call(&self, connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+    ///         next.forward(connection)
+    ///     }
+    ///
+    ///     fn on_complete(&self, connection: &CompletedConnection) {
+    ///         self.received.add(connection.received().unwrap_or(0));
+    ///     }
+    /// }
+    /// ```
     fn on_complete(&self, _connection: &CompletedConnection) {}
 }
 

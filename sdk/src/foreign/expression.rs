@@ -40,6 +40,16 @@ impl Expression {
 
     /// Its value for the stream of the callback that runs; `None` where it has none.
     ///
+    /// ```
+    /// use attache::foreign::Expression;
+    /// use attache::prelude::*;
+    ///
+    /// /// Whether a condition such as `source.port > 1024` holds; a truth is one byte.
+    /// fn holds(condition: &Expression) -> Result<bool, Error> {
+    ///     Ok(condition.evaluate()?.as_deref() == Some(&[1]))
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// An [`Error`] when the host refuses.

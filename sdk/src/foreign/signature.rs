@@ -4,6 +4,22 @@ use crate::host::surroundings::foreign_function;
 use crate::status::{HostError, Status};
 
 /// The hash that is signed in a message's place.
+///
+/// ```
+/// use attache::foreign::Hash;
+///
+/// /// The hash of a token's algorithm (RFC 7518, 3.1).
+/// fn hash(algorithm: &str) -> Option<Hash> {
+///     Some(match algorithm {
+///         "RS256" => Hash::Sha256,
+///         "RS384" => Hash::Sha384,
+///         "RS512" => Hash::Sha512,
+///         _ => return None,
+///     })
+/// }
+///
+/// assert_eq!(hash("RS384"), Some(Hash::Sha384));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Hash {
@@ -29,6 +45,20 @@ impl Hash {
 }
 
 /// A key, RSA or of an elliptic curve.
+///
+/// ```
+/// use attache::foreign::Key;
+///
+/// fn key(file: &[u8]) -> Key<'_> {
+///     match std::str::from_utf8(file) {
+///         Ok(text) if text.starts_with("-----BEGIN") => Key::Pem(text),
+///         _ => Key::Der(file),
+///     }
+/// }
+///
+/// // It does not print what it is.
+/// assert_eq!(format!("{:?}", key(b"-----BEGIN PUBLIC KEY-----")), "Pem(…)");
+/// ```
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Key<'a> {
@@ -76,6 +106,15 @@ pub fn verify(hash: Hash, key: Key<'_>, signature: &[u8], text: &[u8]) -> Result
 }
 
 /// Signs `text` with a private key. Envoy does since 1.39.
+///
+/// ```
+/// use attache::foreign::{Hash, Key, sign};
+/// use attache::prelude::*;
+///
+/// fn signed(key: &Secret, body: &[u8]) -> Result<Vec<u8>, Error> {
+///     sign(Hash::Sha256, Key::Pem(key.expose()), body)
+/// }
+/// ```
 ///
 /// # Errors
 ///

@@ -63,6 +63,17 @@ impl CompletedConnection {
 
     /// Envoy's response flags (`response.flags`) as a set of bits, 0 for none: whether, say, the
     /// upstream could not be reached.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// Of `stream_info.h`: the upstream could not be connected to.
+    /// const UPSTREAM_CONNECTION_FAILURE: u64 = 0x20;
+    ///
+    /// fn had_no_upstream(connection: &CompletedConnection) -> bool {
+    ///     connection.flags().is_some_and(|flags| flags & UPSTREAM_CONNECTION_FAILURE != 0)
+    /// }
+    /// ```
     #[must_use]
     pub fn flags(&self) -> Option<u64> {
         self.stream.number(&["response", "flags"])
@@ -70,6 +81,17 @@ impl CompletedConnection {
 
     /// How long it took, to now. Two host calls: Envoy tells a TCP filter when the connection began
     /// (`request.time`), and not when it ended.
+    ///
+    /// ```
+    /// use attache::metrics::Histogram;
+    /// use attache::prelude::*;
+    ///
+    /// fn on_complete(lasted: &Histogram, connection: &CompletedConnection) {
+    ///     if let Some(duration) = connection.duration() {
+    ///         lasted.record_milliseconds(duration);
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         let begun = Duration::from_nanos(self.stream.number(&["request", "time"])?);
@@ -78,6 +100,17 @@ impl CompletedConnection {
 
     /// The upstream's address and port (`upstream.address`); `None` where the connection reached
     /// none, or one that is not of IP.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn on_complete(connection: &CompletedConnection) {
+    ///     match connection.upstream() {
+    ///         Some(upstream) => log::info!("served by {upstream}"),
+    ///         None => log::warn!("served by nobody"),
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn upstream(&self) -> Option<SocketAddr> {
         self.stream.text(&["upstream", "address"])?.parse().ok()

@@ -36,6 +36,14 @@ impl Connection {
     }
 
     /// The address and port that the client connected to; `None` where it is not one of IP.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn is_of_tls(connection: &Connection) -> bool {
+    ///     connection.destination().is_some_and(|own| own.port() == 443)
+    /// }
+    /// ```
     #[must_use]
     pub fn destination(&self) -> Option<SocketAddr> {
         address("destination")
@@ -49,6 +57,23 @@ impl Connection {
 
     /// Shows what the upstream sends to `transform`, which may change it and hold it back. Needs
     /// [`Phases::UPSTREAM`](crate::Phases::UPSTREAM).
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    ///
+    /// use attache::prelude::*;
+    /// use attache::Data;
+    ///
+    /// async fn call(mut connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+    ///     let sent = Rc::new(Cell::new(0));
+    ///     let counted = Rc::clone(&sent);
+    ///     connection.map_upstream(move |data: &mut Data| counted.set(counted.get() + data.len()));
+    ///     let closed = next.run(connection).await?;
+    ///     log::info!("the upstream has sent {} bytes", sent.get());
+    ///     Ok(closed.into())
+    /// }
+    /// ```
     pub fn map_upstream(&mut self, transform: impl DataTransform) {
         self.0.set_transform(Peer::Upstream, Box::new(transform));
     }

@@ -23,6 +23,33 @@ use crate::status::HostError;
 ///
 /// Envoy shows bytes again, to this filter too, that a filter behind it does not take at once; a
 /// transform does not notice that it sees them twice. Filters of this crate take everything.
+///
+/// A type has state, and a limit of its own:
+///
+/// ```
+/// use attache::{Data, DataTransform};
+///
+/// /// Refuses who does not speak TLS.
+/// struct TlsOnly {
+///     seen: bool,
+/// }
+///
+/// impl DataTransform for TlsOnly {
+///     fn data(&mut self, data: &mut Data) {
+///         if !self.seen && !data.is_empty() {
+///             self.seen = true;
+///             // The type of a record that is a handshake.
+///             if data.bytes().first() != Some(&22) {
+///                 data.close();
+///             }
+///         }
+///     }
+///
+///     fn limit(&self) -> usize {
+///         0
+///     }
+/// }
+/// ```
 pub trait DataTransform: 'static {
     /// Called when bytes arrive, and at the direction's end.
     fn data(&mut self, data: &mut Data);
@@ -86,12 +113,34 @@ impl Data {
     }
 
     /// Whether there are none, as at an end that comes alone.
+    ///
+    /// ```
+    /// use attache::Data;
+    ///
+    /// /// Says good-bye behind the last bytes.
+    /// fn part(data: &mut Data) {
+    ///     if data.is_last() && data.is_empty() {
+    ///         data.replace("bye\n");
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many bytes there are. Costs nothing.
+    ///
+    /// ```
+    /// use attache::Data;
+    ///
+    /// /// Holds back until a header of eight bytes is there.
+    /// fn frame(data: &mut Data) {
+    ///     if data.len() < 8 && !data.is_last() {
+    ///         data.hold();
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.before.len().saturating_add(self.size)
@@ -123,6 +172,15 @@ impl Data {
     }
 
     /// Lets `bytes` go on in the place of those that would.
+    ///
+    /// ```
+    /// use attache::Data;
+    ///
+    /// fn shout(data: &mut Data) {
+    ///     let upper = data.bytes().to_ascii_uppercase();
+    ///     data.replace(upper);
+    /// }
+    /// ```
     pub fn replace(&mut self, bytes: impl Into<Vec<u8>>) {
         self.output = Some(bytes.into());
     }
@@ -139,6 +197,16 @@ impl Data {
     }
 
     /// Closes the connection. Nothing more goes on, of this either.
+    ///
+    /// ```
+    /// use attache::Data;
+    ///
+    /// fn no_shutdown(data: &mut Data) {
+    ///     if data.bytes().starts_with(b"SHUTDOWN") {
+    ///         data.close();
+    ///     }
+    /// }
+    /// ```
     pub fn close(&mut self) {
         self.closes = true;
     }

@@ -98,6 +98,15 @@ impl Closed {
     }
 
     /// Whether the upstream had ended its side in order.
+    ///
+    /// ```
+    /// use attache::Closed;
+    ///
+    /// /// Whether both sides had said all that they had to say.
+    /// fn is_orderly(closed: Closed) -> bool {
+    ///     closed.client_ended() && closed.upstream_ended()
+    /// }
+    /// ```
     #[must_use]
     pub fn upstream_ended(self) -> bool {
         self.upstream_ended

@@ -92,6 +92,23 @@ impl FirstBytes {
     }
 
     /// Lets `bytes` go on in the place of those that have come so far.
+    ///
+    /// ```
+    /// # use attache::{More, prelude::*};
+    /// # async fn call(connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+    /// let mut first = next.first_bytes(connection, 256)?;
+    /// while !first.bytes().contains(&b'\n') {
+    ///     if first.more().await != More::Arrived {
+    ///         return Ok(Ending::close());
+    ///     }
+    /// }
+    /// // The first line is for this filter, and the rest for the upstream.
+    /// let end = first.bytes().iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    /// let rest = first.bytes()[end..].to_vec();
+    /// first.replace(rest);
+    /// Ok(first.forward())
+    /// # }
+    /// ```
     pub fn replace(&mut self, bytes: impl Into<Vec<u8>>) {
         self.bytes = bytes.into();
     }
@@ -105,6 +122,18 @@ impl FirstBytes {
 
     /// Lets the bytes go on, and all that follow, and wakes at the connection's end. Needs
     /// [`Phases::CLOSE`](crate::Phases::CLOSE).
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+    /// let mut first = next.first_bytes(connection, 16)?;
+    /// first.more().await;
+    /// let is_tls = first.bytes().first() == Some(&22);
+    /// let closed = first.run().await?;
+    /// log::info!("is_tls={is_tls} closed={closed:?}");
+    /// Ok(closed.into())
+    /// # }
+    /// ```
     pub fn run(self) -> RunTcp {
         self.link.first.borrow_mut().stage = Stage::Released;
         RunTcp::to_the_end(Rc::clone(&self.link))

@@ -42,6 +42,15 @@ impl TcpNext {
 
     /// Lets the connection on, without a look at its end.
     ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// async fn call(connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+    ///     log::debug!("from {:?}", connection.source());
+    ///     next.forward(connection)
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// An [`Error`] for what the filter has not declared.
@@ -52,6 +61,18 @@ impl TcpNext {
 
     /// Lets the connection on, and holds what the client sends, up to `limit` bytes, until the
     /// filter has seen enough of it. Needs [`Phases::DOWNSTREAM`](crate::Phases::DOWNSTREAM).
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+    /// let mut first = next.first_bytes(connection, 8)?;
+    /// first.more().await;
+    /// match first.bytes().starts_with(b"SSH-") {
+    ///     true => Ok(Ending::close()),
+    ///     false => Ok(first.forward()),
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
