@@ -120,6 +120,14 @@ impl Cluster {
     }
 
     /// A `GET`.
+    ///
+    /// ```
+    /// use attache::cluster::{Call, Cluster};
+    ///
+    /// fn profile(users: &Cluster, id: u64) -> Call {
+    ///     users.get(format!("/users/{id}")).header("accept", "application/json")
+    /// }
+    /// ```
     pub fn get(&self, path: impl AsRef<[u8]>) -> Call {
         self.request(Method::GET, path)
     }

@@ -85,6 +85,21 @@ impl Completed {
     }
 
     /// The status that the client got (`response.code`); `None` if it got none.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// `None` is a client that went away before there was a response.
+    /// fn class(stream: &Completed) -> &'static str {
+    ///     match stream.status() {
+    ///         None => "none",
+    ///         Some(200..=299) => "good",
+    ///         Some(400..=499) => "refused",
+    ///         Some(500..) => "failed",
+    ///         Some(_) => "other",
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.number(&["response", "code"])

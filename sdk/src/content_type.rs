@@ -42,6 +42,14 @@ impl<'a> ContentType<'a> {
     /// joined by a comma as Envoy joins repeated lines: peers differ in which of them they believe.
     ///
     /// Parameters that are none (`; charset`) are passed over, as browsers do.
+    ///
+    /// ```
+    /// use attache::ContentType;
+    ///
+    /// assert!(ContentType::parse(b"text/html").is_some());
+    /// assert!(ContentType::parse(b"html").is_none());
+    /// assert!(ContentType::parse(b"text/html, application/json").is_none());
+    /// ```
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let value = value.trim_ascii();

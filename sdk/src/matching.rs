@@ -198,6 +198,15 @@ enum Test<P> {
 impl<P: Pattern> Matcher<P> {
     /// Reads what is compared with. With `ignore_case`, letters of ASCII count in either case.
     ///
+    /// ```
+    /// use attache::matching::{Kind, MatchError, Matcher};
+    ///
+    /// let exact: Matcher = Matcher::new(Kind::Exact, "api.example.com", true)?;
+    /// assert!(exact.matches(b"API.example.com"));
+    /// assert!(Matcher::<attache::matching::Expression>::new(Kind::SafeRegex, "(", false).is_err());
+    /// # Ok::<(), MatchError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What is wrong with it; an empty text is one for `exact` only.

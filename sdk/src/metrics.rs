@@ -97,6 +97,14 @@ impl Plugin {
 
     /// A gauge of this name.
     ///
+    /// ```
+    /// # use attache::{Error, Plugin};
+    /// # fn configure(plugin: &Plugin) -> Result<(), Error> {
+    /// let running = plugin.gauge("shop_running")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`counter`](Self::counter).
@@ -123,6 +131,19 @@ impl Plugin {
 
     /// The series of a family. Plugins of one VM that ask for the same family share its series and
     /// its bound, and so do old and new streams after a reload.
+    ///
+    /// ```
+    /// use attache::metrics::{Counter, Family};
+    ///
+    /// const DENIED: Family<Counter, 1> = Family::new("shop_denied_total", ["reason"]);
+    ///
+    /// # use attache::{Error, Plugin};
+    /// # fn configure(plugin: &Plugin) -> Result<(), Error> {
+    /// let denied = plugin.family(&DENIED)?;
+    /// denied.with(["no credential"]).increment();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

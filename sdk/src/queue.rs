@@ -76,6 +76,22 @@ fn on_ready(token: u32) {
 impl Plugin {
     /// Sends to a queue. The plugin that receives may come later than this one: the queue is looked
     /// for when something is sent. An empty `vm_id` is the plugin's own.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    /// use attache::queue::Sender;
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct Config {
+    ///     /// The vm_id of the plugin that receives; this plugin's own unless said.
+    ///     #[serde(default)]
+    ///     vm_id: String,
+    /// }
+    ///
+    /// fn events(config: Config, plugin: &Plugin) -> Sender {
+    ///     plugin.sender(config.vm_id, "events")
+    /// }
+    /// ```
     #[must_use]
     pub fn sender(
         &self,

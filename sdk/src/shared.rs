@@ -68,6 +68,18 @@ pub struct Shared<T> {
 
 impl Plugin {
     /// The shared value of this key. No host call.
+    ///
+    /// ```
+    /// use attache::Plugin;
+    /// use attache::shared::{Json, Shared};
+    ///
+    /// /// Tenants and what each has used, as JSON.
+    /// type Usage = Json<std::collections::BTreeMap<String, u64>>;
+    ///
+    /// fn usage(plugin: &Plugin) -> Shared<Usage> {
+    ///     plugin.shared("quota.usage")
+    /// }
+    /// ```
     #[must_use]
     pub fn shared<T: Value>(&self, key: impl Into<Cow<'static, str>>) -> Shared<T> {
         Shared::new(key)

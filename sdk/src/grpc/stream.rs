@@ -101,6 +101,26 @@ impl GrpcStream {
 
     /// Waits for the next message; `None` when the stream has ended well.
     ///
+    /// ```
+    /// use attache::cluster::{CallError, CallErrorKind};
+    /// use attache::grpc::GrpcStream;
+    ///
+    /// /// Counts messages until the peer ends the stream, well or by cancelling it (`CANCELLED`).
+    /// async fn count(stream: &mut GrpcStream) -> Result<usize, CallError> {
+    ///     let mut count = 0;
+    ///     loop {
+    ///         match stream.next().await {
+    ///             Ok(Some(_)) => count += 1,
+    ///             Ok(None) => return Ok(count),
+    ///             Err(error) if matches!(error.kind(), CallErrorKind::GrpcStatus { code: 1, .. }) => {
+    ///                 return Ok(count);
+    ///             }
+    ///             Err(error) => return Err(error),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`CallErrorKind::GrpcStatus`] when it has ended with a status other than 0, and

@@ -35,6 +35,15 @@ enum Segment {
 impl PathTemplate {
     /// Reads a template.
     ///
+    /// ```
+    /// use attache::matching::PathTemplate;
+    ///
+    /// assert!(PathTemplate::new("/users/{id}/posts/**").is_ok());
+    /// for wrong in ["users", "/**/posts", "/user-{id}"] {
+    ///     assert!(PathTemplate::new(wrong).is_err(), "{wrong}");
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// What is wrong with it.

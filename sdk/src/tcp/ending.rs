@@ -22,6 +22,20 @@ enum Kind {
 impl Ending {
     /// Closes the connection towards both peers. What has already gone on is still delivered. A
     /// filter may end so at any time, also long after it has let the connection on.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use attache::prelude::*;
+    ///
+    /// /// Closes whatever has lasted a minute.
+    /// async fn call(connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+    ///     let end = next.run(connection);
+    ///     Ok(match attache::timeout(Duration::from_secs(60), end).await {
+    ///         Ok(closed) => closed?.into(),
+    ///         Err(_) => Ending::close(),
+    ///     })
+    /// }
+    /// ```
     #[must_use]
     pub fn close() -> Self {
         Self(Kind::Close)

@@ -33,6 +33,17 @@ impl TcpNext {
     ///
     /// It goes on when the future is first polled. Needs
     /// [`Phases::CLOSE`](crate::Phases::CLOSE).
+    ///
+    /// ```
+    /// use attache::metrics::Gauge;
+    /// use attache::prelude::*;
+    ///
+    /// async fn call(open: &Gauge, connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+    ///     // One more until the connection's end.
+    ///     let _open = open.hold();
+    ///     Ok(next.run(connection).await?.into())
+    /// }
+    /// ```
     pub fn run(self, connection: Connection) -> RunTcp {
         RunTcp {
             link: self.0,

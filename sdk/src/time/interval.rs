@@ -53,6 +53,22 @@ pub struct Interval {
 impl Interval {
     /// Waits for the next moment.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use attache::prelude::*;
+    ///
+    /// /// Asks for keys every minute, and takes no notice of a peer that is down.
+    /// async fn run(issuer: &Cluster) -> Result<(), Error> {
+    ///     let mut minutes = attache::interval(Duration::from_secs(60));
+    ///     loop {
+    ///         minutes.tick().await?;
+    ///         if let Err(error) = issuer.get("/keys").send().await {
+    ///             log::warn!("{error}");
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// A [`HostError`] when the host refuses to tick.
