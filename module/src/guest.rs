@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -378,7 +379,10 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(file("write", folder))?;
-    let part = path.with_extension(format!("wasm.{}", std::process::id()));
+    // Two threads may build the same module.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let part = path.with_extension(format!("wasm.{}-{number}", std::process::id()));
     fs::write(&part, bytes)
         .and_then(|()| fs::rename(&part, path))
         .map_err(|error| {
@@ -413,4 +417,38 @@ fn file(action: &'static str, path: &Path) -> impl Fn(io::Error) -> BuildError {
 pub fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn threads_that_write_the_same_module_do_not_take_each_others_files() {
+        let folder = std::env::temp_dir().join(format!("attache-guest-{}", std::process::id()));
+        let bytes = vec![7; 1 << 20];
+        let outcomes: Vec<_> = (0..10)
+            .flat_map(|round| {
+                let path = folder.join(format!("{round}.wasm"));
+                let start = Barrier::new(4);
+                thread::scope(|scope| {
+                    let write = || {
+                        start.wait();
+                        write(&path, &bytes)
+                    };
+                    let writers = [(); 4].map(|()| scope.spawn(write));
+                    writers.map(|writer| writer.join().unwrap())
+                })
+            })
+            .collect();
+        let left = fs::read_dir(&folder).unwrap().count();
+        fs::remove_dir_all(&folder).unwrap();
+        for outcome in outcomes {
+            outcome.unwrap();
+        }
+        assert_eq!(left, 10, "nothing is left but the modules");
+    }
 }

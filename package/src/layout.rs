@@ -4,6 +4,7 @@ mod walk;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use attache_module::Facts;
 use serde::de::DeserializeOwned;
@@ -345,7 +346,10 @@ fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, LayoutErro
 
 /// Writes a file beside its place and moves it there, so that nobody reads half of it.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
-    let beside = path.with_extension(format!("{}.part", std::process::id()));
+    // Two threads may write the same file.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let beside = path.with_extension(format!("{}-{number}.part", std::process::id()));
     let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
     written.map_err(|error| {
         // What was begun may be there or not.
