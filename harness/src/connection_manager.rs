@@ -348,7 +348,18 @@ impl Proxy {
 
     /// The codec writes the headers of whatever response it is.
     pub(crate) fn write_headers(&mut self, slot: usize, end: bool) -> Moved {
-        if self.world.streams[slot].abandoned {
+        let stream = &self.world.streams[slot];
+        let crashes = stream.closed_below && stream.codec == Codec::Http1 && end;
+        if crashes && !self.world.mutated(Rule::ReplyBehindACloseIsSurvived) {
+            return Err(HostError::EnvoyWouldCrash {
+                call: "proxy_send_local_response".to_owned(),
+                why: "may not be called without a body when a stream is over that was closed in a request \
+                      callback; reply instead of closing it"
+                    .to_owned(),
+                timeline: self.timeline(Some(slot)),
+            });
+        }
+        if stream.abandoned || stream.closed_below {
             return Ok(());
         }
         let date = self.world.clock.http_date();

@@ -367,6 +367,11 @@ impl Proxy {
         let stream = &mut self.world.streams[slot];
         stream.flow(direction).in_callback = false;
         if stream.finished && !stream.flow(direction).open_behind_the_end {
+            if let Some(reply) = stream.prepared.take() {
+                self.world.streams[slot].closed_below = true;
+                self.answer_behind_a_reset(slot, &reply)?;
+                self.world.streams[slot].response.open_behind_the_end = false;
+            }
             return Ok(true);
         }
         if !stream.flow(direction).aborted {

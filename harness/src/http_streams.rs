@@ -47,10 +47,22 @@ pub(crate) fn send_local_response(
             let details = told(&details, state);
             state.world.streams[place.slot].exchange.details = Some(details);
         }
-        let survived = phase != Phase::Log
-            && is_reset_unanswered(state, place)
+        if spared || state.world.mutated(Rule::ReplyBehindTheEndIsSurvived) {
+            return Ok(());
+        }
+        let taken = phase != Phase::Log
+            && state.world.streams[place.slot].is_reset_unanswered()
             && !state.world.mutated(Rule::ReplyBehindAResetCrashes);
-        if spared || survived || state.world.mutated(Rule::ReplyBehindTheEndIsSurvived) {
+        if taken {
+            let reply = Reply {
+                status: code,
+                body,
+                headers,
+                grpc_status: (grpc <= 16).then_some(grpc),
+                details: told(&details, state),
+                plugin: None,
+            };
+            state.deferred.push_back(Deferred::LocalReply(place, reply));
             return Ok(());
         }
         return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
@@ -104,13 +116,6 @@ fn answered_unread(state: &VmState, place: Place) -> bool {
     stream.headers_sent
         && *stream.exchange.outcome() != Outcome::Reset
         && !stream.request.observed_end
-}
-
-/// Whether a stream was reset, by its client or a filter, before anything was answered: Envoy makes no reply
-/// then, but logs again for each that is asked for in the log, without an end.
-fn is_reset_unanswered(state: &VmState, place: Place) -> bool {
-    let exchange = &state.world.streams[place.slot].exchange;
-    *exchange.outcome() == Outcome::Reset && exchange.response_code() == 0
 }
 
 /// Without a stream nothing happens, and the answer is 0.

@@ -65,6 +65,9 @@ impl Proxy {
             bare.note(reply);
             return Ok(());
         }
+        if self.world.streams[slot].is_answered_behind_a_reset() {
+            return self.reply_behind_a_reset(slot, reply);
+        }
         let Some(reply) = self.world.prepare(slot, reply) else {
             return Ok(());
         };
@@ -133,10 +136,58 @@ impl Proxy {
         self.data(slot, Direction::Response, from, body, true)?;
         let stream = &self.world.streams[slot];
         if stream.overtaken && !stream.finished {
-            // A filter holds the body back, and what was written is all there is.
+            // A filter holds the body back, or asked for the other reply: what was written is all there is.
             return self.complete(slot);
         }
         Ok(())
+    }
+
+    /// A reply of a filter that is told that its stream is over, where that was reset before anything was answered.
+    ///
+    /// Envoy does not look whether the stream is: the reply goes past the filters, whose contexts may be deleted,
+    /// behind the request callback in which the stream was closed, or at once.
+    fn reply_behind_a_reset(&mut self, slot: usize, reply: Reply) -> Moved {
+        if self.world.mutated(Rule::ReplyBehindAResetIsNone) {
+            return Ok(());
+        }
+        let waits = !self.world.mutated(Rule::ReplyBehindAResetDoesNotWait);
+        let stream = &mut self.world.streams[slot];
+        let in_request = stream.request.in_callback && waits;
+        stream.request.aborted |= in_request;
+        stream.response.aborted |= stream.response.in_callback && !in_request;
+        stream.late_details = Some(reply.details.clone());
+        if stream.headers_sent {
+            // That is one more reset.
+            return match stream.survives_a_close() {
+                true => Ok(()),
+                false => Err(self.ended_twice(slot, "proxy_send_local_response")),
+            };
+        }
+        if stream.response.headers.is_some() {
+            return self.reply_directly(slot, &reply);
+        }
+        if !in_request {
+            return self.answer_behind_a_reset(slot, &reply);
+        }
+        if stream.prepared.is_none() {
+            stream.prepared = Some(reply);
+        }
+        Ok(())
+    }
+
+    /// The filters see the headers of such a reply. Its body is never sent: Envoy looks before it whether they are
+    /// there still.
+    pub(crate) fn answer_behind_a_reset(&mut self, slot: usize, reply: &Reply) -> Moved {
+        let (headers, body) = self.compose(slot, reply);
+        let stream = &mut self.world.streams[slot];
+        let note = format!("local reply {} to a stream that was reset", reply.status);
+        stream.exchange.timeline.note(note);
+        stream.response.headers = Some(headers);
+        stream.response_code = Some(reply.status);
+        // The end that a close has told of is what is left to resume.
+        stream.response.observed_end |= !stream.abandoned;
+        stream.response.open_behind_the_end = true;
+        self.headers(slot, Direction::Response, None, body.is_empty())
     }
 
     /// From where a reply goes, for a host that does not show it to the filter that made it.
@@ -163,7 +214,7 @@ impl Proxy {
         let seen = std::mem::replace(&mut stream.response.observed_end, true);
         stream.request.open_behind_the_end = !seen;
         self.write_headers(slot, body.is_empty())?;
-        if body.is_empty() {
+        if body.is_empty() || self.world.streams[slot].is_answered_behind_a_reset() {
             Ok(())
         } else {
             let end = !self.world.streams[slot].overtaken;

@@ -193,7 +193,9 @@ impl Proxy {
                         if self.world.mutated(Rule::EndingTwiceIsSurvived) {
                             continue;
                         }
-                        return Err(self.reply_behind_the_end(place.slot));
+                        if !self.world.streams[place.slot].is_answered_behind_a_reset() {
+                            return Err(self.reply_behind_the_end(place.slot));
+                        }
                     }
                     self.send_local_reply(place.slot, reply)?;
                 }
@@ -358,6 +360,8 @@ impl Proxy {
         let stream = &mut self.world.streams[place.slot];
         if stream.finished || stream.prepared.is_some() {
             let survived = stream.finished && stream.survives_a_close();
+            stream.request.aborted |= stream.request.in_callback;
+            stream.response.aborted |= stream.response.in_callback && !stream.request.in_callback;
             stream.codec_knows_its_end |= stream.finished;
             if survived && !self.world.mutated(Rule::EveryCloseBehindTheEndCrashes) {
                 let note = "`proxy_close_stream` on a stream that is over does nothing";
@@ -397,7 +401,7 @@ impl Proxy {
     /// its way or no callback of the stream runs, and does not look before the second: seen on 1.40
     /// for two replies, for two closes, and for a reply and a close, with SIGSEGV. Only a reply after a
     /// close is spared, and then answers a request that was reset.
-    fn ended_twice(&mut self, slot: usize, call: &str) -> HostError {
+    pub(crate) fn ended_twice(&mut self, slot: usize, call: &str) -> HostError {
         HostError::EnvoyWouldCrash {
             call: call.to_owned(),
             why: "may not be called after a reply or `proxy_close_stream` in the same callback, which \

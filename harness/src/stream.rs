@@ -60,7 +60,7 @@ pub(crate) struct Stream {
     pub(crate) prepared: Option<Reply>,
     /// Whether a local reply goes through the filters and its body is still to come.
     pub(crate) reply_has_body: bool,
-    /// Whether that reply lost its status on the way, and another was written that HTTP/2 has not sent yet.
+    /// Whether another took that reply's place on the way, which HTTP/2 has not sent yet.
     pub(crate) overtaken: bool,
     /// Whether response headers went downstream.
     pub(crate) headers_sent: bool,
@@ -86,8 +86,14 @@ pub(crate) struct Stream {
     pub(crate) latency: Option<Duration>,
     /// Whether the stream is over: logged, done, deleted.
     pub(crate) finished: bool,
+    /// Whether its filters are being told that it is over: done and deleted.
+    pub(crate) ends: bool,
     /// Whether it is so because its client went away.
     pub(crate) abandoned: bool,
+    /// The details of a reply that came when the access log was written.
+    pub(crate) late_details: Option<String>,
+    /// Whether its codec has closed it, and a reply goes past its filters all the same.
+    pub(crate) closed_below: bool,
     /// Whether the codec was told of its end; not so where the codec has told of it.
     pub(crate) codec_knows_its_end: bool,
 }
@@ -108,6 +114,16 @@ impl Stream {
     /// Any other stream it ends for good a second time.
     pub(crate) fn survives_a_close(&self) -> bool {
         !self.codec_knows_its_end || !self.request.observed_end
+    }
+
+    /// Whether it was reset, by its client or a filter, before anything was answered.
+    pub(crate) fn is_reset_unanswered(&self) -> bool {
+        self.exchange.outcome == Outcome::Reset && self.exchange.response_code == 0
+    }
+
+    /// Whether Envoy makes a reply to it although it is over, since it was reset and its filters are being told.
+    pub(crate) fn is_answered_behind_a_reset(&self) -> bool {
+        self.finished && (self.ends || self.closed_below) && self.is_reset_unanswered()
     }
 
     pub(crate) fn flow(&mut self, direction: Direction) -> &mut Flow {

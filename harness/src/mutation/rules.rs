@@ -71,6 +71,9 @@ rules! {
     InnerRepliesStopTheOuterCallback "a reply in a callback inside of a host call stops the stream of the outer one";
     ReplyBehindAnUnreadRequestCrashes "a reply behind the end of a stream whose request was not read to its end crashes";
     ReplyBehindAResetCrashes "a reply crashes Envoy behind a reset of the stream, too";
+    ReplyBehindAResetIsNone "a reply behind a reset of the stream goes past no filter";
+    ReplyBehindAResetDoesNotWait "a reply behind a reset does not wait for the callback that closed the stream";
+    ReplyBehindACloseIsSurvived "a reply that headers end is survived where a request callback has closed the stream";
     NoDelete "`proxy_on_delete` of streams is not called";
     // What callbacks are told.
     HeadersAreMiscounted "headers callbacks are told of one header more";

@@ -75,7 +75,10 @@ impl<'a> From<&'a Stream> for StreamInfo<'a> {
             received,
             sent,
             code: stream.response_code,
-            details: exchange.details.as_deref(),
+            details: stream
+                .late_details
+                .as_deref()
+                .or(exchange.details.as_deref()),
             flags: exchange.flags.bits(),
             refused: exchange
                 .flags

@@ -13,6 +13,7 @@ impl Proxy {
         if !log_last {
             self.log_contexts(slot)?;
         }
+        self.world.streams[slot].ends = true;
         let filters = self.world.streams[slot].filters.len();
         let backwards = filters > 1 && self.world.mutated(Rule::DoneOfTheLastFilterFirst);
         let nth = |step| if backwards { filters - 1 - step } else { step };
@@ -34,6 +35,7 @@ impl Proxy {
                 self.bury_later(vm, context);
             }
         }
+        self.world.streams[slot].ends = false;
         if log_last {
             self.log_contexts(slot)?;
         }
