@@ -176,6 +176,12 @@ impl Proxy {
 
     /// Reads what a peer has sent, until a filter or a watermark stops it.
     pub(crate) fn read_on(&mut self, slot: usize, direction: Direction) -> Moved {
+        let moved = self.read_pieces(slot, direction);
+        self.world.streams[slot].arriving = false;
+        moved
+    }
+
+    fn read_pieces(&mut self, slot: usize, direction: Direction) -> Moved {
         let limit = self.world.buffer_limit;
         if self.world.streams[slot].flow(direction).aborted {
             return self.discard(slot, direction);
@@ -186,6 +192,7 @@ impl Proxy {
         {
             // Pieces come one by one, so that what is posted comes between them; a body of a declared
             // length comes with its end, and the first piece with the headers.
+            self.world.streams[slot].arriving = false;
             let together = std::mem::take(&mut first)
                 || self.world.streams[slot].flow(direction).length_declared
                 || (self.world.shared_queues.wait() && self.world.mutated(Rule::QueuesAreToldLast));
@@ -197,6 +204,7 @@ impl Proxy {
                 return self.discard(slot, direction);
             }
             let stream = &mut self.world.streams[slot];
+            stream.arriving = direction == Direction::Request;
             let flow = stream.flow(direction);
             let Some(piece) = flow.unread.pop_front() else {
                 flow.reading = false;
@@ -335,12 +343,7 @@ impl Proxy {
             let mut reply = Reply::own(502, why, details);
             let (status, body) = (Rule::NoStatusHasAnotherStatus, Rule::NoStatusHasAnotherBody);
             self.garble(&mut reply, status, body, Rule::NoStatusHasNoDetails);
-            let stream = &mut self.world.streams[slot];
-            // HTTP/1 ends the stream as soon as that reply is written. HTTP/2 does so when the frames are sent,
-            // and until then the body of the reply that lost its status goes on through the filters.
-            stream.overtaken = stream.reply_has_body
-                && stream.codec == Codec::Http2
-                && stream.request.observed_end;
+            self.world.streams[slot].overtaken = self.world.is_overtaken(slot);
             return self.send_local_reply(slot, reply);
         }
         self.write_headers(slot, end)
@@ -431,7 +434,8 @@ impl Proxy {
             self.world
                 .comes_to(Some(slot), KnownDifference::ResponseLineBreaks);
         }
-        if end { self.complete(slot) } else { Ok(()) }
+        let ends = end && !self.world.streams[slot].overtaken;
+        if ends { self.complete(slot) } else { Ok(()) }
     }
 
     pub(crate) fn send_data(&mut self, slot: usize, bytes: Vec<u8>, end: bool) -> Moved {
@@ -444,7 +448,7 @@ impl Proxy {
             let note = "the body of a reply comes behind the end of another response";
             stream.exchange.timeline.note(note);
             stream.exchange.response = None;
-            return self.reset(slot);
+            return self.finish(slot, Outcome::Reset);
         }
         if let Some(response) = &mut stream.exchange.response {
             response.message.push(bytes);
@@ -503,6 +507,10 @@ impl Proxy {
     pub(crate) fn reset(&mut self, slot: usize) -> Moved {
         if self.world.streams[slot].tcp.is_some() {
             return self.close_connection(slot, CloseType::Local, Outcome::Reset);
+        }
+        if self.world.streams[slot].overtaken {
+            // All of the other reply is written.
+            return self.complete(slot);
         }
         self.finish(slot, Outcome::Reset)
     }

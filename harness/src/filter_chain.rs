@@ -392,7 +392,7 @@ impl Proxy {
             }
             Direction::Response => {
                 let over = stream.finished && !stream.response.open_behind_the_end;
-                stream.response.aborted || over
+                stream.response.aborted && !stream.overtaken || over
             }
         }
     }

@@ -290,6 +290,7 @@ impl Host {
             self.settle()?;
             return Ok(slot);
         }
+        self.proxy.world.streams[slot].arriving = true;
         self.proxy.headers(slot, Direction::Request, None, end)?;
         // What the client has sent is there before any upstream can answer.
         self.proxy.read_on(slot, Direction::Request)?;

@@ -1,6 +1,7 @@
 //! Replies that Envoy makes itself: for a guest, after a failure, at a limit.
 
 use crate::abi::Direction;
+use crate::codec::Codec;
 use crate::exchange::LocalReply;
 use crate::filter_chain::Data;
 use crate::headers::{Headers, Kind};
@@ -11,6 +12,18 @@ use crate::stream::Reply;
 use crate::world::World;
 
 impl World {
+    /// Whether a response that takes the place of a reply on its way is over later: HTTP/1 ends the stream as soon as
+    /// it is written, HTTP/2 when the frames are sent, which waits for what the client has sent to be read. Until
+    /// then the body of the reply goes on to the filters.
+    pub(crate) fn is_overtaken(&self, slot: usize) -> bool {
+        let stream = &self.streams[slot];
+        stream.reply_has_body
+            && stream.codec == Codec::Http2
+            && stream.request.observed_end
+            && (stream.arriving || self.mutated(Rule::ReplacedReplyNeverEndsAtOnce))
+            && !self.mutated(Rule::ReplacedReplyIsOverAtOnce)
+    }
+
     /// Notes a reply. One to a stream whose request callback runs is made when that has returned, and
     /// a second one then never; any other is handed back, to be made at once.
     pub(crate) fn prepare(&mut self, slot: usize, reply: Reply) -> Option<Reply> {
@@ -99,6 +112,7 @@ impl Proxy {
             reply.status, reply.details
         );
         stream.exchange.timeline.note(note);
+        self.world.streams[slot].overtaken |= self.world.is_overtaken(slot);
         self.reply_directly(slot, &reply)
     }
 
@@ -124,7 +138,8 @@ impl Proxy {
             body.is_empty() && !ends_later,
         )?;
         let stream = &self.world.streams[slot];
-        if (body.is_empty() && !ends_later) || stream.finished || stream.response.aborted {
+        let aborted = stream.response.aborted && !stream.overtaken;
+        if (body.is_empty() && !ends_later) || stream.finished || aborted {
             return Ok(());
         }
         let body = Data::Fresh(body);

@@ -62,6 +62,8 @@ pub(crate) struct Stream {
     pub(crate) reply_has_body: bool,
     /// Whether another took that reply's place on the way, which HTTP/2 has not sent yet.
     pub(crate) overtaken: bool,
+    /// Whether what its client has sent is being read. HTTP/2 sends nothing meanwhile.
+    pub(crate) arriving: bool,
     /// Whether response headers went downstream.
     pub(crate) headers_sent: bool,
     /// Whether a local reply said 400, for which Envoy gives up the connection.
