@@ -47,6 +47,10 @@ pub(crate) enum Verb {
     ///
     /// Done by the program `attache-image`; `attache images --help` shows its options.
     Images(Handed),
+    /// List the crates that a filter's module, or a program, is linked of.
+    ///
+    /// Done by the program `attache-image`; `attache sbom --help` shows its options.
+    Sbom(Handed),
     /// Publish a filter to a registry.
     ///
     /// Done by the program `attache-image`; `attache push --help` shows its options.

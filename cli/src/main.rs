@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Record(handed) => return hand_over(handover::TEST, "record", &handed, &screen),
         Verb::Package(handed) => return hand_over(handover::IMAGE, "package", &handed, &screen),
         Verb::Images(handed) => return hand_over(handover::IMAGE, "images", &handed, &screen),
+        Verb::Sbom(handed) => return hand_over(handover::IMAGE, "sbom", &handed, &screen),
         Verb::Push(handed) => return hand_over(handover::IMAGE, "push", &handed, &screen),
         Verb::Pull(handed) => return hand_over(handover::IMAGE, "pull", &handed, &screen),
         Verb::Copy(handed) => return hand_over(handover::IMAGE, "copy", &handed, &screen),

@@ -10,16 +10,26 @@ use serde_json::{Value, json};
 
 use crate::digest::Digest;
 
-/// Why the crates in a module cannot be listed.
+/// The target that modules are built for.
+const MODULES: &str = "wasm32-unknown-unknown";
+
+/// Why the crates in a module or program cannot be listed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BomError {
-    /// Cargo could not be run.
-    #[error("cannot run `cargo metadata`")]
-    Cargo(#[source] io::Error),
-    /// Cargo refused.
-    #[error("`cargo metadata` failed in `{}`: {said}", folder.display())]
+    /// Cargo, or the compiler, could not be run.
+    #[error("cannot run `{what}`")]
+    Cargo {
+        /// What was to be run.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It refused.
+    #[error("`{what}` failed in `{}`: {said}", folder.display())]
     Refused {
+        /// What was run.
+        what: &'static str,
         /// Where.
         folder: PathBuf,
         /// Its words.
@@ -89,7 +99,7 @@ struct Dependency {
 
 #[derive(Deserialize)]
 struct Kind {
-    /// None for what is linked; `dev` and `build` are not in the module.
+    /// None for what is linked; `dev` and `build` are not in what is made.
     kind: Option<String>,
 }
 
@@ -106,16 +116,31 @@ struct Locked {
     checksum: Option<String>,
 }
 
-/// The crates that a module is linked of, as CycloneDX 1.6 in JSON.
+/// What a list of crates is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Linked {
+    /// A filter's module, by its digest.
+    Module(Digest),
+    /// A program for the machine that cargo runs on, by its digest where one was built.
+    Program(Option<Digest>),
+}
+
+/// The crates that the package in a folder is linked of, as CycloneDX 1.6 in JSON.
 ///
-/// Procedural macros are among them: cargo does not tell them from what is linked. There is no serial number
-/// and no time in it, so that the same crates give the same bytes.
+/// Procedural macros are among them: cargo does not tell them from what is linked. What a crate needs only for a
+/// feature is listed where any package of the workspace wants that feature. There is no serial number and no time in
+/// it, so that the same crates give the same bytes.
 ///
 /// # Errors
 ///
 /// [`BomError`], when cargo cannot tell, or the lock file cannot be read.
-pub fn bill_of_materials(folder: &Path, module: Digest) -> Result<Vec<u8>, BomError> {
-    let metadata = ask_cargo(folder)?;
+pub fn bill_of_materials(folder: &Path, what: Linked) -> Result<Vec<u8>, BomError> {
+    let (target, digest) = match what {
+        Linked::Module(digest) => (MODULES.to_owned(), Some(digest)),
+        Linked::Program(digest) => (this_machine(folder)?, digest),
+    };
+    let metadata = ask_cargo(folder, &target)?;
     let manifest = fs::canonicalize(folder.join("Cargo.toml")).unwrap_or_default();
     let is_root = |package: &&Package| {
         fs::canonicalize(&package.manifest_path).is_ok_and(|path| path == manifest)
@@ -129,30 +154,51 @@ pub fn bill_of_materials(folder: &Path, module: Digest) -> Result<Vec<u8>, BomEr
         })?;
     let checksums = checksums(&metadata.workspace_root.join("Cargo.lock"))?;
     Ok(serde_json::to_vec_pretty(&document(
-        &metadata, root, &checksums, module,
+        &metadata, root, &checksums, digest,
     ))?)
 }
 
-fn ask_cargo(folder: &Path) -> Result<Metadata, BomError> {
+fn ask_cargo(folder: &Path, target: &str) -> Result<Metadata, BomError> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--filter-platform",
-            "wasm32-unknown-unknown",
-        ])
-        .current_dir(folder)
+    let mut command = Command::new(cargo);
+    command.args([
+        "metadata",
+        "--format-version",
+        "1",
+        "--filter-platform",
+        target,
+    ]);
+    let said = said(command.current_dir(folder), "cargo metadata", folder)?;
+    Ok(serde_json::from_slice(&said)?)
+}
+
+/// The target that programs are built for where none is named.
+fn this_machine(folder: &Path) -> Result<String, BomError> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = Command::new(rustc);
+    command.arg("-vV").current_dir(folder);
+    let said = said(&mut command, "rustc -vV", folder)?;
+    let said = String::from_utf8_lossy(&said);
+    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| BomError::Refused {
+        what: "rustc -vV",
+        folder: folder.to_owned(),
+        said: "it does not say `host: …`".to_owned(),
+    })
+}
+
+fn said(command: &mut Command, what: &'static str, folder: &Path) -> Result<Vec<u8>, BomError> {
+    let output = command
         .output()
-        .map_err(BomError::Cargo)?;
+        .map_err(|source| BomError::Cargo { what, source })?;
     if !output.status.success() {
         return Err(BomError::Refused {
+            what,
             folder: folder.to_owned(),
             said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         });
     }
-    Ok(serde_json::from_slice(&output.stdout)?)
+    Ok(output.stdout)
 }
 
 fn checksums(path: &Path) -> Result<BTreeMap<(String, String), String>, BomError> {
@@ -172,8 +218,9 @@ fn document(
     metadata: &Metadata,
     root: &Package,
     checksums: &BTreeMap<(String, String), String>,
-    module: Digest,
+    digest: Option<Digest>,
 ) -> Value {
+    let sum = digest.map(|digest| digest.hex());
     let edges = linked(metadata, &root.id);
     let by_id: BTreeMap<&str, &Package> = metadata
         .packages
@@ -207,7 +254,7 @@ fn document(
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
-        "metadata": { "component": component("application", root, Some(&module.hex())) },
+        "metadata": { "component": component("application", root, sum.as_ref()) },
         "components": sorted(components),
         "dependencies": sorted(dependencies),
     })

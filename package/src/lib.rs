@@ -42,7 +42,7 @@ pub mod registry;
 pub mod signing;
 
 pub use crate::annotations::About;
-pub use crate::bom::{BomError, bill_of_materials};
+pub use crate::bom::{BomError, Linked, bill_of_materials};
 pub use crate::check::{
     Admission, CheckError, Checked, Crds, Finding, Severity, check, check_admitted, check_against,
 };

@@ -11,6 +11,7 @@ mod pull;
 mod push;
 mod registry;
 mod remote;
+mod sbom;
 mod search;
 mod sign;
 
@@ -30,6 +31,7 @@ pub(crate) fn run() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Package(package) => package::package(&package),
         Verb::Images(images) => inspect::images(&images),
+        Verb::Sbom(sbom) => sbom::sbom(&sbom),
         Verb::Push(push) => push::push(&push),
         Verb::Pull(pull) => pull::pull(&pull),
         Verb::Copy(copy) => push::copy(&copy),

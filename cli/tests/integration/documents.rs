@@ -22,7 +22,7 @@ fn the_reference_is_what_the_help_says() {
          What `attache --help` and `attache VERB --help` print; `BLESS=1 cargo test -p attache-cli \
          reference` writes it.\n\
          `attache test`, `bench` and `record` have a program of their own, whose help is [attache-test.md](attache-test.md), and\n\
-         [suite/README.md](../suite/README.md) is about it; so have `attache package`, `images`, `push`, `pull`, `copy`, `tags`, `search`,\n\
+         [suite/README.md](../suite/README.md) is about it; so have `attache package`, `images`, `sbom`, `push`, `pull`, `copy`, `tags`, `search`,\n\
          `registry`, `sign`, `verify`, `deploy` and `check`, whose help is [attache-image.md](attache-image.md), see\n\
          [package/README.md](../package/README.md) and [publishing.md](publishing.md).\n\
          `attache control-plane`, `rollout` and `demo` have one too, whose help is [attache-control-plane.md](attache-control-plane.md), see [hot-reload.md](hot-reload.md).\n",

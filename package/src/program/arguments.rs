@@ -23,6 +23,7 @@ Exit status: 0 done, 1 failed (standard error says why), 2 arguments not underst
 pub(super) enum Verb {
     Package(Package),
     Images(Images),
+    Sbom(Sbom),
     Push(Push),
     Pull(Pull),
     Copy(Copy),
@@ -134,6 +135,39 @@ pub(super) struct Images {
     /// Print one line of JSON an image, for programs
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// List the crates that a filter's module, or a program, is linked of.
+///
+/// The list is a software bill of materials: CycloneDX 1.6 in JSON, with the checksums of the lock file, on standard
+/// output. That of a filter goes with its image, too. The same sources give the same list.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  attache sbom auth-scrub                        of a filter, which is built
+  attache sbom ./my-filter -o bom.cdx.json
+  attache sbom --program cli                     of a package that makes a program
+  attache sbom --program cli --file target/release/attache")]
+pub(super) struct Sbom {
+    /// A package in this workspace or the folder of a package
+    #[arg(
+        value_name = "NAME|PATH",
+        required_unless_present = "program",
+        conflicts_with = "program"
+    )]
+    pub(super) filter: Option<String>,
+
+    /// The folder of a package that makes a program for this machine
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) program: Option<PathBuf>,
+
+    /// The program that was built of it, whose SHA-256 the list then says
+    #[arg(long, value_name = "FILE", requires = "program")]
+    pub(super) file: Option<PathBuf>,
+
+    /// Where to write it; standard output without it
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 /// Write the manifest by which a proxy loads an image.

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use attache_module::harmless;
 use attache_module::{Facts, Guest, Output};
-use attache_package::{About, Image, Layout, bill_of_materials, media_type};
+use attache_package::{About, Image, Layout, Linked, bill_of_materials, media_type};
 use serde_json::json;
 
 use super::arguments::{Described, Package};
 use super::{bytes, evidence, print, stage, warn};
 
 /// What an image is made of.
-struct Subject {
-    module: Vec<u8>,
+pub(super) struct Subject {
+    pub(super) module: Vec<u8>,
     facts: Facts,
     /// The package's folder, where the module is one that we built.
-    folder: Option<PathBuf>,
+    pub(super) folder: Option<PathBuf>,
 }
 
 /// The image of a module, a package's folder or a package of the workspace.
@@ -78,7 +78,7 @@ pub(super) fn package(arguments: &Package) -> anyhow::Result<()> {
 impl Subject {
     /// A file that ends in `.wasm` is a module, a folder is a package's, and any other word names a package of
     /// the workspace here.
-    fn load(word: &str) -> anyhow::Result<Self> {
+    pub(super) fn load(word: &str) -> anyhow::Result<Self> {
         let path = Path::new(word);
         if path.extension().is_some_and(|ending| ending == "wasm") {
             let module = fs::read(path).with_context(|| format!("cannot read `{word}`"))?;
@@ -172,7 +172,7 @@ fn attach(
         image.refer(media_type::SUITE, &title, read(&path)?)?;
     }
     if let Some(folder) = folder {
-        let bom = bill_of_materials(folder, image.module_digest())?;
+        let bom = bill_of_materials(folder, Linked::Module(image.module_digest()))?;
         image.refer("application/vnd.cyclonedx+json", "bom.cdx.json", bom)?;
     }
     Ok(())

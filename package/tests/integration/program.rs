@@ -167,7 +167,7 @@ fn the_reference_is_what_the_help_says() {
          [publishing.md](publishing.md) are about them.\n",
     );
     for verb in [
-        "package", "images", "push", "pull", "copy", "tags", "search", "registry", "sign",
+        "package", "images", "sbom", "push", "pull", "copy", "tags", "search", "registry", "sign",
         "verify", "deploy", "check",
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_attache-image"));
@@ -190,4 +190,47 @@ fn the_reference_is_what_the_help_says() {
         written == page,
         "docs/attache-image.md is old: BLESS=1 writes it anew"
     );
+}
+
+#[test]
+fn the_crates_of_a_program_are_listed() {
+    let folder = Folder::new("program-sbom");
+    let here = folder.path();
+    fs::write(here.join("built"), "of bytes").unwrap();
+    let package = env!("CARGO_MANIFEST_DIR");
+    let list = |words: &str| {
+        let text = out(&run(here, &format!("sbom --program {package} {words}")));
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let listed = list("--file built");
+    assert_eq!(listed["bomFormat"], "CycloneDX");
+    let program = &listed["metadata"]["component"];
+    assert_eq!(program["name"], "attache-package");
+    assert_eq!(
+        program["hashes"][0]["content"],
+        attache_package::Digest::of(b"of bytes").hex()
+    );
+    let components = listed["components"].as_array().unwrap();
+    let named = |name: &str| {
+        components
+            .iter()
+            .find(|component| component["name"] == name)
+    };
+    let clap = named("clap").unwrap();
+    assert_eq!(clap["hashes"][0]["alg"], "SHA-256");
+    assert!(clap["licenses"][0]["expression"].is_string(), "{clap}");
+    assert!(named("attache-module").is_some());
+    // For tests only, and for Windows only.
+    assert_eq!(named("wat"), None);
+    assert_eq!(named("windows-sys"), None);
+    assert_eq!(list("")["components"], listed["components"]);
+
+    out(&run(here, &format!("sbom --program {package} -o bom.json")));
+    let written: Value = serde_json::from_slice(&fs::read(here.join("bom.json")).unwrap()).unwrap();
+    assert_eq!(written["components"], listed["components"]);
+
+    let nowhere = refused(here, "sbom --program .");
+    assert!(nowhere.contains("could not find `Cargo.toml`"), "{nowhere}");
+    let module = refused(here, "sbom built.wasm");
+    assert!(module.contains("cannot read `built.wasm`"), "{module}");
 }
