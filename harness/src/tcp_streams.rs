@@ -106,6 +106,15 @@ pub(crate) enum CloseType {
     Remote = 2,
 }
 
+/// How the upstream's connection came to its last end, and who closes that of downstream if that is over by it.
+#[derive(Clone, Copy)]
+enum LastEnd {
+    /// It was read from the upstream, whose connection is closed at once.
+    Read(CloseType),
+    /// It is written to the upstream.
+    Written(CloseType),
+}
+
 impl Proxy {
     /// A connection arrives.
     pub(crate) fn connect(&mut self, thread: usize, chain: usize) -> Result<usize, HostError> {
@@ -161,7 +170,7 @@ impl Proxy {
             tcp.read_end |= ends;
             let from = self.first_to_see(slot);
             self.continue_reading(slot, from)?;
-            self.end_if_both_did(slot, CloseType::Remote)?;
+            self.end_if_both_did(slot, LastEnd::Written(CloseType::Remote))?;
         }
     }
 
@@ -281,7 +290,7 @@ impl Proxy {
                 tcp.write.extend(&bytes);
                 tcp.upstream_end_read = end;
                 self.write(slot, end)?;
-                self.end_if_both_did(slot, CloseType::Local)
+                self.end_if_both_did(slot, LastEnd::Read(CloseType::Local))
             }
             Some(Step::Reset)
                 if tcp.upstream_end_read
@@ -366,20 +375,21 @@ impl Proxy {
 
     /// The last end that goes to an upstream is written.
     pub(crate) fn upstream_is_over(&mut self, slot: usize) -> Moved {
-        self.end_if_both_did(slot, CloseType::Local)
+        self.end_if_both_did(slot, LastEnd::Written(CloseType::Local))
     }
 
     /// Both peers have ended their sides, towards each other or towards Envoy.
-    fn end_if_both_did(&mut self, slot: usize, close: CloseType) -> Moved {
+    fn end_if_both_did(&mut self, slot: usize, last: LastEnd) -> Moved {
         if self.world.streams[slot].finished {
             return Ok(());
         }
         let tcp = self.tcp(slot);
         let downstream_over = tcp.read_end && tcp.downstream.end != End::Open;
         let upstream_over = tcp.is_over_upstream();
-        let close = match (downstream_over, upstream_over) {
-            (true, _) => close,
-            (false, true) => {
+        let close = match (downstream_over, upstream_over, last) {
+            (true, _, LastEnd::Read(close) | LastEnd::Written(close)) => close,
+            (false, true, LastEnd::Read(_)) => CloseType::Local,
+            (false, true, LastEnd::Written(_)) => {
                 // The upstream's connection is closed once its end is written, which comes behind what
                 // is posted.
                 self.notify_queues()?;
@@ -388,7 +398,7 @@ impl Proxy {
                 }
                 CloseType::Local
             }
-            (false, false) => return Ok(()),
+            (false, false, _) => return Ok(()),
         };
         self.close_connection(slot, close, Outcome::Completed)
     }
