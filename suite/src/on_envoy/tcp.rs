@@ -110,13 +110,19 @@ impl Clients {
 
 impl Client {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // A reset is told once: to the writing, if that comes before the reading.
+        self.look();
         let Some(stream) = &mut self.stream else {
             return Ok(());
         };
         stream.set_nonblocking(false)?;
-        // As above.
-        let _ = stream.write_all(bytes);
-        stream.set_nonblocking(true)
+        let sent = stream.write_all(bytes);
+        stream.set_nonblocking(true)?;
+        let reset = sent.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset);
+        if reset && self.received.end == PeerEnd::Open {
+            self.received.end = PeerEnd::Reset;
+        }
+        Ok(())
     }
 
     fn look(&mut self) -> usize {
