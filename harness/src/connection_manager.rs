@@ -526,6 +526,7 @@ impl Proxy {
         });
         let reset = outcome == Outcome::Reset;
         stream.exchange.outcome = outcome;
+        stream.answered = stream.headers_sent;
         stream.response.open_behind_the_end =
             reset && stream.response.headers.is_some() && !stream.overtaken;
         stream.codec_knows_its_end = !stream.abandoned;

@@ -50,8 +50,7 @@ pub(crate) fn send_local_response(
         if spared || state.world.mutated(Rule::ReplyBehindTheEndIsSurvived) {
             return Ok(());
         }
-        let taken = phase != Phase::Log
-            && state.world.streams[place.slot].is_reset_unanswered()
+        let taken = state.world.streams[place.slot].is_answered_behind_a_reset()
             && !state.world.mutated(Rule::ReplyBehindAResetCrashes);
         if taken {
             let reply = Reply {

@@ -170,7 +170,10 @@ impl Proxy {
         let in_request = stream.request.in_callback && waits;
         stream.request.aborted |= in_request;
         stream.response.aborted |= stream.response.in_callback && !in_request;
-        stream.late_details = Some(reply.details.clone());
+        match stream.logs {
+            true => stream.exchange.details = Some(reply.details.clone()),
+            false => stream.late_details = Some(reply.details.clone()),
+        }
         if stream.headers_sent {
             // That is one more reset.
             return match stream.survives_a_close() {
@@ -179,7 +182,13 @@ impl Proxy {
             };
         }
         if stream.response.headers.is_some() {
-            return self.reply_directly(slot, &reply);
+            stream.response_code = Some(reply.status);
+            self.reply_directly(slot, &reply)?;
+            let stream = &mut self.world.streams[slot];
+            if stream.logs {
+                stream.exchange.response_code = stream.response_code.unwrap_or(0);
+            }
+            return Ok(());
         }
         if !in_request {
             return self.answer_behind_a_reset(slot, &reply);
@@ -229,7 +238,9 @@ impl Proxy {
         let seen = std::mem::replace(&mut stream.response.observed_end, true);
         stream.request.open_behind_the_end = !seen;
         self.write_headers(slot, body.is_empty())?;
-        if body.is_empty() || self.world.streams[slot].is_answered_behind_a_reset() {
+        let stream = &self.world.streams[slot];
+        let filters_are_gone = stream.finished && !stream.logs;
+        if body.is_empty() || filters_are_gone {
             Ok(())
         } else {
             let end = !self.world.streams[slot].overtaken;

@@ -88,7 +88,10 @@ pub(crate) struct Stream {
     pub(crate) latency: Option<Duration>,
     /// Whether the stream is over: logged, done, deleted.
     pub(crate) finished: bool,
-    /// Whether its filters are being told that it is over: done and deleted.
+    /// Whether something of a response had gone downstream by then.
+    pub(crate) answered: bool,
+    /// Whether its filters are logging, and whether they are being done and deleted.
+    pub(crate) logs: bool,
     pub(crate) ends: bool,
     /// Whether it is so because its client went away.
     pub(crate) abandoned: bool,
@@ -118,14 +121,12 @@ impl Stream {
         !self.codec_knows_its_end || !self.request.observed_end
     }
 
-    /// Whether it was reset, by its client or a filter, before anything was answered.
-    pub(crate) fn is_reset_unanswered(&self) -> bool {
-        self.exchange.outcome == Outcome::Reset && self.exchange.response_code == 0
-    }
-
-    /// Whether Envoy makes a reply to it although it is over, since it was reset and its filters are being told.
+    /// Whether Envoy makes a reply to it although it is over: it was reset, by its client or a filter, before anything
+    /// was answered, and its filters are being told. One of the log is made where there was a response.
     pub(crate) fn is_answered_behind_a_reset(&self) -> bool {
-        self.finished && (self.ends || self.closed_below) && self.is_reset_unanswered()
+        let told = self.ends || self.closed_below || (self.logs && self.response.headers.is_some());
+        let reset = self.exchange.outcome == Outcome::Reset;
+        self.finished && told && reset && !self.answered
     }
 
     pub(crate) fn flow(&mut self, direction: Direction) -> &mut Flow {

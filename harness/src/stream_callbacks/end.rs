@@ -44,6 +44,7 @@ impl Proxy {
     }
 
     fn log_contexts(&mut self, slot: usize) -> Moved {
+        self.world.streams[slot].logs = true;
         let filters = self.world.streams[slot].filters.len();
         let backwards = filters > 1 && self.world.mutated(Rule::LogOfTheLastFilterFirst);
         let loggers_first = filters > 0 && self.logs_access_first(slot);
@@ -71,6 +72,7 @@ impl Proxy {
             self.run_deferred(vm)?;
             self.world.streams[slot].filters[filter].logging = false;
         }
+        self.world.streams[slot].logs = false;
         if loggers_first {
             return Ok(());
         }
