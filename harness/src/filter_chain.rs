@@ -52,11 +52,12 @@ impl Proxy {
         slot: usize,
         direction: Direction,
         from: Option<usize>,
-        end: bool,
+        mut end: bool,
     ) -> Moved {
         if from.is_none() && end {
             self.world.streams[slot].flow(direction).observed_end = true;
         }
+        let mut body_behind = None;
         for step in from.map_or(0, |step| step + 1)..self.world.streams[slot].filters.len() {
             let filter = self.world.filter_at(slot, direction, step);
             if self.world.streams[slot].filters[filter].vm.is_none() {
@@ -72,16 +73,31 @@ impl Proxy {
             }
             let side = self.world.streams[slot].side(filter, direction);
             match result {
-                HeadersResult::Continue => side.headers_continued = true,
+                HeadersResult::Continue => {
+                    side.headers_continued = true;
+                    // A filter that holds the headers of a reply is not moved on by those of an answer.
+                    if side.stopped_all() {
+                        return Ok(());
+                    }
+                }
                 HeadersResult::Stop(iteration) => {
                     side.iteration = iteration;
                     return Ok(());
                 }
             }
+            if end && self.world.streams[slot].flow(direction).buffered.is_some() {
+                // The body of a reply that was held is what follows them.
+                body_behind = Some(step);
+                end = false;
+            }
         }
         match direction {
-            Direction::Request => self.route(slot, end),
-            Direction::Response => self.send_headers(slot, end),
+            Direction::Request => self.route(slot, end)?,
+            Direction::Response => self.send_headers(slot, end)?,
+        }
+        match body_behind {
+            Some(step) => self.common_continue(slot, direction, step),
+            None => Ok(()),
         }
     }
 

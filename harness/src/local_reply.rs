@@ -124,8 +124,9 @@ impl Proxy {
             return self.reply_directly(slot, &reply);
         }
         let (headers, body) = self.compose(slot, &reply);
+        let closed = self.world.mutated(Rule::RepliedRequestsAreNotResumed);
         let stream = &mut self.world.streams[slot];
-        stream.request.aborted = true;
+        stream.request.aborted |= closed;
         stream.response.headers = Some(headers);
         stream.response_code = Some(reply.status);
         let from = self.behind_own(slot, &reply);
@@ -137,7 +138,9 @@ impl Proxy {
             from,
             body.is_empty() && !ends_later,
         )?;
-        let stream = &self.world.streams[slot];
+        let stream = &mut self.world.streams[slot];
+        // Until the reply's end nothing keeps a filter from resuming a request whose callback did not reply.
+        stream.request.aborted = true;
         let aborted = stream.response.aborted && !stream.overtaken;
         if (body.is_empty() && !ends_later) || stream.finished || aborted {
             return Ok(());

@@ -132,7 +132,8 @@ impl Proxy {
     /// Asks the upstream's double, which answers now or later.
     pub(crate) fn answer(&mut self, slot: usize) -> Moved {
         let stream = &mut self.world.streams[slot];
-        if stream.finished || stream.response.headers.is_some() || self.refuse_unacceptable(slot)? {
+        let answered = stream.response.headers.is_some() && !stream.asked_behind_a_reply;
+        if stream.finished || answered || self.refuse_unacceptable(slot)? {
             return Ok(());
         }
         let Some(request) = &self.world.streams[slot].exchange.upstream else {
@@ -164,7 +165,7 @@ impl Proxy {
         let Some(response) = stream.answer.take() else {
             return Ok(());
         };
-        if stream.response.headers.is_some() {
+        if stream.response.headers.is_some() && !stream.asked_behind_a_reply {
             return Ok(());
         }
         self.respond(slot, *response)
@@ -245,6 +246,7 @@ impl Proxy {
             }
         }
         let flow = &mut stream.response;
+        flow.observed_end = false;
         flow.end_with_data = http1 == ends_early;
         flow.length_declared = http1 && headers.contains_key("content-length");
         flow.headers = Some(headers);

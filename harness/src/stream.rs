@@ -72,6 +72,8 @@ pub(crate) struct Stream {
     pub(crate) upstream_connection: UpstreamConnection,
     /// Whether a host of the upstream was chosen for it.
     pub(crate) host_is_chosen: bool,
+    /// Whether a filter resumed its request when a local reply was on its way.
+    pub(crate) asked_behind_a_reply: bool,
     /// Whether the upstream was asked for its answer.
     pub(crate) upstream_asked: bool,
     /// Why the codec will not write the request, once there is a connection.

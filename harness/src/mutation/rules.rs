@@ -70,6 +70,7 @@ rules! {
     DeletedContextsAreUnknownAtOnce "a context cannot be named once it is deleted";
     InnerRepliesStopTheOuterCallback "a reply in a callback inside of a host call stops the stream of the outer one";
     ReplyBehindAnUnreadRequestCrashes "a reply behind the end of a stream whose request was not read to its end crashes";
+    RepliedRequestsAreNotResumed "a request is not resumed in the response headers of a reply to it";
     ReplacedReplyIsOverAtOnce "over HTTP/2, too, a reply is over when another takes its place";
     ReplacedReplyNeverEndsAtOnce "over HTTP/2 a reply goes on when another takes its place, whatever has made it";
     ReplyBehindAResetCrashes "a reply crashes Envoy behind a reset of the stream, too";

@@ -22,6 +22,7 @@ impl Proxy {
     /// Finds a route, or replies.
     pub(crate) fn route(&mut self, slot: usize, end: bool) -> Moved {
         let stream = &mut self.world.streams[slot];
+        stream.asked_behind_a_reply = stream.response.headers.is_some();
         let Some(headers) = &mut stream.request.headers else {
             return Ok(());
         };
