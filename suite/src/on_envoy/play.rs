@@ -54,8 +54,10 @@ impl<'a> Play<'a> {
                 Until::Ended => self.clients.iter().all(Client::has_ended),
                 Until::PassedOn => {
                     let thinks = !self.case.answer_to(number).after.is_zero();
+                    // One that a filter has cut is answered by nobody.
+                    let received = self.received(number);
                     self.clients.last().is_none_or(Client::has_ended)
-                        || (thinks && self.received(number).is_some())
+                        || (thinks && received.is_some_and(|request| request.complete))
                 }
             };
             if done || Instant::now() >= deadline {
