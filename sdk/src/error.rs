@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::config::ConfigError;
+use crate::properties::Misfit;
 use crate::status::HostError;
 
 /// A fault that is nobody's request: the host refused a call, or the filter did what it had not
@@ -123,6 +124,12 @@ impl Error {
 impl From<HostError> for Error {
     fn from(error: HostError) -> Self {
         Self::of(ErrorKind::Host(error))
+    }
+}
+
+impl From<Misfit> for Error {
+    fn from(misfit: Misfit) -> Self {
+        Self::filter(misfit)
     }
 }
 

@@ -211,9 +211,9 @@ pub mod prelude {
     pub use crate::cluster::Cluster;
     pub use crate::{
         AccessLogger, BodyTransform, Collected, Completed, CompletedConnection, ConfigError,
-        Connection, ContentType, Ending, Error, FailureMode, Holding, HttpFilter, LocalReply, Next,
-        PerRoute, Phases, Piece, Plugin, Request, Response, Secret, Sent, Service, Streaming,
-        TcpFilter, TcpNext, log, setting,
+        Connection, ContentType, Ending, Error, FailureMode, Headers, Holding, HttpFilter,
+        LocalReply, Next, PerRoute, Phases, Piece, Plugin, Request, Response, Secret, Sent,
+        Service, Streaming, TcpFilter, TcpNext, Timestamp, log, setting,
     };
     pub use http::header::*;
     pub use http::{Method, StatusCode};

@@ -373,6 +373,12 @@ impl<'a> Path<'a> {
     }
 }
 
+impl AsRef<[u8]> for Path<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.0
+    }
+}
+
 /// The path without its query, which may hold a secret.
 impl fmt::Debug for Path<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

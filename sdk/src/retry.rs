@@ -161,7 +161,7 @@ impl Retry {
     ///     Ok(Retry::default().run(call).await?.error_for_server_failure()?.into_body())
     /// }
     /// ```
-    pub async fn run<F>(&self, mut attempt: impl FnMut(Attempt) -> F) -> F::Output
+    pub async fn run<F>(self, mut attempt: impl FnMut(Attempt) -> F) -> F::Output
     where
         F: Future<Output: Retryable>,
     {

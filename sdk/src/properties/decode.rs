@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -39,6 +40,11 @@ pub trait FromProperty: Sized {
 /// ```
 /// use attache::properties::{FromProperty, Misfit};
 ///
+/// /// A member of a map, where there is one.
+/// fn port(service: &attache::properties::Map) -> Result<Option<u64>, attache::Error> {
+///     Ok(service.read("port")?)
+/// }
+///
 /// // A truth is one byte, and that is 0 or 1.
 /// assert!(matches!(bool::from_property(vec![1, 0]), Err(Misfit::Kind { .. })));
 /// assert!(matches!(bool::from_property(vec![7]), Err(Misfit::Garbled { .. })));
@@ -57,6 +63,19 @@ pub enum Misfit {
         expected: &'static str,
     },
 }
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind { expected } => {
+                write!(formatter, "expected {expected}, which has another size")
+            }
+            Self::Garbled { expected } => write!(formatter, "expected {expected}"),
+        }
+    }
+}
+
+impl std::error::Error for Misfit {}
 
 /// Bytes, whatever they are: also a serialized message.
 impl FromProperty for Vec<u8> {
