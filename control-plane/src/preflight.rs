@@ -50,10 +50,11 @@ pub(crate) fn check(
     suites_of_image: &[SuiteText],
     folder: &Path,
 ) -> Result<(), Refusal> {
+    let no_suites = rollout.suites.is_empty() && suites_of_image.is_empty();
     // Reading and compiling take their time, and are independent. What is no module is told as such.
     let (read, started) = std::thread::scope(|scope| {
         let read = scope.spawn(|| Facts::read(rollout.module.bytes()));
-        let started = start(rollout);
+        let started = start(rollout, no_suites);
         (read.join(), started)
     });
     read.unwrap_or_else(|fault| std::panic::resume_unwind(fault))
@@ -62,7 +63,7 @@ pub(crate) fn check(
             source,
         })?;
     started?;
-    if rollout.suites.is_empty() && suites_of_image.is_empty() {
+    if no_suites {
         return Ok(());
     }
     let kept = Kept::new(rollout.module.bytes(), folder).map_err(Refusal::Keep)?;
@@ -121,8 +122,8 @@ impl Drop for Kept {
     }
 }
 
-/// Starts and configures the plugin as Envoy would.
-fn start(rollout: &Rollout) -> Result<(), Refusal> {
+/// Starts and configures the plugin as Envoy would; for this alone its code need not be fast.
+fn start(rollout: &Rollout, alone: bool) -> Result<(), Refusal> {
     let mut plugin = Plugin::from_bytes(&rollout.plugin, rollout.module.bytes())
         .root_id(&rollout.root_id)
         .vm_id(rollout.vm_id())
@@ -135,6 +136,9 @@ fn start(rollout: &Rollout) -> Result<(), Refusal> {
         .environment(GENERATION, "1");
     if rollout.allow_on_headers_stop_iteration {
         plugin = plugin.allow_on_headers_stop_iteration();
+    }
+    if alone {
+        plugin = plugin.compiled_quickly();
     }
     for (name, value) in &rollout.environment {
         plugin = plugin.environment(name, value);

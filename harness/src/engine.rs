@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, Extern, ExternType, ImportType, Instance,
-    InstanceAllocationStrategy, InstancePre, Linker, Memory, Module, PoolingAllocationConfig, Ref,
-    Store, Table,
+    InstanceAllocationStrategy, InstancePre, Linker, Memory, Module, OptLevel,
+    PoolingAllocationConfig, Ref, RegallocAlgorithm, Store, Table,
 };
 
 use crate::abi::AbiVersion;
@@ -48,10 +48,22 @@ pub(crate) struct Shared {
     usual: Backend,
     /// What a module runs on that does not fit into the pool: it has many memories, say.
     spare: OnceLock<Backend>,
+    /// What a module runs on that is compiled in less time.
+    quick: OnceLock<Backend>,
     /// Modules by their bytes: tests of one binary load the same few again and again. A list, since
     /// to compare them is cheaper than to hash one.
-    compiled: Mutex<Vec<(Vec<u8>, Linked)>>,
+    compiled: Mutex<Vec<(Vec<u8>, Effort, Linked)>>,
     ticker: Mutex<Weak<Ticker>>,
+}
+
+/// What a module is compiled for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Effort {
+    /// To run often: the code is optimised, and kept for other processes.
+    #[default]
+    Usual,
+    /// To be there soon, and run a few times.
+    Quick,
 }
 
 /// An engine and what it offers to modules.
@@ -85,34 +97,48 @@ impl Shared {
 
     fn build() -> wasmtime::Result<Self> {
         // Where the address space for the pool cannot be reserved, VMs start slower, but they do.
-        let engine = Engine::new(&config(true)).or_else(|_| Engine::new(&config(false)))?;
+        let engine = Engine::new(&cached(true)).or_else(|_| Engine::new(&cached(false)))?;
         Ok(Self {
             usual: Backend::build(engine)?,
             spare: OnceLock::new(),
+            quick: OnceLock::new(),
             compiled: Mutex::default(),
             ticker: Mutex::default(),
         })
     }
 
     fn spare(&self) -> wasmtime::Result<&Backend> {
-        if let Some(spare) = self.spare.get() {
-            return Ok(spare);
-        }
-        let built = Backend::build(Engine::new(&config(false))?)?;
-        Ok(self.spare.get_or_init(|| built))
+        built(&self.spare, &cached(false))
     }
 
-    /// Compiles a module, for the pool if it fits.
-    pub(crate) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Module> {
+    /// Without optimising, and without a cache: to compress and write its entry takes a while, too.
+    fn quick(&self) -> wasmtime::Result<&Backend> {
+        let mut config = config(false);
+        config
+            .cranelift_opt_level(OptLevel::None)
+            .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+        built(&self.quick, &config)
+    }
+
+    /// Compiles a module, for the pool if it fits and is to run often.
+    pub(crate) fn compile(&self, bytes: &[u8], effort: Effort) -> wasmtime::Result<Module> {
+        if effort == Effort::Quick
+            && let Ok(module) = Module::from_binary(&self.quick()?.engine, bytes)
+        {
+            return Ok(module);
+        }
         Module::from_binary(&self.usual.engine, bytes)
             .or_else(|_| Module::from_binary(&self.spare()?.engine, bytes))
     }
 
     fn backend(&self, module: &Module) -> wasmtime::Result<&Backend> {
-        if Engine::same(module.engine(), &self.usual.engine) {
-            Ok(&self.usual)
-        } else {
-            self.spare()
+        let is_of = |backend: &Backend| Engine::same(module.engine(), &backend.engine);
+        if is_of(&self.usual) {
+            return Ok(&self.usual);
+        }
+        match self.quick.get() {
+            Some(quick) if is_of(quick) => Ok(quick),
+            _ => self.spare(),
         }
     }
 
@@ -122,24 +148,30 @@ impl Shared {
         let shared = Self::get().map_err(|error| failed(format!("{error:#}")))?;
         let tick = || {
             shared.usual.engine.increment_epoch();
-            if let Some(spare) = shared.spare.get() {
-                spare.engine.increment_epoch();
+            for other in [&shared.spare, &shared.quick] {
+                if let Some(backend) = other.get() {
+                    backend.engine.increment_epoch();
+                }
             }
         };
         Ticker::shared(&shared.ticker, tick).map_err(|error| failed(error.to_string()))
     }
 
-    /// A module from the cache of this process, if it was linked before.
-    pub(crate) fn cached(&self, bytes: &[u8]) -> Option<Linked> {
+    /// A module from the cache of this process, if it was linked before, and with no less effort.
+    pub(crate) fn cached(&self, bytes: &[u8], effort: Effort) -> Option<Linked> {
         let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = compiled.iter().find(|(known, _)| known == bytes)?;
-        Some(known.1.clone())
+        let fits = |spent: Effort| spent == effort || spent == Effort::Usual;
+        let known = compiled
+            .iter()
+            .find(|(known, spent, _)| fits(*spent) && known == bytes)?;
+        Some(known.2.clone())
     }
 
     /// Links a compiled module and remembers it.
     pub(crate) fn link(
         &self,
         bytes: &[u8],
+        effort: Effort,
         module: Module,
         abi: AbiVersion,
     ) -> wasmtime::Result<Linked> {
@@ -156,7 +188,7 @@ impl Shared {
         if compiled.len() >= MODULES_KEPT {
             compiled.remove(0);
         }
-        compiled.push((bytes.to_vec(), linked.clone()));
+        compiled.push((bytes.to_vec(), effort, linked.clone()));
         Ok(linked)
     }
 }
@@ -225,6 +257,27 @@ impl Linked {
     }
 }
 
+/// A backend that is made when it is first needed.
+fn built<'a>(place: &'a OnceLock<Backend>, config: &Config) -> wasmtime::Result<&'a Backend> {
+    if let Some(backend) = place.get() {
+        return Ok(backend);
+    }
+    let built = Backend::build(Engine::new(config)?)?;
+    Ok(place.get_or_init(|| built))
+}
+
+/// A configuration by which compiled modules are kept for other processes.
+///
+/// Without a home directory there is no cache, and each process compiles for itself. Its entries
+/// carry no checksum, and there is no safe way to load one that was checked (`Module::load`).
+fn cached(pooling: bool) -> Config {
+    let mut config = config(pooling);
+    if let Ok(cache) = Cache::new(CacheConfig::new()) {
+        config.cache(Some(cache));
+    }
+    config
+}
+
 fn config(pooling: bool) -> Config {
     let mut config = Config::new();
     config.consume_fuel(true).epoch_interruption(true);
@@ -243,11 +296,6 @@ fn config(pooling: bool) -> Config {
         .shared_memory(false);
     // Nothing reads them, and a cached module is smaller without.
     config.generate_address_map(false).native_unwind_info(false);
-    // Without a home directory there is no cache, and each process compiles for itself. Its entries
-    // carry no checksum, and there is no safe way to load one that was checked (`Module::load`).
-    if let Ok(cache) = Cache::new(CacheConfig::new()) {
-        config.cache(Some(cache));
-    }
     if pooling {
         let mut pool = PoolingAllocationConfig::default();
         pool.total_core_instances(POOL_SIZE)

@@ -22,7 +22,7 @@ impl Proxy {
             source,
         })?;
         let capabilities = Capabilities::only(plugin.allowed_capabilities);
-        let module = Module::load_with(&code, &capabilities, self.world.version);
+        let module = Module::load_with(&code, &capabilities, self.world.version, plugin.effort);
         let module = module.map_err(|source| HostError::Load {
             plugin: plugin.name.clone(),
             source,

@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::abi::AbiVersion;
 use crate::capabilities::Capabilities;
-use crate::engine::{Linked, Shared};
+use crate::engine::{Effort, Linked, Shared};
 use crate::envoy_version::EnvoyVersion;
 
 pub use self::load_error::LoadError;
@@ -34,7 +34,8 @@ impl Module {
     /// A [`LoadError`] where Envoy would refuse the module, or where it asks for more than this
     /// harness can play.
     pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
-        Self::load_with(bytes, &Capabilities::default(), EnvoyVersion::default())
+        let capabilities = Capabilities::default();
+        Self::load_with(bytes, &capabilities, EnvoyVersion::default(), Effort::Usual)
     }
 
     /// Loads a module in an Envoy, for a plugin that has no more than these capabilities: the type of
@@ -43,6 +44,7 @@ impl Module {
         bytes: &[u8],
         capabilities: &Capabilities,
         envoy: EnvoyVersion,
+        effort: Effort,
     ) -> Result<Self, LoadError> {
         if bytes.is_empty() {
             return Err(LoadError::Empty);
@@ -56,9 +58,9 @@ impl Module {
             return Err(LoadError::Corrupted);
         }
         let shared = Shared::get().map_err(|error| engine_error(&error))?;
-        let linked = match shared.cached(bytes) {
+        let linked = match shared.cached(bytes, effort) {
             Some(linked) => linked,
-            None => link(shared, bytes)?,
+            None => link(shared, bytes, effort)?,
         };
         if envoy != EnvoyVersion::default() {
             check::imports(linked.module(), linked.abi, envoy)?;
@@ -86,7 +88,7 @@ impl fmt::Debug for Module {
     }
 }
 
-fn link(shared: &Shared, bytes: &[u8]) -> Result<Linked, LoadError> {
+fn link(shared: &Shared, bytes: &[u8], effort: Effort) -> Result<Linked, LoadError> {
     let invalid = |error: wasmtime::Error| {
         let reason = format!("{error:#}");
         // wasmtime's error has no kind to tell by. V8 takes these.
@@ -98,7 +100,7 @@ fn link(shared: &Shared, bytes: &[u8]) -> Result<Linked, LoadError> {
         }
         LoadError::Invalid { reason }
     };
-    let module = shared.compile(bytes).map_err(invalid)?;
+    let module = shared.compile(bytes, effort).map_err(invalid)?;
     let abi = check::kinds(&module)?;
     check::imports(&module, abi, EnvoyVersion::default())?;
     if sections::share_memory(bytes) {
@@ -108,7 +110,7 @@ fn link(shared: &Shared, bytes: &[u8]) -> Result<Linked, LoadError> {
             instead: "build it without threads: Envoy calls a VM from one thread only",
         });
     }
-    shared.link(bytes, module, abi).map_err(invalid)
+    shared.link(bytes, effort, module, abi).map_err(invalid)
 }
 
 fn engine_error(error: &wasmtime::Error) -> LoadError {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::Effort;
 use crate::error::SourceError;
 use crate::guest::Package;
 use crate::variables::Variables;
@@ -34,6 +35,7 @@ pub struct Plugin {
     pub(crate) reload_backoff: Duration,
     pub(crate) allow_on_headers_stop_iteration: bool,
     pub(crate) discovered: bool,
+    pub(crate) effort: Effort,
     pub(crate) allowed_capabilities: BTreeSet<String>,
     pub(crate) variables: Variables,
     source: Source,
@@ -85,6 +87,7 @@ impl Plugin {
             failure_policy: FailurePolicy::default(),
             reload_backoff: RELOAD_BACKOFF,
             allow_on_headers_stop_iteration: false,
+            effort: Effort::Usual,
             discovered: false,
             allowed_capabilities: BTreeSet::new(),
             variables: Variables::default(),
@@ -151,6 +154,22 @@ impl Plugin {
     #[must_use]
     pub fn allow_on_headers_stop_iteration(mut self) -> Self {
         self.allow_on_headers_stop_iteration = true;
+        self
+    }
+
+    /// Has the module compiled in less time, to code that runs slower and is not kept for other processes: for a plugin
+    /// that is started and then runs little. What it does and what it is answered are the same; its stack is less deep.
+    ///
+    /// ```no_run
+    /// use attache_harness::{Host, Plugin};
+    ///
+    /// // Whether it takes this configuration.
+    /// let plugin = Plugin::from_file("auth_scrub.wasm").compiled_quickly();
+    /// Host::builder().plugin(plugin.config("{}")).start().unwrap();
+    /// ```
+    #[must_use]
+    pub fn compiled_quickly(mut self) -> Self {
+        self.effort = Effort::Quick;
         self
     }
 

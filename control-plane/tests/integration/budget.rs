@@ -10,7 +10,7 @@ use crate::load::Load;
 use crate::stage::{Stage, module, module_with, word};
 
 /// About 2,000 requests a second.
-const CONNECTIONS: usize = 20;
+const CONNECTIONS: usize = 27;
 const PAUSE: Duration = Duration::from_millis(9);
 
 #[test]

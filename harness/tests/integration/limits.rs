@@ -1,4 +1,4 @@
-use attache_harness::{Host, HostError, Outcome, Request, Response};
+use attache_harness::{Host, HostError, Outcome, Plugin, Request, Response};
 
 use crate::chains::chain;
 use crate::guest::{guest, said, trace, transparent};
@@ -57,6 +57,41 @@ fn fuel_is_the_same_for_the_same_request() -> Tested {
         guest.host().send(Request::get("/"))?.cost().fuel,
         first.cost().fuel
     );
+    Ok(())
+}
+
+#[test]
+fn a_module_that_was_compiled_quickly_does_the_same() -> Tested {
+    let body = "(call $text s(quick)) (if (i32.eq (local.get $ctx) (i32.const 3)) (then unreachable)) i32.const 0";
+    let quick = || guest().on("request_headers", body).plugin("guest");
+    let play = |plugin: Plugin| {
+        let mut host = Host::builder().plugin(plugin).start()?;
+        let served = host.send(Request::get("/"))?;
+        let trapped = host.send(Request::get("/"))?;
+        let seen = [&served, &trapped].map(|exchange| {
+            let code = exchange.response_code();
+            (said(exchange.log()).join("\n"), code, exchange.cost().fuel)
+        });
+        Ok::<_, HostError>(seen)
+    };
+    // What was compiled quickly is not what another host gets, and the other way around it may be.
+    let first = play(quick().compiled_quickly())?;
+    assert_eq!(first[0].1, 200);
+    assert_eq!(first[1].1, 503);
+    assert!(first[0].2 > 0);
+    assert_eq!(play(quick())?, first);
+    assert_eq!(play(quick().compiled_quickly())?, first);
+
+    let endless = guest().on("request_headers", "(loop $ever (br $ever)) unreachable");
+    let plugin = endless.plugin("endless").compiled_quickly();
+    let mut host = Host::builder()
+        .plugin(plugin)
+        .fuel_limit(1_000_000)
+        .start()?;
+    assert!(matches!(
+        host.send(Request::get("/")),
+        Err(HostError::OutOfFuel { .. })
+    ));
     Ok(())
 }
 
