@@ -69,7 +69,11 @@ pub trait AccessLogger: Sized + 'static {
     ///     #     Ok(Self { lines: RefCell::default(), collector: plugin.cluster("collector") })
     ///     # }
     ///     fn log(&self, stream: &Completed) {
-    ///         self.lines.borrow_mut().push(format!("{:?}", stream.status()));
+    ///         let mut lines = self.lines.borrow_mut();
+    ///         // A collector that is down is not to cost the memory of the VM.
+    ///         if lines.len() < 10_000 {
+    ///             lines.push(format!("{:?}", stream.status()));
+    ///         }
     ///     }
     ///
     ///     async fn run(&self, _plugin: &Plugin) -> Result<(), Error> {
@@ -77,7 +81,14 @@ pub trait AccessLogger: Sized + 'static {
     ///         loop {
     ///             seconds.tick().await?;
     ///             let lines = self.lines.take().join("\n");
-    ///             self.collector.post("/lines").body(lines).send().await?;
+    ///             if lines.is_empty() {
+    ///                 continue;
+    ///             }
+    ///             let sent = self.collector.post("/lines").body(lines).send().await;
+    ///             // An error here would end the run, and with it all that comes later.
+    ///             if let Err(error) = sent.and_then(|answer| answer.error_for_server_failure()) {
+    ///                 log::warn!("lines are lost: {error}");
+    ///             }
     ///         }
     ///     }
     /// }

@@ -7,15 +7,16 @@
 //! use std::time::Duration;
 //! use attache::prelude::*;
 //!
-//! /// Whether a user, told by the bytes of a message, may pass.
-//! async fn may_pass(authz: &Cluster, user: Vec<u8>) -> Result<bool, Error> {
-//!     let verdict = authz
-//!         .grpc("shop.Authorization", "Check")
+//! /// The profile of a user, as the bytes of a message.
+//! async fn profile(users: &Cluster, user: Vec<u8>) -> Result<Vec<u8>, Error> {
+//!     let profile = users
+//!         .grpc("shop.Users", "Profile")
 //!         .timeout(Duration::from_millis(200))
 //!         .unary(user)
 //!         .await?;
 //!     // The empty message is the default of each of its fields.
-//!     Ok(!verdict.is_empty())
+//!     log::debug!("{} bytes", profile.len());
+//!     Ok(profile)
 //! }
 //! ```
 

@@ -5,16 +5,19 @@
 //! use std::time::Duration;
 //! use attache::prelude::*;
 //!
-//! /// The body and the verdict are awaited at once; whichever is late delays neither.
-//! async fn call(authz: &Cluster, request: Request, next: Next) -> Result<Response, Error> {
-//!     let verdict = authz.get("/check").timeout(Duration::from_millis(200)).send();
-//!     let Sent { mut body, response } = next.send(request)?;
-//!     let (collected, verdict) = attache::join!(body.collect(16 * 1024), verdict);
-//!     if verdict?.status() != StatusCode::OK || matches!(collected?, Collected::TooLarge) {
+//! /// Both verdicts are awaited at once, and nothing of the request goes on before.
+//! async fn call(authz: &Cluster, quota: &Cluster, request: Request, next: Next) -> Result<Response, Error> {
+//!     let soon = Duration::from_millis(200);
+//!     let user = authz.get("/check").timeout(soon).send();
+//!     let count = quota.get("/take").timeout(soon).send();
+//!     let (user, count) = attache::join!(user, count);
+//!     if user?.status() != StatusCode::OK {
 //!         return Ok(Response::local(StatusCode::FORBIDDEN, "denied\n"));
 //!     }
-//!     body.pass();
-//!     response.await
+//!     if count?.status() != StatusCode::OK {
+//!         return Ok(Response::local(StatusCode::TOO_MANY_REQUESTS, "later\n"));
+//!     }
+//!     next.run(request).await
 //! }
 //! ```
 
@@ -50,9 +53,12 @@ pub enum Either<A, B> {
 /// use attache::cluster::Cluster;
 /// use attache::together::join;
 ///
+/// use attache::http::StatusCode;
+///
+/// /// A peer that cannot be reached is an answer with status 503, not an error.
 /// async fn are_well(users: &Cluster, quotas: &Cluster) -> bool {
 ///     let (user, quota) = join(users.get("/health").send(), quotas.get("/health").send()).await;
-///     user.is_ok() && quota.is_ok()
+///     [user, quota].iter().all(|it| it.as_ref().is_ok_and(|it| it.status() == StatusCode::OK))
 /// }
 /// ```
 pub async fn join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {

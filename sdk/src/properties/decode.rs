@@ -237,7 +237,7 @@ impl FromProperty for Map {
 /// fn is_listed(tenants: &Property<List>, tenant: &[u8]) -> Result<bool, Error> {
 ///     let tenants = tenants.get()?.unwrap_or_default();
 ///     if tenants.is_empty() {
-///         return Ok(true);
+///         log::warn!("no tenant is listed");
 ///     }
 ///     log::debug!("one of {}", tenants.len());
 ///     Ok(tenants.iter().any(|listed| listed == tenant))

@@ -4,11 +4,12 @@
 //! use attache::prelude::*;
 //! use attache::properties::source;
 //!
-//! /// Whether the client is on this machine: on a Unix socket, or of its own address.
-//! fn is_local() -> Result<bool, Error> {
-//!     let on_socket = source::PORT.get()?.is_none();
+//! /// Who the client is, for a log. It decides nothing: of a request it is what Envoy makes of `x-forwarded-for`, which
+//! /// a client may write, too, unless Envoy is told how many proxies to trust.
+//! fn client() -> Result<String, Error> {
 //!     let address = source::ADDRESS.get()?.unwrap_or_default();
-//!     Ok(on_socket || address.starts_with("127.") || address.starts_with("[::1]"))
+//!     let kind = if source::PORT.get()?.is_none() { "socket" } else { "network" };
+//!     Ok(format!("{kind} {address}"))
 //! }
 //! ```
 

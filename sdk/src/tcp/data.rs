@@ -201,8 +201,9 @@ impl Data {
     /// ```
     /// use attache::Data;
     ///
-    /// fn no_shutdown(data: &mut Data) {
-    ///     if data.bytes().starts_with(b"SHUTDOWN") {
+    /// /// Lines of text only: a byte that is none of theirs is so wherever the pieces are cut.
+    /// fn text_only(data: &mut Data) {
+    ///     if data.bytes().contains(&0) {
     ///         data.close();
     ///     }
     /// }

@@ -77,7 +77,8 @@ impl TcpNext {
     /// # use attache::prelude::*;
     /// # async fn call(connection: Connection, next: TcpNext) -> Result<Ending, Error> {
     /// let mut first = next.first_bytes(connection, 8)?;
-    /// first.more().await;
+    /// // They may come one by one.
+    /// while first.bytes().len() < 4 && first.more().await == attache::More::Arrived {}
     /// match first.bytes().starts_with(b"SSH-") {
     ///     true => Ok(Ending::close()),
     ///     false => Ok(first.forward()),

@@ -38,7 +38,7 @@ impl Item {
     /// types, traits, functions and macros have one of their own.
     pub(crate) fn has_example(&self) -> bool {
         let may_be_above = matches!(self.kind, Kind::Constant | Kind::Member);
-        !self.own.is_empty() || (may_be_above && self.is_used_above())
+        !self.own.trim().is_empty() || (may_be_above && self.is_used_above())
     }
 
     fn is_used_above(&self) -> bool {
@@ -262,7 +262,10 @@ impl Place {
     /// Goes past a line.
     fn pass(&mut self, line: &str) {
         match self {
-            _ if ["}", "};", ");"].contains(&line) => *self = Self::Module,
+            // What ends stands at the margin.
+            _ if line == "}" || (line.ends_with(';') && !line.starts_with(' ')) => {
+                *self = Self::Module
+            }
             Self::Module => {
                 if let Some(rest) = line.strip_prefix("pub trait ") {
                     *self = Self::Trait(word(rest).to_owned());
@@ -311,13 +314,15 @@ fn member(rest: &str) -> Option<&str> {
 /// The type in `impl<K: Ord> Cache<K> {`.
 fn type_of_impl(line: &str) -> &str {
     let rest = line.trim_start_matches("impl");
-    let mut depth = 0;
+    let (mut depth, mut before) = (0, ' ');
     let end = rest.find(|letter| {
         depth += match letter {
             '<' => 1,
-            '>' => -1,
+            // Not that of `->`.
+            '>' if before != '-' => -1,
             _ => 0,
         };
+        before = letter;
         depth == 0 && letter == ' '
     });
     word(
