@@ -38,6 +38,18 @@ pub enum BomError {
     /// What it said is not understood.
     #[error("`cargo metadata` said something else than expected")]
     Form(#[from] serde_json::Error),
+    /// The folder is none of a package.
+    #[error("there is no `{}`: expected the folder of a package", manifest.display())]
+    NoManifest {
+        /// What was looked for.
+        manifest: PathBuf,
+    },
+    /// The package makes no program.
+    #[error("`{name}` makes no program: it has no target of kind `bin`")]
+    NoProgram {
+        /// The package.
+        name: String,
+    },
     /// There is no such package.
     #[error("`{}` holds no package of its own", folder.display())]
     NoPackage {
@@ -78,6 +90,20 @@ struct Package {
     description: Option<String>,
     repository: Option<String>,
     manifest_path: PathBuf,
+    targets: Vec<Target>,
+}
+
+impl Package {
+    /// Whether it has a target of this kind.
+    fn makes(&self, kind: &str) -> bool {
+        let is_kind = |target: &Target| target.kind.iter().any(|known| known == kind);
+        self.targets.iter().any(is_kind)
+    }
+}
+
+#[derive(Deserialize)]
+struct Target {
+    kind: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -136,12 +162,16 @@ pub enum Linked {
 ///
 /// [`BomError`], when cargo cannot tell, or the lock file cannot be read.
 pub fn bill_of_materials(folder: &Path, what: Linked) -> Result<Vec<u8>, BomError> {
+    let manifest = folder.join("Cargo.toml");
+    if !manifest.is_file() {
+        return Err(BomError::NoManifest { manifest });
+    }
     let (target, digest) = match what {
         Linked::Module(digest) => (MODULES.to_owned(), Some(digest)),
         Linked::Program(digest) => (this_machine(folder)?, digest),
     };
     let metadata = ask_cargo(folder, &target)?;
-    let manifest = fs::canonicalize(folder.join("Cargo.toml")).unwrap_or_default();
+    let manifest = fs::canonicalize(manifest).unwrap_or_default();
     let is_root = |package: &&Package| {
         fs::canonicalize(&package.manifest_path).is_ok_and(|path| path == manifest)
     };
@@ -152,6 +182,11 @@ pub fn bill_of_materials(folder: &Path, what: Linked) -> Result<Vec<u8>, BomErro
         .ok_or_else(|| BomError::NoPackage {
             folder: folder.to_owned(),
         })?;
+    if matches!(what, Linked::Program(_)) && !root.makes("bin") {
+        return Err(BomError::NoProgram {
+            name: root.name.clone(),
+        });
+    }
     let checksums = checksums(&metadata.workspace_root.join("Cargo.lock"))?;
     Ok(serde_json::to_vec_pretty(&document(
         &metadata, root, &checksums, digest,
@@ -163,6 +198,8 @@ fn ask_cargo(folder: &Path, target: &str) -> Result<Metadata, BomError> {
     let mut command = Command::new(cargo);
     command.args([
         "metadata",
+        // What was built is listed, and no other set of crates is looked for.
+        "--locked",
         "--format-version",
         "1",
         "--filter-platform",

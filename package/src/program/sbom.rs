@@ -33,11 +33,12 @@ pub(super) fn sbom(arguments: &Sbom) -> anyhow::Result<()> {
             bill_of_materials(folder, Linked::Module(Digest::of(&subject.module)))?
         }
     };
+    let text = format!("{}\n", String::from_utf8(bill)?);
     match &arguments.output {
         Some(path) => {
-            fs::write(path, bill).with_context(|| format!("cannot write `{}`", path.display()))?;
+            fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
         }
-        None => print(&format!("{}\n", String::from_utf8(bill)?))?,
+        None => print(&text)?,
     }
     Ok(())
 }

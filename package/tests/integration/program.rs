@@ -229,8 +229,16 @@ fn the_crates_of_a_program_are_listed() {
     let written: Value = serde_json::from_slice(&fs::read(here.join("bom.json")).unwrap()).unwrap();
     assert_eq!(written["components"], listed["components"]);
 
-    let nowhere = refused(here, "sbom --program .");
-    assert!(nowhere.contains("could not find `Cargo.toml`"), "{nowhere}");
+    for word in [".", "attache-cli"] {
+        let nowhere = refused(here, &format!("sbom --program {word}"));
+        let expected = format!("there is no `{word}/Cargo.toml`: expected the folder of a package");
+        assert!(nowhere.contains(&expected), "{nowhere}");
+    }
+    let library = refused(here, &format!("sbom --program {package}/../module"));
+    assert!(
+        library.contains("`attache-module` makes no program"),
+        "{library}"
+    );
     let module = refused(here, "sbom built.wasm");
     assert!(module.contains("cannot read `built.wasm`"), "{module}");
 }
