@@ -54,7 +54,11 @@ pub(crate) fn check(
     // Reading and compiling take their time, and are independent. What is no module is told as such.
     let (read, started) = std::thread::scope(|scope| {
         let read = scope.spawn(|| Facts::read(rollout.module.bytes()));
-        let started = start(rollout, no_suites);
+        // Code that was compiled quickly needs more of the stack: what it does not start, the usual may.
+        let started = match no_suites {
+            true => start(rollout, true).or_else(|_| start(rollout, false)),
+            false => start(rollout, false),
+        };
         (read.join(), started)
     });
     read.unwrap_or_else(|fault| std::panic::resume_unwind(fault))

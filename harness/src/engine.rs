@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, Extern, ExternType, ImportType, Instance,
     InstanceAllocationStrategy, InstancePre, Linker, Memory, Module, OptLevel,
-    PoolingAllocationConfig, Ref, RegallocAlgorithm, Store, Table,
+    PoolingAllocationConfig, Ref, Store, Table,
 };
 
 use crate::abi::AbiVersion;
@@ -111,19 +111,20 @@ impl Shared {
         built(&self.spare, &cached(false))
     }
 
-    /// Without optimising, and without a cache: to compress and write its entry takes a while, too.
+    /// Without optimising, and without a cache: to compress and write its entry takes a while, too. The register
+    /// allocator stays the usual one, since wasmtime does not vouch for the faster.
     fn quick(&self) -> wasmtime::Result<&Backend> {
-        let mut config = config(false);
-        config
-            .cranelift_opt_level(OptLevel::None)
-            .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
-        built(&self.quick, &config)
+        built(
+            &self.quick,
+            config(false).cranelift_opt_level(OptLevel::None),
+        )
     }
 
     /// Compiles a module, for the pool if it fits and is to run often.
     pub(crate) fn compile(&self, bytes: &[u8], effort: Effort) -> wasmtime::Result<Module> {
         if effort == Effort::Quick
-            && let Ok(module) = Module::from_binary(&self.quick()?.engine, bytes)
+            && let Ok(quick) = self.quick()
+            && let Ok(module) = Module::from_binary(&quick.engine, bytes)
         {
             return Ok(module);
         }

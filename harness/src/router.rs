@@ -132,8 +132,7 @@ impl Proxy {
     /// Asks the upstream's double, which answers now or later.
     pub(crate) fn answer(&mut self, slot: usize) -> Moved {
         let stream = &mut self.world.streams[slot];
-        let answered = stream.response.headers.is_some() && !stream.asked_behind_a_reply;
-        if stream.finished || answered || self.refuse_unacceptable(slot)? {
+        if stream.finished || stream.has_its_answer() || self.refuse_unacceptable(slot)? {
             return Ok(());
         }
         let Some(request) = &self.world.streams[slot].exchange.upstream else {
@@ -165,7 +164,7 @@ impl Proxy {
         let Some(response) = stream.answer.take() else {
             return Ok(());
         };
-        if stream.response.headers.is_some() && !stream.asked_behind_a_reply {
+        if stream.has_its_answer() {
             return Ok(());
         }
         self.respond(slot, *response)

@@ -131,6 +131,12 @@ impl Stream {
         self.finished && told && reset && !self.answered
     }
 
+    /// Whether an upstream's answer comes too late: there is another one, unless the request was let on behind that one
+    /// before anything of it went downstream.
+    pub(crate) fn has_its_answer(&self) -> bool {
+        self.response.headers.is_some() && (!self.asked_behind_a_reply || self.headers_sent)
+    }
+
     pub(crate) fn flow(&mut self, direction: Direction) -> &mut Flow {
         match direction {
             Direction::Request => &mut self.request,

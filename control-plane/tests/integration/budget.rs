@@ -9,7 +9,7 @@ use attache_envoy::Envoy;
 use crate::load::Load;
 use crate::stage::{Stage, module, module_with, word};
 
-/// About 2,000 requests a second.
+/// About 2,000 requests a second, where the machine has time for them.
 const CONNECTIONS: usize = 27;
 const PAUSE: Duration = Duration::from_millis(9);
 
