@@ -1,11 +1,42 @@
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Lines};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::command::{attache, folder};
+
+/// What a command says on standard output, line by line.
+struct Said(Lines<BufReader<ChildStdout>>);
+
+impl Said {
+    fn by(child: &mut Child) -> Self {
+        Self(BufReader::new(child.stdout.take().unwrap()).lines())
+    }
+
+    fn line(&mut self) -> String {
+        self.0.next().unwrap().unwrap()
+    }
+
+    /// The next line that starts so.
+    fn until(&mut self, start: &str) -> String {
+        loop {
+            let line = self.line();
+            if line.trim_start().starts_with(start) {
+                return line;
+            }
+        }
+    }
+
+    /// Where Envoy listens, by the command that is shown to try it.
+    fn address(&mut self) -> SocketAddr {
+        let curl = self.until("curl -i");
+        let (_, address) = curl.split_once("http://").unwrap();
+        address.split('/').next().unwrap().parse().unwrap()
+    }
+}
 
 #[test]
 #[ignore = "needs Envoy"]
@@ -16,27 +47,13 @@ fn requests_of_the_users_are_shown_with_what_changed_in_them() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut until = |start: &str| loop {
-        let line = lines.next().unwrap().unwrap();
-        if line.trim_start().starts_with(start) {
-            return line;
-        }
-    };
-    let curl = until("curl -i");
-    let address = curl
-        .split("http://")
-        .nth(1)
-        .unwrap()
-        .split('/')
-        .next()
-        .unwrap();
-    let address = address.parse().unwrap();
+    let mut said = Said::by(&mut child);
+    let address = said.address();
     let request =
         b"GET /live?key=1&page=2 HTTP/1.1\r\nhost: h\r\nauthorization: x\r\nx-kept: 1\r\n\r\n";
     let answer = attache_envoy::http1::exchange(address, request, Duration::from_secs(10)).unwrap();
     assert_eq!(answer.status, 200);
-    until("GET /live?key=1&page=2 200, ");
+    said.until("GET /live?key=1&page=2 200, ");
     let block = [
         "to the upstream:",
         "~ GET /live?key=1&page=2",
@@ -45,8 +62,7 @@ fn requests_of_the_users_are_shown_with_what_changed_in_them() {
         "to the client: nothing changed",
     ];
     for expected in block {
-        let line = lines.next().unwrap().unwrap();
-        assert_eq!(line.trim(), expected);
+        assert_eq!(said.line().trim(), expected);
     }
     let har: Value = serde_json::from_str(&fs::read_to_string(&har).unwrap()).unwrap();
     let request = &har["log"]["entries"][0]["request"];
@@ -77,16 +93,8 @@ fn of_a_chain_the_live_view_shows_which_filter_changed_what() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut until = |start: &str| loop {
-        let line = lines.next().unwrap().unwrap();
-        if line.trim_start().starts_with(start) {
-            return line;
-        }
-    };
-    let curl = until("curl -i");
-    let (_, address) = curl.split_once("http://").unwrap();
-    let address = address.split('/').next().unwrap().parse().unwrap();
+    let mut said = Said::by(&mut child);
+    let address = said.address();
     let body = br#"{"role":"admin"}"#;
     let head = format!(
         "POST /live?key=1 HTTP/1.1\r\nhost: h\r\nauthorization: x\r\ncontent-type: application/json\r\n\
@@ -97,7 +105,7 @@ fn of_a_chain_the_live_view_shows_which_filter_changed_what() {
     let answer =
         attache_envoy::http1::exchange(address, &request, Duration::from_secs(10)).unwrap();
     assert_eq!(answer.status, 200);
-    until("POST /live?key=1 200, ");
+    said.until("POST /live?key=1 200, ");
     let block = [
         "auth-scrub, to the upstream:",
         "~ POST /live?key=1",
@@ -117,7 +125,7 @@ fn of_a_chain_the_live_view_shows_which_filter_changed_what() {
         .last()
         .is_none_or(|line: &String| line != block[block.len() - 1])
     {
-        told.push(lines.next().unwrap().unwrap().trim().to_owned());
+        told.push(said.line().trim().to_owned());
     }
     told.retain(|line| !line.contains("content-length"));
     assert_eq!(told, block);
@@ -133,7 +141,7 @@ fn of_a_chain_the_live_view_shows_which_filter_changed_what() {
         "+ x-tenant: acme".to_owned(),
         "deny-list: the request went no further".to_owned(),
     ];
-    let told = lines.by_ref().map(|line| line.unwrap().trim().to_owned());
+    let told = said.0.by_ref().map(|line| line.unwrap().trim().to_owned());
     let mut told = told.skip_while(|line| !line.starts_with(&block[0])).skip(1);
     for expected in &block[1..] {
         assert_eq!(&told.next().unwrap(), expected);
