@@ -371,24 +371,34 @@ impl fmt::Debug for Output<'_> {
     }
 }
 
-/// Writes by way of a temporary name, so that nobody reads half a module; not at all when the file
-/// is what it should be, so that nobody who watches it is woken.
+/// Writes the module; not at all when the file is what it should be, so that nobody who watches it is woken.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     if fs::read(path).is_ok_and(|present| present == bytes) {
         return Ok(());
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(file("write", folder))?;
-    // Two threads may build the same module.
+    write_whole(path, bytes).map_err(file("write", path))
+}
+
+/// Writes a file beside its place and moves it there, so that nobody reads half of it.
+///
+/// # Errors
+///
+/// What the system says. The file that could not be finished is gone then.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Two threads may write the same file.
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let part = path.with_extension(format!("wasm.{}-{number}", std::process::id()));
-    fs::write(&part, bytes)
-        .and_then(|()| fs::rename(&part, path))
-        .map_err(|error| {
-            let _ = fs::remove_file(&part);
-            file("write", path)(error)
-        })
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}-{number}.part", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // What was begun may be there or not.
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 /// The sources in cargo's dependency file: `<module>: <source> <source>…`, blanks escaped.

@@ -40,7 +40,7 @@ pub use crate::description::{DescribeError, Description, FilterDescription, Host
 pub use crate::facts::{Abi, Declaration, Facts, Import, ReadError};
 pub use crate::finish::{FinishError, Finished, finish, without_exports};
 pub use crate::foreign::{harmless, harmless_line, harmless_lines};
-pub use crate::guest::{BuildError, Built, Guest, Notice, Output, Said, sha256};
+pub use crate::guest::{BuildError, Built, Guest, Notice, Output, Said, sha256, write_whole};
 pub use crate::host_calls::is_host_call;
 pub use crate::inspection::{
     CrateSize, Finding, FunctionSize, Inspection, Memory, Origin, Sizes, Verdict,

@@ -4,9 +4,8 @@ mod walk;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use attache_module::Facts;
+use attache_module::{Facts, write_whole};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -344,18 +343,8 @@ fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, LayoutErro
     })
 }
 
-/// Writes a file beside its place and moves it there, so that nobody reads half of it.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
-    // Two threads may write the same file.
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let beside = path.with_extension(format!("{}-{number}.part", std::process::id()));
-    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
-    written.map_err(|error| {
-        // What was begun may be there or not.
-        let _ = fs::remove_file(&beside);
-        failed("write", path)(error)
-    })
+    write_whole(path, bytes).map_err(failed("write", path))
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LayoutError {

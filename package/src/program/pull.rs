@@ -1,10 +1,9 @@
 //! `attache pull` and `attache tags`
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
-use attache_module::harmless;
+use attache_module::{harmless, write_whole};
 use attache_package::registry::{Pulled, Reference};
 use attache_package::{Digest, Layout};
 use serde_json::json;
@@ -22,7 +21,8 @@ pub(super) fn pull(arguments: &Pull) -> anyhow::Result<()> {
     clear();
     let pulled = pulled?;
     if let Some(path) = &arguments.module {
-        write(path, &pulled.image.bytes)?;
+        write_whole(path, &pulled.image.bytes)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     let folder = match (&arguments.output, &arguments.module) {
         (Some(folder), _) => Some(folder.clone()),
@@ -55,19 +55,6 @@ fn local_tag(reference: &Reference) -> String {
         (None, Some(digest)) => format!("{last}-{}", &digest.hex()[..12]),
         (None, None) => format!("{last}-latest"),
     }
-}
-
-/// Writes a file beside its place and moves it there, so that nobody loads half of a module.
-fn write(path: &Path, module: &[u8]) -> anyhow::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let beside = PathBuf::from(name);
-    let written = fs::write(&beside, module).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // What was begun may be there or not.
-        let _ = fs::remove_file(&beside);
-    }
-    written.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 fn show(
