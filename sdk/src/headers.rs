@@ -1,8 +1,8 @@
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 
+use http::HeaderValue;
 use http::header::HOST;
-use http::{HeaderName, HeaderValue};
 
 use crate::content_type::ContentType;
 use crate::error::Error;
@@ -15,7 +15,7 @@ pub use self::name::FieldName;
 use self::writes::Writes;
 
 mod list;
-mod name;
+pub(crate) mod name;
 mod writes;
 
 /// The headers of a request or a response, as bytes.
@@ -148,7 +148,7 @@ impl Headers {
     /// }
     ///
     /// // A local reply has headers without a host, so a test begins with one.
-    /// let reply = LocalReply::new(StatusCode::OK).header(HeaderName::from_static("x-private"), 1);
+    /// let reply = LocalReply::new(StatusCode::OK).header("x-private", 1);
     /// assert!(!may_be_cached(&reply.into()));
     /// ```
     #[must_use]
@@ -213,7 +213,7 @@ impl Headers {
         self.change(Write::Remove(name.as_bytes()));
     }
 
-    /// Makes `value` the only value of `name`.
+    /// Makes `value` the only value of `name`, which may be text.
     ///
     /// ```
     /// use attache::prelude::*;
@@ -222,33 +222,56 @@ impl Headers {
     ///     .header(CACHE_CONTROL, HeaderValue::from_static("public"))
     ///     .into();
     /// response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    /// response.headers_mut().insert("X-Frame-Options", HeaderValue::from_static("DENY"));
     /// assert_eq!(response.headers().all(CACHE_CONTROL), [b"no-store"]);
+    /// assert_eq!(response.headers().all("x-frame-options"), [b"DENY"]);
     /// ```
-    pub fn insert(&mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) {
-        let (name, value) = (name.into(), value.into());
-        if name == HOST {
+    pub fn insert(&mut self, name: impl FieldName, value: impl Into<HeaderValue>) {
+        if !name::is_token(&name) {
+            return self.fail();
+        }
+        let (name, value) = (name.as_bytes(), value.into());
+        if name.eq_ignore_ascii_case(HOST.as_str().as_bytes()) {
             self.change(Write::Replace(AUTHORITY, value.as_bytes()));
             return;
         }
         // A replacement removes first: hosts have been seen to overwrite only the first of several
         // values.
-        self.change(Write::Remove(name.as_str().as_bytes()));
-        self.change(Write::Add(name.as_str().as_bytes(), value.as_bytes()));
+        self.change(Write::Remove(name));
+        self.change(Write::Add(name, value.as_bytes()));
     }
 
-    /// Adds `value` after those that `name` has.
+    /// Adds `value` after those that `name` has, which may be text.
     ///
     /// ```
     /// use attache::prelude::*;
     ///
     /// let mut response: Response = Response::local(StatusCode::OK, "welcome\n");
     /// response.headers_mut().append(SET_COOKIE, HeaderValue::from_static("a=1"));
-    /// response.headers_mut().append(SET_COOKIE, HeaderValue::from_static("b=2"));
+    /// response.headers_mut().append("set-cookie", HeaderValue::from_static("b=2"));
     /// assert_eq!(response.headers().all(SET_COOKIE), [b"a=1", b"b=2"]);
     /// ```
-    pub fn append(&mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) {
-        let (name, value) = (name.into(), value.into());
-        self.add(name.as_str().as_bytes(), value.as_bytes());
+    pub fn append(&mut self, name: impl FieldName, value: impl Into<HeaderValue>) {
+        match name::is_token(&name) {
+            true => self.add(name.as_bytes(), value.into().as_bytes()),
+            false => self.fail(),
+        }
+    }
+
+    /// Notes that a name is none, which comes to light when the headers are used.
+    #[cold]
+    pub(crate) fn fail(&mut self) {
+        self.list();
+        if let Some(list) = self.list.get_mut() {
+            list.fail(Error::misuse(
+                "the filter writes a header whose name is none",
+            ));
+        }
+    }
+
+    /// Takes the fault out that a change has left.
+    pub(crate) fn take_fault(&mut self) -> Option<Error> {
+        self.list.get_mut()?.take_fault()
     }
 
     /// The same, for a name that is known to be one. Without a [`HeaderName`], the names that `http` knows
@@ -263,7 +286,7 @@ impl Headers {
     /// use attache::prelude::*;
     ///
     /// let mut response: Response = LocalReply::new(StatusCode::OK)
-    ///     .header(HeaderName::from_static("x-debug-shard"), 7)
+    ///     .header("x-debug-shard", 7)
     ///     .header(RETRY_AFTER, 10)
     ///     .into();
     /// let removed = response.headers_mut().retain(|name, _| !name.starts_with(b"x-debug-"));
@@ -305,36 +328,6 @@ impl Headers {
             true => Fate::Stays,
             false => change(name, value),
         })
-    }
-
-    /// As [`insert`](Self::insert), for a name that is known only when it runs. A name that is no token
-    /// (RFC 9110, 5.6.2) is a fault of the filter's: passing the message on fails.
-    ///
-    /// ```
-    /// use attache::Headers;
-    /// use attache::prelude::*;
-    ///
-    /// /// One header for each thing that is known of a client: `x-client-city`, and so on.
-    /// fn tell(headers: &mut Headers, known: &[(&str, HeaderValue)]) {
-    ///     for (word, value) in known {
-    ///         headers.put(format!("x-client-{word}").as_str(), value);
-    ///     }
-    /// }
-    ///
-    /// let mut response: Response = Response::local(StatusCode::OK, "");
-    /// tell(response.headers_mut(), &[("City", HeaderValue::from_static("Bern"))]);
-    /// assert_eq!(response.headers().all("x-client-city"), [b"Bern"]);
-    /// ```
-    pub fn put(&mut self, name: impl FieldName, value: impl Into<HeaderValue>) {
-        let name = name.as_bytes();
-        self.list();
-        let Some(list) = self.list.get_mut() else {
-            return;
-        };
-        match is_token(name) {
-            true => list.set(&name.to_ascii_lowercase(), value.into().as_bytes()),
-            false => list.fail(Error::misuse("the filter puts a header whose name is none")),
-        }
     }
 
     /// The first value of a pseudo header; Envoy joins several by a comma, so there is but one.
@@ -471,11 +464,6 @@ pub(crate) struct Refusal {
     pub(crate) error: Error,
     /// Whether some of them were, and could not be taken back.
     pub(crate) is_torn: bool,
-}
-
-fn is_token(name: &[u8]) -> bool {
-    let of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !name.is_empty() && name.iter().all(of_token)
 }
 
 fn is_pseudo(name: &[u8]) -> bool {

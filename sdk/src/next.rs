@@ -221,7 +221,7 @@ impl<M: Mode> Next<M> {
     /// let begun = attache::Timestamp::now()?;
     /// let mut response = next.run(request).await?;
     /// let milliseconds = attache::Timestamp::now()?.since(begun).as_millis() as u64;
-    /// response.headers_mut().insert(HeaderName::from_static("x-upstream-ms"), milliseconds);
+    /// response.headers_mut().insert("x-upstream-ms", milliseconds);
     /// Ok(response)
     /// # }
     /// ```

@@ -306,7 +306,7 @@ impl<M: Mode> Request<M> {
     ///     return Ok(Response::local(StatusCode::PAYLOAD_TOO_LARGE, "too large\n"));
     /// };
     /// let size = HeaderValue::from(whole.bytes().len());
-    /// request.headers_mut().insert(HeaderName::from_static("x-size"), size);
+    /// request.headers_mut().insert("x-size", size);
     /// next.run(request).await
     /// # }
     /// ```

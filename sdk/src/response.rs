@@ -161,7 +161,7 @@ impl<M: Mode> Response<M> {
     /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
     /// let mut response = next.run(request).await?;
     /// if response.ends_with_headers() {
-    ///     response.headers_mut().insert(HeaderName::from_static("x-empty"), 1);
+    ///     response.headers_mut().insert("x-empty", 1);
     /// }
     /// Ok(response)
     /// # }
@@ -344,7 +344,7 @@ impl<M: Mode> Response<M> {
     ///     _ => return Ok(response),
     /// };
     /// // The headers are still here, though the body is known.
-    /// response.headers_mut().insert(HeaderName::from_static("x-lines"), lines);
+    /// response.headers_mut().insert("x-lines", lines);
     /// Ok(response)
     /// # }
     /// ```
@@ -473,6 +473,9 @@ impl<M: Mode> From<LocalReply> for Response<M> {
         let mut headers = Headers::detached();
         for (name, value) in reply.headers.drain(..) {
             headers.add(&name, value.as_bytes());
+        }
+        if reply.misnamed {
+            headers.fail();
         }
         Self::of(None, headers, Origin::Local(Box::new(reply)))
     }

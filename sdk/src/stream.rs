@@ -353,7 +353,10 @@ impl Stream {
         self.link.passed() == Some(Way::Forwarded) && self.flow(Direction::Request).is_away()
     }
 
-    fn reply(&self, reply: &LocalReply, headers: &Headers) -> Result<(), Error> {
+    fn reply(&self, reply: &LocalReply, headers: &mut Headers) -> Result<(), Error> {
+        if let Some(fault) = headers.take_fault() {
+            return Err(fault);
+        }
         self.set_over();
         reply.send(headers)
     }
@@ -390,7 +393,7 @@ impl Stream {
             true => self.is_out_of_reach(),
             false => self.flow(Direction::Response).is_away(),
         };
-        if is_out || is_over || self.reply(&reply, &Headers::detached()).is_err() {
+        if is_out || is_over || self.reply(&reply, &mut Headers::detached()).is_err() {
             // Without an answer the client would wait for ever.
             self.close(if is_out {
                 Direction::Response

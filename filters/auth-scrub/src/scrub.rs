@@ -78,7 +78,7 @@ impl<'a> Scrub<'a> {
         for (header, value) in claims {
             self.changes.add(Changes::JWT);
             if self.enforce {
-                headers.put(header, value);
+                headers.insert(header, value);
             }
         }
     }

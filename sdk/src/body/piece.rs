@@ -60,7 +60,7 @@ pub trait BodyTransform: 'static {
     ///     }
     ///
     ///     fn trailers(&mut self, trailers: &mut Headers) -> Result<(), Error> {
-    ///         trailers.insert(HeaderName::from_static("x-size"), self.0);
+    ///         trailers.insert("x-size", self.0);
     ///         Ok(())
     ///     }
     /// }

@@ -2,8 +2,11 @@ use http::HeaderName;
 
 use crate::setting;
 
-/// The name of a header, to find or remove it: a [`HeaderName`], one of the configuration
-/// ([`setting::HeaderName`]), text or bytes in any case.
+/// The name of a header: a [`HeaderName`], one of the configuration ([`setting::HeaderName`]), text or bytes
+/// in any case.
+///
+/// Any text can be looked for. To write one that is no token (RFC 9110, 5.6.2) is a fault of the filter's, which
+/// shows where the message is passed on or the reply is sent. Envoy makes lower case of it.
 ///
 /// Sealed: implemented for these only.
 ///
@@ -36,13 +39,28 @@ pub trait FieldName: sealed::Sealed {
 }
 
 mod sealed {
-    pub trait Sealed {}
+    pub trait Sealed {
+        /// Whether its type says that it is a token.
+        const IS_TOKEN: bool;
+    }
+}
+
+/// Whether this can be the name of a field: a token (RFC 9110, 5.6.2).
+pub(crate) fn is_token<N: FieldName>(name: &N) -> bool {
+    N::IS_TOKEN || is_token_text(name.as_bytes())
+}
+
+fn is_token_text(name: &[u8]) -> bool {
+    let of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !name.is_empty() && name.iter().all(of_token)
 }
 
 macro_rules! field_names {
-    ($($name:ty => |$value:ident| $bytes:expr),+ $(,)?) => {
+    ($($name:ty: $is_token:literal => |$value:ident| $bytes:expr),+ $(,)?) => {
         $(
-            impl sealed::Sealed for $name {}
+            impl sealed::Sealed for $name {
+                const IS_TOKEN: bool = $is_token;
+            }
             impl FieldName for $name {
                 fn as_bytes(&self) -> &[u8] {
                     let $value = self;
@@ -54,9 +72,10 @@ macro_rules! field_names {
 }
 
 field_names! {
-    HeaderName => |name| name.as_str().as_bytes(),
-    &HeaderName => |name| name.as_str().as_bytes(),
-    &setting::HeaderName => |name| name.as_str().as_bytes(),
-    &str => |name| str::as_bytes(name),
-    &[u8] => |name| name,
+    HeaderName: true => |name| name.as_str().as_bytes(),
+    &HeaderName: true => |name| name.as_str().as_bytes(),
+    setting::HeaderName: true => |name| name.as_str().as_bytes(),
+    &setting::HeaderName: true => |name| name.as_str().as_bytes(),
+    &str: false => |name| str::as_bytes(name),
+    &[u8]: false => |name| name,
 }

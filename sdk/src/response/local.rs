@@ -1,9 +1,10 @@
 use std::borrow::Cow;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 
 use crate::error::Error;
 use crate::headers::Headers;
+use crate::headers::name::{self, FieldName};
 use crate::host::{self, Reply};
 use crate::pairs;
 
@@ -31,6 +32,8 @@ use crate::pairs;
 pub struct LocalReply {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(Vec<u8>, HeaderValue)>,
+    /// Whether the name of one is none.
+    pub(super) misnamed: bool,
     body: Body,
     details: Cow<'static, str>,
     grpc_status: Option<u8>,
@@ -43,17 +46,28 @@ impl LocalReply {
         Self {
             status,
             headers: Vec::new(),
+            misnamed: false,
             body: Body::default(),
             details: Cow::Borrowed("attache_local_reply"),
             grpc_status: None,
         }
     }
 
-    /// Adds a header; a repeated name gives two.
+    /// Adds a header, whose name may be text; a repeated name gives two.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// let reply = LocalReply::new(StatusCode::TOO_MANY_REQUESTS)
+    ///     .header(RETRY_AFTER, 10)
+    ///     .header("X-Limit", HeaderValue::from_static("100"));
+    /// let response: Response = reply.into();
+    /// assert_eq!(response.headers().all("x-limit"), [b"100"]);
+    /// ```
     #[must_use]
-    pub fn header(mut self, name: impl Into<HeaderName>, value: impl Into<HeaderValue>) -> Self {
-        let name = name.into().as_str().as_bytes().to_vec();
-        self.headers.push((name, value.into()));
+    pub fn header(mut self, name: impl FieldName, value: impl Into<HeaderValue>) -> Self {
+        self.misnamed |= !name::is_token(&name);
+        self.headers.push((name.as_bytes().to_vec(), value.into()));
         self
     }
 

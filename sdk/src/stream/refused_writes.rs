@@ -37,8 +37,8 @@ impl HttpFilter for Changes {
         }
         let headers = request.headers_mut();
         headers.remove("x-two");
-        headers.insert(http::HeaderName::from_static("x-one"), 1);
-        headers.append(http::HeaderName::from_static("x-new"), 1);
+        headers.insert("x-one", 1);
+        headers.append("x-new", 1);
         next.run(request).await
     }
 
@@ -56,7 +56,7 @@ fn changes(looks: bool, failure_mode: FailureMode) -> Changes {
 
 /// Shows a request to the filter, with a host that answers its first writes so, and all that follows
 /// with success.
-fn play(filter: Changes, writes: &[u32]) -> (Action, Vec<&'static str>) {
+fn play(filter: impl HttpFilter, writes: &[u32]) -> (Action, Vec<&'static str>) {
     let pairs: [(&[u8], &[u8]); 4] = [
         (b":path", b"/"),
         (b"x-one", b"0"),
@@ -72,7 +72,7 @@ fn play(filter: Changes, writes: &[u32]) -> (Action, Vec<&'static str>) {
     double::answer_to("proxy_increment_metric", HostAnswer::ok());
     double::answer_to(REPLY, HostAnswer::ok());
     double::answer_to("proxy_set_effective_context", HostAnswer::ok());
-    let filter: Configured<Changes, Http<Streaming>> = Configured::new(filter, "changes");
+    let filter: Configured<_, Http<Streaming>> = Configured::new(filter, "changes");
     let stream = Stream::new(1, 2, Rc::new(filter));
     let action = stream.callback(Direction::Request, Event::Headers { is_last: true });
     let about = [ADD, REMOVE, REPLACE, REPLY];
@@ -122,4 +122,49 @@ fn whatever_is_refused_denies_unless_failures_are_allowed() {
         let (action, calls) = play(changes(true, FailureMode::Deny), &writes);
         assert_eq!((action, calls.last()), (Action::Pause, Some(&REPLY)));
     }
+}
+
+/// Writes a header whose name is none.
+enum Misnamed {
+    Insert(&'static str),
+    Append(&'static str),
+    Reply(&'static str),
+}
+
+impl HttpFilter for Misnamed {
+    type Config = ();
+
+    fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+        Ok(Self::Insert(""))
+    }
+
+    async fn call(&self, mut request: Request, next: Next) -> Result<Response, Error> {
+        match self {
+            Self::Insert(name) => request.headers_mut().insert(*name, 1),
+            Self::Append(name) => request.headers_mut().append(*name, 1),
+            Self::Reply(name) => {
+                let reply = LocalReply::new(StatusCode::OK).header(*name, 1);
+                return Ok(reply.header("x-good", 2).into());
+            }
+        }
+        next.run(request).await
+    }
+}
+
+#[test]
+fn a_name_that_is_none_fails_the_filter() {
+    for name in ["", "x y", "x:y", ":path", "x\r\ny", "\u{e9}"] {
+        for filter in [Misnamed::Insert(name), Misnamed::Append(name)] {
+            assert_eq!(play(filter, &[]), (Action::Pause, vec![REPLY]), "{name:?}");
+        }
+        let played = play(Misnamed::Reply(name), &[]);
+        assert_eq!(played, (Action::Pause, vec![REPLY]), "{name:?}");
+        assert!(double::calls().contains(&"proxy_increment_metric"));
+    }
+    assert_eq!(
+        play(Misnamed::Insert("X-Good"), &[]),
+        (Action::Continue, vec![REMOVE, ADD])
+    );
+    assert_eq!(play(Misnamed::Reply("x-more"), &[]).1, [REPLY]);
+    assert!(!double::calls().contains(&"proxy_increment_metric"));
 }
