@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, Extern, ExternType, ImportType, Instance,
     InstanceAllocationStrategy, InstancePre, Linker, Memory, Module, OptLevel,
-    PoolingAllocationConfig, Ref, Store, Table,
+    PoolingAllocationConfig, Ref, Store, Strategy, Table,
 };
 
 use crate::abi::AbiVersion;
@@ -111,13 +111,24 @@ impl Shared {
         built(&self.spare, &cached(false))
     }
 
-    /// Without optimising, and without a cache: to compress and write its entry takes a while, too. The register
-    /// allocator stays the usual one, since wasmtime does not vouch for the faster.
+    /// By wasmtime's baseline compiler where wasmtime vouches for it as for the other (tier 1 of
+    /// <https://docs.wasmtime.dev/stability-tiers.html>), without optimising elsewhere; the faster register
+    /// allocator is in no tier. Without a cache: to compress and write its entry takes a while, too.
     fn quick(&self) -> wasmtime::Result<&Backend> {
-        built(
-            &self.quick,
-            config(false).cranelift_opt_level(OptLevel::None),
-        )
+        let mut config = config(false);
+        if cfg!(target_arch = "x86_64") {
+            // What it does not compile goes the usual way.
+            config
+                .strategy(Strategy::Winch)
+                .wasm_exceptions(false)
+                .wasm_function_references(false)
+                .wasm_gc(false)
+                .wasm_relaxed_simd(false)
+                .wasm_tail_call(false);
+        } else {
+            config.cranelift_opt_level(OptLevel::None);
+        }
+        built(&self.quick, &config)
     }
 
     /// Compiles a module, for the pool if it fits and is to run often.

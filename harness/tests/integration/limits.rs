@@ -1,4 +1,4 @@
-use attache_harness::{Host, HostError, Outcome, Plugin, Request, Response};
+use attache_harness::{FailurePolicy, Host, HostError, Outcome, Plugin, Request, Response};
 
 use crate::chains::chain;
 use crate::guest::{guest, said, trace, transparent};
@@ -92,6 +92,54 @@ fn a_module_that_was_compiled_quickly_does_the_same() -> Tested {
         host.send(Request::get("/")),
         Err(HostError::OutOfFuel { .. })
     ));
+    Ok(())
+}
+
+#[test]
+fn modules_that_mean_harm_are_stopped_too_when_they_were_compiled_quickly() -> Tested {
+    let deep = guest()
+        .with("(func $deep (param i32) (result i32) (i32.add (call $deep (local.get 0)) (i32.const 1)))")
+        .on("request_headers", "(drop (call $deep (i32.const 0))) i32.const 0");
+    let reads = |place: &str| guest().on("request_headers", &format!("(i32.load {place})"));
+    let overflow = "Uncaught RangeError: Maximum call stack size exceeded";
+    let outside = "Uncaught RuntimeError: memory access out of bounds";
+    for (guest, reason) in [
+        (deep, overflow),
+        (reads("(i32.const -1)"), outside),
+        (reads("offset=4294967295 (i32.const -1)"), outside),
+        (
+            guest().on("request_headers", "(i32.div_u (i32.const 1) (i32.const 0))"),
+            "Uncaught RuntimeError: divide by zero",
+        ),
+    ] {
+        let plugin = guest.plugin("harm").compiled_quickly();
+        let mut host = Host::with(plugin.failure_policy(FailurePolicy::FailOpen))?;
+        let exchange = host.send(Request::get("/"))?;
+        assert_eq!(exchange.response().status(), 503);
+        let failed = format!("Function: proxy_on_request_headers failed: {reason}");
+        assert_eq!(said(exchange.log()), [failed]);
+        assert_eq!(host.send(Request::get("/"))?.response().status(), 200);
+    }
+    let grows = guest().on(
+        "request_headers",
+        "(loop $on (br_if $on (i32.ge_s (memory.grow (i32.const 1000)) (i32.const 0))))
+         (call $say (memory.size)) i32.const 0",
+    );
+    let plugin = grows.plugin("grows").compiled_quickly();
+    let exchange = Host::with(plugin)?.send(Request::get("/"))?;
+    let pages: u32 = said(exchange.log())[0].parse().expect("a number");
+    assert!((15_000..=16_384).contains(&pages), "{pages}");
+    Ok(())
+}
+
+#[test]
+fn what_the_baseline_compiler_lacks_is_compiled_as_usual() -> Tested {
+    let tail = guest()
+        .with("(func $other (result i32) (call $text s(called)) i32.const 0)")
+        .on("request_headers", "return_call $other");
+    let exchange = Host::with(tail.plugin("tail").compiled_quickly())?.send(Request::get("/"))?;
+    assert_eq!(said(exchange.log()), ["called"]);
+    assert_eq!(exchange.response_code(), 200);
     Ok(())
 }
 
