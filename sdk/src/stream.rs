@@ -259,8 +259,10 @@ impl Stream {
         let Some(mut task) = self.task.take() else {
             return;
         };
+        tasks::set_has_request(!self.flow(Direction::Request).is_away());
         // Looked at where they are: an answer is large.
         let mut polled = task.as_mut().poll(&mut self.place.context());
+        tasks::set_has_request(false);
         let mut early;
         let answer = match &mut polled {
             Poll::Ready(answer) => {
@@ -286,7 +288,10 @@ impl Stream {
         let Some(mut task) = self.task.take() else {
             return;
         };
+        // The access log has all maps.
+        tasks::set_has_request(true);
         let poll = task.as_mut().poll(&mut self.place.context());
+        tasks::set_has_request(false);
         if let Poll::Ready(Err(fault)) = poll {
             let name = self.filter.root_id();
             error!("filter={name} reason={}", Chain(&fault));

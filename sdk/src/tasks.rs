@@ -36,6 +36,8 @@ thread_local! {
     /// compiler sees that, and leaves out all that is done for woken futures.
     static ANY_WOKEN: Cell<bool> = const { Cell::new(false) };
     /// What may be woken from another callback.
+    /// Whether the future that runs now is of a stream whose request headers can be read.
+    static HAS_REQUEST: Cell<bool> = const { Cell::new(false) };
     static WAITING: RefCell<Table> = const { RefCell::new(Table::new()) };
 }
 
@@ -149,6 +151,16 @@ fn act_on(id: u32) -> Result<(), HostError> {
     host::set_effective_context(if id == CALLED.get() { 0 } else { id })?;
     EFFECTIVE.set(id);
     Ok(())
+}
+
+/// Notes whether the future that is polled next is of a stream whose request headers can be read.
+pub(crate) fn set_has_request(has: bool) {
+    HAS_REQUEST.set(has);
+}
+
+/// Whether the future that runs now is of a stream whose request headers can be read.
+pub(crate) fn has_request() -> bool {
+    HAS_REQUEST.get()
 }
 
 /// The root of the future that runs now.

@@ -158,7 +158,8 @@ impl Call {
     }
 
     /// Leaves out `x-request-id` and the headers of traces (`traceparent`, `b3` and the like), which
-    /// are otherwise those of the request that the call is made for, unless the call sets them.
+    /// are otherwise those of the request that the call is made for, unless the call sets them. A call
+    /// that is made when the request has gone on has none: Envoy does not show them any more.
     /// Saves a host call.
     ///
     /// ```

@@ -1,7 +1,8 @@
 //! The headers that tie a call-out to the request that it is made for.
 
-use crate::host;
+use crate::host::{self, Map};
 use crate::pairs;
+use crate::tasks;
 
 /// Request id, and the context of a trace in the formats that Envoy's tracers speak: W3C, B3,
 /// `OpenTracing`, Datadog, Google, X-Ray, `SkyWalking`.
@@ -25,14 +26,13 @@ const NAMES: [&[u8]; 17] = [
     b"grpc-trace-bin",
 ];
 
-/// Those that the effective stream's request has; none where there is no stream.
-///
-/// They are read by a property, which is one call in every phase: the header map is there before
-/// the request goes on only.
+/// Those that the effective stream's request has; none where there is no stream, or where its request has gone on:
+/// Envoy keeps the headers from filters then, and hands out an empty list as the property `request.headers`, too.
 pub(crate) fn headers() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let Ok(Some(bytes)) = host::property(&["request", "headers"]) else {
+    if !tasks::has_request() {
         return Vec::new();
-    };
+    }
+    let bytes = host::header_pairs(Map::RequestHeaders).unwrap_or_default();
     let pairs = pairs::ranges(&bytes).unwrap_or_default().into_iter();
     pairs
         .filter_map(|pair| Some((bytes.get(pair.name)?, bytes.get(pair.value)?)))
