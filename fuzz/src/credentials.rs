@@ -116,6 +116,29 @@ pub fn parameters(data: &[u8]) {
     }
 }
 
+/// A host, a URL and a list of protocols: no password is left before a host, and no word of a token.
+pub fn copies(data: &[u8]) {
+    let filter = filter(REMOVE);
+    let value = line(data);
+    for name in ["x-forwarded-host", "x-original-url"] {
+        if let Some((left, _)) = once(&filter, Part::Request, name, &value) {
+            assert!(is_part(&left, &value));
+            let front = left.split(|byte| b"/\\?#".contains(byte)).next();
+            assert!(!front.unwrap_or_default().contains(&b'@'));
+        }
+    }
+    let name = "sec-websocket-protocol";
+    if let Some((left, _)) = once(&filter, Part::Request, name, &value) {
+        assert!(is_part(&left, &value));
+        let mut words = left.split(|byte| b",. ".contains(byte));
+        let known = |word: &[u8]| {
+            let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
+            is(b"bearer") || is(b"authorization") || is(b"token") || word.starts_with(b"eyJ")
+        };
+        assert!(!words.any(known));
+    }
+}
+
 /// Percent-decoded, and nothing else.
 fn decoded(name: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();

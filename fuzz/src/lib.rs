@@ -17,7 +17,7 @@ use transform::pairs::Pairs;
 use transform::template::{Put, Template};
 
 pub use counts::{expressions, frames, metrics, templates};
-pub use credentials::{addresses, auth_scrub, cookies, parameters, token};
+pub use credentials::{addresses, auth_scrub, cookies, copies, parameters, token};
 pub use guest::{allocator, decoding};
 pub use message::transform;
 
@@ -25,10 +25,11 @@ pub use message::transform;
 pub type Target = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("allocator", allocator),
     ("decoding", decoding),
     ("cookies", cookies),
+    ("copies", copies),
     ("parameters", parameters),
     ("token", token),
     ("addresses", addresses),

@@ -9,7 +9,7 @@ use crate::digest::Hasher;
 
 /// What the access log may show.
 #[derive(Debug)]
-pub(crate) struct AccessLog(Vec<(What, FilterState<String>)>);
+pub(crate) struct AccessLog(Vec<(What, FilterState<Vec<u8>>)>);
 
 #[derive(Debug)]
 enum What {
@@ -64,15 +64,15 @@ impl AccessLog {
                 What::Scheme(name) => {
                     let values = headers.all(&name[..]);
                     let schemes: Vec<_> = values.into_iter().filter_map(scheme).collect();
-                    String::from_utf8(joined(&schemes, b",")).ok()
+                    joined(&schemes, b",")
                 }
                 What::Hash(name) => {
                     let values = headers.all(&name[..]).into_iter();
                     let digests = values.filter_map(|value| Some(hasher?.digest(value)));
-                    String::from_utf8(joined(&digests.collect::<Vec<_>>(), b",")).ok()
+                    joined(&digests.collect::<Vec<_>>(), b",")
                 }
             };
-            if let Some(text) = text.filter(|text| !text.is_empty()) {
+            if !text.is_empty() {
                 state.set(&text)?;
             }
         }
@@ -83,8 +83,8 @@ impl AccessLog {
     pub(crate) fn after(&self, path: &[u8], changes: &str) -> Result<(), Error> {
         for (what, state) in &self.0 {
             match what {
-                What::Path => state.set(&String::from_utf8_lossy(path).into_owned())?,
-                What::Changes if !changes.is_empty() => state.set(&changes.to_owned())?,
+                What::Path => state.set(&path.to_vec())?,
+                What::Changes if !changes.is_empty() => state.set(&changes.as_bytes().to_vec())?,
                 _ => {}
             }
         }

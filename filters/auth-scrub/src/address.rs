@@ -6,7 +6,7 @@ use crate::credentials::{joined, trim};
 mod ip;
 
 /// Headers that carry the client's address, or a list of addresses.
-pub(crate) const HEADERS: [&str; 8] = [
+pub(crate) const HEADERS: [&str; 10] = [
     "x-forwarded-for",
     "forwarded",
     "x-real-ip",
@@ -15,6 +15,8 @@ pub(crate) const HEADERS: [&str; 8] = [
     "cf-connecting-ip",
     "fastly-client-ip",
     "x-envoy-external-address",
+    "x-original-forwarded-for",
+    "x-cluster-client-ip",
 ];
 
 /// What stays of addresses.
@@ -27,7 +29,7 @@ pub(crate) enum Prefixes {
 }
 
 impl Prefixes {
-    /// What becomes of a header of [`HEADERS`]. The order of a list stays; what is no address goes.
+    /// What becomes of a header that carries addresses. The order of a list stays; what is no address goes.
     pub(crate) fn scrub(self, name: &[u8], value: &[u8]) -> Outcome {
         let Self::Bits { v4, v6 } = self else {
             return Outcome::Goes;
@@ -121,15 +123,17 @@ fn address(text: &[u8], v4: u32, v6: u32) -> Option<Vec<u8>> {
 fn cut6(text: &str, v4: u32, v6: u32) -> Option<Vec<u8>> {
     let (text, _zone) = text.split_once('%').unwrap_or((text, ""));
     let address = ip::v6(text)?;
-    // An IPv4 address in an IPv6 one.
-    let mapped = address >> 32 == 0xffff;
-    let bits = if mapped { 96 + v4.min(32) } else { v6.min(128) };
-    let cut = address & u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+    let mut bits = if ip::is_mapped(&address) { 96 + v4 } else { v6 };
+    let cut = address.map(|group| {
+        let kept = bits.min(16);
+        bits -= kept;
+        group & u16::MAX.checked_shl(16 - kept).unwrap_or(0)
+    });
     // As it was written, where nothing was cut off: `2001:DB8::` is the same address.
     if cut == address {
         return Some(text.as_bytes().to_vec());
     }
-    Some(ip::write_v6(cut))
+    Some(ip::write_v6(&cut))
 }
 
 fn is_port(text: &str) -> bool {

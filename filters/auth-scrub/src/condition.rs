@@ -107,8 +107,8 @@ fn host(authority: &[u8]) -> &[u8] {
 }
 
 /// Whether a path can be written otherwise: dot segments, empty ones, backslashes, parameters of
-/// segments, and escapes of what needs none or would be one of these. Longer ones than patterns look at
-/// count too.
+/// segments, and escapes of what needs none or would be one of these, also in UTF-8 that is longer than need
+/// be. Longer paths than patterns look at count too.
 fn is_ambiguous(path: &[u8]) -> bool {
     if path.len() > Expression::LONGEST || path.iter().any(|byte| b"\\;".contains(byte)) {
         return true;
@@ -125,7 +125,7 @@ fn is_ambiguous(path: &[u8]) -> bool {
             let digits = [*high, *low].map(|digit| char::from(digit).to_digit(16));
             match digits {
                 [Some(high), Some(low)] => u8::try_from(high << 4 | low).is_ok_and(|byte| {
-                    byte.is_ascii_alphanumeric() || b"-._~/\\%;\0".contains(&byte)
+                    byte.is_ascii_alphanumeric() || b"-._~/\\%;\0\xc0\xc1".contains(&byte)
                 }),
                 _ => true,
             }
@@ -183,6 +183,9 @@ mod tests {
             "\\api",
             "/x%5capi",
             "/%2561pi",
+            "/x/%c0%ae%C0%AE/api",
+            "/%c1%a1pi",
+            "/%u0061pi",
             "/a%",
         ] {
             let path = path.to_owned() + "/x";

@@ -16,6 +16,8 @@ pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
     let segments: Vec<&[u8]> = line.split(|&byte| byte == b';').collect();
     let mut kept: Vec<Cow<'_, [u8]>> = Vec::new();
     let mut changed = false;
+    // Whether a quote may end behind here: looked for but once where none does.
+    let mut may_end = true;
     let mut index = 0;
     while let Some(segment) = segments.get(index) {
         index += 1;
@@ -32,17 +34,19 @@ pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
             continue;
         };
         let mut value = value.map(<[u8]>::to_vec);
-        if let Some(value) = &mut value
+        if may_end
+            && let Some(value) = &mut value
             && is_open(value)
-            && let Some(more) = segments
-                .get(index..)
-                .and_then(|rest| rest.iter().position(|later| trim(later).ends_with(b"\"")))
         {
-            for later in segments.iter().skip(index).take(more + 1) {
+            let mut rest = segments.iter().skip(index);
+            let end = rest.position(|later| trim(later).ends_with(b"\""));
+            may_end = end.is_some();
+            let enclosed = end.map_or(0, |end| end + 1);
+            for later in segments.iter().skip(index).take(enclosed) {
                 value.push(b';');
                 value.extend_from_slice(later);
             }
-            index += more + 1;
+            index += enclosed;
         }
         match changed_pair(name, value.as_deref(), item, judge) {
             Outcome::Stays => kept.push(match value {
@@ -183,6 +187,8 @@ mod tests {
             ("a=1; sess%69on=s; session[x]=t", "a=1"),
             ("a=1; session=\"x;y\"; b=2", "a=1; b=2"),
             ("a=1; session=\"x; b=2", "a=1; b=2"),
+            ("session=\"x; session=\"y; b=2", "b=2"),
+            ("session=\"x; b=\"; session=\"y; c", "c"),
             ("a=\"x; session=s\"; b=2", "a=\"x; b=2"),
             ("a=1, session=s, b=2; c", "a=1, b=2; c"),
             ("a=1; session, session=s; b=2", "a=1; b=2"),

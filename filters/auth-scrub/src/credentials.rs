@@ -1,12 +1,15 @@
 //! The schemes of credentials (RFC 9110, 11): the word before the first blank.
 
+/// How long a scheme may be: a longer word is a secret that something follows.
+const LONGEST: usize = 24;
+
 /// How many bytes of a value are its scheme and the blanks after it; 0 without a scheme.
 pub(crate) fn scheme_length(value: &[u8]) -> usize {
     let Some(word) = value.iter().position(|&byte| is_blank(byte)) else {
         return 0;
     };
     match value.get(..word) {
-        Some(scheme) if is_token(scheme) => {
+        Some(scheme) if word <= LONGEST && is_token(scheme) => {
             let blanks = value.iter().skip(word);
             word + blanks.take_while(|&&byte| is_blank(byte)).count()
         }
@@ -142,5 +145,10 @@ mod tests {
         assert_eq!(scheme(b"Bearer"), None);
         assert_eq!(scheme(b" x"), None);
         assert_eq!(scheme(b"a:b c"), None);
+        assert_eq!(
+            scheme(b"SharedAccessSignature sr=a"),
+            Some(&b"SharedAccessSignature"[..])
+        );
+        assert_eq!(scheme(b"c2VjcmV0LXRva2VuLW9mLW1pbmU x"), None);
     }
 }

@@ -221,7 +221,7 @@ fn hasher(
     let key = match (place.text_of("inline"), place.text_of("env")) {
         (Some(key), None) => Secret::new(key.to_owned()),
         (None, Some(name)) => {
-            let reason = "the environment of the VM has no such variable";
+            let reason = "the VM has no such variable";
             Secret::new(variable(name)?.ok_or_else(|| place.fault_at("env", reason))?)
         }
         _ => return Err(place.fault("expected one of `inline`, `env`")),

@@ -63,6 +63,8 @@ pub(crate) struct Rule {
     cookies: Table,
     parameters: Table,
     pub(crate) addresses: Option<Prefixes>,
+    /// Headers that carry addresses besides the known ones.
+    pub(crate) address_headers: Names,
     pub(crate) jwt: Option<Jwt>,
     pub(crate) trailers: bool,
     pub(crate) copies: bool,
@@ -176,6 +178,37 @@ impl Rules {
             .filter_map(|active| self.rules.get(active.rule))
     }
 
+    /// The tokens that rules of a plan name, each with the place of its rule in the plan.
+    pub(crate) fn tokens<'r>(&'r self, plan: &Plan) -> Vec<(usize, &'r Jwt)> {
+        let named = |(place, active): (usize, &Active)| {
+            let rule = self.rules.get(active.rule)?;
+            Some((place, rule.jwt.as_ref()?))
+        };
+        plan.0.iter().enumerate().filter_map(named).collect()
+    }
+
+    /// What is done to a token that the rule at `place` names. `None` where an earlier rule takes its header
+    /// away, or where it would stay and nobody knows whether the rule holds: it is as good as any value then.
+    pub(crate) fn token_action(
+        &self,
+        plan: &Plan,
+        place: usize,
+        jwt: &Jwt,
+        value: &[u8],
+    ) -> Option<JwtAction> {
+        let (before, active) = (plan.0.get(..place)?, plan.0.get(place)?);
+        let rule = self.rules.get(active.rule)?;
+        let name = &jwt.from;
+        match self.verdict_of(before, Kind::Header, name, Some(value)) {
+            Verdict::Changes(_) => None,
+            Verdict::Unnamed if !rule.allows(active.allow, Kind::Header, name) => {
+                let is_safe = active.certain || jwt.action != JwtAction::Keep;
+                is_safe.then_some(jwt.action)
+            }
+            _ => Some(JwtAction::Keep),
+        }
+    }
+
     /// What is said of a name. `value` is that of a header, which some items look at.
     pub(crate) fn verdict<'r>(
         &'r self,
@@ -184,7 +217,17 @@ impl Rules {
         name: &[u8],
         value: Option<&[u8]>,
     ) -> Verdict<'r> {
-        for active in &plan.0 {
+        self.verdict_of(&plan.0, kind, name, value)
+    }
+
+    fn verdict_of<'r>(
+        &'r self,
+        actives: &[Active],
+        kind: Kind,
+        name: &[u8],
+        value: Option<&[u8]>,
+    ) -> Verdict<'r> {
+        for active in actives {
             let Some(rule) = self.rules.get(active.rule) else {
                 continue;
             };

@@ -8,14 +8,27 @@ use crate::changes::Changes;
 use crate::cookies;
 use crate::judge::{Judge, Verdict};
 use crate::query;
-use crate::rules::{Jwt, Kind, Plan, Rules, is_protected};
+use crate::rules::{Jwt, Kind, Plan, Rule, Rules, is_protected};
 use crate::special::Special;
 use crate::token::Token;
 use crate::userinfo;
 use crate::websocket;
 
-/// Metadata of gRPC, as gateways spell them in headers.
-const METADATA: &[u8] = b"grpc-metadata-";
+/// What gateways put before the names of headers that they make metadata of gRPC, and before those of metadata
+/// that are to be headers.
+const METADATA: [&[u8]; 2] = [b"grpc-metadata-", b"grpcgateway-"];
+
+/// What a header has to do with a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Beside {
+    /// It is the one that the token stands in.
+    Token,
+    /// A claim goes to it.
+    Claim,
+}
+
+/// What becomes of a header that is named; `None` where nobody names it.
+type Own<'a> = fn(&mut Scrub<'a>, &[u8], &[u8]) -> Option<Outcome>;
 
 /// One stream's look at the rules.
 pub(crate) struct Scrub<'a> {
@@ -26,6 +39,8 @@ pub(crate) struct Scrub<'a> {
     copies: bool,
     in_trailers: bool,
     changes: Changes,
+    /// The tokens that are looked for, each with the place of its rule in the plan.
+    tokens: Vec<(usize, &'a Jwt)>,
 }
 
 impl<'a> Scrub<'a> {
@@ -37,6 +52,7 @@ impl<'a> Scrub<'a> {
             copies: rules.of(plan).any(|rule| rule.copies),
             in_trailers: false,
             changes: Changes::default(),
+            tokens: rules.tokens(plan),
         }
     }
 
@@ -47,31 +63,28 @@ impl<'a> Scrub<'a> {
 
     /// The headers of a request.
     pub(crate) fn request(&mut self, headers: &mut Headers) {
-        let rules = self.rules;
-        let jwt = rules.of(self.plan).find_map(|rule| rule.jwt.as_ref());
         let mut claims = Vec::new();
-        let mut after = Outcome::Goes;
-        let mut is_token = false;
-        if let Some(jwt) = jwt
+        let mut decided: Vec<(&[u8], Outcome)> = Vec::new();
+        for &(place, jwt) in &self.tokens {
             // Of several, nobody knows which one counts.
-            && let [value] = headers.all(&jwt.from[..])[..]
-            && let Some(token) = Token::read(value)
-        {
-            is_token = true;
-            after = token.apply(jwt.action);
-            let claim = |(claim, header): &'a (String, String)| {
-                let value = HeaderValue::from_bytes(&token.claim(claim)?).ok()?;
-                Some((&header[..], value))
-            };
-            claims = jwt.claims.iter().filter_map(claim).collect();
+            if let [value] = headers.all(&jwt.from[..])[..]
+                && let Some(token) = Token::read(value)
+                && let Some(action) = self.rules.token_action(self.plan, place, jwt, value)
+            {
+                decided.push((&jwt.from, token.apply(action)));
+                let claim = |(claim, header): &'a (String, String)| {
+                    let value = HeaderValue::from_bytes(&token.claim(claim)?).ok()?;
+                    Some((&header[..], value))
+                };
+                claims.extend(jwt.claims.iter().filter_map(claim));
+            }
         }
         headers.rewrite(|name, value| {
-            let outcome = match jwt {
-                Some(jwt) if is_token && name.eq_ignore_ascii_case(&jwt.from) => {
-                    self.note(Changes::JWT, after.clone())
-                }
-                Some(jwt) if self.is_of(jwt, name) => self.beside_token(jwt, name, value),
-                _ => self.request_header(name, value),
+            // The first rule that names a token decides.
+            let mut decided = decided.iter();
+            let outcome = match decided.find(|(from, _)| name.eq_ignore_ascii_case(from)) {
+                Some((_, after)) => self.note(Changes::JWT, after.clone()),
+                None => self.any_header(Kind::Header, name, value),
             };
             self.fate(outcome)
         });
@@ -87,7 +100,7 @@ impl<'a> Scrub<'a> {
     pub(crate) fn path(&mut self, path: &[u8]) -> Option<Vec<u8>> {
         match self.note(
             Changes::QUERY,
-            self.in_query(|judge| query::scrub(path, judge)),
+            self.judged(Kind::Parameter, |judge| query::scrub(path, judge)),
         ) {
             Outcome::Becomes(path) => Some(path),
             _ => None,
@@ -106,45 +119,85 @@ impl<'a> Scrub<'a> {
 
     /// The headers of a response.
     pub(crate) fn response(&mut self, headers: &mut Headers) {
-        headers.rewrite(|name, value| {
-            let outcome = self.response_header(name, value);
-            self.fate(outcome)
-        });
+        self.headers(Kind::ResponseHeader, headers);
     }
 
     /// The trailers of a request or response, which some take for more of its headers.
     pub(crate) fn trailers(&mut self, kind: Kind, trailers: &mut Headers) {
         self.in_trailers = true;
-        let jwt = self.rules.of(self.plan).find_map(|rule| rule.jwt.as_ref());
-        let jwt = jwt.filter(|_| kind == Kind::Header);
-        trailers.rewrite(|name, value| {
-            let outcome = match jwt {
-                Some(jwt) if self.is_of(jwt, name) => self.beside_token(jwt, name, value),
-                _ if kind == Kind::Header => self.request_header(name, value),
-                _ => self.response_header(name, value),
-            };
+        self.headers(kind, trailers);
+    }
+
+    fn headers(&mut self, kind: Kind, headers: &mut Headers) {
+        headers.rewrite(|name, value| {
+            let outcome = self.any_header(kind, name, value);
             self.fate(outcome)
         });
     }
 
-    fn request_header(&mut self, name: &[u8], value: &[u8]) -> Outcome {
-        match self.verdict(Kind::Header, name, value) {
-            Verdict::Keeps => return Outcome::Stays,
-            Verdict::Changes(item) => return self.header(Changes::HEADERS, item, name, value),
-            Verdict::Unnamed => {}
+    /// A header, or one whose name is that of another in metadata of gRPC.
+    fn any_header(&mut self, kind: Kind, name: &[u8], value: &[u8]) -> Outcome {
+        let own: Own<'a> = match kind {
+            Kind::Header => Self::request_header,
+            _ => Self::response_header,
+        };
+        let copies = match kind {
+            Kind::Header => self.copies,
+            _ => self.in_trailers,
+        };
+        if let Some(outcome) = own(self, name, value) {
+            return outcome;
         }
-        match self.rules.special.find(name) {
-            Some(Special::Cookie) => {
+        let fold = self.rules.folds.header;
+        let before = METADATA
+            .iter()
+            .find(|before| fold.begins(before, name))
+            .and_then(|before| name.get(before.len()..));
+        let inner = self.without_binary(before.unwrap_or(name));
+        if !copies || inner.len() == name.len() {
+            return Outcome::Stays;
+        }
+        let changes = self.changes;
+        let mut outcome = own(self, inner, value).unwrap_or(Outcome::Stays);
+        self.changes = changes;
+        // Masked or hashed, it would no longer be Base64.
+        if outcome != Outcome::Stays && self.is_binary(name) {
+            outcome = Outcome::Goes;
+        }
+        self.note(Changes::COPIES, outcome)
+    }
+
+    /// `None` where nobody names it.
+    fn request_header(&mut self, name: &[u8], value: &[u8]) -> Option<Outcome> {
+        let beside = self.beside_token(name);
+        Some(match self.verdict(Kind::Header, name, value) {
+            Verdict::Changes(item) => self.header(Changes::HEADERS, item, name, value),
+            Verdict::Keeps if beside != Some(Beside::Claim) => Outcome::Stays,
+            _ if beside.is_some() => self.note(Changes::JWT, Outcome::Goes),
+            _ => return self.special(name, value),
+        })
+    }
+
+    /// A header that is more than a name and a value.
+    fn special(&mut self, name: &[u8], value: &[u8]) -> Option<Outcome> {
+        let mut rules = self.rules.of(self.plan);
+        let is_address = |rule: &Rule| rule.address_headers.find(name).is_some();
+        let special = match self.rules.special.find(name) {
+            None if rules.any(is_address) => Special::Address,
+            known => known?,
+        };
+        Some(match special {
+            Special::Cookie => {
                 let cookies = |judge: &Judge<'_>| cookies::scrub(value, judge);
-                self.note(Changes::COOKIES, self.in_cookies(Kind::Cookie, cookies))
+                self.note(Changes::COOKIES, self.judged(Kind::Cookie, cookies))
             }
-            Some(Special::Address) => {
+            Special::Address => {
                 let addresses = self.rules.of(self.plan).find_map(|rule| rule.addresses);
                 let outcome = addresses.map(|addresses| addresses.scrub(name, value));
                 self.note(Changes::CLIENT_IP, outcome.unwrap_or(Outcome::Stays))
             }
-            Some(Special::Url) => self.url(value),
-            Some(Special::Protocols) if self.copies => {
+            Special::Url => self.url(value),
+            Special::Protocols if self.copies => {
                 let names = |kind, name: &[u8]| {
                     let said = self.rules.verdict(self.plan, kind, name, None);
                     matches!(said, Verdict::Changes(_))
@@ -154,8 +207,8 @@ impl<'a> Scrub<'a> {
                 });
                 self.note(Changes::COPIES, outcome)
             }
-            _ => self.alias(Kind::Header, name, value),
-        }
+            Special::Protocols => Outcome::Stays,
+        })
     }
 
     /// A URL, a path or a host.
@@ -168,52 +221,33 @@ impl<'a> Scrub<'a> {
         let hides = matches!(authorization, Verdict::Changes(_));
         let bare = userinfo::without(url).filter(|_| hides);
         let url = bare.as_deref().unwrap_or(url);
-        let outcome = match self.in_query(|judge| query::scrub_url(url, true, judge)) {
+        let outcome = match self.judged(Kind::Parameter, |judge| query::scrub_url(url, true, judge))
+        {
             Outcome::Stays => bare.map_or(Outcome::Stays, Outcome::Becomes),
             outcome => outcome,
         };
         self.note(Changes::COPIES, outcome)
     }
 
-    fn response_header(&mut self, name: &[u8], value: &[u8]) -> Outcome {
+    /// `None` where nobody names it.
+    fn response_header(&mut self, name: &[u8], value: &[u8]) -> Option<Outcome> {
         match self.verdict(Kind::ResponseHeader, name, value) {
-            Verdict::Keeps => return Outcome::Stays,
-            Verdict::Changes(item) => return self.header(Changes::RESPONSE, item, name, value),
+            Verdict::Keeps => return Some(Outcome::Stays),
+            Verdict::Changes(item) => {
+                return Some(self.header(Changes::RESPONSE, item, name, value));
+            }
             Verdict::Unnamed => {}
         }
         if name.eq_ignore_ascii_case(b"set-cookie") {
             let set = |judge: &Judge<'_>| cookies::scrub_set(value, judge);
-            return self.note(Changes::SET_COOKIES, self.in_cookies(Kind::SetCookie, set));
+            return Some(self.note(Changes::SET_COOKIES, self.judged(Kind::SetCookie, set)));
         }
         let mut rules = self.rules.of(self.plan);
         if name.eq_ignore_ascii_case(b"location") && rules.any(|rule| rule.location_query) {
             let url = |judge: &Judge<'_>| query::scrub_url(value, false, judge);
-            return self.note(Changes::LOCATION, self.in_query(url));
+            return Some(self.note(Changes::LOCATION, self.judged(Kind::Parameter, url)));
         }
-        match self.in_trailers {
-            true => self.alias(Kind::ResponseHeader, name, value),
-            false => Outcome::Stays,
-        }
-    }
-
-    /// A header whose name is that of another one in metadata of gRPC.
-    fn alias(&mut self, kind: Kind, name: &[u8], value: &[u8]) -> Outcome {
-        if !self.copies {
-            return Outcome::Stays;
-        }
-        let fold = self.rules.folds.header;
-        let inner = match fold.begins(METADATA, name) {
-            true => name.get(METADATA.len()..).unwrap_or_default(),
-            false => name,
-        };
-        let inner = self.without_binary(inner);
-        if inner.len() == name.len() {
-            return Outcome::Stays;
-        }
-        match self.verdict(kind, inner, value) {
-            Verdict::Changes(item) => self.header(Changes::COPIES, item, name, value),
-            _ => Outcome::Stays,
-        }
+        None
     }
 
     /// A header that is named.
@@ -222,12 +256,15 @@ impl<'a> Scrub<'a> {
             return Outcome::Stays;
         }
         // Masked or hashed, it would no longer be Base64.
-        let is_binary = self.without_binary(name).len() != name.len();
-        let outcome = match is_binary && !matches!(item.change, Change::Keep) {
+        let outcome = match self.is_binary(name) && !matches!(item.change, Change::Keep) {
             true => Outcome::Goes,
             false => item.apply(value, self.rules.hasher.as_ref()),
         };
         self.note(kind, outcome)
+    }
+
+    fn is_binary(&self, name: &[u8]) -> bool {
+        self.without_binary(name).len() != name.len()
     }
 
     fn without_binary<'n>(&self, name: &'n [u8]) -> &'n [u8] {
@@ -241,33 +278,23 @@ impl<'a> Scrub<'a> {
         }
     }
 
-    /// Whether a header is the token's, or one that a claim goes to, by another spelling or more often
+    /// Whether a header is that of a token, or one that a claim goes to, by another spelling or more often
     /// than once.
-    fn is_of(&self, jwt: &Jwt, name: &[u8]) -> bool {
+    fn beside_token(&self, name: &[u8]) -> Option<Beside> {
         let fold = self.rules.folds.header;
         let same = |own: &[u8]| own.len() == name.len() && fold.begins(&fold.name(own), name);
-        same(&jwt.from) || jwt.claims.iter().any(|(_, header)| same(header.as_bytes()))
-    }
-
-    fn beside_token(&mut self, jwt: &Jwt, name: &[u8], value: &[u8]) -> Outcome {
-        let is_claim = !name.eq_ignore_ascii_case(&jwt.from);
-        match self.verdict(Kind::Header, name, value) {
-            Verdict::Changes(item) => self.header(Changes::HEADERS, item, name, value),
-            Verdict::Keeps if !is_claim => Outcome::Stays,
-            _ => self.note(Changes::JWT, Outcome::Goes),
-        }
+        let beside = |(_, jwt): &(usize, &Jwt)| {
+            let mut claims = jwt.claims.iter();
+            match claims.any(|(_, header)| same(header.as_bytes())) {
+                true => Some(Beside::Claim),
+                false => same(&jwt.from).then_some(Beside::Token),
+            }
+        };
+        self.tokens.iter().find_map(beside)
     }
 
     fn verdict(&self, kind: Kind, name: &[u8], value: &[u8]) -> Verdict<'a> {
         self.rules.verdict(self.plan, kind, name, Some(value))
-    }
-
-    fn in_query(&self, scrub: impl FnOnce(&Judge<'_>) -> Outcome) -> Outcome {
-        self.judged(Kind::Parameter, scrub)
-    }
-
-    fn in_cookies(&self, kind: Kind, scrub: impl FnOnce(&Judge<'_>) -> Outcome) -> Outcome {
-        self.judged(kind, scrub)
     }
 
     fn judged(&self, kind: Kind, scrub: impl FnOnce(&Judge<'_>) -> Outcome) -> Outcome {

@@ -18,7 +18,7 @@ pub(crate) enum Special {
 }
 
 /// Headers that carry the path or host before somebody changed it, or the page before this one.
-const URLS: [&str; 10] = [
+const URLS: [&str; 11] = [
     "referer",
     "x-original-url",
     "x-original-uri",
@@ -29,6 +29,7 @@ const URLS: [&str; 10] = [
     "x-forwarded-path",
     "x-forwarded-host",
     "x-original-host",
+    "x-auth-request-redirect",
 ];
 
 const KINDS: [Special; 4] = [

@@ -11,6 +11,9 @@ mod base64;
 /// nowhere, and says why.
 const STRIPPED: &[u8] = b"signature-removed";
 
+/// How long a value with a token may be. Work on its members grows with their square.
+const LONGEST: usize = 8 << 10;
+
 /// What is done to a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum JwtAction {
@@ -29,10 +32,13 @@ pub(crate) struct Token<'a> {
 
 impl<'a> Token<'a> {
     /// Reads a value: three parts in Base64, the first two JSON objects, an algorithm that is not
-    /// `none`, and no member twice. `None` for whatever is not that, encrypted tokens (five parts)
-    /// included.
+    /// `none`, and no member twice. `None` for whatever is not that or very long, encrypted tokens (five
+    /// parts) included.
     pub(crate) fn read(value: &'a [u8]) -> Option<Self> {
         let value = value.trim_ascii_end();
+        if value.len() > LONGEST {
+            return None;
+        }
         let start = match scheme(value) {
             None => 0,
             Some(bearer) if bearer.eq_ignore_ascii_case(b"bearer") => scheme_length(value),
@@ -64,9 +70,10 @@ impl<'a> Token<'a> {
         }
     }
 
-    /// A claim, as far as it is a text, whole number or boolean that a header can hold.
+    /// A claim, or with dots one in others, as far as it is a text, number or boolean that a header can hold.
     pub(crate) fn claim(&self, name: &str) -> Option<Vec<u8>> {
-        let value = match member(&self.claims, name)? {
+        let inner = || name.split('.').try_fold(&self.claims, member);
+        let value = match member(&self.claims, name).or_else(inner)? {
             Document::Bool(value) => value.to_string(),
             Document::Unsigned(value) => value.to_string(),
             Document::Signed(value) => value.to_string(),
@@ -110,13 +117,17 @@ mod tests {
     fn a_token_is_read_and_stripped() {
         let value = token(
             r#"{"alg":"RS256","typ":"JWT"}"#,
-            r#"{"sub":"ada","n":-1.5e3,"b":true}"#,
+            r#"{"sub":"ada","n":-1.5e3,"b":true,"o":{"p":{"q":1}},"o.p":"dotted"}"#,
         );
         let token = Token::read(value.as_bytes()).unwrap();
         assert_eq!(token.claim("sub"), Some(b"ada".to_vec()));
         assert_eq!(token.claim("n"), Some(b"-1.5e3".to_vec()));
         assert_eq!(token.claim("b"), Some(b"true".to_vec()));
-        assert_eq!(token.claim("x"), None);
+        assert_eq!(token.claim("o.p.q"), Some(b"1".to_vec()));
+        assert_eq!(token.claim("o.p"), Some(b"dotted".to_vec()));
+        for name in ["x", "o", "o.q", "o.p.q.r", "sub.x", ""] {
+            assert_eq!(token.claim(name), None, "{name}");
+        }
         let stripped = value.replace(".c2ln", ".signature-removed");
         assert_eq!(
             token.apply(JwtAction::StripSignature),
@@ -164,6 +175,7 @@ mod tests {
             token(r#"{"alg":"HS256"}"#, r#"{"sub":"a","s\u0075b":"b"}"#),
             token(r#"{"alg":"HS256"}"#, "[]"),
             token(r#"{"alg":"HS256"}"#, "{} x"),
+            token(r#"{"alg":"HS256"}"#, &format!("{{}}{}", " ".repeat(6_200))),
         ] {
             assert!(Token::read(value.as_bytes()).is_none(), "{value}");
         }

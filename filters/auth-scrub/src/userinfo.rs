@@ -13,19 +13,29 @@ pub(crate) fn without(text: &[u8]) -> Option<Vec<u8>> {
         .iter()
         .take_while(|&byte| b"/\\".contains(byte))
         .count();
+    let front = text.get(..first)?;
+    let before_scheme = front.strip_suffix(b":");
+    let last = |text: &[u8]| text.iter().rposition(|&byte| byte == b'@');
+    if let Some(sign) = last(front) {
+        // Without them, what is left could be a URL, with others.
+        let is_url = slashes > 1 || (slashes == 1 && before_scheme.is_some());
+        let sign = if is_url { last(text)? } else { sign };
+        return Some(text.get(sign + 1..)?.to_vec());
+    }
     // They take any number of slashes behind a scheme for two.
-    let behind_scheme = text.get(..first)?.strip_suffix(b":").is_some_and(|scheme| {
+    let behind_scheme = before_scheme.is_some_and(|scheme| {
         let sign = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
         scheme.first().is_some_and(u8::is_ascii_alphabetic) && scheme.iter().all(sign)
     });
-    let start = match slashes {
-        0 => 0,
-        1 if !behind_scheme => 0,
-        _ => first + slashes,
-    };
+    if slashes < 2 && !(slashes == 1 && behind_scheme) {
+        return None;
+    }
+    let start = first + slashes;
     let host = text.get(start..)?.split(|byte| ends(byte)).next()?;
-    let sign = host.iter().rposition(|&byte| byte == b'@')?;
-    Some([text.get(..start)?, text.get(start + sign + 1..)?].concat())
+    let sign = last(host).filter(|sign| *sign > 0)?;
+    // Without a host behind it the sign stays: what follows would be one.
+    let behind = start + sign + usize::from(sign + 1 < host.len());
+    Some([text.get(..start)?, text.get(behind..)?].concat())
 }
 
 #[cfg(test)]
@@ -46,6 +56,14 @@ mod tests {
             ("https:///u:s@a/", Some("https:///a/")),
             ("https://u:s@a?b", Some("https://a?b")),
             ("https:/u:s@a/b", Some("https:/a/b")),
+            ("//u:s@/b@c", Some("//@/b@c")),
+            ("//@a", None),
+            ("u:s@a//b", Some("a//b")),
+            ("u:s@a/b@c", Some("a/b@c")),
+            ("u:s@a//b@c", Some("c")),
+            ("u@http://u:s@a/b", Some("a/b")),
+            ("u@http:/u:s@a:/u@b/c", Some("b/c")),
+            ("u@a?b//c@d", Some("a?b//c@d")),
             ("a:80/u:s@b", None),
             ("1:/u:s@b", None),
             ("a:80", None),

@@ -7,7 +7,8 @@ use crate::credentials::{joined, trim};
 /// tokens that say what they are go where `authorization` does.
 ///
 /// Known ways to pass a token are `bearer, TOKEN`, `access_token, TOKEN`, `NAME.TOKEN`, Kubernetes'
-/// `base64url.bearer.authorization.k8s.io.TOKEN`, and a JSON Web Token alone.
+/// `base64url.bearer.authorization.k8s.io.TOKEN`, AppSync's `header-JSON`, `Bearer%20TOKEN`, and a JSON Web Token
+/// behind whatever. Of JSON in Base64, `eyJ` is the beginning.
 pub(crate) fn scrub(value: &[u8], doomed: impl Fn(&[u8]) -> bool) -> Outcome {
     let hides_authorization = doomed(b"authorization");
     let is_credential = |word: &[u8]| {
@@ -27,10 +28,11 @@ pub(crate) fn scrub(value: &[u8], doomed: impl Fn(&[u8]) -> bool) -> Outcome {
             changed = true;
             continue;
         }
-        let mut parts = name.split(|byte| b".=".contains(byte));
-        let is_token =
-            name.starts_with(b"eyJ") && name.iter().filter(|&&byte| byte == b'.').count() >= 2;
-        if goes_as_value || (is_token && hides_authorization) || parts.any(is_credential) {
+        let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+        let mut parts = name.split(|byte| !of_name(byte));
+        let mut words = name.split(|byte| !byte.is_ascii_alphanumeric());
+        let is_token = hides_authorization && words.any(|word| word.starts_with(b"eyJ"));
+        if goes_as_value || is_token || parts.any(is_credential) {
             changed = true;
             continue;
         }
@@ -73,6 +75,13 @@ mod tests {
                 Some("base64.binary.k8s.io"),
             ),
             ("chat, eyJhbGciOiJI.e30.abc", Some("chat")),
+            ("auth.eyJhbGciOiJI.e30.abc, chat", Some("chat")),
+            (
+                "aws-appsync-event-ws, header-eyJob3N0Ijo",
+                Some("aws-appsync-event-ws"),
+            ),
+            ("chat, Bearer%20abc, v2", Some("chat, v2")),
+            ("keyJournal, heyJ", Some("keyJournal, heyJ")),
         ] {
             assert_eq!(after(value).as_deref(), kept, "{value}");
         }

@@ -17,48 +17,61 @@ pub(super) fn v4(text: &str) -> Option<u32> {
     (count == 4).then_some(address)
 }
 
+/// The groups of an address, from the front.
+pub(super) type Groups = [u16; 8];
+
 /// Eight groups, of which `::` may stand for some that are zero, and the last two may be an IPv4 address.
-pub(super) fn v6(text: &str) -> Option<u128> {
+pub(super) fn v6(text: &str) -> Option<Groups> {
     // Found by hand: the search of the standard library is 2 KB.
     let (front, back) = match text.as_bytes().windows(2).position(|two| two == b"::") {
         Some(mark) => (text.get(..mark)?, Some(text.get(mark + 2..)?)),
         None => (text, None),
     };
-    let (mut high, high_count) = groups(front, back.is_none())?;
+    let (mut address, count) = groups(front, back.is_none())?;
     let Some(back) = back else {
-        return (high_count == 8).then_some(high);
+        return (count == 8).then_some(address);
     };
-    let (low, low_count) = groups(back, true)?;
-    if high_count + low_count > 7 {
+    let (last, last_count) = groups(back, true)?;
+    if count + last_count > 7 {
         return None;
     }
-    if high_count > 0 {
-        high <<= 16 * (8 - high_count);
+    let behind = address.iter_mut().skip(8 - last_count);
+    for (group, last) in behind.zip(last) {
+        *group = last;
     }
-    Some(high | low)
+    Some(address)
 }
 
 /// Groups between colons, and how many they are.
-fn groups(text: &str, is_end: bool) -> Option<(u128, u32)> {
-    let (mut address, mut count) = (0, 0);
+fn groups(text: &str, is_end: bool) -> Option<(Groups, usize)> {
+    let (mut address, mut count) = (Groups::default(), 0);
     if text.is_empty() {
         return Some((address, count));
     }
     let mut parts = text.split(':').peekable();
     while let Some(part) = parts.next() {
-        if count > 7 {
-            return None;
-        }
-        if is_end && parts.peek().is_none() && part.contains('.') {
-            return Some((address << 32 | u128::from(v4(part)?), count + 2));
+        let is_last = parts.peek().is_none();
+        let mut put = |group| {
+            *address.get_mut(count)? = group;
+            count += 1;
+            Some(())
+        };
+        if is_end && is_last && part.contains('.') {
+            let [a, b, c, d] = v4(part)?.to_be_bytes();
+            put(u16::from_be_bytes([a, b]))?;
+            put(u16::from_be_bytes([c, d]))?;
+            break;
         }
         let is_group =
             (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let group = u16::from_str_radix(part, 16).ok().filter(|_| is_group)?;
-        address = address << 16 | u128::from(group);
-        count += 1;
+        put(u16::from_str_radix(part, 16).ok().filter(|_| is_group)?)?;
     }
     Some((address, count))
+}
+
+/// Whether it is an IPv4 address in an IPv6 one.
+pub(super) fn is_mapped(address: &Groups) -> bool {
+    matches!(address, [0, 0, 0, 0, 0, 0xffff, ..])
 }
 
 pub(super) fn write_v4(address: u32) -> Vec<u8> {
@@ -73,13 +86,19 @@ pub(super) fn write_v4(address: u32) -> Vec<u8> {
 }
 
 /// The longest run of zeros, the first of such, becomes `::`.
-pub(super) fn write_v6(address: u128) -> Vec<u8> {
-    if address >> 32 == 0xffff {
-        let [.., a, b, c, d] = address.to_be_bytes();
-        return [b"::ffff:", &write_v4(u32::from_be_bytes([a, b, c, d]))[..]].concat();
+pub(super) fn write_v6(address: &Groups) -> Vec<u8> {
+    let mut text = Vec::new();
+    if let [.., high, low] = address
+        && is_mapped(address)
+    {
+        text.extend(b"::ffff:");
+        text.extend(write_v4(u32::from(*high) << 16 | u32::from(*low)));
+        return text;
     }
-    let group = |index: u32| address >> (16 * (7 - index)) & 0xffff;
-    let zeros = |start: u32| (start..8).take_while(|&index| group(index) == 0).count();
+    let zeros = |start| {
+        let behind = address.iter().skip(start);
+        behind.take_while(|&&group| group == 0).count()
+    };
     let mut longest = (0, 1);
     for start in 0..8 {
         let run = zeros(start);
@@ -87,31 +106,26 @@ pub(super) fn write_v6(address: u128) -> Vec<u8> {
             longest = (start, run);
         }
     }
-    let mut text = Vec::new();
-    let mut index = 0;
-    while index < 8 {
-        if longest.1 > 1 && index == longest.0 {
-            text.extend(b"::");
-            // At most eight.
-            index += u32::try_from(longest.1).unwrap_or(8);
+    for (index, group) in address.iter().enumerate() {
+        if longest.1 > 1 && (longest.0..longest.0 + longest.1).contains(&index) {
+            if index == longest.0 {
+                text.extend(b"::");
+            }
             continue;
         }
         if !matches!(text.last(), None | Some(b':')) {
             text.push(b':');
         }
-        let digits = [12, 8, 4, 0].map(|shift| group(index) >> shift & 15);
+        let digits = [12, 8, 4, 0].map(|shift| u32::from(group >> shift & 15));
         let start = digits
             .iter()
             .take(3)
             .take_while(|&&digit| digit == 0)
             .count();
         for digit in digits.iter().skip(start) {
-            let letter = u32::try_from(*digit)
-                .ok()
-                .and_then(|digit| char::from_digit(digit, 16));
+            let letter = char::from_digit(*digit, 16);
             text.extend(letter.map(|letter| letter as u8));
         }
-        index += 1;
     }
     text
 }
@@ -166,7 +180,10 @@ mod tests {
             "::1.2.3",
             "2001:DB8::A",
         ] {
-            let expected = text.parse().ok().map(Ipv6Addr::to_bits);
+            let expected = text
+                .parse()
+                .ok()
+                .map(|address: Ipv6Addr| address.segments());
             assert_eq!(v6(text), expected, "{text}");
         }
     }
@@ -185,8 +202,9 @@ mod tests {
                     address &= !(0xffff << (16 * group));
                 }
             }
-            let expected = Ipv6Addr::from_bits(address).to_string();
-            assert_eq!(write_v6(address), expected.as_bytes());
+            let address = Ipv6Addr::from_bits(address);
+            let expected = address.to_string();
+            assert_eq!(write_v6(&address.segments()), expected.as_bytes());
             let [first, second, third, fourth, ..] = bits.to_be_bytes();
             let four = u32::from_be_bytes([first, second, third, fourth]);
             assert_eq!(
@@ -204,7 +222,10 @@ mod tests {
             "1:0:0:2:0:0:0:3",
         ] {
             let address: Ipv6Addr = text.parse().unwrap();
-            assert_eq!(write_v6(address.to_bits()), address.to_string().as_bytes());
+            assert_eq!(
+                write_v6(&address.segments()),
+                address.to_string().as_bytes()
+            );
         }
     }
 }

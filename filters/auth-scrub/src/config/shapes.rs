@@ -125,7 +125,7 @@ shapes! {
         "jwt": Kind::Object(&JWT),
         /// Whether trailers are treated as headers are.
         "trailers": Kind::Flag; "true",
-        /// Whether copies go too: parameters in `referer` and original paths, `grpc-metadata-` before and `-bin` behind a header's name, tokens in `sec-websocket-protocol`, passwords before a host.
+        /// Whether copies go too: parameters in `referer` and original paths, `grpc-metadata-` and `grpcgateway-` before and `-bin` behind a header's name, tokens in `sec-websocket-protocol`, passwords before a host.
         "copies": Kind::Flag; "true",
     }
 
@@ -171,6 +171,8 @@ shapes! {
         "ipv4_prefix_length": Kind::Number; "24",
         /// How many bits of an IPv6 address stay, 0 to 128.
         "ipv6_prefix_length": Kind::Number; "48",
+        /// Headers that carry addresses besides the known ones.
+        "headers": Kind::Texts,
     }
 
     /// A signed JSON Web Token.
@@ -179,7 +181,7 @@ shapes! {
         "from": Kind::Text; "\"authorization\"",
         /// What is done to it.
         "action" required: Kind::Word(JWT_ACTIONS),
-        /// Headers by claim. What a client sends under their names goes.
+        /// Headers by claim; `a.b` is the claim `b` in `a`. What a client sends under their names goes.
         "claims_to_headers": Kind::Map,
     }
 

@@ -12,6 +12,9 @@ use crate::token::JwtAction;
 use super::check;
 use super::{Allow, DEFAULT_HEADERS, DEFAULT_PARAMETERS, Folds, Jwt, Kind, Rule, Table};
 
+/// What is wrong with a rule that names nothing.
+const IDLE: &str = "the rule removes nothing";
+
 /// Bits of the set of `allow` that hold.
 const ALLOWS: usize = 64;
 
@@ -47,8 +50,7 @@ impl Compiler {
         }
         let (request, response) = (place.get("request"), place.get("response"));
         if request.is_none() && response.is_none() {
-            let reason = "has neither `request` nor `response`, so the rule removes nothing";
-            return Err(place.fault(reason));
+            return Err(place.fault(IDLE));
         }
         if let Some(place) = request {
             self.request(&mut rule, &place)?;
@@ -76,6 +78,11 @@ impl Compiler {
         }
         if let Some(place) = place.get("client_ip") {
             rule.addresses = Some(addresses(&place)?);
+            let headers = place.list("headers");
+            rule.address_headers = self.names(Kind::Header, &headers)?;
+            for place in &headers {
+                check::changeable_header(place.text()).map_err(|reason| place.fault(reason))?;
+            }
         }
         if let Some(place) = place.get("jwt") {
             rule.jwt = Some(token(rule, &place)?);
@@ -85,10 +92,7 @@ impl Compiler {
         let tables = [&rule.headers, &rule.cookies, &rule.parameters];
         let is_idle = tables.iter().all(|table| table.names.is_empty());
         if is_idle && rule.addresses.is_none() && rule.jwt.is_none() {
-            return Err(place.fault(
-                "names neither `headers`, `cookies`, `query_parameters`, `client_ip` nor `jwt`, so \
-                 the rule removes nothing",
-            ));
+            return Err(place.fault(IDLE));
         }
         Ok(())
     }
@@ -156,9 +160,7 @@ impl Compiler {
         };
         let tables = [&allow.headers, &allow.cookies, &allow.parameters];
         if tables.iter().all(|names| names.is_empty()) {
-            return Err(
-                place.fault("allows nothing: no `headers`, `cookies` or `query_parameters`")
-            );
+            return Err(place.fault("allows nothing"));
         }
         Ok(allow)
     }
@@ -181,9 +183,11 @@ impl Rule {
             cookies: Table::new(folds.cookie),
             parameters: Table::new(folds.parameter),
             addresses: None,
+            address_headers: Names::new(folds.header),
             jwt: None,
-            trailers: true,
-            copies: true,
+            // A rule for responses alone says nothing of them.
+            trailers: false,
+            copies: false,
             response_headers: Table::new(folds.header),
             set_cookies: Table::new(folds.cookie),
             location_query: false,
@@ -194,6 +198,7 @@ impl Rule {
 
     /// Adds the default credentials behind what is named already.
     fn add_defaults(&mut self) {
+        (self.trailers, self.copies) = (true, true);
         let tables = [
             (&mut self.headers, &DEFAULT_HEADERS[..]),
             (&mut self.parameters, &DEFAULT_PARAMETERS[..]),

@@ -89,3 +89,58 @@ fn work_grows_with_the_request_and_no_faster() -> Result<(), HostError> {
     );
     Ok(())
 }
+
+/// Quotes that nothing ends, and claims of one token, of which there may be as many as fit into a header.
+#[test]
+fn work_does_not_grow_with_the_square_of_a_header() -> Result<(), HostError> {
+    let configuration = r#"{"rules": [{"request": {
+        "cookies": [{"name": "s", "action": "remove"}],
+        "jwt": {"action": "strip_signature"}
+    }}]}"#;
+    let mut host = Host::with(plugin!("auth-scrub").config(configuration))?;
+    for value in [
+        "s=\"x;".repeat(10_000),
+        "s=\"x;\";".repeat(7_000),
+        "a,".repeat(30_000),
+    ] {
+        let fuel = host
+            .send(Request::get("/").header("cookie", value))?
+            .cost()
+            .fuel;
+        assert!(fuel < 60_000_000, "{fuel}");
+    }
+    // `{"alg":"a","aaaa":1,"aaab":1,…`, as long as a token may be, and longer.
+    for members in [600, 4_000] {
+        let mut object = r#"{"alg":"a""#.to_owned();
+        for member in 0..members {
+            object.push_str(&format!(r#","{member:04}":1"#));
+        }
+        object.push('}');
+        while !object.len().is_multiple_of(3) {
+            object.push(' ');
+        }
+        let value = format!("Bearer {}.e30.c2ln", base64(object.as_bytes()));
+        let exchange = host.send(Request::get("/").header("authorization", value))?;
+        let fuel = exchange.cost().fuel;
+        assert!(fuel < 60_000_000, "{fuel}");
+        let is_token = exchange
+            .upstream_request()
+            .headers()
+            .contains_key("authorization");
+        assert_eq!(is_token, members == 600);
+    }
+    Ok(())
+}
+
+/// Of as many bytes as need no padding.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let bits = three
+            .iter()
+            .fold(0_usize, |bits, &byte| bits << 8 | usize::from(byte));
+        text.extend([18, 12, 6, 0].map(|shift| char::from(LETTERS[bits >> shift & 63])));
+    }
+    text
+}

@@ -1,6 +1,8 @@
 //! auth-scrub in an Envoy whose routes, other filters and access log have to do with what goes.
 
-use super::chain::{basic_auth, chain, scrub};
+use serde_json::json;
+
+use super::chain::{basic_auth, chain, scrub, transform};
 
 #[test]
 #[ignore = "needs Envoy"]
@@ -39,4 +41,30 @@ fn a_filter_that_checks_credentials_stands_before() {
     assert_eq!(wrong.status(request), 401);
     assert_eq!(wrong.upstream.take().len(), 0);
     wrong.envoy.stop().unwrap();
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn a_route_that_matches_on_what_comes_from_a_body_is_chosen_again() {
+    let steps = json!([{"op": "copy", "from": {"body": "/key"}, "to": {"header": "x-api-key"}}]);
+    let request = json!({"body": {"hold_headers": true}, "rules": [{"steps": steps}]});
+    let transform = transform(&json!({"request": request}));
+    let chain = chain("transform-routes", &[scrub(), transform]);
+    for body in [r#"{"key": 7}"#, r#"{"other": 7}"#] {
+        let length = body.len();
+        let request = format!(
+            "POST /b HTTP/1.1\r\nhost: a\r\nx-api-key: s\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        );
+        assert_eq!(chain.status(request.as_bytes()), 200);
+    }
+    let targets: Vec<_> = chain
+        .upstream
+        .take()
+        .into_iter()
+        .map(|it| it.target)
+        .collect();
+    // The client's own key chooses nothing.
+    assert_eq!(targets, [&b"/partnersb"[..], b"/b"]);
+    chain.envoy.stop().unwrap();
 }

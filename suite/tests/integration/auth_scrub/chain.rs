@@ -23,23 +23,37 @@ pub(super) fn scrub() -> Value {
 }
 
 pub(super) fn configured(configuration: &Value) -> Value {
+    wasm("auth-scrub", configuration, &json!({}))
+}
+
+/// The filter transform, which may hold headers.
+pub(super) fn transform(configuration: &Value) -> Value {
+    let holds = json!({"allow_on_headers_stop_iteration": true});
+    wasm("transform", configuration, &holds)
+}
+
+fn wasm(name: &'static str, configuration: &Value, options: &Value) -> Value {
+    let mut config = json!({
+        "name": name,
+        "root_id": name,
+        "configuration": {
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": configuration.to_string(),
+        },
+        "vm_config": {
+            "vm_id": name,
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": {"local": {"filename": module(name)}},
+        },
+    });
+    for (option, value) in options.as_object().unwrap() {
+        config[option] = value.clone();
+    }
     json!({
-        "name": "auth-scrub",
+        "name": name,
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": {
-                "name": "auth-scrub",
-                "root_id": "auth-scrub",
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": configuration.to_string(),
-                },
-                "vm_config": {
-                    "vm_id": "auth-scrub",
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": module("auth-scrub")}},
-                },
-            },
+            "config": config,
         },
     })
 }

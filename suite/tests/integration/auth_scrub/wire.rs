@@ -88,6 +88,10 @@ fn no_spelling_of_a_header_brings_a_credential_through() {
         "x-forwarded-host: user:hunter2@b\r\nx-original-host: hunter2@b",
         "referer: https://user:hunter2@b/\r\nx-original-url: //user:hunter2@b/x",
         "referer: HTTPS:\\\\user:hunter2@b",
+        "grpcgateway-authorization: Bearer hunter2\r\ngrpcgateway-cookie: session=hunter2",
+        "grpc_metadata_cookie: a=1; session=hunter2\r\nGRPC-Metadata-Referer: ?token=hunter2",
+        "x-auth-request-redirect: /x?token=hunter2",
+        "sec-websocket-protocol: auth.eyJhIjoxfQ.eyJhIjoxfQ.hunter2, Bearer%20hunter2",
     ]
     .iter()
     .map(|lines| format!("{head}{lines}\r\n\r\n").into_bytes())
@@ -238,5 +242,67 @@ fn no_spelling_in_a_response_brings_it_back() {
     );
     assert_eq!(values("location"), ["//b/?a=%41#b"]);
     assert_eq!(values("x_debug"), [""; 0]);
+    chain.envoy.stop().unwrap();
+}
+
+#[test]
+#[ignore = "needs Envoy"]
+fn no_spelling_of_a_token_keeps_its_signature() {
+    // What is no token goes with its header; a claim is only what a token says.
+    let filter = configured(&json!({"rules": [
+        {"request": {"jwt": {"action": "strip_signature", "claims_to_headers": {"sub": "x-user"}}}},
+        {"request": {"jwt": {"from": "x-jwt", "action": "strip_signature"}}},
+    ]}));
+    let chain = chain("scrub-raw-tokens", &[filter]);
+    let long = "ICAg".repeat(3_000);
+    let tokens = [
+        // `{"alg":"RS256"}`, `{"sub":"ada"}`, and eight letters of Base64.
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.hunter2A",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.hunter2A.hunter2A.hunter2A",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.hunter2",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ==.hunter2A",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.hunter2A,",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.hunter2A, Bearer b",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.\thunter2A",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.hunter2A#",
+        // `{"alg":"none"}`, `{"alg":"none","alg":"RS256"}`, `{}`, `[]`, and no JSON.
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.hunter2A",
+        "eyJhbGciOiJub25lIiwiYWxnIjoiUlMyNTYifQ.eyJzdWIiOiJhZGEifQ.hunter2A",
+        "e30.eyJzdWIiOiJhZGEifQ.hunter2A",
+        "W10.W10.hunter2A",
+        "a.b.hunter2A",
+        "..hunter2A",
+        "hunter2",
+    ];
+    let mut requests = Vec::new();
+    for token in tokens {
+        for line in [
+            format!("authorization: Bearer {token}"),
+            format!("AUTHORIZATION: bEARER\t{token}\t"),
+            format!("authorization: {token}"),
+            format!("authorization: Basic {token}"),
+            format!("authorization: Bearer a\r\nauthorization: Bearer {token}"),
+            format!("authorization: Bearer {token}\r\nauthorization: Bearer {token}"),
+            format!("authorization:\r\nauthorization: Bearer {token}"),
+            format!("x-jwt: {token}\r\nx_jwt: {token}\r\nX.Jwt: Bearer {token}"),
+            format!("grpc-metadata-authorization: Bearer {token}\r\nauthorization-bin: {token}"),
+        ] {
+            requests.push(line);
+        }
+    }
+    requests.extend([
+        format!("authorization: Bearer eyJhbGciOiJSUzI1NiJ9.e30{long}.hunter2A"),
+        format!("authorization: Bearer eyJhbGciOiJSUzI1NiJ9.e30g{long}.hunter2A"),
+        "x-user: hunter2\r\nX_User: hunter2".to_owned(),
+        "authorization: Bearer eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.hunter2A\r\nx.user: hunter2\r\n\
+         grpc-metadata-x-user: hunter2"
+            .to_owned(),
+    ]);
+    let requests: Vec<Vec<u8>> = requests
+        .iter()
+        .map(|lines| format!("GET /x HTTP/1.1\r\nhost: a\r\n{lines}\r\n\r\n").into_bytes())
+        .collect();
+    let answered = sent(&chain, &requests);
+    assert_eq!(answered, requests.len());
     chain.envoy.stop().unwrap();
 }
