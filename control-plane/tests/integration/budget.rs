@@ -43,8 +43,12 @@ fn swaps_under_load_lose_no_request() {
                 && now.declared.configuration == status.declared.configuration
         });
     }
+    let mut sizes = vec![before, memory(&envoy)];
     let mut modules = Vec::new();
     for number in 0..swaps {
+        if number == swaps / 2 {
+            sizes.push(memory(&envoy));
+        }
         let module = module_with(&format!("build-{number} of {}", Timestamp::now()));
         let before = stage.plane.rollout("r").unwrap().declared.module;
         let written = Instant::now();
@@ -59,7 +63,7 @@ fn swaps_under_load_lose_no_request() {
     let history = stage.plane.history("r").unwrap().entries;
     let mut trials = times(&history, Phase::Validating, Phase::Pushed);
     let mut pushes = times(&history, Phase::Pushed, Phase::Confirmed);
-    let after = memory(&envoy);
+    sizes.push(memory(&envoy));
     let time = begun.elapsed();
     let (served, lost) = load.stop();
     let rate = f64::from(u32::try_from(served).unwrap()) / time.as_secs_f64();
@@ -77,10 +81,10 @@ fn swaps_under_load_lose_no_request() {
         "{}",
         told("of this from the push to all workers", &mut pushes)
     );
+    let sizes: Vec<String> = sizes.iter().map(|size| (size >> 20).to_string()).collect();
     println!(
-        "Envoy's memory: {} MB before, {} MB after",
-        before >> 20,
-        after >> 20
+        "Envoy's memory in MB, at first, behind the configurations, half of the modules and all: {}",
+        sizes.join(", ")
     );
     assert_eq!(lost, 0);
 }
