@@ -95,7 +95,11 @@ pub struct BodyConfig {
     /// What becomes of one that is not what its type says: `reject` (400, or 502 for a response), or
     /// `pass`, as it came. Default: `pass`.
     pub on_parse_error: Otherwise,
-    /// The codings that are read; a body in another one passes as it came. Default: `gzip`, `br` and
+    /// What becomes of one that a rule asks for and that is not looked into, for its type, charset or
+    /// coding, or because it is a part: `reject` (415, or 502 for a response), or `pass`, as it came.
+    /// Default: `pass`.
+    pub on_unsupported: Otherwise,
+    /// The codings that are read; a body in another one is not looked into. Default: `gzip`, `br` and
     /// `zstd`.
     pub content_encoding: Vec<CodingName>,
     /// How a changed body goes on that came compressed: `identity` or `gzip`. Without `hold_headers`, a
@@ -110,6 +114,7 @@ impl Default for BodyConfig {
             max_bytes: 1 << 20,
             on_too_large: None,
             on_parse_error: Otherwise::Pass,
+            on_unsupported: Otherwise::Pass,
             content_encoding: vec![CodingName::Gzip, CodingName::Br, CodingName::Zstd],
             recompress: Recompress::Identity,
         }

@@ -110,7 +110,19 @@ impl<'p> Task<'p> {
     /// does.
     #[must_use]
     pub fn change(&self, head: &mut Head, body: &[u8], part: Part) -> Outcome {
-        let Ok(media) = self.media(head) else {
+        let came = self.media(head);
+        self.change_as(came, head, body, part)
+    }
+
+    /// As [`change`](Self::change), of a body that is what the head said of it when it came.
+    pub(crate) fn change_as(
+        &self,
+        came: Result<Media, Skip>,
+        head: &mut Head,
+        body: &[u8],
+        part: Part,
+    ) -> Outcome {
+        let Ok(media) = came else {
             return Outcome::Done(None);
         };
         match self.try_change(head, &media, body, part) {

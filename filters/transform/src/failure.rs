@@ -10,6 +10,8 @@ pub enum Failure {
     Large,
     /// What came out is nested deeper than a body may be.
     Depth,
+    /// What a step requires is not there.
+    Missing,
     /// A JSON Patch operation has no place to work on.
     Place,
     /// A JSON Patch `test` does not hold.
@@ -32,6 +34,7 @@ impl fmt::Display for Failure {
             Self::Work => "it takes more work than one message may cause",
             Self::Large => "the body would be larger than `max_bytes`",
             Self::Depth => "the body would be nested too deeply",
+            Self::Missing => "what a step requires is not there",
             Self::Place => "a patch names a place that is not there",
             Self::Test => "a patch's test does not hold",
             Self::Query(why) => why,

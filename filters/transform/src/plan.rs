@@ -47,6 +47,7 @@ pub(crate) struct Bodies {
     pub(crate) limit: usize,
     pub(crate) on_too_large: Otherwise,
     pub(crate) on_parse_error: Otherwise,
+    pub(crate) on_unsupported: Otherwise,
     pub(crate) read: Vec<Coding>,
     pub(crate) recompress: Recompress,
 }
@@ -128,7 +129,8 @@ impl Rule {
         let mut steps = Vec::with_capacity(config.steps.len());
         for (index, step) in config.steps.iter().enumerate() {
             let place = format!("{place}/steps/{index}");
-            let step = Step::new(step, direction, &place)?;
+            let (config, step) = (step, Step::new(step, direction, &place)?);
+            let requirement = step.requirement(config, &place)?;
             let waits = step.changes_head() && (step.reads_body() || conditions.ask_of_body());
             if waits && !holds {
                 return Err(ConfigError::at(
@@ -138,6 +140,7 @@ impl Rule {
                      true` in the plugin's configuration",
                 ));
             }
+            steps.extend(requirement);
             steps.push(step);
         }
         Ok(Self { conditions, steps })
@@ -175,6 +178,7 @@ impl Bodies {
             limit: usize::try_from(config.max_bytes).unwrap_or(usize::MAX),
             on_too_large: config.on_too_large.unwrap_or(unless),
             on_parse_error: config.on_parse_error,
+            on_unsupported: config.on_unsupported,
             read: read.collect(),
             recompress: config.recompress,
         };

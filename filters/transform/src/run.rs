@@ -32,12 +32,34 @@ impl<'a> Message<'_, 'a> {
     pub(crate) fn take(&mut self, step: &Step) -> Result<(), Failure> {
         self.fuel.spend(8)?;
         match step {
+            Step::Require(target) => match self.has(target) {
+                true => Ok(()),
+                false => Err(Failure::Missing),
+            },
             Step::Remove(target) => self.remove(target),
             Step::Rename(target, name) => self.rename(target, name),
             Step::Put(how, target, value) => self.put(*how, target, value),
             Step::Copy { from, to, moves } => self.copy(from, to, *moves),
             Step::Path(step) => self.path(step),
             Step::Body(step) => self.body(step),
+        }
+    }
+
+    fn has(&self, target: &Target) -> bool {
+        match target {
+            Target::Header(name) => self.head.has(name),
+            Target::Query(name) => {
+                let (_, query) = self.head.path_and_query();
+                Pairs::parse(query.unwrap_or_default()).has(name)
+            }
+            Target::Body(pointer) => match &self.content {
+                Some(Content::Json(document)) => json::get(&document.value, pointer).is_some(),
+                Some(Content::Form(pairs)) => match pointer.tokens() {
+                    [name] => pairs.has(name),
+                    _ => false,
+                },
+                None => false,
+            },
         }
     }
 
@@ -397,6 +419,3 @@ fn head_members<'a>(head: &Head, wanted: &dyn Fn(&str) -> bool) -> Vec<(&'static
     }
     members
 }
-
-#[cfg(test)]
-mod tests;

@@ -36,10 +36,20 @@ enum Verdict {
     Refuse(Refusal),
 }
 
+/// Whether a body is looked into.
+enum Look {
+    Into,
+    /// It is left alone.
+    Past,
+    /// It cannot be, and the message is refused for it.
+    Refused,
+}
+
 /// Why a message is refused.
 #[derive(Clone, Copy)]
 enum Refusal {
     Large,
+    Unsupported,
     Unreadable,
     Failed,
 }
@@ -49,6 +59,9 @@ impl Refusal {
     fn of_request(self) -> Response<Holding> {
         match self {
             Self::Large => Response::local(StatusCode::PAYLOAD_TOO_LARGE, "body too large\n"),
+            Self::Unsupported => {
+                Response::local(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported body\n")
+            }
             Self::Unreadable => Response::local(StatusCode::BAD_REQUEST, "malformed body\n"),
             Self::Failed => Response::local(StatusCode::BAD_REQUEST, "cannot transform\n"),
         }

@@ -5,6 +5,7 @@ use attache_harness::{Host, HostError, Request, plugin};
 use serde_json::{Map, Value};
 
 const README: &str = include_str!("../../README.md");
+const SCHEMA: &str = include_str!("../../configuration.schema.json");
 
 /// The table of all fields, from the schema of the configuration.
 fn table() -> String {
@@ -103,6 +104,20 @@ fn the_table_of_the_configuration_is_that_of_the_schema() {
         return;
     }
     assert_eq!(found, table(), "BLESS=1 cargo test -p metrics writes it");
+}
+
+/// With `BLESS=1` it is written.
+#[test]
+fn the_schema_is_that_of_the_code() {
+    let mut schema = Value::from(schema_for!(metrics::Config));
+    schema["title"] = "the configuration of metrics".into();
+    let json = serde_json::to_string_pretty(&schema).expect("it is JSON") + "\n";
+    if std::env::var_os("BLESS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/configuration.schema.json");
+        std::fs::write(path, json).expect("it can be written");
+        return;
+    }
+    assert!(json == SCHEMA, "BLESS=1 writes the schema anew");
 }
 
 #[test]

@@ -37,6 +37,10 @@ pub struct StepConfig {
     /// With `add`: only where there is none yet. Default: false.
     #[serde(default)]
     pub if_absent: bool,
+    /// With `remove`, `rename`, `replace`, `copy` and `move`: whether it is a failure where there is nothing to
+    /// take. Default: false.
+    #[serde(default)]
+    pub required: bool,
     /// With `rename`: the new name. With `copy` and `move`: where to.
     #[serde(default)]
     pub to: Option<To>,

@@ -45,7 +45,7 @@ pub fn remove(root: &mut Value<'_>, pointer: &Pointer, fuel: &Fuel) -> Result<us
                 _ => 0,
             },
             Value::Object(object) if has(object, token) => {
-                take_members(Rc::make_mut(object), &|key| !key.says(token))
+                take_members(Rc::make_mut(object), &|member| !member.key.says(token))
             }
             _ => 0,
         })
@@ -188,7 +188,7 @@ pub fn rename(
         Ok(match parent {
             Value::Object(object) if has(object, token) => {
                 let object = Rc::make_mut(object);
-                take_members(object, &|key| !key.says(name));
+                take_members(object, &|member| !member.key.says(name));
                 let members = object.members.iter_mut();
                 members
                     .filter(|member| member.key.says(token))
@@ -200,15 +200,24 @@ pub fn rename(
     })
 }
 
-/// Takes out every member of every object that none of the pointers names, leads to, or comes from.
-/// How many members that were.
+/// Takes out everything but what one of the pointers names, and the objects and arrays around it. How many
+/// members and elements that were; of a whole that is neither, `null` is left.
 ///
 /// # Errors
 ///
 /// [`Failure::Work`].
 pub fn keep(root: &mut Value<'_>, pointers: &[Pointer], fuel: &Fuel) -> Result<usize, Failure> {
     let paths: Vec<&[String]> = pointers.iter().map(Pointer::tokens).collect();
+    if !is_around(root) && !paths.iter().any(|path| path.is_empty()) {
+        *root = Value::Null;
+        return Ok(1);
+    }
     keep_in(root, &paths, fuel)
+}
+
+/// Whether other values stand in it.
+fn is_around(value: &Value<'_>) -> bool {
+    matches!(value, Value::Object(_) | Value::Array(_))
 }
 
 fn keep_in(value: &mut Value<'_>, paths: &[&[String]], fuel: &Fuel) -> Result<usize, Failure> {
@@ -221,16 +230,23 @@ fn keep_in(value: &mut Value<'_>, paths: &[&[String]], fuel: &Fuel) -> Result<us
         let Value::Array(array) = value else {
             return Ok(0);
         };
-        let mut taken = 0;
-        for element in &mut Rc::make_mut(array).elements {
+        fuel.spend(array.elements.len())?;
+        let array = Rc::make_mut(array);
+        let mut taken = take_elements(array, &|element| is_around(&element.value));
+        for element in &mut array.elements {
             taken += keep_in(&mut element.value, paths, fuel)?;
         }
         return Ok(taken);
     };
     let object = Rc::make_mut(object);
     fuel.spend(object.members.len() * paths.len())?;
-    let named = |key: &Text<'_>| {
-        let names = |path: &&[String]| path.first().is_some_and(|name| key.says(name));
+    let named = |member: &Member<'_>| {
+        let names = |path: &&[String]| match path.split_first() {
+            Some((name, rest)) => {
+                member.key.says(name) && (rest.is_empty() || is_around(&member.value))
+            }
+            None => false,
+        };
         paths.iter().any(names)
     };
     let mut taken = take_members(object, &named);
@@ -305,6 +321,25 @@ fn take_element(array: &mut Array<'_>, at: usize) {
     }
 }
 
+fn take_elements(array: &mut Array<'_>, keep: &dyn Fn(&Element<'_>) -> bool) -> usize {
+    let count = array.elements.len();
+    let (Some(first), Some(last)) = (array.elements.first(), array.elements.last()) else {
+        return 0;
+    };
+    let (before, after) = (first.before, last.after);
+    array.elements.retain(keep);
+    if array.elements.len() < count {
+        if let Some(first) = array.elements.first_mut() {
+            first.before = before;
+        }
+        match array.elements.last_mut() {
+            Some(last) => last.after = after,
+            None => array.blank = "",
+        }
+    }
+    count - array.elements.len()
+}
+
 fn put_element<'a>(array: &mut Array<'a>, at: usize, value: Value<'a>) {
     let mut element = Element::new(value);
     if at == array.elements.len() {
@@ -318,13 +353,13 @@ fn put_element<'a>(array: &mut Array<'a>, at: usize, value: Value<'a>) {
     array.elements.insert(at, element);
 }
 
-fn take_members(object: &mut Object<'_>, keep: &dyn Fn(&Text<'_>) -> bool) -> usize {
+fn take_members(object: &mut Object<'_>, keep: &dyn Fn(&Member<'_>) -> bool) -> usize {
     let count = object.members.len();
     let (Some(first), Some(last)) = (object.members.first(), object.members.last()) else {
         return 0;
     };
     let (before, after) = (first.before, last.after);
-    object.members.retain(|member| keep(&member.key));
+    object.members.retain(keep);
     if object.members.len() < count {
         if let Some(first) = object.members.first_mut() {
             first.before = before;

@@ -52,6 +52,10 @@ impl Conditions {
                 return Err(ConfigError::at(place, of_responses));
             }
         }
+        let mut methods = Vec::new();
+        for (index, method) in config.methods.iter().enumerate() {
+            methods.push(names::method(method, &format!("{place}/methods/{index}"))?);
+        }
         let mut status = Vec::new();
         for (index, text) in config.status.iter().enumerate() {
             let range = statuses(text).ok_or_else(|| {
@@ -71,11 +75,7 @@ impl Conditions {
             fields(config, names::header, &format!("{place}/{name}"))
         };
         Ok(Self {
-            methods: config
-                .methods
-                .iter()
-                .map(|method| method.clone().into_bytes())
-                .collect(),
+            methods,
             authority: list(
                 &config.authority,
                 About::Text,

@@ -18,16 +18,29 @@ const KEPT: [&str; 12] = [
     "content-encoding",
 ];
 
+/// A token (RFC 9110, 5.6.2).
+fn is_token(text: &str) -> bool {
+    let of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(of_token)
+}
+
+/// A method. Their case counts, and those of HTTP are in upper case.
+pub(super) fn method(name: &str, place: &str) -> Result<Vec<u8>, ConfigError> {
+    if !is_token(name) || name.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return Err(ConfigError::at(place, "expected a method, such as `GET`"));
+    }
+    Ok(name.as_bytes().to_vec())
+}
+
 /// A header's name in lower case.
 pub(super) fn header(name: &str, place: &str) -> Result<String, ConfigError> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.starts_with(':') {
         return Err(ConfigError::at(
             place,
             "expected a header, found a pseudo header",
         ));
     }
-    if name.is_empty() || !name.bytes().all(is_token) {
+    if !is_token(name) {
         return Err(ConfigError::at(
             place,
             "expected a header name: letters, digits and !#$%&'*+-.^_`|~",

@@ -11,6 +11,8 @@ use crate::template::{MAX_LENGTH, Template};
 /// One change.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
+    /// What the next one takes has to be there.
+    Require(Target),
     Remove(Target),
     Rename(Target, String),
     Put(How, Target, ValueOf),
@@ -87,6 +89,26 @@ impl Step {
         }
     }
 
+    /// The check that goes before it, where its configuration asks for one.
+    pub(super) fn requirement(
+        &self,
+        config: &StepConfig,
+        place: &str,
+    ) -> Result<Option<Self>, ConfigError> {
+        let target = match self {
+            _ if !config.required => return Ok(None),
+            Self::Remove(target)
+            | Self::Rename(target, _)
+            | Self::Put(How::Replace, target, _)
+            | Self::Copy { from: target, .. } => target.clone(),
+            _ => {
+                let place = format!("{place}/required");
+                return Err(ConfigError::at(place, "this operation does not take it"));
+            }
+        };
+        Ok(Some(Self::Require(target)))
+    }
+
     /// Whether it changes what stands before the body.
     pub(crate) fn changes_head(&self) -> bool {
         let is_head = |target: &Target| !matches!(target, Target::Body(_));
@@ -96,7 +118,7 @@ impl Step {
             }
             Self::Copy { from, to, moves } => is_head(to) || (*moves && is_head(from)),
             Self::Path(_) => true,
-            Self::Body(_) => false,
+            Self::Require(_) | Self::Body(_) => false,
         }
     }
 
@@ -104,7 +126,9 @@ impl Step {
     pub(crate) fn reads_body(&self) -> bool {
         let is_body = |target: &Target| matches!(target, Target::Body(_));
         match self {
-            Self::Remove(target) | Self::Rename(target, _) => is_body(target),
+            Self::Require(target) | Self::Remove(target) | Self::Rename(target, _) => {
+                is_body(target)
+            }
             Self::Put(_, target, value) => is_body(target) || value.looks_at_body(),
             Self::Copy { from, to, .. } => is_body(from) || is_body(to),
             Self::Path(PathStep::To(template)) => template.looks_at("body"),

@@ -5,9 +5,10 @@ use attache::Sent;
 use attache::prelude::*;
 
 use super::heads::write_request;
-use super::{Passed, Verdict};
+use super::{Look, Passed, Refusal, Verdict};
 use crate::Transform;
 use crate::coding::Coding;
+use crate::config::Otherwise;
 use crate::exchange::{Outcome, Part, Task, forget_validators};
 use crate::head::Head;
 
@@ -23,8 +24,12 @@ impl Transform {
         };
         self.outcomes.matched();
         let mut head = came.clone();
-        if !self.looks_into_request(&task, &request, came) {
-            let verdict = self.without_body(&task, &mut head, Part::Whole);
+        let verdict = match self.looks_into_request(&task, &request, came) {
+            Look::Into => None,
+            Look::Past => Some(self.without_body(&task, &mut head, Part::Whole)),
+            Look::Refused => Some(self.refused(Refusal::Unsupported)),
+        };
+        if let Some(verdict) = verdict {
             return self.conclude(request, next, came, &head, verdict);
         }
         if !task.bodies().hold_headers {
@@ -74,19 +79,19 @@ impl Transform {
     }
 
     /// Whether the body is waited for. Where a rule wants it and it is left alone, that is counted.
-    fn looks_into_request(&self, task: &Task<'_>, request: &Request<Holding>, head: &Head) -> bool {
+    fn looks_into_request(&self, task: &Task<'_>, request: &Request<Holding>, head: &Head) -> Look {
         if !task.wants_body() || request.ends_with_headers() {
-            return false;
+            return Look::Past;
         }
         if head.method == b"CONNECT" || head.has("upgrade") {
             self.outcomes.skipped("upgrade");
-            return false;
+            return Look::Past;
         }
-        self.is_seen(task, head)
+        self.looks_into(task, head)
     }
 
     /// Whether a body of this kind can be seen.
-    pub(super) fn is_seen(&self, task: &Task<'_>, head: &Head) -> bool {
+    pub(super) fn looks_into(&self, task: &Task<'_>, head: &Head) -> Look {
         let seen = task.media(head).and_then(|media| {
             let holds = task.bodies().hold_headers;
             // What the headers say of the coding stays: gzip is made again, others are not.
@@ -96,10 +101,14 @@ impl Transform {
                 _ => Err("content_encoding"),
             }
         });
-        if let Err(reason) = seen {
-            self.outcomes.skipped(reason);
+        match seen {
+            Ok(()) => Look::Into,
+            Err(_) if task.bodies().on_unsupported == Otherwise::Reject => Look::Refused,
+            Err(reason) => {
+                self.outcomes.skipped(reason);
+                Look::Past
+            }
         }
-        seen.is_ok()
     }
 
     /// The headers go on before the body is known.
@@ -120,11 +129,14 @@ impl Transform {
             let verdict = self.failed(failure);
             return self.conclude(request, next, came, &head, verdict);
         }
+        // Its type is the one that it came with, whatever its headers say by now.
+        let seen =
+            |head: &mut Head, body: &[u8]| task.change_as(task.media(came), head, body, Part::Body);
         if !self.enforces() {
             self.report("request", came, &head, false);
             let Sent { mut body, response } = next.send(request)?;
             if let Collected::Whole(whole) = body.collect(limit).await? {
-                let outcome = task.change(&mut head.clone(), whole.bytes(), Part::Body);
+                let outcome = seen(&mut head.clone(), whole.bytes());
                 let makes = matches!(outcome, Outcome::Done(Some(_)));
                 self.report("request", came, came, makes);
             }
@@ -139,7 +151,7 @@ impl Transform {
         let outcome = match &collected {
             Collected::TooLarge => Outcome::Large,
             Collected::Answered => Outcome::Done(None),
-            Collected::Whole(whole) => task.change(&mut coded.clone(), whole.bytes(), Part::Body),
+            Collected::Whole(whole) => seen(&mut coded.clone(), whole.bytes()),
         };
         match self.verdict(task, outcome, &mut head, Part::Body) {
             Verdict::Refuse(refusal) => return Ok(Passed::Answered(refusal.of_request())),

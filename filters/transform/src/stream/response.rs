@@ -5,7 +5,7 @@ use attache::prelude::*;
 
 use super::heads::{of_response, write};
 use super::request::is_longer;
-use super::{Refusal, Verdict};
+use super::{Look, Refusal, Verdict};
 use crate::Transform;
 use crate::exchange::{Outcome, Part, Task, forget_validators};
 use crate::failure::Failure;
@@ -25,8 +25,12 @@ impl Transform {
         };
         self.outcomes.matched();
         let mut head = came.clone();
-        if !self.looks_into_response(&task, &response, &came, request) {
-            let verdict = self.without_body(&task, &mut head, Part::Whole);
+        let verdict = match self.looks_into_response(&task, &response, &came, request) {
+            Look::Into => None,
+            Look::Past => Some(self.without_body(&task, &mut head, Part::Whole)),
+            Look::Refused => Some(self.refused(Refusal::Unsupported)),
+        };
+        if let Some(verdict) = verdict {
             return self.finish(response, &came, &head, verdict);
         }
         if !task.bodies().hold_headers {
@@ -72,17 +76,17 @@ impl Transform {
         response: &Response<Holding>,
         head: &Head,
         request: &Head,
-    ) -> bool {
+    ) -> Look {
         let has_none =
             matches!(head.status, Some(100..200 | 204 | 304)) || request.method == b"HEAD";
         if !task.wants_body() || response.ends_with_headers() || has_none {
-            return false;
+            return Look::Past;
         }
         if request.method == b"CONNECT" {
             self.outcomes.skipped("upgrade");
-            return false;
+            return Look::Past;
         }
-        self.is_seen(task, head)
+        self.looks_into(task, head)
     }
 
     /// The headers go on before the body is known.
@@ -102,11 +106,14 @@ impl Transform {
             let verdict = self.failed(failure);
             return self.finish(response, came, &head, verdict);
         }
+        // Its type is the one that it came with, whatever its headers say by now.
+        let seen =
+            |head: &mut Head, body: &[u8]| task.change_as(task.media(came), head, body, Part::Body);
         if !self.enforces() {
             self.report("response", came, &head, false);
             let mut sent = response.send()?;
             if let Collected::Whole(whole) = sent.collect(limit).await? {
-                let outcome = task.change(&mut head.clone(), whole.bytes(), Part::Body);
+                let outcome = seen(&mut head.clone(), whole.bytes());
                 let makes = matches!(outcome, Outcome::Done(Some(_)));
                 self.report("response", came, came, makes);
             }
@@ -120,7 +127,7 @@ impl Transform {
         let outcome = match &collected {
             Collected::TooLarge => Outcome::Large,
             Collected::Answered => Outcome::Done(None),
-            Collected::Whole(whole) => task.change(&mut coded.clone(), whole.bytes(), Part::Body),
+            Collected::Whole(whole) => seen(&mut coded.clone(), whole.bytes()),
         };
         match self.verdict(task, outcome, &mut head, Part::Body) {
             // Its status has gone on: all that is left is to cut it.

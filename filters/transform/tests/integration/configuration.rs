@@ -150,6 +150,14 @@ fn a_step_has_one_target_and_what_belongs_to_it() {
         "does not take it",
     );
     refused_step(r#"{"op": "keep", "body": []}"#, "/body", "keep nothing");
+    for step in [
+        r#"{"op": "set", "header": "x", "value": 1, "required": true}"#,
+        r#"{"op": "add", "header": "x", "value": 1, "required": true}"#,
+        r#"{"op": "replace", "path": {"prefix": "/v1", "substitution": "/"}, "required": true}"#,
+        r#"{"op": "keep", "body": ["/a"], "required": true}"#,
+    ] {
+        refused_step(step, "/required", "does not take it");
+    }
 }
 
 #[test]
@@ -320,6 +328,12 @@ fn what_does_not_compile_is_refused() {
 #[test]
 fn conditions_that_cannot_hold_are_refused() {
     for (conditions, place, reason) in [
+        (
+            r#"{"methods": ["GET", "post"]}"#,
+            "/methods/1",
+            "expected a method, such as `GET`",
+        ),
+        (r#"{"methods": ["G T"]}"#, "/methods/0", "expected a method"),
         (r#"{"path": [{}]}"#, "/path/0", "expected one of `exact`"),
         (
             r#"{"path": [{"exact": "/", "prefix": "/"}]}"#,

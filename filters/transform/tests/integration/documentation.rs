@@ -9,6 +9,7 @@ use serde_json::Value;
 use transform::config::Config;
 
 const README: &str = include_str!("../../README.md");
+const SCHEMA: &str = include_str!("../../configuration.schema.json");
 const BEGIN: &str = "<!-- fields -->\n";
 const END: &str = "<!-- end of fields -->";
 
@@ -131,4 +132,18 @@ fn the_table_of_fields_is_that_of_the_schema() {
         return;
     }
     assert_eq!(found, made, "run it with BLESS=1 to write the table");
+}
+
+/// With `BLESS=1` it is written.
+#[test]
+fn the_schema_is_that_of_the_code() {
+    let mut schema = schema_for!(Config).to_value();
+    schema["title"] = "the configuration of transform".into();
+    let json = serde_json::to_string_pretty(&schema).expect("it is JSON") + "\n";
+    if std::env::var_os("BLESS").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configuration.schema.json");
+        std::fs::write(path, json).expect("it is written");
+        return;
+    }
+    assert!(json == SCHEMA, "BLESS=1 writes the schema anew");
 }

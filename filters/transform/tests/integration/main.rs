@@ -9,4 +9,5 @@
 mod chunks;
 mod configuration;
 mod documentation;
+mod properties;
 mod suite;

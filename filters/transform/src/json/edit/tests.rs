@@ -101,8 +101,17 @@ fn what_is_not_named_goes() {
     let text = r#"{"id":1,"user":{"name":"a","key":"s"},"items":[{"id":1,"s":2},3]}"#;
     assert_eq!(
         kept(text, &["/id", "/user/name", "/items/id"]),
-        r#"{"id":1,"user":{"name":"a"},"items":[{"id":1},3]}"#
+        r#"{"id":1,"user":{"name":"a"},"items":[{"id":1}]}"#
     );
+    let text = r#"{ "error": "secret", "errors": [ "secret", [1, {"code": 2}], 3 ], "code": 4 }"#;
+    assert_eq!(
+        kept(text, &["/error/code", "/errors/code", "/code/x"]),
+        r#"{ "errors": [ [{"code": 2}] ] }"#
+    );
+    assert_eq!(kept(r#"["a", 1]"#, &["/x"]), "[]");
+    assert_eq!(kept("\"secret\"", &["/x"]), "null");
+    assert_eq!(kept("7", &["/x", ""]), "7");
+    let text = r#"{"id":1,"user":{"name":"a","key":"s"},"items":[{"id":1,"s":2},3]}"#;
     assert_eq!(kept(text, &["/user"]), r#"{"user":{"name":"a","key":"s"}}"#);
     assert_eq!(kept(text, &[""]), text);
     assert_eq!(kept(text, &["/x"]), "{}");
