@@ -16,6 +16,8 @@ pub(super) enum Judgement {
     Failed(String),
     /// It may still come.
     Pending(String),
+    /// The same, and no Envoy is to run it.
+    Nobody,
     /// Every Envoy has acknowledged it, and of some nobody can tell more.
     Acknowledged(String),
     /// Every worker of every Envoy runs it.
@@ -105,7 +107,7 @@ pub(super) fn judge(
         return Judgement::Pending(format!("nobody sees what it does: {reason}"));
     }
     match why_untold {
-        _ if all == 0 => Judgement::Pending("no Envoy of its groups asks for it yet".to_owned()),
+        _ if all == 0 => Judgement::Nobody,
         _ if running == all => Judgement::Running,
         Some(reason) if running + untold == all => Judgement::Acknowledged(reason),
         _ => Judgement::Pending(format!(
@@ -145,11 +147,9 @@ fn too_many_lost(
     let within = rollout.criteria.not_confirmed_within;
     let lost = subscribers.lost(now, &rollout.plugin, version, within);
     let first = lost.first()?;
-    (lost.len() as u64 >= limit).then(|| {
-        format!(
-            "{} Envoys ended or went away with it, among them `{first}`",
-            lost.len()
-        )
+    (lost.len() as u64 >= limit).then(|| match lost.len() {
+        1 => format!("Envoy `{first}` ended or went away with it"),
+        many => format!("{many} Envoys ended or went away with it, among them `{first}`"),
     })
 }
 

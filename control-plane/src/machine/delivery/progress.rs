@@ -161,7 +161,9 @@ impl Delivery {
             return Some(Workers { running: all, all });
         }
         let counts = self.wanted.is_some_and(|wanted| wanted.counts);
-        if let Some((running, all)) = self.probed.workers().filter(|_| !counts) {
+        if !counts {
+            // What is counted is another version's.
+            let (running, all) = self.probed.workers()?;
             return Some(Workers { running, all });
         }
         let running = match self.since_sent.as_ref()?.running(all) {

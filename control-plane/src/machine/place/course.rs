@@ -8,7 +8,7 @@ use super::{Moment, Numbers, Phase, Place, Pushed, Reach, Rolling};
 use crate::machine::Setback;
 use crate::machine::judgement::{Judgement, judge};
 use crate::machine::subscribers::Subscribers;
-use crate::rollout::Rollout;
+use crate::rollout::{FailurePolicy, Rollout};
 
 /// What could not be tried is tried again after times that double, from this to that.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -21,6 +21,24 @@ impl Rolling {
             (Reach::Canary, Phase::Confirmed) => Phase::Canary,
             (_, phase) => phase,
         }
+    }
+
+    /// Whose Envoys are to run it now.
+    fn asked(&self) -> String {
+        match (self.reach, &self.pushed.rollout.canary) {
+            (Reach::Canary, Some(canary)) => format!("its canary group, `{}`,", canary.group),
+            _ => "its groups".to_owned(),
+        }
+    }
+}
+
+/// What nobody would see of a version that every worker runs, as a sentence after another.
+fn unseen(rollout: &Rollout) -> &'static str {
+    match (rollout.failure_policy, &rollout.probe) {
+        (FailurePolicy::FailOpen, None) => {
+            "; with `fail_open` a filter that traps is gone from then on, which only a `probe` sees"
+        }
+        _ => "",
     }
 }
 
@@ -152,15 +170,22 @@ impl Place {
             }
             Judgement::Running => self.run(now),
             Judgement::Acknowledged(reason) => self.stay_unconfirmed(now, reason),
-            // Not an event of its own: the phase stays.
-            Judgement::Pending(reason) => {
-                let is_over = rolling.until.is_some_and(|until| now.has_reached(until));
-                if declared && (is_over || self.phase == Phase::Pushed) {
-                    self.reason = Some(reason);
-                }
-                false
+            Judgement::Pending(reason) => self.pend(now, declared, reason),
+            Judgement::Nobody => {
+                let reason = format!("no Envoy of {} asks for it yet", rolling.asked());
+                self.pend(now, declared, reason)
             }
         }
+    }
+
+    /// Why it has not come yet; not an event of its own: the phase stays.
+    fn pend(&mut self, now: Moment, declared: bool, reason: String) -> bool {
+        let until = self.rolling.as_ref().and_then(|rolling| rolling.until);
+        let is_over = until.is_some_and(|until| now.has_reached(until));
+        if declared && (is_over || self.phase == Phase::Pushed) {
+            self.reason = Some(reason);
+        }
+        false
     }
 
     /// Every worker runs the version.
@@ -186,10 +211,12 @@ impl Place {
             let until = now.after(time);
             rolling.until = Some(until);
             let phase = rolling.shown_phase();
-            let until = until.calendar();
+            let (until, unseen) = (until.calendar(), unseen(rollout));
             let reason = match phase {
-                Phase::Canary => format!("the canary group runs it, and is watched until {until}"),
-                _ => format!("every worker runs it; it may fail until {until}"),
+                Phase::Canary => {
+                    format!("the canary group runs it, and is watched until {until}{unseen}")
+                }
+                _ => format!("every worker runs it; it may fail until {until}{unseen}"),
             };
             let pushed = rolling.pushed.clone();
             self.tell(now, &pushed, phase, reason);
@@ -200,7 +227,10 @@ impl Place {
         }
         match rolling.reach {
             Reach::Canary => self.reach_all(now, "the canary group ran it without failure"),
-            Reach::All => self.finish("every worker runs it"),
+            Reach::All => {
+                let unseen = unseen(&rolling.pushed.rollout);
+                self.finish(&format!("every worker runs it{unseen}"));
+            }
         }
         true
     }
@@ -338,6 +368,9 @@ impl Place {
         self.probation = None;
         if let Some(good) = self.good.replace(previous) {
             self.tell(now, &good, Phase::Returned, reason.to_owned());
+        }
+        if self.phase == Phase::Withdrawn {
+            self.reason = Some("the file is gone; an operator took back what served".to_owned());
         }
         Ok(())
     }

@@ -42,12 +42,16 @@ impl Place {
             return self.reason.clone();
         }
         let now = format!(
-            "of {} Envoys that are to run what serves, {} have acknowledged it and {} are seen to \
-             run it on every worker",
+            "of {} Envoys that are to run what serves, {} have acknowledged it, and on {} every \
+             worker is seen to run it",
             tally.envoys, tally.acknowledged, tally.confirmed
         );
         Some(match &self.reason {
-            Some(reason) => format!("{reason}; {now}"),
+            // It held when it was seen, and would contradict what follows.
+            Some(reason) => {
+                let reason = reason.replace("every worker runs it", "every worker ran it");
+                format!("{reason}; {now}")
+            }
             None => now,
         })
     }

@@ -1,6 +1,7 @@
 //! A group that tries a version for the others.
 
 use super::*;
+use crate::rollout::FailurePolicy;
 
 /// A good version on an Envoy of each group.
 fn good() -> Play {
@@ -211,4 +212,51 @@ fn a_version_that_was_watched_to_its_end_meanwhile_is_good() {
     let back = play.fail(2, 1);
     assert_eq!(pushes(&back), [(2, 104)]);
     assert_eq!(pushed(&back), "b");
+}
+
+#[test]
+fn whom_a_trial_waits_for_is_named() {
+    let mut play = Play::new();
+    play.connect(1, "edge", None);
+    play.pass(&with_canary("a"));
+    play.tell(Event::Tick);
+    let reason = play.reason();
+    assert!(reason.contains("its canary group, `canary`,"), "{reason}");
+}
+
+#[test]
+fn what_fails_open_is_called_unseen_without_a_probe() {
+    let mut play = good();
+    let mut rollout = Rollout::clone(&with_canary("b"));
+    rollout.failure_policy = FailurePolicy::FailOpen;
+    let actions = play.pass(&Arc::new(rollout));
+    play.run(&actions);
+    assert_eq!(play.phase(), Phase::Canary);
+    let reason = play.reason();
+    assert!(reason.contains("which only a `probe` sees"), "{reason}");
+    let others = play.wait(61);
+    play.run(&others);
+    play.wait(11);
+    assert_eq!(play.phase(), Phase::Confirmed);
+    let reason = play.reason();
+    assert!(reason.ends_with("which only a `probe` sees"), "{reason}");
+}
+
+#[test]
+fn what_is_taken_back_when_its_file_is_gone_is_not_said_to_serve_on() {
+    let mut play = good();
+    let actions = play.pass(&with_canary("b"));
+    play.run(&actions);
+    let others = play.wait(61);
+    play.run(&others);
+    play.wait(11);
+    play.declare(&[]);
+    assert_eq!(play.phase(), Phase::Withdrawn);
+    play.wish(Wish::Undo).unwrap();
+    let reason = play.reason();
+    assert!(
+        reason.contains("an operator took back what served"),
+        "{reason}"
+    );
+    assert!(!reason.contains("serves on"), "{reason}");
 }

@@ -160,7 +160,7 @@ fn what_is_returned_to_is_sent_until_it_runs() {
     assert!(pushes(&play.refuse(1, 103)).is_empty());
     assert!(
         play.reason().contains(
-            "of 2 Envoys that are to run what serves, 1 have acknowledged it and 1 are seen"
+            "of 2 Envoys that are to run what serves, 1 have acknowledged it, and on 1 every"
         ),
         "{}",
         play.reason()

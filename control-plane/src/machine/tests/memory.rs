@@ -41,7 +41,11 @@ fn another_start_serves_what_was_good() {
         ),
         (2, 0)
     );
-    assert!(play.reason().contains("of 2 Envoys"), "{}", play.reason());
+    let reason = play.reason();
+    assert!(
+        reason.contains("every worker ran it; of 2 Envoys"),
+        "{reason}"
+    );
 }
 
 #[test]

@@ -28,8 +28,7 @@ pub(super) fn overview(status: &Status, paint: Paint) -> String {
                 count(&rollout.envoys),
             ]);
             row.tones = vec![Tone::Strong, of_phase(rollout.phase)];
-            row.notes
-                .extend(rollout.reason.as_deref().map(harmless_line));
+            row.note(rollout.reason.as_deref());
             rows.push(row);
         }
         text.push_str(&write(&rows, "", paint));
@@ -66,7 +65,10 @@ pub(super) fn details(rollout: &RolloutStatus, now: Timestamp, paint: Paint) -> 
         time(now.since(rollout.since)),
     );
     let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "  {name:<9} {}", harmless_line(value));
+        for (number, part) in value.lines().enumerate() {
+            let name = if number == 0 { name } else { "" };
+            let _ = writeln!(text, "  {name:<9} {}", harmless_line(part));
+        }
     };
     if let Some(reason) = &rollout.reason {
         line("why", reason);
@@ -108,7 +110,7 @@ pub(super) fn details(rollout: &RolloutStatus, now: Timestamp, paint: Paint) -> 
             harmless_line(&envoy.address),
         ]);
         row.tones = vec![Tone::Plain, Tone::Plain, of_envoy(envoy.state).1];
-        row.notes.extend(envoy.reason.as_deref().map(harmless_line));
+        row.note(envoy.reason.as_deref());
         rows.push(row);
     }
     text.push_str(&write(&rows, "  ", paint));
@@ -136,7 +138,7 @@ pub(super) fn past(history: &History, paint: Paint) -> String {
             short(&version.configuration),
         ]);
         row.tones = vec![Tone::Plain, of_phase(entry.phase)];
-        row.notes.extend(entry.reason.as_deref().map(harmless_line));
+        row.note(entry.reason.as_deref());
         rows.push(row);
     }
     write(&rows, "", paint)
@@ -180,9 +182,12 @@ fn version(version: &Version) -> String {
         Some(number) => format!("generation {number}"),
         None => "never pushed".to_owned(),
     };
+    let module = match short(&version.module) {
+        module if module.is_empty() => "not fetched yet".to_owned(),
+        module => module,
+    };
     format!(
-        "{generation}, module {}, configuration {}, epoch {}",
-        short(&version.module),
+        "{generation}, module {module}, configuration {}, epoch {}",
         short(&version.configuration),
         version.state_epoch
     )
@@ -241,6 +246,12 @@ impl Row {
         }
     }
 
+    /// A text below it, which may have several lines.
+    fn note(&mut self, text: Option<&str>) {
+        let lines = text.into_iter().flat_map(str::lines);
+        self.notes.extend(lines.map(harmless_line));
+    }
+
     fn heading(words: &[&str]) -> Self {
         Self {
             cells: words.iter().map(|word| (*word).to_owned()).collect(),
@@ -289,6 +300,17 @@ mod tests {
         let text = overview(&status, Paint::of_output());
         assert!(
             text.contains("a\\u001b[2J.yaml:1:2\n  b\\u202ec\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_reason_of_several_lines_is_shown_as_such() {
+        let mut rows = vec![Row::heading(&["WHEN"])];
+        rows[0].note(Some("the guest logged:\n  [error] \u{1b}"));
+        let text = write(&rows, "", Paint::of_output());
+        assert!(
+            text.ends_with("\n  the guest logged:\n    [error] \\u001b\n"),
             "{text}"
         );
     }
