@@ -61,7 +61,7 @@ pub enum FileError {
         /// Why.
         source: io::Error,
     },
-    /// It is no rollout.
+    /// It is no rollout, or a value is not what it has to be.
     #[error("{}:{line}:{column}: {reason}", path.display())]
     Syntax {
         /// The file.
@@ -70,14 +70,6 @@ pub enum FileError {
         line: u64,
         /// The column, from 1.
         column: u64,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A value is not what it has to be.
-    #[error("{}: {reason}", path.display())]
-    Value {
-        /// The file.
-        path: PathBuf,
         /// What is wrong, and what was expected.
         reason: String,
     },
@@ -95,7 +87,6 @@ impl FileError {
                 column,
                 reason,
             } => (path, Some(*line), Some(*column), reason.clone()),
-            Self::Value { path, reason } => (path, None, None, reason.clone()),
         };
         FileFault {
             file: path.display().to_string(),
@@ -135,33 +126,42 @@ pub(crate) fn read_again(
     })?;
     let file: File = serde_saphyr::from_str(&text).map_err(|error| {
         let place = error.location();
+        let line = place.map_or(1, |place| place.line());
+        let column = place.map_or(1, |place| place.column());
+        let reason = first_line(&error.without_snippet().to_string());
+        // The place is told beside it.
+        let place = format!(" at line {line}, column {column}");
         FileError::Syntax {
             path: path.to_owned(),
-            line: place.map_or(1, |place| place.line()),
-            column: place.map_or(1, |place| place.column()),
-            reason: first_line(&error.without_snippet().to_string()),
+            line,
+            column,
+            reason: reason.strip_suffix(&place).unwrap_or(&reason).to_owned(),
         }
     })?;
-    let wrong = |reason: String| FileError::Value {
-        path: path.to_owned(),
-        reason,
+    let wrong = |key: &'static str| {
+        let line = line_of(&text, key);
+        move |reason: String| FileError::Syntax {
+            path: path.to_owned(),
+            line,
+            column: 1,
+            reason,
+        }
     };
     if file.version != "1" {
         let version = file.version;
-        return Err(wrong(format!("`version` is `{version}`, expected \"1\"")));
+        let reason = format!("`version` is `{version}`, expected \"1\"");
+        return Err(wrong("version")(reason));
     }
     if file.plugin.is_empty() {
-        return Err(wrong(
-            "`plugin` is empty; it is the name of the filter in Envoy's chain".into(),
-        ));
+        let reason = "`plugin` is empty; it is the name of the filter in Envoy's chain";
+        return Err(wrong("plugin")(reason.to_owned()));
     }
     if let Some(name) = file.environment.keys().find(|name| *name == GENERATION) {
-        return Err(wrong(format!(
-            "`environment` may not have `{name}`, which each push has"
-        )));
+        let reason = format!("`environment` may not have `{name}`, which each push has");
+        return Err(wrong("environment")(reason));
     }
     if let Some(fault) = file.probe.as_ref().and_then(Probe::fault) {
-        return Err(wrong(fault));
+        return Err(wrong("probe")(fault));
     }
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let module = match (&file.module, &file.image) {
@@ -170,17 +170,19 @@ pub(crate) fn read_again(
         (None, Some(reference)) => image(reference, known),
         _ => Err("one of `module`, a file, and `image`, a reference, is required".to_owned()),
     }
-    .map_err(wrong)?;
+    .map_err(wrong(match &file.image {
+        Some(_) => "image",
+        None => "module",
+    }))?;
     let suites = file.suites.iter().map(|path| suite(&folder.join(path)));
-    let suites = suites.collect::<Result<_, _>>().map_err(wrong)?;
+    let suites = suites.collect::<Result<_, _>>().map_err(wrong("suites"))?;
     if let Some(canary) = &file.canary
         && !file.groups.is_empty()
         && !file.groups.contains(&canary.group)
     {
         let group = &canary.group;
-        return Err(wrong(format!(
-            "the canary group `{group}` is not among `groups`"
-        )));
+        let reason = format!("the canary group `{group}` is not among `groups`");
+        return Err(wrong("canary")(reason));
     }
     Ok(Rollout {
         name: name_of(path),
@@ -283,7 +285,17 @@ fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What is wrong, without the place, which is told beside it.
+/// The line of a key, or the first one where the key is missing, or written as nobody does.
+fn line_of(text: &str, key: &str) -> u64 {
+    let is_it = |line: &str| {
+        line.strip_prefix(key)
+            .is_some_and(|rest| rest.trim_start().starts_with(':'))
+    };
+    let number = text.lines().position(is_it).unwrap_or(0);
+    u64::try_from(number).map_or(1, |number| number + 1)
+}
+
+/// What is wrong, without what is shown of the text.
 fn first_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().to_owned()
 }
@@ -293,6 +305,30 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_value_is_said_with_its_line() {
+        let name = format!("attache-file-{}.yaml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let said = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let fault = read(&path).unwrap_err().fault();
+            (fault.line, fault.column, fault.reason)
+        };
+        let head = "version: \"1\"\nplugin: p\n";
+        let (line, column, reason) = said(&format!("{head}# module\nmodule: gone.wasm\n"));
+        assert_eq!((line, column), (Some(4), Some(1)), "{reason}");
+        assert!(reason.starts_with("cannot read the module"), "{reason}");
+        let (line, _, reason) = said(head);
+        assert_eq!(line, Some(1), "{reason}");
+        assert!(reason.contains("is required"), "{reason}");
+        let (line, _, _) = said("plugin: p\nmodule: m.wasm\nversion: \"2\"\n");
+        assert_eq!(line, Some(3));
+        let (line, column, reason) = said(&format!("{head}modle: m.wasm\n"));
+        assert_eq!((line, column), (Some(3), Some(1)));
+        assert!(!reason.contains("line 3"), "{reason}");
+        fs::remove_file(&path).unwrap();
+    }
 
     #[test]
     fn a_module_that_nobody_has_touched_is_not_read_again() {

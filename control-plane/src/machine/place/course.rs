@@ -300,7 +300,7 @@ impl Place {
                 Phase::Refused,
                 format!(
                     "{reason}; no version before it is known to be good, so that each Envoy keeps \
-                     what it has"
+                     what it has, and one that comes gets none, until the file or its module changes"
                 ),
             ),
         };
