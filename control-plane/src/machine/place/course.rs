@@ -366,11 +366,18 @@ impl Place {
             return Err("there is no version before it that was good".to_owned());
         };
         self.probation = None;
-        if let Some(good) = self.good.replace(previous) {
-            self.tell(now, &good, Phase::Returned, reason.to_owned());
-        }
-        if self.phase == Phase::Withdrawn {
-            self.reason = Some("the file is gone; an operator took back what served".to_owned());
+        let Some(good) = self.good.replace(previous) else {
+            return Ok(());
+        };
+        self.tell(now, &good, Phase::Returned, reason.to_owned());
+        if !self.present || self.declared_as != Some(good.version) {
+            // The phase is that of what is declared, and stays.
+            let so_far = match (self.phase, &self.reason) {
+                (Phase::Withdrawn, _) => "the file is gone; ".to_owned(),
+                (_, Some(reason)) => format!("{reason}; "),
+                (_, None) => String::new(),
+            };
+            self.reason = Some(format!("{so_far}an operator took back what served"));
         }
         Ok(())
     }

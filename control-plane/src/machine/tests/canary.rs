@@ -243,6 +243,26 @@ fn what_fails_open_is_called_unseen_without_a_probe() {
 }
 
 #[test]
+fn what_is_taken_back_beside_a_refused_version_is_said() {
+    let mut play = good();
+    let actions = play.pass(&with_canary("b"));
+    play.run(&actions);
+    let others = play.wait(61);
+    play.run(&others);
+    play.wait(11);
+    let trial = play.declare(&[&with_canary("c")]);
+    play.check(&trial, Err("it is bad"));
+    assert_eq!(play.phase(), Phase::Refused);
+    play.wish(Wish::Undo).unwrap();
+    assert_eq!(play.phase(), Phase::Refused);
+    let reason = play.reason();
+    assert!(
+        reason.contains("it is bad; an operator took back what served"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn what_is_taken_back_when_its_file_is_gone_is_not_said_to_serve_on() {
     let mut play = good();
     let actions = play.pass(&with_canary("b"));
