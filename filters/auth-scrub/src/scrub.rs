@@ -38,6 +38,8 @@ pub(crate) struct Scrub<'a> {
     enforce: bool,
     copies: bool,
     in_trailers: bool,
+    /// Whether the next protocol of a WebSocket is the value of one that has gone.
+    is_value: bool,
     changes: Changes,
     /// The tokens that are looked for, each with the place of its rule in the plan.
     tokens: Vec<(usize, &'a Jwt)>,
@@ -51,6 +53,7 @@ impl<'a> Scrub<'a> {
             enforce,
             copies: rules.of(plan).any(|rule| rule.copies),
             in_trailers: false,
+            is_value: false,
             changes: Changes::default(),
             tokens: rules.tokens(plan),
         }
@@ -88,7 +91,8 @@ impl<'a> Scrub<'a> {
             };
             self.fate(outcome)
         });
-        for (header, value) in claims {
+        // Of several tokens, too: the last that is put there stays.
+        for (header, value) in claims.into_iter().rev() {
             self.changes.add(Changes::JWT);
             if self.enforce {
                 headers.insert(header, value);
@@ -148,17 +152,24 @@ impl<'a> Scrub<'a> {
         if let Some(outcome) = own(self, name, value) {
             return outcome;
         }
-        let fold = self.rules.folds.header;
-        let before = METADATA
-            .iter()
-            .find(|before| fold.begins(before, name))
-            .and_then(|before| name.get(before.len()..));
-        let inner = self.without_binary(before.unwrap_or(name));
-        if !copies || inner.len() == name.len() {
+        if !copies {
             return Outcome::Stays;
         }
+        let fold = self.rules.folds.header;
         let changes = self.changes;
-        let mut outcome = own(self, inner, value).unwrap_or(Outcome::Stays);
+        let (mut inner, mut outcome) = (name, None);
+        // Either may stand before the other.
+        for _ in 0..2 {
+            let before = METADATA.iter().find(|before| fold.begins(before, inner));
+            let rest = before.and_then(|before| inner.get(before.len()..));
+            let rest = self.without_binary(rest.unwrap_or(inner));
+            if outcome.is_some() || rest.len() == inner.len() {
+                break;
+            }
+            inner = rest;
+            outcome = own(self, inner, value);
+        }
+        let mut outcome = outcome.unwrap_or(Outcome::Stays);
         self.changes = changes;
         // Masked or hashed, it would no longer be Base64.
         if outcome != Outcome::Stays && self.is_binary(name) {
@@ -202,7 +213,7 @@ impl<'a> Scrub<'a> {
                     let said = self.rules.verdict(self.plan, kind, name, None);
                     matches!(said, Verdict::Changes(_))
                 };
-                let outcome = websocket::scrub(value, |name| {
+                let outcome = websocket::scrub(value, &mut self.is_value, |name| {
                     names(Kind::Header, name) || names(Kind::Parameter, name)
                 });
                 self.note(Changes::COPIES, outcome)
@@ -305,6 +316,7 @@ impl<'a> Scrub<'a> {
         scrub(&Judge::new(&find, self.rules.hasher.as_ref()))
     }
 
+    #[inline(never)]
     fn note(&mut self, kind: u16, outcome: Outcome) -> Outcome {
         if outcome != Outcome::Stays {
             self.changes.add(match self.in_trailers {

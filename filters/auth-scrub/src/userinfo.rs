@@ -17,9 +17,11 @@ pub(crate) fn without(text: &[u8]) -> Option<Vec<u8>> {
     let before_scheme = front.strip_suffix(b":");
     let last = |text: &[u8]| text.iter().rposition(|&byte| byte == b'@');
     if let Some(sign) = last(front) {
-        // Without them, what is left could be a URL, with others.
+        // Without them, what is left could be a URL, with others; its query and fragment have none.
         let is_url = slashes > 1 || (slashes == 1 && before_scheme.is_some());
-        let sign = if is_url { last(text)? } else { sign };
+        let query = text.iter().position(|byte| b"?#".contains(byte));
+        let path = text.get(..query.unwrap_or(text.len()))?;
+        let sign = if is_url { last(path)? } else { sign };
         return Some(text.get(sign + 1..)?.to_vec());
     }
     // They take any number of slashes behind a scheme for two.
@@ -58,6 +60,8 @@ mod tests {
             ("https:/u:s@a/b", Some("https:/a/b")),
             ("//u:s@/b@c", Some("//@/b@c")),
             ("//@a", None),
+            ("u@//h/?x=a@y&token=s", Some("//h/?x=a@y&token=s")),
+            ("u@//v:s@h/#x@y", Some("h/#x@y")),
             ("u:s@a//b", Some("a//b")),
             ("u:s@a/b@c", Some("a/b@c")),
             ("u:s@a//b@c", Some("c")),

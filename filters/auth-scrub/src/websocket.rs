@@ -9,7 +9,10 @@ use crate::credentials::{joined, trim};
 /// Known ways to pass a token are `bearer, TOKEN`, `access_token, TOKEN`, `NAME.TOKEN`, Kubernetes'
 /// `base64url.bearer.authorization.k8s.io.TOKEN`, AppSync's `header-JSON`, `Bearer%20TOKEN`, and a JSON Web Token
 /// behind whatever. Of JSON in Base64, `eyJ` is the beginning.
-pub(crate) fn scrub(value: &[u8], doomed: impl Fn(&[u8]) -> bool) -> Outcome {
+///
+/// Several lines are one list, so that `is_value` goes from one to the next: whether what comes is the value of a
+/// name that has gone. Empty elements count for nothing (RFC 9110, 5.6.1).
+pub(crate) fn scrub(value: &[u8], is_value: &mut bool, doomed: impl Fn(&[u8]) -> bool) -> Outcome {
     let hides_authorization = doomed(b"authorization");
     let is_credential = |word: &[u8]| {
         let is_scheme = [&b"bearer"[..], b"basic", b"authorization"]
@@ -19,12 +22,14 @@ pub(crate) fn scrub(value: &[u8], doomed: impl Fn(&[u8]) -> bool) -> Outcome {
     };
     let mut kept: Vec<&[u8]> = Vec::new();
     let mut changed = false;
-    let mut is_value = false;
     for item in value.split(|&byte| byte == b',') {
         let name = trim(item);
-        let goes_as_value = std::mem::take(&mut is_value);
+        if name.is_empty() && *is_value {
+            continue;
+        }
+        let goes_as_value = std::mem::take(is_value);
         if is_credential(name) {
-            is_value = true;
+            *is_value = true;
             changed = true;
             continue;
         }
@@ -54,7 +59,7 @@ mod tests {
 
     fn after(value: &str) -> Option<String> {
         let doomed = |name: &[u8]| [&b"authorization"[..], b"access_token"].contains(&name);
-        match scrub(value.as_bytes(), doomed) {
+        match scrub(value.as_bytes(), &mut false, doomed) {
             Outcome::Stays => Some(value.to_owned()),
             Outcome::Goes => None,
             Outcome::Becomes(value) => Some(String::from_utf8(value).unwrap()),
@@ -67,6 +72,8 @@ mod tests {
             ("graphql-transport-ws", Some("graphql-transport-ws")),
             ("v1.chat, v2.chat", Some("v1.chat, v2.chat")),
             ("bearer, abc", None),
+            ("bearer, , abc, chat", Some("chat")),
+            ("a, , b", Some("a, , b")),
             ("chat, Bearer, abc, v2", Some("chat, v2")),
             ("access_token,abc, chat", Some("chat")),
             ("access_token.abc, chat", Some("chat")),

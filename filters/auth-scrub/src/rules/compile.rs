@@ -30,7 +30,7 @@ pub(super) fn rules(
     }
     let list = config.list("rules");
     if list.is_empty() {
-        let reason = "an empty list removes nothing; leave `rules` out for the default credentials";
+        let reason = "an empty list removes nothing; leave `rules` out for the defaults";
         return Err(config.fault_at("rules", reason));
     }
     let compiler = Compiler { folds, can_hash };
@@ -150,7 +150,7 @@ impl Compiler {
     fn allow(&self, place: &Place<'_>) -> Result<Allow, ConfigError> {
         let condition = condition(place)?;
         if condition.is_empty() {
-            return Err(place.fault("names no destination, so it would allow all of them"));
+            return Err(place.fault("names no destination"));
         }
         let allow = Allow {
             condition,
