@@ -180,7 +180,7 @@ fn each_fault_is_named_with_its_place() {
         (
             r#"{"rules": [{"request": {"defaults": true}, "allow": [{"headers": ["a"]}]}]}"#,
             "/rules/0/allow/0",
-            "it would allow all of them",
+            "names no destination",
         ),
         (
             r#"{"rules": [{"request": {"defaults": true}, "allow": [{"path": ["/a"]}]}]}"#,
