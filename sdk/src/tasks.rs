@@ -35,9 +35,9 @@ thread_local! {
     /// Whether there is one: mostly there is none. In a module without a waker that may set it, the
     /// compiler sees that, and leaves out all that is done for woken futures.
     static ANY_WOKEN: Cell<bool> = const { Cell::new(false) };
-    /// What may be woken from another callback.
     /// Whether the future that runs now is of a stream whose request headers can be read.
     static HAS_REQUEST: Cell<bool> = const { Cell::new(false) };
+    /// What may be woken from another callback.
     static WAITING: RefCell<Table> = const { RefCell::new(Table::new()) };
 }
 

@@ -242,14 +242,20 @@ fn what_fails_open_is_called_unseen_without_a_probe() {
     assert!(reason.ends_with("which only a `probe` sees"), "{reason}");
 }
 
-#[test]
-fn what_is_taken_back_beside_a_refused_version_is_said() {
+/// Another good version behind that, which went by way of the canary group.
+fn tried() -> Play {
     let mut play = good();
     let actions = play.pass(&with_canary("b"));
     play.run(&actions);
     let others = play.wait(61);
     play.run(&others);
     play.wait(11);
+    play
+}
+
+#[test]
+fn what_is_taken_back_beside_a_refused_version_is_said() {
+    let mut play = tried();
     let trial = play.declare(&[&with_canary("c")]);
     play.check(&trial, Err("it is bad"));
     assert_eq!(play.phase(), Phase::Refused);
@@ -264,12 +270,7 @@ fn what_is_taken_back_beside_a_refused_version_is_said() {
 
 #[test]
 fn what_is_taken_back_when_its_file_is_gone_is_not_said_to_serve_on() {
-    let mut play = good();
-    let actions = play.pass(&with_canary("b"));
-    play.run(&actions);
-    let others = play.wait(61);
-    play.run(&others);
-    play.wait(11);
+    let mut play = tried();
     play.declare(&[]);
     assert_eq!(play.phase(), Phase::Withdrawn);
     play.wish(Wish::Undo).unwrap();
