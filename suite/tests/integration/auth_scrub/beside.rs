@@ -16,12 +16,7 @@ fn a_route_that_matches_on_what_goes_is_chosen_again() {
         chain.status(b"GET /b HTTP/1.1\r\nhost: a\r\nx-api-key: s\r\n\r\n"),
         200
     );
-    let targets: Vec<_> = chain
-        .upstream
-        .take()
-        .into_iter()
-        .map(|it| it.target)
-        .collect();
+    let targets = chain.targets();
     // Without the filter the second one is rewritten to `/partnersb`.
     assert_eq!(targets, [&b"/a"[..], b"/b"]);
     chain.envoy.stop().unwrap();
@@ -58,12 +53,7 @@ fn a_route_that_matches_on_what_comes_from_a_body_is_chosen_again() {
         );
         assert_eq!(chain.status(request.as_bytes()), 200);
     }
-    let targets: Vec<_> = chain
-        .upstream
-        .take()
-        .into_iter()
-        .map(|it| it.target)
-        .collect();
+    let targets = chain.targets();
     // The client's own key chooses nothing.
     assert_eq!(targets, [&b"/partnersb"[..], b"/b"]);
     chain.envoy.stop().unwrap();

@@ -110,4 +110,10 @@ impl Chain {
             .unwrap()
             .status
     }
+
+    /// The targets of what came to the upstream since this was asked last.
+    pub(super) fn targets(&self) -> Vec<Vec<u8>> {
+        let requests = self.upstream.take().into_iter();
+        requests.map(|request| request.target).collect()
+    }
 }
