@@ -241,7 +241,7 @@ fn bare(bytes: &[u8]) -> impl Iterator<Item = (usize, u8)> {
 }
 
 /// RFC 9110, 5.6.2.
-fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !bytes.is_empty() && bytes.iter().all(is_letter)
 }

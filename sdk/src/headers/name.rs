@@ -1,5 +1,6 @@
 use http::HeaderName;
 
+use crate::content_type;
 use crate::setting;
 
 /// The name of a header: a [`HeaderName`], one of the configuration ([`setting::HeaderName`]), text or bytes
@@ -47,12 +48,7 @@ mod sealed {
 
 /// Whether this can be the name of a field: a token (RFC 9110, 5.6.2).
 pub(crate) fn is_token<N: FieldName>(name: &N) -> bool {
-    N::IS_TOKEN || is_token_text(name.as_bytes())
-}
-
-fn is_token_text(name: &[u8]) -> bool {
-    let of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !name.is_empty() && name.iter().all(of_token)
+    N::IS_TOKEN || content_type::is_token(name.as_bytes())
 }
 
 macro_rules! field_names {
