@@ -114,8 +114,13 @@ impl<'p> Task<'p> {
         self.change_as(came, head, body, part)
     }
 
-    /// As [`change`](Self::change), of a body that is what the head said of it when it came.
-    pub(crate) fn change_as(
+    /// Takes the steps with the whole body where the head has gone on. The body is of the type that the head
+    /// said when it came, whatever it says by now.
+    pub(crate) fn change_rest(&self, came: &Head, head: &mut Head, body: &[u8]) -> Outcome {
+        self.change_as(self.media(came), head, body, Part::Body)
+    }
+
+    fn change_as(
         &self,
         came: Result<Media, Skip>,
         head: &mut Head,

@@ -106,14 +106,11 @@ impl Transform {
             let verdict = self.failed(failure);
             return self.finish(response, came, &head, verdict);
         }
-        // Its type is the one that it came with, whatever its headers say by now.
-        let seen =
-            |head: &mut Head, body: &[u8]| task.change_as(task.media(came), head, body, Part::Body);
         if !self.enforces() {
             self.report("response", came, &head, false);
             let mut sent = response.send()?;
             if let Collected::Whole(whole) = sent.collect(limit).await? {
-                let outcome = seen(&mut head.clone(), whole.bytes());
+                let outcome = task.change_rest(came, &mut head.clone(), whole.bytes());
                 let makes = matches!(outcome, Outcome::Done(Some(_)));
                 self.report("response", came, came, makes);
             }
@@ -127,7 +124,7 @@ impl Transform {
         let outcome = match &collected {
             Collected::TooLarge => Outcome::Large,
             Collected::Answered => Outcome::Done(None),
-            Collected::Whole(whole) => seen(&mut coded.clone(), whole.bytes()),
+            Collected::Whole(whole) => task.change_rest(came, &mut coded.clone(), whole.bytes()),
         };
         match self.verdict(task, outcome, &mut head, Part::Body) {
             // Its status has gone on: all that is left is to cut it.
