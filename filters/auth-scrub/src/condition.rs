@@ -107,8 +107,8 @@ fn host(authority: &[u8]) -> &[u8] {
 }
 
 /// Whether a path can be written otherwise: dot segments, empty ones, backslashes, parameters of
-/// segments, and escapes of what needs none or would be one of these, also in UTF-8 that is longer than need
-/// be. Longer paths than patterns look at count too.
+/// segments, and escapes of what needs none or would be one of these, also in UTF-8 of two bytes where one would
+/// do. Longer paths than patterns look at count too.
 fn is_ambiguous(path: &[u8]) -> bool {
     if path.len() > Expression::LONGEST || path.iter().any(|byte| b"\\;".contains(byte)) {
         return true;
