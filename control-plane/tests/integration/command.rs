@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use attache_control_plane::status::{History, Phase, Status};
+use attache_control_plane::status::{EnvoyState, History, Phase, Status};
 use attache_control_plane::{Event, Node, StreamId};
 
 use crate::stage::{PLUGIN, Stage, module};
@@ -68,6 +68,10 @@ fn a_rollout_is_shown_with_its_envoys_and_nothing_of_theirs_steers_the_terminal(
         stream,
         plugin: PLUGIN.into(),
         holds: None,
+    });
+    // Where much happens at once, the next tick is the first to look at all of it.
+    stage.reaches_as("r", |status| {
+        matches!(&status.envoys[..], [envoy] if envoy.state == EnvoyState::Sent)
     });
     let api = format!("http://{}/", stage.api);
     let (code, out, err) = output(rollout(&["status", "r"]).env("ATTACHE_CONTROL_PLANE", &api));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use attache_control_plane::status::Phase;
+use attache_control_plane::status::{EnvoyState, EnvoyStatus, Phase};
 use attache_control_plane::{Event, Node, StreamId};
 use attache_envoy::http1::{Response, exchange};
 
@@ -43,7 +43,11 @@ fn staged() -> Stage {
     ] {
         envoy(&stage, Node::new(node, group, address), StreamId(number));
     }
-    let status = stage.plane.rollout("r").unwrap();
+    // Where much happens at once, the next tick is the first to look at all of it.
+    let status = stage.reaches_as("r", |status| {
+        let sent = |envoy: &EnvoyStatus| envoy.state == EnvoyState::Sent;
+        status.envoys.len() == 3 && status.envoys.iter().all(sent)
+    });
     stage.plane.tell(Event::Acknowledged {
         stream: StreamId(1_001),
         plugin: PLUGIN.into(),
