@@ -1,7 +1,7 @@
 //! Addresses of the client, cut to the bits that say where it is and not who.
 
 use crate::change::Outcome;
-use crate::credentials::{joined, trim};
+use crate::credentials::{cut, joined, trim};
 
 mod ip;
 
@@ -60,13 +60,12 @@ impl Prefixes {
 fn forwarded(element: &[u8], v4: u32, v6: u32) -> Option<Vec<u8>> {
     let mut kept: Vec<Vec<u8>> = Vec::new();
     for pair in split(element, b';') {
-        let sign = pair.iter().position(|&byte| byte == b'=');
-        let (name, value) = pair.split_at_checked(sign.unwrap_or(pair.len()))?;
+        let (name, value) = cut(pair, b'=');
         if !trim(name).eq_ignore_ascii_case(b"for") {
             kept.push(pair.to_vec());
             continue;
         }
-        let value = trim(value.strip_prefix(b"=").unwrap_or_default());
+        let value = trim(value.unwrap_or_default());
         let inside = value
             .strip_prefix(b"\"")
             .and_then(|value| value.strip_suffix(b"\""));

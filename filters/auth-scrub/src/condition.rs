@@ -2,6 +2,8 @@
 
 use attache::matching::{Expression, Matcher};
 
+use crate::credentials::parts;
+
 /// What conditions ask of a request.
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -113,7 +115,7 @@ fn is_ambiguous(path: &[u8]) -> bool {
     if path.len() > Expression::LONGEST || path.iter().any(|byte| b"\\;".contains(byte)) {
         return true;
     }
-    let mut segments = path.split(|&byte| byte == b'/').skip(1).peekable();
+    let mut segments = parts(path, b'/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
         if matches!(segment, b"." | b"..") || (segment.is_empty() && !is_last) {

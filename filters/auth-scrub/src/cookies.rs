@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::change::{Item, Outcome};
-use crate::credentials::{joined, trim};
+use crate::credentials::{cut, joined, parts, trim};
 use crate::judge::{Judge, Verdict};
 use crate::query::readings;
 
@@ -13,7 +13,7 @@ use crate::query::readings;
 /// that does not stay takes along what its quotes enclose. Old upstreams separate by `,` too: in a
 /// cookie that stays, parts between commas are judged like cookies.
 pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
-    let segments: Vec<&[u8]> = line.split(|&byte| byte == b';').collect();
+    let segments: Vec<&[u8]> = parts(line, b';').collect();
     let mut kept: Vec<Cow<'_, [u8]>> = Vec::new();
     let mut changed = false;
     // Whether a quote may end behind here: looked for but once where none does.
@@ -74,7 +74,7 @@ pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
 
 /// What becomes of a line that sets a cookie. Its attributes stay.
 pub(crate) fn scrub_set(line: &[u8], judge: &Judge<'_>) -> Outcome {
-    let cookie = line.split(|&byte| byte == b';').next().unwrap_or_default();
+    let (cookie, _) = cut(line, b';');
     let (name, value) = pair(cookie);
     let Verdict::Changes(item) = readings(trim(name), judge) else {
         return Outcome::Stays;
@@ -101,7 +101,7 @@ fn between_commas(segment: &[u8], judge: &Judge<'_>) -> Outcome {
         let (name, _) = pair(part);
         !matches!(readings(trim(name), judge), Verdict::Changes(_))
     };
-    let parts = segment.split(|&byte| byte == b',');
+    let parts = parts(segment, b',');
     let kept: Vec<&[u8]> = parts.clone().filter(stays).collect();
     if kept.is_empty() {
         Outcome::Goes
@@ -138,13 +138,7 @@ fn pair(cookie: &[u8]) -> (&[u8], Option<&[u8]>) {
         }
         _ => cookie,
     };
-    match cookie.iter().position(|&byte| byte == b'=') {
-        None => (cookie, None),
-        Some(sign) => (
-            cookie.get(..sign).unwrap_or_default(),
-            cookie.get(sign + 1..),
-        ),
-    }
+    cut(cookie, b'=')
 }
 
 /// Whether a quote begins the value, and none ends it.

@@ -29,7 +29,7 @@ pub(crate) fn scheme(value: &[u8]) -> Option<&[u8]> {
 /// nor a parameter of the one before counts too, because nobody knows what it is.
 pub(crate) fn has_scheme(value: &[u8], schemes: &[Vec<u8>]) -> bool {
     let mut has_scheme_before = false;
-    value.split(|&byte| byte == b',').any(|part| {
+    parts(value, b',').any(|part| {
         let part = trim(part);
         if part.is_empty() {
             return false;
@@ -46,12 +46,8 @@ pub(crate) fn has_scheme(value: &[u8], schemes: &[Vec<u8>]) -> bool {
 
 /// `name=value` of a scheme before. The padding of Base64 is no value.
 fn is_parameter(part: &[u8]) -> bool {
-    let Some(sign) = part.iter().position(|&byte| byte == b'=') else {
-        return false;
-    };
-    let (name, value) = (part.get(..sign), part.get(sign + 1..));
-    name.is_some_and(|name| is_token(trim(name)))
-        && value.is_some_and(|value| value.iter().any(|&byte| byte != b'='))
+    let (name, value) = cut(part, b'=');
+    is_token(trim(name)) && value.is_some_and(|value| value.iter().any(|&byte| byte != b'='))
 }
 
 /// Without blanks and controls around it.
@@ -61,6 +57,20 @@ pub(crate) fn trim(text: &[u8]) -> &[u8] {
     match (begins, ends) {
         (Some(first), Some(last)) => text.get(first..=last).unwrap_or_default(),
         _ => b"",
+    }
+}
+
+/// The parts between separators. One function, since a `split` is compiled for each closure.
+pub(crate) fn parts(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> + Clone {
+    text.split(move |&byte| byte == separator)
+}
+
+/// What stands before the first such sign, and behind it, if it is there.
+pub(crate) fn cut(text: &[u8], sign: u8) -> (&[u8], Option<&[u8]>) {
+    let place = text.iter().position(|&byte| byte == sign);
+    match place.and_then(|place| text.split_at_checked(place)) {
+        Some((before, behind)) => (before, behind.get(1..)),
+        None => (text, None),
     }
 }
 

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use crate::change::Outcome;
-use crate::credentials::joined;
+use crate::credentials::{cut, joined, parts};
 use crate::judge::{Judge, Verdict};
 
 /// What becomes of a path with its query.
@@ -18,11 +18,8 @@ use crate::judge::{Judge, Verdict};
 /// stays, parts after a `;` are judged like parameters; one that does not stay takes its `;` parts
 /// along, because they may be its value. A `?` with nothing left after it goes as well.
 pub(crate) fn scrub(path: &[u8], judge: &Judge<'_>) -> Outcome {
-    let Some(mark) = path.iter().position(|&byte| byte == b'?') else {
-        return Outcome::Stays;
-    };
-    let (base, query) = path.split_at_checked(mark).unwrap_or((path, b""));
-    match parameters(query.get(1..).unwrap_or_default(), judge) {
+    let (base, query) = cut(path, b'?');
+    match query.and_then(|query| parameters(query, judge)) {
         None => Outcome::Stays,
         Some(query) if query.is_empty() => Outcome::Becomes(base.to_vec()),
         Some(query) => Outcome::Becomes([base, b"?", &query].concat()),
@@ -32,24 +29,19 @@ pub(crate) fn scrub(path: &[u8], judge: &Judge<'_>) -> Outcome {
 /// What becomes of a URL: its query is judged, and its fragment as if it were one where `fragment`
 /// says so.
 pub(crate) fn scrub_url(url: &[u8], fragment: bool, judge: &Judge<'_>) -> Outcome {
-    let hash = url.iter().position(|&byte| byte == b'#');
-    let (front, back) = url
-        .split_at_checked(hash.unwrap_or(url.len()))
-        .unwrap_or((url, b""));
-    let kept = match back.get(1..).filter(|_| fragment) {
-        None => None,
-        Some(parts) => parameters(parts, judge),
-    };
+    let (front, back) = cut(url, b'#');
+    let kept = back.filter(|_| fragment);
+    let kept = kept.and_then(|parts| parameters(parts, judge));
     let front_after = scrub(front, judge);
     let front = match (&front_after, &kept) {
         (Outcome::Becomes(front), _) => front,
         (_, Some(_)) => front,
         _ => return Outcome::Stays,
     };
-    Outcome::Becomes(match kept {
-        None => [front, back].concat(),
-        Some(parts) if parts.is_empty() => front.to_vec(),
-        Some(parts) => [front, &b"#"[..], &parts].concat(),
+    let is_gone = kept.as_ref().is_some_and(Vec::is_empty);
+    Outcome::Becomes(match kept.as_deref().or(back) {
+        Some(parts) if !is_gone => [front, b"#", parts].concat(),
+        _ => front.to_vec(),
     })
 }
 
@@ -57,7 +49,7 @@ pub(crate) fn scrub_url(url: &[u8], fragment: bool, judge: &Judge<'_>) -> Outcom
 fn parameters(query: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
     let mut kept: Vec<Cow<'_, [u8]>> = Vec::new();
     let mut changed = false;
-    for parameter in query.split(|&byte| byte == b'&') {
+    for parameter in parts(query, b'&') {
         match whole(parameter, judge) {
             Some(Outcome::Stays) => kept.push(Cow::Borrowed(parameter)),
             Some(Outcome::Goes) => changed = true,
@@ -100,7 +92,7 @@ fn whole(parameter: &[u8], judge: &Judge<'_>) -> Option<Outcome> {
 
 /// A parameter that stays, less the parts after a `;` that do not; `None` where all do.
 fn behind_semicolons(parameter: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
-    let mut parts = parameter.split(|&byte| byte == b';');
+    let mut parts = parts(parameter, b';');
     let mut kept = vec![Cow::Borrowed(parts.next().unwrap_or_default())];
     let mut changed = false;
     for part in parts {
@@ -125,11 +117,10 @@ pub(crate) fn readings<'r>(raw: &[u8], judge: &Judge<'r>) -> Verdict<'r> {
     }
     let decoded = decode(raw);
     let name = decoded.trim_ascii_start();
-    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-    let mut brackets = name.split(|&byte| byte == b'[');
-    let before = brackets.next().unwrap_or_default();
-    let inside = brackets.next().filter(|_| before.is_empty());
-    let inside = inside.unwrap_or_default().split(|&byte| byte == b']');
+    let (name, _) = cut(name, 0);
+    let (before, inside) = cut(name, b'[');
+    let inside = inside.filter(|_| before.is_empty()).unwrap_or_default();
+    let (inside, _) = cut(cut(inside, b'[').0, b']');
     let with_brackets = match name.len() == before.len() {
         true => &b""[..],
         false => name,
@@ -141,7 +132,7 @@ pub(crate) fn readings<'r>(raw: &[u8], judge: &Judge<'r>) -> Verdict<'r> {
         before.trim_ascii_end(),
         &folded(before),
         &folded(with_brackets),
-        &folded(inside.into_iter().next().unwrap_or_default()),
+        &folded(inside),
     ] {
         said = said.or(|| judge.of(reading));
     }

@@ -39,7 +39,7 @@ pub(crate) struct Folds {
     pub(crate) parameter: Fold,
 }
 
-/// The kinds of names that items are for.
+/// The kinds of names that items are for, those of requests first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Header,
@@ -47,6 +47,29 @@ pub(crate) enum Kind {
     Parameter,
     ResponseHeader,
     SetCookie,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [
+        Self::Header,
+        Self::Cookie,
+        Self::Parameter,
+        Self::ResponseHeader,
+        Self::SetCookie,
+    ];
+    /// An `allow` knows no others.
+    const REQUEST: [Self; 3] = [Self::Header, Self::Cookie, Self::Parameter];
+    const RESPONSE: [Self; 2] = [Self::ResponseHeader, Self::SetCookie];
+
+    /// The field of a configuration that lists names of this kind.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Header | Self::ResponseHeader => "headers",
+            Self::Cookie => "cookies",
+            Self::Parameter => "query_parameters",
+            Self::SetCookie => "set_cookies",
+        }
+    }
 }
 
 /// Items by name.
@@ -59,17 +82,14 @@ pub(crate) struct Table {
 #[derive(Debug)]
 pub(crate) struct Rule {
     condition: Condition,
-    headers: Table,
-    cookies: Table,
-    parameters: Table,
+    /// By kind.
+    tables: [Table; 5],
     pub(crate) addresses: Option<Prefixes>,
     /// Headers that carry addresses besides the known ones.
     pub(crate) address_headers: Names,
     pub(crate) jwt: Option<Jwt>,
     pub(crate) trailers: bool,
     pub(crate) copies: bool,
-    response_headers: Table,
-    set_cookies: Table,
     pub(crate) location_query: bool,
     pub(crate) response_trailers: bool,
     allow: Vec<Allow>,
@@ -79,9 +99,8 @@ pub(crate) struct Rule {
 #[derive(Debug)]
 struct Allow {
     condition: Condition,
-    headers: Names,
-    cookies: Names,
-    parameters: Names,
+    /// By kind, as far as they are of requests.
+    names: [Names; 3],
 }
 
 /// What is done with a token.
@@ -252,14 +271,15 @@ impl Rules {
 
     /// Whether any rule of the plan looks at headers of requests, or at what stands in them.
     pub(crate) fn looks_at_request(&self, plan: &Plan) -> bool {
-        let kinds = [Kind::Header, Kind::Cookie, Kind::Parameter];
-        let special = |rule: &Rule| rule.addresses.is_some() || rule.jwt.is_some();
-        kinds.iter().any(|&kind| self.looks_at(plan, kind)) || self.of(plan).any(special)
+        let looks = |rule: &Rule| {
+            !rule.is_idle(&Kind::REQUEST) || rule.addresses.is_some() || rule.jwt.is_some()
+        };
+        self.of(plan).any(looks)
     }
 
     /// Whether any rule of the plan looks at this kind.
     pub(crate) fn looks_at(&self, plan: &Plan, kind: Kind) -> bool {
-        self.of(plan).any(|rule| !rule.table(kind).names.is_empty())
+        self.of(plan).any(|rule| !rule.is_idle(&[kind]))
     }
 }
 
@@ -271,24 +291,22 @@ impl Plan {
 
 impl Rule {
     fn table(&self, kind: Kind) -> &Table {
-        match kind {
-            Kind::Header => &self.headers,
-            Kind::Cookie => &self.cookies,
-            Kind::Parameter => &self.parameters,
-            Kind::ResponseHeader => &self.response_headers,
-            Kind::SetCookie => &self.set_cookies,
-        }
+        &self.tables[kind as usize]
+    }
+
+    fn table_mut(&mut self, kind: Kind) -> &mut Table {
+        &mut self.tables[kind as usize]
+    }
+
+    /// Whether it names nothing of these kinds.
+    fn is_idle(&self, kinds: &[Kind]) -> bool {
+        kinds.iter().all(|&kind| self.table(kind).names.is_empty())
     }
 
     fn allows(&self, bits: u64, kind: Kind, name: &[u8]) -> bool {
         self.allow.iter().enumerate().any(|(index, allow)| {
-            let names = match kind {
-                Kind::Header => &allow.headers,
-                Kind::Cookie => &allow.cookies,
-                Kind::Parameter => &allow.parameters,
-                Kind::ResponseHeader | Kind::SetCookie => return false,
-            };
-            bits >> index & 1 == 1 && names.find(name).is_some()
+            let names = allow.names.get(kind as usize);
+            bits >> index & 1 == 1 && names.is_some_and(|names| names.find(name).is_some())
         })
     }
 }
@@ -307,6 +325,14 @@ impl Table {
 }
 
 impl Folds {
+    fn of(self, kind: Kind) -> Fold {
+        match kind {
+            Kind::Header | Kind::ResponseHeader => self.header,
+            Kind::Cookie | Kind::SetCookie => self.cookie,
+            Kind::Parameter => self.parameter,
+        }
+    }
+
     fn new(config: &Place<'_>) -> Self {
         let matching = config.get("name_matching");
         let flag = |key| {

@@ -3,7 +3,7 @@
 use attache::Document;
 
 use crate::change::Outcome;
-use crate::credentials::{scheme, scheme_length, trim};
+use crate::credentials::{parts, scheme, scheme_length, trim};
 
 mod base64;
 
@@ -44,7 +44,7 @@ impl<'a> Token<'a> {
             Some(bearer) if bearer.eq_ignore_ascii_case(b"bearer") => scheme_length(value),
             Some(_) => return None,
         };
-        let mut parts = value.get(start..)?.split(|&byte| byte == b'.');
+        let mut parts = parts(value.get(start..)?, b'.');
         let (header, payload, signature) = (parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() {
             return None;

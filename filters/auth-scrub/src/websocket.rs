@@ -1,7 +1,7 @@
 //! Tokens among the protocols of a WebSocket (`sec-websocket-protocol`).
 
 use crate::change::Outcome;
-use crate::credentials::{joined, trim};
+use crate::credentials::{joined, parts, trim};
 
 /// What becomes of the list, where `doomed` says which names are those of credentials. Schemes and
 /// tokens that say what they are go where `authorization` does.
@@ -22,7 +22,7 @@ pub(crate) fn scrub(value: &[u8], is_value: &mut bool, doomed: impl Fn(&[u8]) ->
     };
     let mut kept: Vec<&[u8]> = Vec::new();
     let mut changed = false;
-    for item in value.split(|&byte| byte == b',') {
+    for item in parts(value, b',') {
         let name = trim(item);
         if name.is_empty() && *is_value {
             continue;

@@ -42,6 +42,11 @@ impl<'a> Place<'a> {
         self.below(key, self.value).fault(reason)
     }
 
+    /// A fault here, after which names are told.
+    fn fault_with(&self, reason: &str, names: &[&str]) -> ConfigError {
+        self.fault(&String::from_iter([reason, &one_of(names)]))
+    }
+
     fn expected(&self, what: &str) -> ConfigError {
         self.fault(&String::from_iter([
             "expected ",
@@ -126,7 +131,7 @@ impl<'a> Place<'a> {
             (Kind::Word(words), Document::Text(word)) => {
                 match words.contains(&word.expose().as_str()) {
                     true => Ok(()),
-                    false => Err(self.fault(&String::from_iter(["expected ", &one_of(words)]))),
+                    false => Err(self.fault_with("expected ", words)),
                 }
             }
             (Kind::Object(shape), Document::Object(_)) => self.check_object(shape),
@@ -175,8 +180,7 @@ impl<'a> Place<'a> {
             let field = shape.fields.iter().find(|field| field.name == key);
             let Some(field) = field else {
                 let names: Vec<&str> = shape.fields.iter().map(|field| field.name).collect();
-                let known = String::from_iter(["unknown field, expected ", &one_of(&names)]);
-                return Err(member.fault(&known));
+                return Err(member.fault_with("unknown field, expected ", &names));
             };
             if !matches!(member.value, Document::Null) {
                 member.check(&field.kind)?;
@@ -195,7 +199,7 @@ impl<'a> Place<'a> {
         self.each(&Kind::Text)?;
         match self.members()[..] {
             [(key, _)] if names.contains(&key) => Ok(()),
-            _ => Err(self.fault(&String::from_iter(["expected ", &one_of(names)]))),
+            _ => Err(self.fault_with("expected ", names)),
         }
     }
 
@@ -218,10 +222,7 @@ impl<'a> Place<'a> {
         }
         match kinds {
             1 => Ok(()),
-            _ => Err(self.fault(&String::from_iter([
-                "expected ",
-                &one_of(&matching::Kind::NAMES),
-            ]))),
+            _ => Err(self.fault_with("expected ", &matching::Kind::NAMES)),
         }
     }
 }

@@ -159,8 +159,11 @@ fn mask(place: &Place<'_>) -> Result<Change, ConfigError> {
 
 /// Checks patterns.
 pub(super) fn patterns(list: &[Place<'_>]) -> Result<Vec<Matcher>, ConfigError> {
-    let read = |place: &Place<'_>| pattern(place).map_err(|error| place.fault(error.reason()));
-    list.iter().map(read).collect()
+    let mut patterns = Vec::new();
+    for place in list {
+        patterns.push(pattern(place).map_err(|error| place.fault(error.reason()))?);
+    }
+    Ok(patterns)
 }
 
 /// Reads a pattern: a text, or an object whose one member but `ignore_case` is of a kind.

@@ -6,7 +6,7 @@ use crate::address::Prefixes;
 use crate::change::Item;
 use crate::condition::Condition;
 use crate::config::Place;
-use crate::names::{Fold, Names};
+use crate::names::Names;
 use crate::token::JwtAction;
 
 use super::check;
@@ -34,7 +34,11 @@ pub(super) fn rules(
         return Err(config.fault_at("rules", reason));
     }
     let compiler = Compiler { folds, can_hash };
-    list.iter().map(|rule| compiler.rule(rule)).collect()
+    let mut rules = Vec::new();
+    for rule in &list {
+        rules.push(compiler.rule(rule)?);
+    }
+    Ok(rules)
 }
 
 struct Compiler {
@@ -69,17 +73,16 @@ impl Compiler {
     }
 
     fn request(&self, rule: &mut Rule, place: &Place<'_>) -> Result<(), ConfigError> {
-        self.table(&mut rule.headers, Kind::Header, &place.list("headers"))?;
-        self.table(&mut rule.cookies, Kind::Cookie, &place.list("cookies"))?;
-        let parameters = place.list("query_parameters");
-        self.table(&mut rule.parameters, Kind::Parameter, &parameters)?;
+        for kind in Kind::REQUEST {
+            self.table(rule, kind, place)?;
+        }
         if place.flag("defaults", false) {
             rule.add_defaults();
         }
         if let Some(place) = place.get("client_ip") {
             rule.addresses = Some(addresses(&place)?);
             let headers = place.list("headers");
-            rule.address_headers = self.names(Kind::Header, &headers)?;
+            Self::names(&mut rule.address_headers, Kind::Header, &headers)?;
             for place in &headers {
                 check::changeable_header(place.text()).map_err(|reason| place.fault(reason))?;
             }
@@ -89,34 +92,31 @@ impl Compiler {
         }
         rule.trailers = place.flag("trailers", true);
         rule.copies = place.flag("copies", true);
-        let tables = [&rule.headers, &rule.cookies, &rule.parameters];
-        let is_idle = tables.iter().all(|table| table.names.is_empty());
-        if is_idle && rule.addresses.is_none() && rule.jwt.is_none() {
+        if rule.is_idle(&Kind::REQUEST) && rule.addresses.is_none() && rule.jwt.is_none() {
             return Err(place.fault(IDLE));
         }
         Ok(())
     }
 
     fn response(&self, rule: &mut Rule, place: &Place<'_>) -> Result<(), ConfigError> {
-        let headers = place.list("headers");
-        self.table(&mut rule.response_headers, Kind::ResponseHeader, &headers)?;
-        let cookies = place.list("set_cookies");
-        self.table(&mut rule.set_cookies, Kind::SetCookie, &cookies)?;
+        for kind in Kind::RESPONSE {
+            self.table(rule, kind, place)?;
+        }
         rule.location_query = place.flag("location_query", false);
         rule.response_trailers = place.flag("trailers", true);
-        if rule.location_query && rule.parameters.names.is_empty() {
+        if rule.location_query && rule.is_idle(&[Kind::Parameter]) {
             let reason = "the rule's request names no `query_parameters`";
             return Err(place.fault_at("location_query", reason));
         }
-        let tables = [&rule.response_headers, &rule.set_cookies];
-        if tables.iter().all(|table| table.names.is_empty()) && !rule.location_query {
+        if rule.is_idle(&Kind::RESPONSE) && !rule.location_query {
             return Err(place.fault("names neither `headers`, `set_cookies` nor `location_query`"));
         }
         Ok(())
     }
 
-    fn table(&self, table: &mut Table, kind: Kind, list: &[Place<'_>]) -> Result<(), ConfigError> {
-        let fold = self.fold(kind);
+    fn table(&self, rule: &mut Rule, kind: Kind, place: &Place<'_>) -> Result<(), ConfigError> {
+        let (list, table) = (place.list(kind.field()), rule.table_mut(kind));
+        let fold = self.folds.of(kind);
         for (index, place) in list.iter().enumerate() {
             let item = check::item(kind, place, self.can_hash)?;
             let (name, is_prefix) = check::name_of(place);
@@ -139,39 +139,28 @@ impl Compiler {
         Ok(())
     }
 
-    fn fold(&self, kind: Kind) -> Fold {
-        match kind {
-            Kind::Header | Kind::ResponseHeader => self.folds.header,
-            Kind::Cookie | Kind::SetCookie => self.folds.cookie,
-            Kind::Parameter => self.folds.parameter,
-        }
-    }
-
     fn allow(&self, place: &Place<'_>) -> Result<Allow, ConfigError> {
         let condition = condition(place)?;
         if condition.is_empty() {
             return Err(place.fault("names no destination"));
         }
-        let allow = Allow {
-            condition,
-            headers: self.names(Kind::Header, &place.list("headers"))?,
-            cookies: self.names(Kind::Cookie, &place.list("cookies"))?,
-            parameters: self.names(Kind::Parameter, &place.list("query_parameters"))?,
-        };
-        let tables = [&allow.headers, &allow.cookies, &allow.parameters];
-        if tables.iter().all(|names| names.is_empty()) {
+        let mut names = Kind::REQUEST.map(|kind| Names::new(self.folds.of(kind)));
+        for (names, kind) in names.iter_mut().zip(Kind::REQUEST) {
+            Self::names(names, kind, &place.list(kind.field()))?;
+        }
+        let allow = Allow { condition, names };
+        if allow.names.iter().all(Names::is_empty) {
             return Err(place.fault("allows nothing"));
         }
         Ok(allow)
     }
 
-    fn names(&self, kind: Kind, list: &[Place<'_>]) -> Result<Names, ConfigError> {
-        let mut names = Names::new(self.fold(kind));
+    fn names(names: &mut Names, kind: Kind, list: &[Place<'_>]) -> Result<(), ConfigError> {
         for (index, place) in list.iter().enumerate() {
             check::name(kind, place.text()).map_err(|reason| place.fault(reason))?;
             names.add(place.text(), index);
         }
-        Ok(names)
+        Ok(())
     }
 }
 
@@ -179,17 +168,13 @@ impl Rule {
     fn new(folds: Folds) -> Self {
         Self {
             condition: Condition::default(),
-            headers: Table::new(folds.header),
-            cookies: Table::new(folds.cookie),
-            parameters: Table::new(folds.parameter),
+            tables: Kind::ALL.map(|kind| Table::new(folds.of(kind))),
             addresses: None,
             address_headers: Names::new(folds.header),
             jwt: None,
             // A rule for responses alone says nothing of them.
             trailers: false,
             copies: false,
-            response_headers: Table::new(folds.header),
-            set_cookies: Table::new(folds.cookie),
             location_query: false,
             response_trailers: false,
             allow: Vec::new(),
@@ -200,10 +185,11 @@ impl Rule {
     fn add_defaults(&mut self) {
         (self.trailers, self.copies) = (true, true);
         let tables = [
-            (&mut self.headers, &DEFAULT_HEADERS[..]),
-            (&mut self.parameters, &DEFAULT_PARAMETERS[..]),
+            (Kind::Header, &DEFAULT_HEADERS[..]),
+            (Kind::Parameter, &DEFAULT_PARAMETERS[..]),
         ];
-        for (table, names) in tables {
+        for (kind, names) in tables {
+            let table = self.table_mut(kind);
             let number = table.items.len();
             table.items.push(Item::REMOVE);
             for name in names {
@@ -247,7 +233,7 @@ fn token(rule: &Rule, place: &Place<'_>) -> Result<Jwt, ConfigError> {
         let name = header.text();
         let is_same = |other: &str| other.eq_ignore_ascii_case(name);
         let earlier = claims.iter().take(index);
-        let item = rule.headers.find(name.as_bytes());
+        let item = rule.table(Kind::Header).find(name.as_bytes());
         check::changeable_header(name)
             .and_then(|()| match () {
                 () if is_same(from) => Err("the token stands in this header"),
