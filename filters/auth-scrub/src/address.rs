@@ -122,7 +122,12 @@ fn address(text: &[u8], v4: u32, v6: u32) -> Option<Vec<u8>> {
 fn cut6(text: &str, v4: u32, v6: u32) -> Option<Vec<u8>> {
     let (text, _zone) = text.split_once('%').unwrap_or((text, ""));
     let address = ip::v6(text)?;
-    let mut bits = if ip::is_mapped(&address) { 96 + v4 } else { v6 };
+    let mut bits = match address {
+        _ if ip::is_mapped(&address) => 96 + v4,
+        // An IPv4 address follows (6to4, RFC 3056, 2).
+        [0x2002, ..] => v6.min(16 + v4),
+        _ => v6,
+    };
     let cut = address.map(|group| {
         let kept = bits.min(16);
         bits -= kept;
@@ -183,6 +188,7 @@ mod tests {
             ("[2001:db8:1:2::3]:443", Some("[2001:db8:1::]")),
             ("fe80::1%eth0", Some("fe80::")),
             ("::ffff:192.0.2.77", Some("::ffff:192.0.2.0")),
+            ("2002:c000:24d:1::2", Some("2002:c000:200::")),
             ("192.0.2.1,10.0.0.9,  ::1", Some("192.0.2.0, 10.0.0.0, ::")),
             ("unknown, 192.0.2.1", Some("unknown, 192.0.2.0")),
             ("192.0.2.1, junk", Some("192.0.2.0")),

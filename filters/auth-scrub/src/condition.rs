@@ -3,6 +3,7 @@
 use attache::matching::{Expression, Matcher};
 
 use crate::credentials::parts;
+use crate::query;
 
 /// What conditions ask of a request.
 #[derive(Debug)]
@@ -109,8 +110,8 @@ fn host(authority: &[u8]) -> &[u8] {
 }
 
 /// Whether a path can be written otherwise: dot segments, empty ones, backslashes, parameters of
-/// segments, and escapes of what needs none or would be one of these, also in UTF-8 of two bytes where one would
-/// do. Longer paths than patterns look at count too.
+/// segments, escapes of what needs none or would be one of these, and ASCII in more bytes of UTF-8 than one.
+/// Longer paths than patterns look at count too.
 fn is_ambiguous(path: &[u8]) -> bool {
     if path.len() > Expression::LONGEST || path.iter().any(|byte| b"\\;".contains(byte)) {
         return true;
@@ -122,18 +123,19 @@ fn is_ambiguous(path: &[u8]) -> bool {
             return true;
         }
     }
-    path.windows(3).any(|three| match three {
+    let is_escaped = |three: &[u8]| match three {
         [b'%', high, low] => {
             let digits = [*high, *low].map(|digit| char::from(digit).to_digit(16));
             match digits {
                 [Some(high), Some(low)] => u8::try_from(high << 4 | low).is_ok_and(|byte| {
-                    byte.is_ascii_alphanumeric() || b"-._~/\\%;\0\xc0\xc1".contains(&byte)
+                    byte.is_ascii_alphanumeric() || b"-._~/\\%;\0".contains(&byte)
                 }),
                 _ => true,
             }
         }
         _ => false,
-    })
+    };
+    path.windows(3).any(is_escaped) || query::is_overlong(path)
 }
 
 #[cfg(test)]
@@ -187,13 +189,24 @@ mod tests {
             "/%2561pi",
             "/x/%c0%ae%C0%AE/api",
             "/%c1%a1pi",
+            "/x/%e0%80%ae%E0%80%AE/api",
+            "/%f0%80%81%a1pi",
+            "/%f8%80%80%81%a1pi",
+            "/%fc%80%80%80%81%a1pi",
             "/%u0061pi",
             "/a%",
         ] {
             let path = path.to_owned() + "/x";
             assert_eq!(condition.holds(&facts(&path)), Holds::Maybe, "{path}");
         }
-        for path in ["/x/api/", "/x%20y", "/x.y", "/...", "/"] {
+        for path in [
+            "/x/api/",
+            "/x%20y",
+            "/x.y",
+            "/...",
+            "/",
+            "/%c3%a9%e0%a4%85%f0%9f%98%80",
+        ] {
             assert_eq!(condition.holds(&facts(path)), Holds::No, "{path}");
         }
     }

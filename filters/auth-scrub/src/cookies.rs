@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 
 use crate::change::{Item, Outcome};
-use crate::credentials::{cut, joined, parts, trim};
+use crate::credentials::{cut, is_blank, joined, parts, trim};
 use crate::judge::{Judge, Verdict};
 use crate::query::readings;
 
 /// What becomes of a line of cookies.
 ///
 /// They are separated by `;`. A quoted value may reach over one of these for some upstreams, so one
-/// that does not stay takes along what its quotes enclose. Old upstreams separate by `,` too: in a
-/// cookie that stays, parts between commas are judged like cookies.
+/// that does not stay takes along what its quotes enclose. Old upstreams separate by `,` too, and Python's
+/// `http.cookies` by blanks: in a cookie that stays, what stands there is judged like cookies.
 pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
     let segments: Vec<&[u8]> = parts(line, b';').collect();
     let mut kept: Vec<Cow<'_, [u8]>> = Vec::new();
@@ -23,7 +23,7 @@ pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
         index += 1;
         let (name, value) = pair(segment);
         let Verdict::Changes(item) = readings(trim(name), judge) else {
-            match between_commas(segment, judge) {
+            match within(segment, judge) {
                 Outcome::Stays => kept.push(Cow::Borrowed(segment)),
                 Outcome::Goes => changed = true,
                 Outcome::Becomes(other) => {
@@ -92,24 +92,49 @@ pub(crate) fn scrub_set(line: &[u8], judge: &Judge<'_>) -> Outcome {
     }
 }
 
-/// A cookie that stays, less the parts between commas that do not.
-fn between_commas(segment: &[u8], judge: &Judge<'_>) -> Outcome {
-    if !segment.contains(&b',') {
-        return Outcome::Stays;
+/// A cookie that stays, less those in it that do not.
+fn within(segment: &[u8], judge: &Judge<'_>) -> Outcome {
+    let goes = |name: &[u8]| matches!(readings(trim(name), judge), Verdict::Changes(_));
+    let is_list = segment.contains(&b',');
+    let mut kept = Vec::new();
+    let mut changed = false;
+    for part in parts(segment, b',') {
+        let front = before_blank(part, goes);
+        let is_cut = front.len() < part.len();
+        // A name that is neither in a list nor cut was judged already.
+        if (is_list || is_cut) && goes(pair(front).0) {
+            changed = true;
+            continue;
+        }
+        changed |= is_cut;
+        kept.push(front);
     }
-    let stays = |part: &&[u8]| {
-        let (name, _) = pair(part);
-        !matches!(readings(trim(name), judge), Verdict::Changes(_))
-    };
-    let parts = parts(segment, b',');
-    let kept: Vec<&[u8]> = parts.clone().filter(stays).collect();
-    if kept.is_empty() {
-        Outcome::Goes
-    } else if kept.len() == parts.count() {
+    if !changed {
         Outcome::Stays
+    } else if kept.is_empty() {
+        Outcome::Goes
     } else {
         Outcome::Becomes(joined(&kept, b","))
     }
+}
+
+/// What stands before the first blank that a name which goes follows, and a sign behind it. What follows
+/// that may be its value.
+fn before_blank(text: &[u8], goes: impl Fn(&[u8]) -> bool) -> &[u8] {
+    let mut start = 0;
+    for piece in parts(text, b'=') {
+        let word = piece.trim_ascii_end();
+        let blank = word.iter().rposition(|&byte| is_blank(byte));
+        if let Some((front, name)) = blank.and_then(|blank| word.split_at_checked(blank))
+            && start + piece.len() < text.len()
+            && !trim(front).is_empty()
+            && goes(name)
+        {
+            return text.get(..start + front.len()).unwrap_or_default();
+        }
+        start += piece.len() + 1;
+    }
+    text
 }
 
 fn changed_pair(name: &[u8], value: Option<&[u8]>, item: &Item, judge: &Judge<'_>) -> Outcome {
@@ -187,6 +212,15 @@ mod tests {
             ("a=1, session=s, b=2; c", "a=1, b=2; c"),
             ("a=1; session, session=s; b=2", "a=1; b=2"),
             ("a=1; session, b=2", "a=1; b=2"),
+            ("a=1 session=s; b=2", "a=1; b=2"),
+            ("a session\t= s c=1, d=1 session=s; b=2", "a, d=1; b=2"),
+            ("a=1 session; b= session=2", "a=1 session; b= session=2"),
+            ("a=1; session session=s; b", "a=1; b"),
+            (
+                "a=x=session=s; b= c session2=s",
+                "a=x=session=s; b= c session2=s",
+            ),
+            ("a=1;\u{a0}session=s; session\u{3000}=s; b", "a=1; b"),
             (
                 "a=1; =session=s; == session=s;b=2; =; ==c",
                 "a=1;b=2; =; ==c",

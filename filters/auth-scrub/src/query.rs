@@ -1,10 +1,16 @@
 //! Parameters of a query, with every byte of the others kept.
 //!
 //! Upstreams read names differently, and where any of these readings is looked for, the parameter is
-//! meant: percent-decoded, `+` as a blank, `%u0061` as `a` (ASP.NET); by PHP's rules
-//! (`main/php_variables.c`) without leading blanks, cut at NUL, with `.` and blank as `_`, and cut at
-//! `[` or, where that is never closed, with `_` in its place; `[name]` as `name` (the library
-//! `qs` of Express); without blanks around it; and as it stands, as names of cookies are read.
+//! meant:
+//!
+//! * percent-decoded, `+` as a blank, and ASCII in more bytes of UTF-8 than one as one (old decoders);
+//! * `%u0061` and `%uff41` as `a`, and without a `%` that begins no escape (ASP);
+//! * by PHP's rules (`main/php_variables.c`) without leading blanks, cut at NUL, with `.` and blank as `_`, and
+//!   cut at `[` or, where that is never closed, with `_` in its place;
+//! * what stands first between brackets: `[name]` (`qs` of Express), `]name` and `name]` (Rack);
+//! * without what stands around it that is no name: blanks of Unicode, which JavaScript and Python trim, a
+//!   second `?` (`URLSearchParams`), and `/` and `!` behind `#`;
+//! * as it stands, as names of cookies are read.
 
 use std::borrow::Cow;
 
@@ -31,7 +37,7 @@ pub(crate) fn scrub(path: &[u8], judge: &Judge<'_>) -> Outcome {
 pub(crate) fn scrub_url(url: &[u8], fragment: bool, judge: &Judge<'_>) -> Outcome {
     let (front, back) = cut(url, b'#');
     let kept = back.filter(|_| fragment);
-    let kept = kept.and_then(|parts| parameters(parts, judge));
+    let kept = kept.and_then(|fragment| in_fragment(fragment, judge));
     let front_after = scrub(front, judge);
     let front = match (&front_after, &kept) {
         (Outcome::Becomes(front), _) => front,
@@ -43,6 +49,29 @@ pub(crate) fn scrub_url(url: &[u8], fragment: bool, judge: &Judge<'_>) -> Outcom
         Some(parts) if !is_gone => [front, b"#", parts].concat(),
         _ => front.to_vec(),
     })
+}
+
+/// A URL as its readers have it, who drop tabs wherever they stand in it (WHATWG's URL, 4.4; Python's
+/// `urlsplit`).
+pub(crate) fn without_tabs(url: &[u8]) -> Cow<'_, [u8]> {
+    match url.contains(&b'\t') {
+        true => Cow::Owned(joined(&parts(url, b'\t').collect::<Vec<_>>(), b"")),
+        false => Cow::Borrowed(url),
+    }
+}
+
+/// The fragment that is left, which may be a path with a query; `None` where all stays as it is.
+fn in_fragment(fragment: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
+    let after = match scrub(fragment, judge) {
+        Outcome::Becomes(after) => Some(after),
+        _ => None,
+    };
+    let (front, query) = cut(after.as_deref().unwrap_or(fragment), b'?');
+    match (parameters(front, judge), query) {
+        (Some(front), Some(query)) => Some([&front, &b"?"[..], query].concat()),
+        (front @ Some(_), None) => front,
+        (None, _) => after,
+    }
 }
 
 /// The parameters that are left; `None` where all stay as they are.
@@ -111,41 +140,44 @@ fn behind_semicolons(parameter: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
 /// What is said of a name in any reading of it. Where one says that it goes and another that it stays,
 /// it goes.
 pub(crate) fn readings<'r>(raw: &[u8], judge: &Judge<'r>) -> Verdict<'r> {
-    let plain = |byte: &u8| !matches!(byte, b'%' | b'+' | b' ' | b'.' | b'[' | 0);
+    let plain = |&byte: &u8| !is_around(byte) && !b"%+.[]".contains(&byte);
     if raw.iter().all(plain) {
         return judge.of(raw);
     }
     let decoded = decode(raw);
-    let name = decoded.trim_ascii_start();
-    let (name, _) = cut(name, 0);
-    let (before, inside) = cut(name, b'[');
-    let inside = inside.filter(|_| before.is_empty()).unwrap_or_default();
-    let (inside, _) = cut(cut(inside, b'[').0, b']');
-    let with_brackets = match name.len() == before.len() {
-        true => &b""[..],
-        false => name,
-    };
+    let (name, _) = cut(decoded.trim_ascii_start(), 0);
+    let mut pieces = name.split(|byte| b"[]".contains(byte));
+    let first = pieces.find(|piece| !piece.is_empty()).unwrap_or_default();
     let mut said = Verdict::Unnamed;
-    for reading in [
-        raw,
-        name,
-        before.trim_ascii_end(),
-        &folded(before),
-        &folded(with_brackets),
-        &folded(inside),
-    ] {
+    for reading in [raw, name, bare(first), &folded(first), &folded(name)] {
         said = said.or(|| judge.of(reading));
     }
     said
 }
 
-/// As PHP writes names.
+/// Whether this is no part of a name at either end of it. Where in doubt, all that is not ASCII is a blank.
+fn is_around(byte: u8) -> bool {
+    !byte.is_ascii_graphic() || b"?/!".contains(&byte)
+}
+
+/// A name without what stands around it.
+fn bare(name: &[u8]) -> &[u8] {
+    let begins = name.iter().position(|&byte| !is_around(byte));
+    let ends = name.iter().rposition(|&byte| !is_around(byte));
+    match (begins, ends) {
+        (Some(first), Some(last)) => name.get(first..=last).unwrap_or_default(),
+        _ => b"",
+    }
+}
+
+/// As PHP writes names, and without signs of escapes that are none, which ASP drops.
 fn folded(name: &[u8]) -> Vec<u8> {
     let fold = |&byte| match byte {
         b'.' | b' ' | b'[' => b'_',
         byte => byte,
     };
-    name.iter().map(fold).collect()
+    let kept = name.iter().filter(|byte| **byte != b'%');
+    kept.map(fold).collect()
 }
 
 /// What may stand in a query as it is, of what masks and hashes are made of.
@@ -163,31 +195,65 @@ fn encode(value: &[u8]) -> Vec<u8> {
     encoded
 }
 
-/// Percent-decodes; what is no escape stays as it is.
-fn decode(raw: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(raw.len());
-    let mut rest = raw;
-    while let [byte, tail @ ..] = rest {
-        rest = tail;
-        decoded.push(match (byte, tail) {
-            (b'%', [b'u' | b'U', b'0', b'0', high, low, after @ ..])
-                if digit(*high).is_some() && digit(*low).is_some() =>
-            {
-                rest = after;
-                digit(*high).unwrap_or(0) << 4 | digit(*low).unwrap_or(0)
-            }
-            (b'%', [high, low, after @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => {
-                    rest = after;
-                    high << 4 | low
-                }
-                _ => b'%',
-            },
-            (b'+', _) => b' ',
-            (byte, _) => *byte,
-        });
+/// Percent-decodes, and makes one byte of ASCII that is more.
+pub(crate) fn decode(raw: &[u8]) -> Vec<u8> {
+    let text = replaced(raw, escape);
+    match text.is_ascii() {
+        true => text,
+        false => replaced(&text, overlong),
     }
-    decoded
+}
+
+/// Whether a text has ASCII in more bytes of UTF-8 than one, escaped or not.
+pub(crate) fn is_overlong(raw: &[u8]) -> bool {
+    decode(raw).len() < replaced(raw, escape).len()
+}
+
+/// A text with one byte for as many as `read` says that it takes.
+fn replaced(text: &[u8], read: fn(&[u8]) -> Option<(u8, usize)>) -> Vec<u8> {
+    let mut replaced = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [byte, ..] = rest {
+        let (letter, length) = read(rest).unwrap_or((*byte, 1));
+        replaced.push(letter);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    replaced
+}
+
+/// The byte of an escape that a text begins with, and how long that is. What is none stays as it is.
+fn escape(text: &[u8]) -> Option<(u8, usize)> {
+    let hex = |high, low| Some(digit(high)? << 4 | digit(low)?);
+    match *text {
+        [b'%', b'u' | b'U', a, b, c, d, ..] => match (hex(a, b)?, hex(c, d)?) {
+            (0, byte) => Some((byte, 6)),
+            // Letters as wide as Chinese ones.
+            (0xff, byte @ 1..=0x5e) => Some((byte + 0x20, 6)),
+            _ => None,
+        },
+        [b'%', high, low, ..] => Some((hex(high, low)?, 3)),
+        [b'+', ..] => Some((b' ', 1)),
+        _ => None,
+    }
+}
+
+/// The byte of ASCII that a text begins with in more bytes than one, and how many these are.
+fn overlong(text: &[u8]) -> Option<(u8, usize)> {
+    let lead = *text.first()?;
+    let length = lead.leading_ones();
+    if !(2..=6).contains(&length) {
+        return None;
+    }
+    let mut letter = u32::from(lead & 0x7f >> length);
+    let length = usize::try_from(length).ok()?;
+    for byte in text.get(1..length)? {
+        if byte >> 6 != 0b10 {
+            return None;
+        }
+        letter = letter << 6 | u32::from(byte & 0x3f);
+    }
+    let letter = u8::try_from(letter).ok().filter(u8::is_ascii)?;
+    Some((letter, length))
 }
 
 fn digit(byte: u8) -> Option<u8> {
@@ -248,6 +314,19 @@ mod tests {
             "access_token=x;y=z",
             "access_token+=x",
             "access_token%20%09=x",
+            "access_token%C2%A0=x",
+            "\u{3000}access_token=x",
+            "?access_token=x",
+            "]access_token=x",
+            "[[access_token]]=x",
+            "access_token%5D=x",
+            "access_token]x=x",
+            "acc%ess_token=x",
+            "access_token%=x",
+            "%uff41ccess%uFF3Ftoken=x",
+            "%c1%a1ccess_token=x",
+            "%e0%81%a1ccess_%F0%80%81%B4oken=x",
+            "access_token%c0%80z=x",
         ] {
             let path = format!("/p?a=1&{spelling}&b=2");
             assert_eq!(
@@ -272,9 +351,8 @@ mod tests {
             "access_token2=1",
             "a=access_token",
             "%2561ccess_token=1",
-            "access_toke%6=1",
-            "access_token%=1",
             "%zzaccess_token=1",
+            "access_toke%6=1",
             "a[access_token]=1",
             "%u0161ccess_token=1",
         ] {
@@ -373,6 +451,11 @@ mod tests {
             ("https://a/b?x#t=1&y", true, Some("https://a/b?x#y")),
             ("https://a/b?t#t=1", true, Some("https://a/b")),
             ("https://a/b#?t=1", false, None),
+            ("https://a/b#?t=1", true, Some("https://a/b")),
+            ("/b#/c?t=1&x", true, Some("/b#/c?x")),
+            ("/b#!t=1&x?y", true, Some("/b#x?y")),
+            ("/b#t=1?t=2", true, Some("/b")),
+            ("/b#/c?x", true, None),
         ] {
             let outcome = match after {
                 None => Outcome::Stays,

@@ -191,10 +191,12 @@ impl<'a> Scrub<'a> {
 
     /// A header that is more than a name and a value.
     fn special(&mut self, name: &[u8], value: &[u8]) -> Option<Outcome> {
-        let mut rules = self.rules.of(self.plan);
-        let is_address = |rule: &Rule| rule.address_headers.find(name).is_some();
-        let special = match self.rules.special.find(name) {
-            None if rules.any(is_address) => Special::Address,
+        let known = self.rules.special.find(name);
+        let names = |rule: &&Rule| known.is_some() || rule.address_headers.find(name).is_some();
+        let mut rules = self.rules.of(self.plan).filter(names);
+        let addresses = rules.find_map(|rule| rule.addresses);
+        let special = match known {
+            None if addresses.is_some() => Special::Address,
             known => known?,
         };
         Some(match special {
@@ -203,19 +205,16 @@ impl<'a> Scrub<'a> {
                 self.note(Changes::COOKIES, self.judged(Kind::Cookie, cookies))
             }
             Special::Address => {
-                let addresses = self.rules.of(self.plan).find_map(|rule| rule.addresses);
                 let outcome = addresses.map(|addresses| addresses.scrub(name, value));
                 self.note(Changes::CLIENT_IP, outcome.unwrap_or(Outcome::Stays))
             }
             Special::Url => self.url(value),
             Special::Protocols if self.copies => {
-                let names = |kind, name: &[u8]| {
-                    let said = self.rules.verdict(self.plan, kind, name, None);
-                    matches!(said, Verdict::Changes(_))
-                };
-                let outcome = websocket::scrub(value, &mut self.is_value, |name| {
-                    names(Kind::Header, name) || names(Kind::Parameter, name)
+                let mut is_value = self.is_value;
+                let outcome = websocket::scrub(value, &mut is_value, |name| {
+                    self.hides(Kind::Header, name, None) || self.hides(Kind::Parameter, name, None)
                 });
+                self.is_value = is_value;
                 self.note(Changes::COPIES, outcome)
             }
             Special::Protocols => Outcome::Stays,
@@ -228,8 +227,8 @@ impl<'a> Scrub<'a> {
         if !self.copies {
             return Outcome::Stays;
         }
-        let authorization = self.verdict(Kind::Header, b"authorization", b"Basic e");
-        let hides = matches!(authorization, Verdict::Changes(_));
+        let url = &*query::without_tabs(url);
+        let hides = self.hides(Kind::Header, b"authorization", Some(b"Basic e"));
         let bare = userinfo::without(url).filter(|_| hides);
         let url = bare.as_deref().unwrap_or(url);
         let outcome = match self.judged(Kind::Parameter, |judge| query::scrub_url(url, true, judge))
@@ -255,7 +254,8 @@ impl<'a> Scrub<'a> {
         }
         let mut rules = self.rules.of(self.plan);
         if name.eq_ignore_ascii_case(b"location") && rules.any(|rule| rule.location_query) {
-            let url = |judge: &Judge<'_>| query::scrub_url(value, false, judge);
+            let url = &*query::without_tabs(value);
+            let url = |judge: &Judge<'_>| query::scrub_url(url, false, judge);
             return Some(self.note(Changes::LOCATION, self.judged(Kind::Parameter, url)));
         }
         None
@@ -302,6 +302,17 @@ impl<'a> Scrub<'a> {
             }
         };
         self.tokens.iter().find_map(beside)
+    }
+
+    /// Whether a value goes or becomes another one, that is no token where a token alone is let through.
+    fn hides(&self, kind: Kind, name: &[u8], value: Option<&[u8]>) -> bool {
+        match self.rules.verdict(self.plan, kind, name, value) {
+            Verdict::Changes(_) => true,
+            Verdict::Keeps => false,
+            Verdict::Unnamed => {
+                kind == Kind::Header && self.beside_token(name) == Some(Beside::Token)
+            }
+        }
     }
 
     fn verdict(&self, kind: Kind, name: &[u8], value: &[u8]) -> Verdict<'a> {

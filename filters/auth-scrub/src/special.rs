@@ -18,8 +18,10 @@ pub(crate) enum Special {
 }
 
 /// Headers that carry the path or host before somebody changed it, or the page before this one.
-const URLS: [&str; 11] = [
+const URLS: [&str; 15] = [
     "referer",
+    "hx-current-url",
+    "ping-from",
     "x-original-url",
     "x-original-uri",
     "x-rewrite-url",
@@ -29,6 +31,8 @@ const URLS: [&str; 11] = [
     "x-forwarded-path",
     "x-forwarded-host",
     "x-original-host",
+    "x-envoy-original-host",
+    "x-replaced-path",
     "x-auth-request-redirect",
 ];
 

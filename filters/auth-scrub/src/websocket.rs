@@ -2,20 +2,24 @@
 
 use crate::change::Outcome;
 use crate::credentials::{joined, parts, trim};
+use crate::query::decode;
+
+/// How Base64 begins of JSON objects, with a blank behind the bracket too.
+const OBJECTS: [&[u8]; 6] = [b"eyJ", b"eyI", b"eyA", b"ewk", b"ewo", b"ew0"];
 
 /// What becomes of the list, where `doomed` says which names are those of credentials. Schemes and
 /// tokens that say what they are go where `authorization` does.
 ///
 /// Known ways to pass a token are `bearer, TOKEN`, `access_token, TOKEN`, `NAME.TOKEN`, Kubernetes'
 /// `base64url.bearer.authorization.k8s.io.TOKEN`, AppSync's `header-JSON`, `Bearer%20TOKEN`, and a JSON Web Token
-/// behind whatever. Of JSON in Base64, `eyJ` is the beginning.
+/// behind whatever. Escapes are read as servers do.
 ///
 /// Several lines are one list, so that `is_value` goes from one to the next: whether what comes is the value of a
 /// name that has gone. Empty elements count for nothing (RFC 9110, 5.6.1).
 pub(crate) fn scrub(value: &[u8], is_value: &mut bool, doomed: impl Fn(&[u8]) -> bool) -> Outcome {
     let hides_authorization = doomed(b"authorization");
     let is_credential = |word: &[u8]| {
-        let is_scheme = [&b"bearer"[..], b"basic", b"authorization"]
+        let is_scheme = [&b"bearer"[..], b"basic", b"token", b"authorization"]
             .iter()
             .any(|own| own.eq_ignore_ascii_case(word));
         (is_scheme && hides_authorization) || doomed(word)
@@ -23,7 +27,8 @@ pub(crate) fn scrub(value: &[u8], is_value: &mut bool, doomed: impl Fn(&[u8]) ->
     let mut kept: Vec<&[u8]> = Vec::new();
     let mut changed = false;
     for item in parts(value, b',') {
-        let name = trim(item);
+        let name = decode(trim(item));
+        let name = trim(&name);
         if name.is_empty() && *is_value {
             continue;
         }
@@ -36,7 +41,8 @@ pub(crate) fn scrub(value: &[u8], is_value: &mut bool, doomed: impl Fn(&[u8]) ->
         let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
         let mut parts = name.split(|byte| !of_name(byte));
         let mut words = name.split(|byte| !byte.is_ascii_alphanumeric());
-        let is_token = hides_authorization && words.any(|word| word.starts_with(b"eyJ"));
+        let is_object = |word: &[u8]| OBJECTS.iter().any(|begin| word.starts_with(begin));
+        let is_token = hides_authorization && words.any(is_object);
         if goes_as_value || is_token || parts.any(is_credential) {
             changed = true;
             continue;
