@@ -70,9 +70,10 @@ fn a_rollout_is_shown_with_its_envoys_and_nothing_of_theirs_steers_the_terminal(
         holds: None,
     });
     // Where much happens at once, the next tick is the first to look at all of it.
-    stage.reaches_as("r", |status| {
-        matches!(&status.envoys[..], [envoy] if envoy.state == EnvoyState::Sent)
-    });
+    stage.reaches_as(
+        "r",
+        |status| matches!(&status.envoys[..], [envoy] if envoy.state == EnvoyState::Sent),
+    );
     let api = format!("http://{}/", stage.api);
     let (code, out, err) = output(rollout(&["status", "r"]).env("ATTACHE_CONTROL_PLANE", &api));
     assert_eq!((code, err.as_str()), (Some(0), ""));
