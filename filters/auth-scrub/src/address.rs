@@ -6,14 +6,20 @@ use crate::credentials::{cut, joined, trim};
 mod ip;
 
 /// Headers that carry the client's address, or a list of addresses.
-pub(crate) const HEADERS: [&str; 10] = [
+pub(crate) const HEADERS: [&str; 16] = [
     "x-forwarded-for",
     "forwarded",
     "x-real-ip",
     "true-client-ip",
     "x-client-ip",
+    "client-ip",
     "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "do-connecting-ip",
     "fastly-client-ip",
+    "fly-client-ip",
+    "x-azure-clientip",
+    "x-vercel-forwarded-for",
     "x-envoy-external-address",
     "x-original-forwarded-for",
     "x-cluster-client-ip",
@@ -29,6 +35,17 @@ pub(crate) enum Prefixes {
 }
 
 impl Prefixes {
+    /// What stays by both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Bits { v4, v6 }, Self::Bits { v4: a, v6: b }) => Self::Bits {
+                v4: v4.min(a),
+                v6: v6.min(b),
+            },
+            _ => Self::None,
+        }
+    }
+
     /// What becomes of a header that carries addresses. The order of a list stays; what is no address goes.
     pub(crate) fn scrub(self, name: &[u8], value: &[u8]) -> Outcome {
         let Self::Bits { v4, v6 } = self else {

@@ -31,6 +31,8 @@ pub(crate) struct Rules {
     asks_cluster: bool,
 }
 
+static REMOVE: Item = Item::REMOVE;
+
 /// What counts as the same name, by kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Folds {
@@ -207,7 +209,8 @@ impl Rules {
     }
 
     /// What is done to a token that the rule at `place` names. `None` where an earlier rule takes its header
-    /// away, or where it would stay and nobody knows whether the rule holds: it is as good as any value then.
+    /// away, or where nobody knows whether the rule holds and it would stay, or a later rule takes it away: it is as
+    /// good as any value then.
     pub(crate) fn token_action(
         &self,
         plan: &Plan,
@@ -217,11 +220,15 @@ impl Rules {
     ) -> Option<JwtAction> {
         let (before, active) = (plan.0.get(..place)?, plan.0.get(place)?);
         let rule = self.rules.get(active.rule)?;
-        let name = &jwt.from;
+        let (name, behind) = (&jwt.from, plan.0.get(place + 1..)?);
+        let goes = || {
+            let said = self.verdict_of(behind, Kind::Header, name, Some(value));
+            matches!(said, Verdict::Changes(_))
+        };
         match self.verdict_of(before, Kind::Header, name, Some(value)) {
             Verdict::Changes(_) => None,
             Verdict::Unnamed if !rule.allows(active.allow, Kind::Header, name) => {
-                let is_safe = active.certain || jwt.action != JwtAction::Keep;
+                let is_safe = active.certain || (jwt.action != JwtAction::Keep && !goes());
                 is_safe.then_some(jwt.action)
             }
             _ => Some(JwtAction::Keep),
@@ -246,12 +253,14 @@ impl Rules {
         name: &[u8],
         value: Option<&[u8]>,
     ) -> Verdict<'r> {
+        // What a rule says that may not hold.
+        let mut maybe = None;
         for active in actives {
             let Some(rule) = self.rules.get(active.rule) else {
                 continue;
             };
             if active.allow != 0 && rule.allows(active.allow, kind, name) {
-                return Verdict::Keeps;
+                return maybe.map_or(Verdict::Keeps, Verdict::Changes);
             }
             let Some(item) = rule.table(kind).find(name) else {
                 continue;
@@ -259,14 +268,37 @@ impl Rules {
             if value.is_some_and(|value| !item.concerns(value)) {
                 continue;
             }
-            if !item.keeps() {
-                return Verdict::Changes(item);
+            match maybe {
+                _ if item.keeps() => {}
+                // Of two that may be meant neither hides what the other does.
+                Some(other) if other != item => return Verdict::Changes(&REMOVE),
+                _ => maybe = Some(item),
             }
             if active.certain {
-                return Verdict::Keeps;
+                return maybe.map_or(Verdict::Keeps, Verdict::Changes);
             }
         }
-        Verdict::Unnamed
+        maybe.map_or(Verdict::Unnamed, Verdict::Changes)
+    }
+
+    /// What stays of the addresses in a header: what the first rule says that is for them all, if it is `known`,
+    /// or names it. Of rules before it that may not hold, whatever leaves least.
+    pub(crate) fn addresses(&self, plan: &Plan, name: &[u8], known: bool) -> Option<Prefixes> {
+        let mut found = None;
+        for active in &plan.0 {
+            let Some(rule) = self.rules.get(active.rule) else {
+                continue;
+            };
+            let named = known || rule.address_headers.find(name).is_some();
+            let Some(own) = rule.addresses.filter(|_| named) else {
+                continue;
+            };
+            found = Some(found.map_or(own, |other| own.and(other)));
+            if active.certain {
+                break;
+            }
+        }
+        found
     }
 
     /// Whether any rule of the plan looks at headers of requests, or at what stands in them.

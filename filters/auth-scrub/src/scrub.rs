@@ -8,7 +8,7 @@ use crate::changes::Changes;
 use crate::cookies;
 use crate::judge::{Judge, Verdict};
 use crate::query;
-use crate::rules::{Jwt, Kind, Plan, Rule, Rules, is_protected};
+use crate::rules::{Jwt, Kind, Plan, Rules, is_protected};
 use crate::special::Special;
 use crate::token::Token;
 use crate::userinfo;
@@ -192,9 +192,7 @@ impl<'a> Scrub<'a> {
     /// A header that is more than a name and a value.
     fn special(&mut self, name: &[u8], value: &[u8]) -> Option<Outcome> {
         let known = self.rules.special.find(name);
-        let names = |rule: &&Rule| known.is_some() || rule.address_headers.find(name).is_some();
-        let mut rules = self.rules.of(self.plan).filter(names);
-        let addresses = rules.find_map(|rule| rule.addresses);
+        let addresses = self.rules.addresses(self.plan, name, known.is_some());
         let special = match known {
             None if addresses.is_some() => Special::Address,
             known => known?,

@@ -102,6 +102,8 @@ fn work_does_not_grow_with_the_square_of_a_header() -> Result<(), HostError> {
         "s=\"x;".repeat(10_000),
         "s=\"x;\";".repeat(7_000),
         "a,".repeat(30_000),
+        "a s = ".repeat(10_000),
+        "%c1%a1=\u{a0};".repeat(5_000),
     ] {
         let fuel = host
             .send(Request::get("/").header("cookie", value))?
