@@ -140,7 +140,7 @@ fn behind_semicolons(parameter: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
 /// What is said of a name in any reading of it. Where one says that it goes and another that it stays,
 /// it goes.
 pub(crate) fn readings<'r>(raw: &[u8], judge: &Judge<'r>) -> Verdict<'r> {
-    let plain = |&byte: &u8| !is_around(byte) && !b"%+.[]".contains(&byte);
+    let plain = |&byte: &u8| !is_around(byte) && !matches!(byte, b'%' | b'+' | b'.' | b'[' | b']');
     if raw.iter().all(plain) {
         return judge.of(raw);
     }
@@ -157,7 +157,7 @@ pub(crate) fn readings<'r>(raw: &[u8], judge: &Judge<'r>) -> Verdict<'r> {
 
 /// Whether this is no part of a name at either end of it. Where in doubt, all that is not ASCII is a blank.
 fn is_around(byte: u8) -> bool {
-    !byte.is_ascii_graphic() || b"?/!".contains(&byte)
+    !byte.is_ascii_graphic() || matches!(byte, b'?' | b'/' | b'!')
 }
 
 /// A name without what stands around it.

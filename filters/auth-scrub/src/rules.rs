@@ -286,13 +286,13 @@ impl Rules {
     pub(crate) fn addresses(&self, plan: &Plan, name: &[u8], known: bool) -> Option<Prefixes> {
         let mut found = None;
         for active in &plan.0 {
-            let Some(rule) = self.rules.get(active.rule) else {
+            let rule = self.rules.get(active.rule);
+            let Some((rule, own)) = rule.and_then(|rule| Some((rule, rule.addresses?))) else {
                 continue;
             };
-            let named = known || rule.address_headers.find(name).is_some();
-            let Some(own) = rule.addresses.filter(|_| named) else {
+            if !known && rule.address_headers.find(name).is_none() {
                 continue;
-            };
+            }
             found = Some(found.map_or(own, |other| own.and(other)));
             if active.certain {
                 break;
