@@ -60,6 +60,7 @@ pub fn cookies(data: &[u8]) {
         assert!(is_part(&left, &line));
         if part == Part::Request || part == Part::RequestTrailers {
             assert!(!left.split(|&byte| byte == b';').any(is_session));
+            assert!(!has_session_behind_blank(&left));
         } else {
             assert!(same || !is_session(&line));
             assert!(
@@ -72,10 +73,30 @@ pub fn cookies(data: &[u8]) {
     }
 }
 
-/// Whether it is the cookie, as a reader takes it that knows nothing but `=` and blanks.
+/// Whether it is the cookie, as a reader takes it that knows nothing but `=` and blanks, those of Latin-1 and of
+/// Unicode too.
 fn is_session(cookie: &[u8]) -> bool {
     let name = cookie.split(|&byte| byte == b'=').next();
-    name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"session"))
+    let is = |name: &[u8]| name.trim_ascii().eq_ignore_ascii_case(b"session");
+    name.is_some_and(|name| {
+        let latin: String = name.iter().map(|&byte| char::from(byte)).collect();
+        let text = String::from_utf8_lossy(name);
+        is(name) || is(latin.trim().as_bytes()) || is(text.trim().as_bytes())
+    })
+}
+
+/// Whether the cookie stands behind a blank in another one, where Python's `http.cookies` finds it.
+fn has_session_behind_blank(line: &[u8]) -> bool {
+    let lower = line.to_ascii_lowercase();
+    let mut names = lower.windows(8).enumerate();
+    names.any(|(at, name)| {
+        let before = lower.get(..at).unwrap_or_default().trim_ascii_end();
+        let behind = lower.get(at + 8..).unwrap_or_default();
+        name.first().is_some_and(u8::is_ascii_whitespace)
+            && name.get(1..) == Some(b"session")
+            && behind.trim_ascii_start().starts_with(b"=")
+            && !before.ends_with(b"=")
+    })
 }
 
 /// A path with its query, also as a URL in two headers: no parameter of the name is left, the others keep
@@ -96,7 +117,18 @@ pub fn parameters(data: &[u8]) {
         let mut parameters = parameters.split(|&byte| byte == b'&');
         !parameters.any(|parameter| {
             let name = parameter.split(|&byte| byte == b'=').next();
-            name.is_some_and(|name| decoded(name).eq_ignore_ascii_case(b"token"))
+            let name = decoded(name.unwrap_or_default());
+            let rack: Vec<u8> = name
+                .iter()
+                .copied()
+                .skip_while(|byte| b"[]".contains(byte))
+                .take_while(|byte| !b"[]".contains(byte))
+                .collect();
+            let search = name.strip_prefix(b"?").unwrap_or_default();
+            [&name, &rack, search].iter().any(|name| {
+                let text = String::from_utf8_lossy(name);
+                text.trim().eq_ignore_ascii_case("token")
+            })
         })
     };
     match left(&path) {
