@@ -96,9 +96,13 @@ pub struct BodyConfig {
     /// `pass`, as it came. Default: `pass`.
     pub on_parse_error: Otherwise,
     /// What becomes of one that a rule asks for and that is not looked into, for its type, charset or
-    /// coding, or because it is a part: `reject` (415, or 502 for a response), or `pass`, as it came.
+    /// coding, because it is a part, or because what follows is a tunnel or an upgrade: `reject` (415, or 502 for a response), or `pass`, as it came.
     /// Default: `pass`.
     pub on_unsupported: Otherwise,
+    /// The types that are looked into: `json` (`application/json`, `…+json`) and `form`. Name one, where what
+    /// the upstream takes is of one: a client may say of JSON that it is a form, and steps on forms do nothing
+    /// to it. Default: both.
+    pub types: Vec<Kind>,
     /// The codings that are read; a body in another one is not looked into. Default: `gzip`, `br` and
     /// `zstd`.
     pub content_encoding: Vec<CodingName>,
@@ -115,6 +119,7 @@ impl Default for BodyConfig {
             on_too_large: None,
             on_parse_error: Otherwise::Pass,
             on_unsupported: Otherwise::Pass,
+            types: vec![Kind::Json, Kind::Form],
             content_encoding: vec![CodingName::Gzip, CodingName::Br, CodingName::Zstd],
             recompress: Recompress::Identity,
         }
@@ -130,6 +135,17 @@ pub enum Otherwise {
     Reject,
     /// It passes as it came.
     Pass,
+}
+
+/// What a body is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// JSON.
+    Json,
+    /// A form.
+    Form,
 }
 
 /// A coding that can be read.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::coding::{Coding, Undecodable};
+use crate::config::Kind;
 use crate::failure::Failure;
 use crate::fuel::Fuel;
 use crate::json::{self, Document, Pointer, Value};
-use crate::media::Kind;
 use crate::pairs::Pairs;
 
 /// What a body says.

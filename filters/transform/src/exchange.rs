@@ -87,7 +87,7 @@ impl<'p> Task<'p> {
     ///
     /// Why it is left alone.
     pub(crate) fn media(&self, head: &Head) -> Result<Media, Skip> {
-        media(head, &self.bodies().read)
+        media(head, &self.bodies().kinds, &self.bodies().read)
     }
 
     pub(crate) fn bodies(&self) -> &Bodies {
@@ -208,10 +208,12 @@ impl<'p> Task<'p> {
             fuel: &self.fuel,
         };
         for rule in rules {
+            // Such a rule has its turn when the body is known. Nothing of it changes a head that has gone on.
+            let waits = rule.conditions().ask_of_body();
             for step in &rule.steps {
                 let is_meant = match part {
-                    Part::Head => !step.reads_body(),
-                    Part::Body => step.reads_body(),
+                    Part::Head => !waits && !step.reads_body(),
+                    Part::Body => waits || step.reads_body(),
                     Part::Whole => true,
                 };
                 if is_meant {

@@ -1,6 +1,7 @@
 //! Which bodies are looked into: those of JSON and forms, whole, in a coding that is read.
 
 use crate::coding::Coding;
+use crate::config::Kind;
 use crate::head::Head;
 
 /// How many codings a body may have one over the other.
@@ -14,23 +15,19 @@ pub(crate) struct Media {
     pub(crate) codings: Vec<Coding>,
 }
 
-/// What a body holds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
-    Json,
-    Form,
-}
-
 /// Why a body is left alone; the reason that is counted.
 pub(crate) type Skip = &'static str;
 
 /// What the body of a message with this head is.
-pub(crate) fn media(head: &Head, read: &[Coding]) -> Result<Media, Skip> {
+pub(crate) fn media(head: &Head, kinds: &[Kind], read: &[Coding]) -> Result<Media, Skip> {
     // Part of a body is no JSON, and what would come out could not be told apart from other parts.
     if head.status == Some(206) || head.has("content-range") {
         return Err("partial");
     }
     let kind = kind(&head.joined("content-type").ok_or("content_type")?)?;
+    if !kinds.contains(&kind) {
+        return Err("content_type");
+    }
     let mut codings = Vec::new();
     if let Some(names) = head.joined("content-encoding") {
         for name in names.split(|&byte| byte == b',') {
@@ -88,7 +85,11 @@ mod tests {
         for (name, value) in headers {
             head.append(name, value.as_bytes());
         }
-        media(&head, &[Coding::Gzip, Coding::Brotli])
+        media(
+            &head,
+            &[Kind::Json, Kind::Form],
+            &[Coding::Gzip, Coding::Brotli],
+        )
     }
 
     #[test]

@@ -4,7 +4,7 @@ use attache::{ConfigError, FailureMode};
 
 use crate::coding::Coding;
 use crate::config::{
-    BodyConfig, CodingName, Config, Otherwise, Recompress, RuleConfig, RunMode, SideConfig,
+    BodyConfig, CodingName, Config, Kind, Otherwise, Recompress, RuleConfig, RunMode, SideConfig,
 };
 use crate::head::Head;
 
@@ -48,6 +48,7 @@ pub(crate) struct Bodies {
     pub(crate) on_too_large: Otherwise,
     pub(crate) on_parse_error: Otherwise,
     pub(crate) on_unsupported: Otherwise,
+    pub(crate) kinds: Vec<Kind>,
     pub(crate) read: Vec<Coding>,
     pub(crate) recompress: Recompress,
 }
@@ -90,7 +91,7 @@ impl Side {
         let mut rules = Vec::with_capacity(config.rules.len());
         for (index, rule) in config.rules.iter().enumerate() {
             let place = format!("{place}/rules/{index}");
-            rules.push(Rule::new(rule, direction, body.hold_headers, &place)?);
+            rules.push(Rule::new(rule, direction, &body, &place)?);
         }
         Ok(Self { rules, body })
     }
@@ -115,7 +116,7 @@ impl Rule {
     fn new(
         config: &RuleConfig,
         direction: Direction,
-        holds: bool,
+        body: &Bodies,
         place: &str,
     ) -> Result<Self, ConfigError> {
         let conditions = Conditions::new(&config.conditions, direction, &format!("{place}/match"))?;
@@ -132,12 +133,18 @@ impl Rule {
             let (config, step) = (step, Step::new(step, direction, &place)?);
             let requirement = step.requirement(config, &place)?;
             let waits = step.changes_head() && (step.reads_body() || conditions.ask_of_body());
-            if waits && !holds {
+            if waits && !body.hold_headers {
                 return Err(ConfigError::at(
                     place,
                     "what stands before the body changes by what is in it: that needs \
                      `hold_headers: true` under `body` here, and `allow_on_headers_stop_iteration: \
                      true` in the plugin's configuration",
+                ));
+            }
+            if step.is_of_json() && !body.kinds.contains(&Kind::Json) {
+                return Err(ConfigError::at(
+                    place,
+                    "this is for JSON, which `types` under `body` does not name",
                 ));
             }
             steps.extend(requirement);
@@ -164,6 +171,12 @@ impl Bodies {
                 "expected a number from 1 to 16777216",
             ));
         }
+        if config.types.is_empty() {
+            return Err(ConfigError::at(
+                format!("{place}/types"),
+                "without a type nothing is looked into; expected `json`, `form` or both",
+            ));
+        }
         let unless = match direction {
             Direction::Request => Otherwise::Reject,
             Direction::Response => Otherwise::Pass,
@@ -179,6 +192,7 @@ impl Bodies {
             on_too_large: config.on_too_large.unwrap_or(unless),
             on_parse_error: config.on_parse_error,
             on_unsupported: config.on_unsupported,
+            kinds: config.types.clone(),
             read: read.collect(),
             recompress: config.recompress,
         };

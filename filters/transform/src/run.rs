@@ -32,7 +32,7 @@ impl<'a> Message<'_, 'a> {
     pub(crate) fn take(&mut self, step: &Step) -> Result<(), Failure> {
         self.fuel.spend(8)?;
         match step {
-            Step::Require(target) => match self.has(target) {
+            Step::Require { target, or_null } => match self.has(target, *or_null) {
                 true => Ok(()),
                 false => Err(Failure::Missing),
             },
@@ -45,7 +45,7 @@ impl<'a> Message<'_, 'a> {
         }
     }
 
-    fn has(&self, target: &Target) -> bool {
+    fn has(&self, target: &Target, or_null: bool) -> bool {
         match target {
             Target::Header(name) => self.head.has(name),
             Target::Query(name) => {
@@ -53,7 +53,8 @@ impl<'a> Message<'_, 'a> {
                 Pairs::parse(query.unwrap_or_default()).has(name)
             }
             Target::Body(pointer) => match &self.content {
-                Some(Content::Json(document)) => json::get(&document.value, pointer).is_some(),
+                Some(Content::Json(document)) => json::get(&document.value, pointer)
+                    .is_some_and(|found| or_null || !matches!(found, Value::Null)),
                 Some(Content::Form(pairs)) => match pointer.tokens() {
                     [name] => pairs.has(name),
                     _ => false,

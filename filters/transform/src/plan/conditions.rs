@@ -90,7 +90,7 @@ impl Conditions {
         })
     }
 
-    pub(super) fn ask_of_body(&self) -> bool {
+    pub(crate) fn ask_of_body(&self) -> bool {
         !self.body.is_empty()
     }
 

@@ -12,7 +12,11 @@ use crate::template::{MAX_LENGTH, Template};
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// What the next one takes has to be there.
-    Require(Target),
+    Require {
+        target: Target,
+        /// Whether null is something.
+        or_null: bool,
+    },
     Remove(Target),
     Rename(Target, String),
     Put(How, Target, ValueOf),
@@ -95,18 +99,23 @@ impl Step {
         config: &StepConfig,
         place: &str,
     ) -> Result<Option<Self>, ConfigError> {
-        let target = match self {
+        let (target, or_null) = match self {
             _ if !config.required => return Ok(None),
-            Self::Remove(target)
-            | Self::Rename(target, _)
-            | Self::Put(How::Replace, target, _)
-            | Self::Copy { from: target, .. } => target.clone(),
+            Self::Remove(target) | Self::Rename(target, _) | Self::Put(How::Replace, target, _) => {
+                (target.clone(), true)
+            }
+            Self::Copy { from, to, .. } => (from.clone(), matches!(to, Target::Body(_))),
             _ => {
                 let place = format!("{place}/required");
                 return Err(ConfigError::at(place, "this operation does not take it"));
             }
         };
-        Ok(Some(Self::Require(target)))
+        Ok(Some(Self::Require { target, or_null }))
+    }
+
+    /// Whether it fails where the body is a form.
+    pub(crate) fn is_of_json(&self) -> bool {
+        matches!(self, Self::Body(step) if !matches!(step, BodyStep::Keep(_)))
     }
 
     /// Whether it changes what stands before the body.
@@ -118,7 +127,7 @@ impl Step {
             }
             Self::Copy { from, to, moves } => is_head(to) || (*moves && is_head(from)),
             Self::Path(_) => true,
-            Self::Require(_) | Self::Body(_) => false,
+            Self::Require { .. } | Self::Body(_) => false,
         }
     }
 
@@ -126,7 +135,7 @@ impl Step {
     pub(crate) fn reads_body(&self) -> bool {
         let is_body = |target: &Target| matches!(target, Target::Body(_));
         match self {
-            Self::Require(target) | Self::Remove(target) | Self::Rename(target, _) => {
+            Self::Require { target, .. } | Self::Remove(target) | Self::Rename(target, _) => {
                 is_body(target)
             }
             Self::Put(_, target, value) => is_body(target) || value.looks_at_body(),

@@ -84,8 +84,7 @@ impl Transform {
             return Look::Past;
         }
         if head.method == b"CONNECT" || head.has("upgrade") {
-            self.outcomes.skipped("upgrade");
-            return Look::Past;
+            return self.looks_away(task, "upgrade");
         }
         self.looks_into(task, head)
     }
@@ -103,12 +102,17 @@ impl Transform {
         });
         match seen {
             Ok(()) => Look::Into,
-            Err(_) if task.bodies().on_unsupported == Otherwise::Reject => Look::Refused,
-            Err(reason) => {
-                self.outcomes.skipped(reason);
-                Look::Past
-            }
+            Err(reason) => self.looks_away(task, reason),
         }
+    }
+
+    /// A body that is not looked into.
+    pub(super) fn looks_away(&self, task: &Task<'_>, reason: &'static str) -> Look {
+        if task.bodies().on_unsupported == Otherwise::Reject {
+            return Look::Refused;
+        }
+        self.outcomes.skipped(reason);
+        Look::Past
     }
 
     /// The headers go on before the body is known.

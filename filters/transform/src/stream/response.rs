@@ -83,8 +83,7 @@ impl Transform {
             return Look::Past;
         }
         if request.method == b"CONNECT" {
-            self.outcomes.skipped("upgrade");
-            return Look::Past;
+            return self.looks_away(task, "upgrade");
         }
         self.looks_into(task, head)
     }

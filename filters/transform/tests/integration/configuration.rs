@@ -486,3 +486,21 @@ fn a_value_is_never_logged() {
         assert!(!refusal.contains("hunter2"), "{refusal}");
     }
 }
+
+#[test]
+fn types_of_bodies_are_at_least_one_and_take_the_steps() {
+    let of = |types: &str, step: &str| {
+        format!(
+            r#"{{"request": {{"body": {{"types": {types}}}, "rules": [{{"steps": [{step}]}}]}}}}"#
+        )
+    };
+    let remove = r#"{"op": "remove", "body": "/x"}"#;
+    let place = "/request/body/types";
+    refused(&of("[]", remove), place, "nothing is looked into");
+    refused(&of(r#"["xml"]"#, remove), "/request/body/types/0", "`json`");
+    refused(
+        &of(r#"["form"]"#, r#"{"op": "select", "body_jmespath": "x"}"#),
+        "/request/rules/0/steps/0",
+        "this is for JSON",
+    );
+}
