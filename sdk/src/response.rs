@@ -474,9 +474,6 @@ impl<M: Mode> From<LocalReply> for Response<M> {
         for (name, value) in reply.headers.drain(..) {
             headers.add(&name, value.as_bytes());
         }
-        if reply.misnamed {
-            headers.fail();
-        }
         Self::of(None, headers, Origin::Local(Box::new(reply)))
     }
 }

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use http::{HeaderValue, StatusCode};
+use log::error;
 
 use crate::error::Error;
 use crate::headers::Headers;
@@ -32,8 +33,6 @@ use crate::pairs;
 pub struct LocalReply {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(Vec<u8>, HeaderValue)>,
-    /// Whether the name of one is none.
-    pub(super) misnamed: bool,
     body: Body,
     details: Cow<'static, str>,
     grpc_status: Option<u8>,
@@ -46,7 +45,6 @@ impl LocalReply {
         Self {
             status,
             headers: Vec::new(),
-            misnamed: false,
             body: Body::default(),
             details: Cow::Borrowed("attache_local_reply"),
             grpc_status: None,
@@ -54,6 +52,9 @@ impl LocalReply {
     }
 
     /// Adds a header, whose name may be text; a repeated name gives two.
+    ///
+    /// A name that is no token (RFC 9110, 5.6.2) is a fault of the filter's, which is logged. The reply goes
+    /// without that header: a decision to answer never becomes one to let the request pass.
     ///
     /// ```
     /// use attache::prelude::*;
@@ -66,8 +67,11 @@ impl LocalReply {
     /// ```
     #[must_use]
     pub fn header(mut self, name: impl FieldName, value: impl Into<HeaderValue>) -> Self {
-        self.misnamed |= !name::is_token(&name);
-        self.headers.push((name.as_bytes().to_vec(), value.into()));
+        if name::is_token(&name) {
+            self.headers.push((name.as_bytes().to_vec(), value.into()));
+        } else {
+            error!("a local reply goes without a header whose name is none");
+        }
         self
     }
 

@@ -149,6 +149,13 @@ impl HttpFilter for Misnamed {
         }
         next.run(request).await
     }
+
+    fn failure_mode(&self) -> FailureMode {
+        match self {
+            Self::Reply(_) => FailureMode::Allow,
+            _ => FailureMode::Deny,
+        }
+    }
 }
 
 #[test]
@@ -157,9 +164,10 @@ fn a_name_that_is_none_fails_the_filter() {
         for filter in [Misnamed::Insert(name), Misnamed::Append(name)] {
             assert_eq!(play(filter, &[]), (Action::Pause, vec![REPLY]), "{name:?}");
         }
+        // What is wrong with a reply is no reason to let the request pass.
         let played = play(Misnamed::Reply(name), &[]);
         assert_eq!(played, (Action::Pause, vec![REPLY]), "{name:?}");
-        assert!(double::calls().contains(&"proxy_increment_metric"));
+        assert!(!double::calls().contains(&"proxy_increment_metric"));
     }
     assert_eq!(
         play(Misnamed::Insert("X-Good"), &[]),
