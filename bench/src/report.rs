@@ -170,7 +170,7 @@ impl Part {
         }
     }
 
-    fn run(self, root: &Path, extent: Extent) -> anyhow::Result<Found> {
+    fn run(self, root: &Path, extent: Extent, targets: &[String]) -> anyhow::Result<Found> {
         match self {
             Self::Work => on_envoy::work::run(root, extent),
             Self::Collection => on_envoy::collection::run(root, extent),
@@ -178,7 +178,7 @@ impl Part {
             Self::Memory => on_envoy::memory::run(root, extent),
             Self::Sizes => on_envoy::sizes::run(root, extent),
             Self::Soak => crate::soak::run(root, extent),
-            Self::Fuzz => crate::fuzzing::run(root, extent),
+            Self::Fuzz => crate::fuzzing::run(root, extent, targets),
             #[cfg(feature = "harness")]
             Self::Harness => crate::harness::run(root, extent),
             #[cfg(feature = "harness")]
@@ -196,6 +196,8 @@ impl Part {
 struct Arguments {
     parts: Vec<Part>,
     extent: Extent,
+    /// Of fuzzing; all, if there are none.
+    targets: Vec<String>,
 }
 
 impl Arguments {
@@ -204,13 +206,16 @@ impl Arguments {
         let mut parsed = Self {
             parts: Vec::new(),
             extent: if quick { Extent::QUICK } else { Extent::FULL },
+            targets: Vec::new(),
         };
         let mut words = words.iter().filter(|word| **word != "--quick");
         while let Some(&word) = words.next() {
             let value = *words.next().with_context(|| format!("`{word}` of what?"))?;
-            let number = || {
-                let number = value.parse().ok().filter(|number| *number >= 6);
-                number.with_context(|| format!("`{value}` is no number from 6 on, as {word} needs"))
+            let number = |least: usize| {
+                let number = value.parse().ok().filter(|number| *number >= least);
+                number.with_context(|| {
+                    format!("`{value}` is no number from {least} on, as {word} needs")
+                })
             };
             match word {
                 "--part" => {
@@ -220,10 +225,12 @@ impl Arguments {
                         found.with_context(|| format!("no part `{value}`; there are {known}"))?,
                     );
                 }
-                "--rounds" => parsed.extent.rounds = number()?,
-                "--streams" => parsed.extent.streams = number()?,
+                "--rounds" => parsed.extent.rounds = number(6)?,
+                "--streams" => parsed.extent.streams = number(6)?,
+                "--minutes" => parsed.extent.minutes = number(1)? as u64,
+                "--target" => parsed.targets.push(value.to_owned()),
                 _ => bail!(
-                    "`{word}` is no option; there are --part, --quick, --rounds, --streams and --minutes"
+                    "`{word}` is no option; there are --part, --quick, --rounds, --streams, --minutes and --target"
                 ),
             }
         }
@@ -239,7 +246,11 @@ impl Arguments {
 
 /// Runs the parts that the words ask for, and writes the pages from these and those of before.
 pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
-    let Arguments { parts, extent } = Arguments::parse(words)?;
+    let Arguments {
+        parts,
+        extent,
+        targets,
+    } = Arguments::parse(words)?;
     let machine = Machine::this()?;
     let docs = root.join("docs");
     for part in parts {
@@ -251,7 +262,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
             tables,
             plots,
         } = part
-            .run(root, extent)
+            .run(root, extent, &targets)
             .with_context(|| format!("the part `{}` did not end well", part.name()))?;
         for plot in &plots {
             fs::write(folder.join(format!("{}.svg", plot.name)), plot::svg(plot))?;
@@ -325,6 +336,12 @@ mod tests {
         assert_eq!(parsed.parts, [Part::Work]);
         assert_eq!((parsed.extent.rounds, parsed.extent.streams), (8, 5_000));
         assert_eq!(Arguments::parse(&[]).unwrap().parts, Part::ALL[..7]);
+        let words = ["--part", "fuzz", "--minutes", "2", "--target", "json"];
+        let parsed = Arguments::parse(&words).unwrap();
+        assert_eq!(
+            (parsed.extent.minutes, parsed.targets),
+            (2, vec!["json".to_owned()])
+        );
         let error = Arguments::parse(&["--part", "wrok"]).unwrap_err();
         assert!(
             error.to_string().contains("there are work, collection"),
