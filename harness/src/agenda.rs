@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::abi::Direction;
 use crate::calls::CallId;
+use crate::error::HostError;
 use crate::exchange::StreamId;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
@@ -214,6 +215,7 @@ impl Proxy {
         if once {
             self.world.cancel(timer.due);
         }
+        guest.state().timers.moved = false;
         self.call(
             vm,
             (Phase::Tick, root, None),
@@ -221,7 +223,24 @@ impl Proxy {
             |all| &all.tick,
             (root,),
         )?;
-        self.run_deferred(vm)
+        self.run_deferred(vm)?;
+        let state = self.vms[vm].state();
+        let goes_on = state
+            .roots
+            .get(&root)
+            .is_some_and(|root| root.tick.is_some());
+        if goes_on && state.timers.moved && !self.world.mutated(Rule::TimersStayInTheirPlace) {
+            return Err(HostError::Misuse {
+                call: "proxy_set_tick_period_milliseconds".to_owned(),
+                why: "is called first for the root of another plugin while this one ticks in the same VM: Envoy \
+                      then looks for the timer of this one in memory that it has given back, and the tick is the \
+                      last, or Envoy crashes; set a period, be it 0, in `proxy_on_configure`, or let the plugins \
+                      have VMs of their own by another vm_id"
+                    .to_owned(),
+                timeline: self.timeline(None),
+            });
+        }
+        Ok(())
     }
 }
 

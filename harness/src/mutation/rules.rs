@@ -411,6 +411,7 @@ rules! {
     CriticalIsAnError "a critical line is an error";
     ErrorsAreWarnings "an error is a warning";
     WarningsAreInfo "a warning is an information";
+    TimersStayInTheirPlace "another root's first timer leaves that of a tick where it is";
     DebugIsInfo "a debug line is an information";
     LogLevelIsOneMore "`proxy_get_log_level` tells the next level";
     LogPrefixIsTheCallbacks "a line begins with the callback's context, whatever the effective one is";

@@ -18,6 +18,7 @@ use crate::filter_state::Prototype;
 use crate::metrics::Ids;
 use crate::mutation::{Access, Entry, Holder, Resource};
 use crate::stats_sink::StatsBuffer;
+use crate::timers::TimerTable;
 use crate::world::World;
 
 /// Where a VM belongs.
@@ -49,6 +50,7 @@ pub(crate) struct VmState {
     pub(crate) base: usize,
     pub(crate) contexts: BTreeMap<u32, Context>,
     pub(crate) roots: BTreeMap<u32, Root>,
+    pub(crate) timers: TimerTable,
     last_context: u32,
     pub(crate) phase: Phase,
     /// The export that was called.
@@ -101,6 +103,7 @@ impl VmState {
             base: home.base,
             contexts: BTreeMap::new(),
             roots: BTreeMap::new(),
+            timers: TimerTable::default(),
             last_context: 0,
             phase: Phase::Initialize,
             export: "",
