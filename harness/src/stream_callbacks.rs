@@ -282,24 +282,27 @@ impl Proxy {
 
     /// Tells the guest of the stream, once.
     pub(crate) fn create_stream_context(&mut self, slot: usize, filter: usize) -> Moved {
-        let filter = &mut self.world.streams[slot].filters[filter];
-        let (Some(vm), false) = (filter.vm, filter.created) else {
+        let at = &self.world.streams[slot].filters[filter];
+        let (Some(vm), false) = (at.vm, at.created) else {
             return Ok(());
         };
-        filter.created = true;
-        if self.vms[vm].failed {
-            return Ok(());
+        let (context, root) = (at.context, at.root);
+        let once = self.world.mutated(Rule::ClosedContextsAreCreatedOnce);
+        self.world.streams[slot].filters[filter].created = once;
+        if !self.vms[vm].failed {
+            let at = (Phase::ContextCreate, context, Some(slot));
+            self.call(
+                vm,
+                at,
+                "proxy_on_context_create",
+                |all| &all.context_create,
+                (context, root),
+            )?;
+            // A log that follows from what it asked for does not find it created.
+            self.run_deferred(vm)?;
         }
-        let (context, root) = (filter.context, filter.root);
-        let at = (Phase::ContextCreate, context, Some(slot));
-        self.call(
-            vm,
-            at,
-            "proxy_on_context_create",
-            |all| &all.context_create,
-            (context, root),
-        )?;
-        self.run_deferred(vm)
+        self.world.streams[slot].filters[filter].created = true;
+        Ok(())
     }
 
     fn off_by_one(&self, rule: Rule) -> u32 {

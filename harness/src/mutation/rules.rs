@@ -396,6 +396,7 @@ rules! {
     ContinueOfNoResponseIsSurvived "`proxy_continue_stream(1)` before a response is ignored";
     EveryCloseBehindTheEndCrashes "`proxy_close_stream` behind the end crashes Envoy, whoever ended the stream";
     NoResponseIsResumedInTheEnd "`proxy_continue_stream(1)` of an ended stream without a response is survived";
+    ClosedContextsAreCreatedOnce "a context whose creation closes its stream is not created again for the log";
     EndingTwiceIsSurvived "the second end of a stream in one callback is ignored";
     ContinueBehindAReplyIsTaken "`proxy_continue_stream` behind a reply resumes";
     PassingTwiceIsTaken "a callback may resume and continue";
