@@ -12,6 +12,7 @@ use crate::grpc_calls::{GrpcProgress, frames};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::http_calls::{HttpEnd, HttpResponse};
+use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::router::Asked;
 use crate::router::unsendable;
@@ -235,6 +236,38 @@ impl VmState {
         call.is_some_and(|call| Some(call.root) == root)
     }
 
+    /// The guest cancels a gRPC call or stream. What is asked of a cluster while an answer of it is read is
+    /// taken back; what goes out on a connection that is there has gone.
+    pub(crate) fn take_back(&mut self, token: u32, call: &Pending) {
+        let is_of_it = |asked: &Asked| matches!(asked, Asked::Call { id, .. } if *id == call.id);
+        let is_made = |asked: &Asked| {
+            is_of_it(asked)
+                && matches!(
+                    asked,
+                    Asked::Call {
+                        event: CallEvent::Made,
+                        ..
+                    }
+                )
+        };
+        let read = self.world.reading_from == Some(call.cluster);
+        if read && !self.world.mutated(Rule::CancelledGrpcStreamsAreSent) {
+            self.world.asked.retain(|asked| !is_of_it(asked));
+            return;
+        }
+        let connected = self
+            .world
+            .grpc_connections
+            .contains(&(self.thread, call.cluster));
+        if connected
+            && self.world.asked.iter().any(is_made)
+            && !self.world.mutated(Rule::CancelledGrpcCallsAreNotSent)
+        {
+            let plugin = self.contexts.get(&call.root).map(|context| context.plugin);
+            self.world.record_made(token, plugin, call);
+        }
+    }
+
     pub(crate) fn call_mut(&mut self, token: u32, id: CallId) -> Option<&mut Pending> {
         let call = self.calls.pending.get_mut(&token);
         call.filter(|call| call.id == id)
@@ -273,6 +306,23 @@ impl World {
         maker
             .filter(|(slot, stream)| self.is_open(*slot, *stream))
             .map(|(slot, _)| slot)
+    }
+
+    /// Records a call as its cluster receives it; what the codec refuses does not reach it.
+    fn record_made(&mut self, token: u32, plugin: Option<usize>, call: &Pending) {
+        if unsendable(call.request.headers()).is_some() {
+            return;
+        }
+        let plugin = plugin.map(|plugin| self.plugins[plugin].name.to_string());
+        let record = CallOut {
+            id: call.id,
+            kind: call.kind,
+            plugin: plugin.unwrap_or_default(),
+            cluster: self.clusters.name(call.cluster).to_owned(),
+            token,
+            request: call.request.clone(),
+        };
+        self.record_call(call.shown_by, record);
     }
 
     fn record_call(&mut self, maker: Option<(usize, StreamId)>, call: CallOut) {
@@ -340,18 +390,10 @@ impl Proxy {
             }
             CallEvent::Made => {
                 let plugin = state.contexts.get(&call.root).map(|context| context.plugin);
-                let plugin = plugin.map(|plugin| self.world.plugins[plugin].name.to_string());
-                let record = CallOut {
-                    id,
-                    kind,
-                    plugin: plugin.unwrap_or_default(),
-                    cluster: self.world.clusters.name(call.cluster).to_owned(),
-                    token,
-                    request: call.request.clone(),
-                };
-                // What the codec refuses does not reach the cluster.
-                if unsendable(record.request.headers()).is_none() {
-                    self.world.record_call(call.shown_by, record);
+                self.world.record_made(token, plugin, call);
+                if kind != CallKind::Http && !self.world.clusters.refuses(call.cluster) {
+                    let connection = (state.thread, call.cluster);
+                    self.world.grpc_connections.insert(connection);
                 }
             }
             CallEvent::Cancelled(_) => {}

@@ -185,6 +185,7 @@ fn cancel_known(call: &mut Call<'_>, token: u32) -> Answer {
         return Err(Status::NotFound.into());
     }
     let gone = state.calls.pending.remove(&token).ok_or(Status::NotFound)?;
+    state.take_back(token, &gone);
     if !gone.grpc.is_closed_by_peer() {
         let event = CallEvent::Cancelled(gone.cluster);
         let (vm, id) = (state.index, gone.id);

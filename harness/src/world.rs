@@ -1,6 +1,6 @@
 //! What all VMs of a host share: time, streams, logs, metrics, shared data.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +54,11 @@ pub(crate) struct World {
     numbered: u64,
     /// Who waits for the answer of a cluster, in the order in which they asked.
     pub(crate) asked: VecDeque<Asked>,
+    /// The cluster whose connection Envoy reads a gRPC answer from. What is asked of that cluster meanwhile is
+    /// sent when all of it is read.
+    pub(crate) reading_from: Option<usize>,
+    /// Where there is a connection for gRPC, by thread and cluster; it takes all calls at once.
+    pub(crate) grpc_connections: BTreeSet<(usize, usize)>,
     /// Connections that call-outs have left.
     pub(crate) call_connections: CallConnections,
     /// How long the upstream may take to answer a stream; no limit if zero.

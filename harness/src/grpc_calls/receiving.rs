@@ -210,15 +210,28 @@ impl Proxy {
     }
 
     fn take_step(&mut self, vm: usize, token: u32, id: CallId, step: Step) -> Moved {
+        let call = self.vms[vm].state().call_mut(token, id);
+        self.world.reading_from = call.map(|call| call.cluster);
+        let moved = self.receive_step(vm, token, id, step);
+        self.world.reading_from = None;
+        moved
+    }
+
+    fn receive_step(&mut self, vm: usize, token: u32, id: CallId, step: Step) -> Moved {
         match step {
             Step::Headers(headers, end) => self.take_headers(vm, token, id, headers, end),
             Step::Data(bytes, end) => self.take_data(vm, token, id, bytes, end),
             Step::Trailers(trailers) => self.take_trailers(vm, token, id, trailers, "via_upstream"),
             Step::Fail(failure) => {
                 let envoy = self.world.version;
+                let thread = self.vms[vm].thread();
                 let Some(call) = self.vms[vm].state().call_mut(token, id) else {
                     return Ok(());
                 };
+                if failure != UpstreamFailure::Reset {
+                    let connection = (thread, call.cluster);
+                    self.world.grpc_connections.remove(&connection);
+                }
                 if call.grpc.headers_received {
                     let details = failure.details_after();
                     return self.stream_error(vm, token, id, INTERNAL, &details);

@@ -307,6 +307,8 @@ rules! {
     AnsweredGrpcCallsAreClosed "a gRPC call with one answer is also closed";
     GrpcMetadataIsMiscounted "callbacks about gRPC metadata are told of one entry more";
     GrpcMetadataTellsNoServiceTime "gRPC metadata does not tell how long the upstream took";
+    CancelledGrpcStreamsAreSent "what a stream was sent in the turn that cancels it goes out";
+    CancelledGrpcCallsAreNotSent "a gRPC call that is cancelled by the callback that made it is never sent";
     GrpcCallsEndBeforeTheirAnswer "the token of a gRPC call is unknown in the callback of its answer";
     GrpcStreamsEndBeforeTheirClose "the token of a gRPC stream is unknown in `proxy_on_grpc_close`";
     GrpcTrailersAreInitialMetadata "an answer of trailers only has initial metadata";
@@ -394,9 +396,9 @@ rules! {
     ReplyBehindTheEndIsSurvived "a reply in `proxy_on_log` or behind is ignored";
     CloseBehindTheEndIsSurvived "`proxy_close_stream(0)` in `proxy_on_log` is ignored";
     ContinueOfNoResponseIsSurvived "`proxy_continue_stream(1)` before a response is ignored";
+    ClosedContextsAreCreatedOnce "a context whose creation closes its stream is not created again for the log";
     EveryCloseBehindTheEndCrashes "`proxy_close_stream` behind the end crashes Envoy, whoever ended the stream";
     NoResponseIsResumedInTheEnd "`proxy_continue_stream(1)` of an ended stream without a response is survived";
-    ClosedContextsAreCreatedOnce "a context whose creation closes its stream is not created again for the log";
     EndingTwiceIsSurvived "the second end of a stream in one callback is ignored";
     ContinueBehindAReplyIsTaken "`proxy_continue_stream` behind a reply resumes";
     PassingTwiceIsTaken "a callback may resume and continue";
@@ -409,10 +411,10 @@ rules! {
     UpstreamIsConnectedAtOnce "a request is at the upstream in the turn in which its connection is begun";
     TicksSlowDown "every tick but the first takes two periods";
     TicksOnce "there is one tick";
+    TimersStayInTheirPlace "another root's first timer leaves that of a tick where it is";
     CriticalIsAnError "a critical line is an error";
     ErrorsAreWarnings "an error is a warning";
     WarningsAreInfo "a warning is an information";
-    TimersStayInTheirPlace "another root's first timer leaves that of a tick where it is";
     DebugIsInfo "a debug line is an information";
     LogLevelIsOneMore "`proxy_get_log_level` tells the next level";
     LogPrefixIsTheCallbacks "a line begins with the callback's context, whatever the effective one is";
