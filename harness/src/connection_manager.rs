@@ -363,6 +363,8 @@ impl Proxy {
             });
         }
         if stream.abandoned || stream.closed_below {
+            let stream = &mut self.world.streams[slot];
+            stream.headers_sent |= stream.logs;
             return Ok(());
         }
         let date = self.world.clock.http_date();

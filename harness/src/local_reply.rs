@@ -186,12 +186,17 @@ impl Proxy {
         }
         if stream.response.headers.is_some() {
             stream.response_code = Some(reply.status);
+            // What the log replied goes on to the filter that is next, as over HTTP/2.
+            stream.overtaken |= stream.logs && stream.reply_has_body && stream.response.in_callback;
             self.reply_directly(slot, &reply)?;
             let stream = &mut self.world.streams[slot];
             if stream.logs {
                 stream.exchange.response_code = stream.response_code.unwrap_or(0);
             }
             return Ok(());
+        }
+        if stream.logs && stream.prepared.is_none() {
+            stream.exchange.response_code = reply.status;
         }
         if !in_request {
             return self.answer_behind_a_reset(slot, &reply);
@@ -202,8 +207,8 @@ impl Proxy {
         Ok(())
     }
 
-    /// The filters see the headers of such a reply. Its body is never sent: Envoy looks before it whether they are
-    /// there still.
+    /// The filters see the headers of such a reply. Its body is only sent by the log: Envoy looks before it whether they
+    /// are there still.
     pub(crate) fn answer_behind_a_reset(&mut self, slot: usize, reply: &Reply) -> Moved {
         let (headers, body) = self.compose(slot, reply);
         let stream = &mut self.world.streams[slot];
@@ -214,7 +219,17 @@ impl Proxy {
         // The end that a close has told of is what is left to resume.
         stream.response.observed_end |= !stream.abandoned;
         stream.response.open_behind_the_end = true;
-        self.headers(slot, Direction::Response, None, body.is_empty())
+        stream.reply_has_body = stream.logs && !body.is_empty();
+        let lost = !stream.logs || self.world.mutated(Rule::ReplyOfTheLogHasNoBody);
+        self.headers(slot, Direction::Response, None, body.is_empty())?;
+        if lost || body.is_empty() {
+            return Ok(());
+        }
+        self.data(slot, Direction::Response, None, Data::Fresh(body), true)?;
+        if std::mem::take(&mut self.world.streams[slot].overtaken) {
+            return self.complete(slot);
+        }
+        Ok(())
     }
 
     /// From where a reply goes, for a host that does not show it to the filter that made it.

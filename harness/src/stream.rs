@@ -124,9 +124,9 @@ impl Stream {
     }
 
     /// Whether Envoy makes a reply to it although it is over: it was reset, by its client or a filter, before anything
-    /// was answered, and its filters are being told. One of the log is made where there was a response.
+    /// was answered, and its filters are being told.
     pub(crate) fn is_answered_behind_a_reset(&self) -> bool {
-        let told = self.ends || self.closed_below || (self.logs && self.response.headers.is_some());
+        let told = self.logs || self.ends || self.closed_below;
         let reset = self.exchange.outcome == Outcome::Reset;
         self.finished && told && reset && !self.answered
     }
