@@ -1,4 +1,4 @@
-//! Targets of requests, and what Envoy makes of those that it does not route.
+//! Targets of requests, and what Envoy makes of those, and of headers, that it does not route.
 
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::headers::Headers;
@@ -30,6 +30,15 @@ pub(crate) fn refused(headers: &Headers, http1: bool, envoy: EnvoyVersion) -> Op
         protocol_error: true,
         closes: true,
     };
+    let is_control = |&byte: &u8| byte < b' ' && byte != b'\t' || byte == 0x7f;
+    if http1
+        && !headers.are_free_of_controls()
+        && headers
+            .iter()
+            .any(|(_, value)| value.iter().any(is_control))
+    {
+        return Some(codec("http1.invalid_characters"));
+    }
     let query = method == b"QUERY";
     let unknown = query && envoy.is_before(VersionDifference::QueryIsKnown);
     if http1 && (!target.is_ascii() || unknown || !is_method(method)) {
