@@ -307,8 +307,16 @@ pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
     if let Some(stream) = logged(state) {
         return match map {
             MapType::RequestHeaders => stream.request.headers.as_ref(),
-            MapType::ResponseHeaders => stream.response.headers.as_ref(),
-            MapType::ResponseTrailers => stream.response.trailers.as_ref(),
+            MapType::ResponseHeaders => stream
+                .response
+                .headers
+                .as_ref()
+                .filter(|_| stream.had_response),
+            MapType::ResponseTrailers => stream
+                .response
+                .trailers
+                .as_ref()
+                .filter(|_| stream.had_trailers),
             MapType::RequestTrailers | MapType::OfCall(_) => None,
         };
     }
@@ -328,14 +336,15 @@ pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
         MapType::ResponseHeaders if response.sees_overwritten && !filter.logging => {
             (&stream.response.overwritten, response.headers_visible)
         }
-        MapType::ResponseHeaders => (
-            &stream.response.headers,
-            filter.logging || response.headers_visible,
-        ),
-        MapType::ResponseTrailers => (
-            &stream.response.trailers,
-            filter.logging || response.trailers_visible,
-        ),
+        // Envoy looks once for what the log is shown.
+        MapType::ResponseHeaders if filter.logging => {
+            (&stream.response.headers, stream.had_response)
+        }
+        MapType::ResponseHeaders => (&stream.response.headers, response.headers_visible),
+        MapType::ResponseTrailers if filter.logging => {
+            (&stream.response.trailers, stream.had_trailers)
+        }
+        MapType::ResponseTrailers => (&stream.response.trailers, response.trailers_visible),
         MapType::OfCall(_) => return None,
     };
     flow.as_ref().filter(|_| seen)

@@ -94,6 +94,9 @@ pub(crate) struct Stream {
     pub(crate) answered: bool,
     /// Whether its filters are logging, and whether they are being done and deleted.
     pub(crate) logs: bool,
+    /// Whether there were headers and trailers of a response when the first of them did.
+    pub(crate) had_response: bool,
+    pub(crate) had_trailers: bool,
     pub(crate) ends: bool,
     /// Whether it is so because its client went away.
     pub(crate) abandoned: bool,

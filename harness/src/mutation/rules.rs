@@ -74,6 +74,7 @@ rules! {
     ReplacedReplyIsOverAtOnce "over HTTP/2, too, a reply is over when another takes its place";
     ReplacedReplyNeverEndsAtOnce "over HTTP/2 a reply goes on when another takes its place, whatever has made it";
     ReplyBehindAResetCrashes "a reply crashes Envoy behind a reset of the stream, too";
+    LogsReadWhatTheyMake "the log reads headers and trailers of a response that it has made itself";
     ReplyOfTheLogHasNoBody "a reply of the log to a stream that was reset is sent without its body";
     ReplyBehindAResetIsNone "a reply behind a reset of the stream goes past no filter";
     ReplyBehindAResetDoesNotWait "a reply behind a reset does not wait for the callback that closed the stream";
