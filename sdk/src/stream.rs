@@ -360,7 +360,9 @@ impl Stream {
 
     fn reply(&self, reply: &LocalReply, headers: &mut Headers) -> Result<(), Error> {
         if let Some(fault) = headers.take_fault() {
-            return Err(fault);
+            // The filter has decided that the message does not pass; without that header it does not either.
+            error!("filter={} reason={}", self.filter.root_id(), Chain(&fault));
+            metrics::failed();
         }
         self.set_over();
         reply.send(headers)

@@ -7,7 +7,7 @@ use crate::setting;
 /// in any case.
 ///
 /// Any text can be looked for. To write one that is no token (RFC 9110, 5.6.2) is a fault of the filter's, which
-/// shows where the message is passed on; a [`LocalReply`](crate::LocalReply) goes without it. Envoy makes lower case of it.
+/// shows where the message is passed on; a reply of the filter's own goes without it. Envoy makes lower case of it.
 ///
 /// Sealed: implemented for these only.
 ///

@@ -129,6 +129,7 @@ enum Misnamed {
     Insert(&'static str),
     Append(&'static str),
     Reply(&'static str),
+    InsertIntoReply(&'static str),
 }
 
 impl HttpFilter for Misnamed {
@@ -146,13 +147,18 @@ impl HttpFilter for Misnamed {
                 let reply = LocalReply::new(StatusCode::OK).header(*name, 1);
                 return Ok(reply.header("x-good", 2).into());
             }
+            Self::InsertIntoReply(name) => {
+                let mut reply = Response::local(StatusCode::FORBIDDEN, "no");
+                reply.headers_mut().insert(*name, 1);
+                return Ok(reply);
+            }
         }
         next.run(request).await
     }
 
     fn failure_mode(&self) -> FailureMode {
         match self {
-            Self::Reply(_) => FailureMode::Allow,
+            Self::Reply(_) | Self::InsertIntoReply(_) => FailureMode::Allow,
             _ => FailureMode::Deny,
         }
     }
@@ -168,6 +174,9 @@ fn a_name_that_is_none_fails_the_filter() {
         let played = play(Misnamed::Reply(name), &[]);
         assert_eq!(played, (Action::Pause, vec![REPLY]), "{name:?}");
         assert!(!double::calls().contains(&"proxy_increment_metric"));
+        let played = play(Misnamed::InsertIntoReply(name), &[]);
+        assert_eq!(played, (Action::Pause, vec![REPLY]), "{name:?}");
+        assert!(double::calls().contains(&"proxy_increment_metric"));
     }
     assert_eq!(
         play(Misnamed::Insert("X-Good"), &[]),
