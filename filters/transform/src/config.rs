@@ -99,9 +99,9 @@ pub struct BodyConfig {
     /// coding, because it is a part, or because what follows is a tunnel or an upgrade: `reject` (415, or 502 for a response), or `pass`, as it came.
     /// Default: `pass`.
     pub on_unsupported: Otherwise,
-    /// The types that are looked into: `json` (`application/json`, `…+json`) and `form`. Name one, where what
-    /// the upstream takes is of one: a client may say of JSON that it is a form, and steps on forms do nothing
-    /// to it. Default: both.
+    /// The types that are looked into: `json` (`application/json`, `…+json`) and `form`. Where the
+    /// upstream takes one alone, name it, and with `on_unsupported: reject` nothing passes as the other: a client
+    /// may say of JSON that it is a form, and steps on forms do nothing to it. Default: both.
     pub types: Vec<Kind>,
     /// The codings that are read; a body in another one is not looked into. Default: `gzip`, `br` and
     /// `zstd`.

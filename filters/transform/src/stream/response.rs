@@ -77,13 +77,18 @@ impl Transform {
         head: &Head,
         request: &Head,
     ) -> Look {
-        let has_none =
-            matches!(head.status, Some(100..200 | 204 | 304)) || request.method == b"HEAD";
-        if !task.wants_body() || response.ends_with_headers() || has_none {
+        if !task.wants_body() {
             return Look::Past;
         }
-        if request.method == b"CONNECT" {
+        let opens = head.status == Some(101)
+            || request.method == b"CONNECT" && matches!(head.status, Some(200..300));
+        if opens {
             return self.looks_away(task, "upgrade");
+        }
+        let has_none =
+            matches!(head.status, Some(100..200 | 204 | 304)) || request.method == b"HEAD";
+        if response.ends_with_headers() || has_none {
+            return Look::Past;
         }
         self.looks_into(task, head)
     }
