@@ -7,9 +7,11 @@ use anyhow::{Context, bail, ensure};
 
 use crate::process;
 use crate::report::Extent;
+use crate::report::machine::Machine;
 use crate::report::outcome::{Cell, Found, Outcome, Table};
 
 const TITLE: &str = "Targets of fuzzing";
+const COLUMNS: [&str; 5] = ["", "inputs tried", "processor, s", "findings", "on"];
 
 /// Runs targets, one after the other. What one finds, cargo-fuzz keeps in `fuzz/artifacts`.
 pub(crate) fn run(root: &Path, extent: Extent, wanted: &[String]) -> anyhow::Result<Found> {
@@ -21,7 +23,7 @@ pub(crate) fn run(root: &Path, extent: Extent, wanted: &[String]) -> anyhow::Res
         bail!("no target `{unknown}`; there are {known}");
     }
     let mut before = if wanted.is_empty() {
-        Table::new("", "", &[])
+        Table::new(TITLE, "", &COLUMNS)
     } else {
         before(root)?
     };
@@ -29,17 +31,19 @@ pub(crate) fn run(root: &Path, extent: Extent, wanted: &[String]) -> anyhow::Res
         TITLE,
         "Each began with the corpus that is kept beside it, which a plain test replays. A finding is an input that makes a \
          target panic, take more than a minute, or take more than two gigabytes. The time is the processor's.",
-        &["", "inputs tried", "processor, s", "findings"],
+        &COLUMNS,
     );
+    let today = Machine::this()?.date;
     for target in targets {
         if wanted.is_empty() || wanted.iter().any(|it| it == target) {
-            table.row(target, fuzz(root, target, extent.minutes * 60)?);
+            let [tried, took, findings] = fuzz(root, target, extent.minutes * 60)?;
+            table.row(target, [tried, took, findings, today.as_str().into()]);
         } else if let Some(row) = before.rows.iter_mut().find(|row| row.name == target) {
             table.row(target, std::mem::take(&mut row.cells));
         }
     }
     Ok(Found {
-        extent: format!("{} minutes a target.", extent.minutes),
+        extent: "Each target as long as its line says.".to_owned(),
         tables: vec![table],
         plots: Vec::new(),
     })
@@ -52,8 +56,9 @@ fn before(root: &Path) -> anyhow::Result<Table> {
         true => serde_json::from_slice::<Outcome>(&std::fs::read(&path)?)?.tables,
         false => Vec::new(),
     };
-    let found = tables.into_iter().find(|table| table.title == TITLE);
-    Ok(found.unwrap_or_else(|| Table::new(TITLE, "", &[])))
+    let mut found = tables.into_iter();
+    let found = found.find(|table| table.title == TITLE && table.columns == COLUMNS);
+    Ok(found.unwrap_or_else(|| Table::new(TITLE, "", &COLUMNS)))
 }
 
 /// Runs a target until it has had so many seconds of a processor, or has found something.

@@ -234,6 +234,9 @@ impl Arguments {
                 ),
             }
         }
+        if !parsed.targets.is_empty() && !parsed.parts.contains(&Part::Fuzz) {
+            bail!("--target is for `--part fuzz`");
+        }
         if parsed.parts.is_empty() {
             let parts = Part::ALL.into_iter();
             parsed.parts = parts
