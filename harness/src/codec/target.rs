@@ -30,19 +30,19 @@ pub(crate) fn refused(headers: &Headers, http1: bool, envoy: EnvoyVersion) -> Op
         protocol_error: true,
         closes: true,
     };
+    let query = method == b"QUERY";
+    let unknown = query && envoy.is_before(VersionDifference::QueryIsKnown);
+    if http1 && (!target.is_ascii() || unknown || !is_method(method)) {
+        return Some(codec("http1.codec_error"));
+    }
     let is_control = |&byte: &u8| byte < b' ' && byte != b'\t' || byte == 0x7f;
     if http1
         && !headers.are_free_of_controls()
         && headers
             .iter()
-            .any(|(_, value)| value.iter().any(is_control))
+            .any(|(name, value)| name != b":path" && value.iter().any(is_control))
     {
         return Some(codec("http1.invalid_characters"));
-    }
-    let query = method == b"QUERY";
-    let unknown = query && envoy.is_before(VersionDifference::QueryIsKnown);
-    if http1 && (!target.is_ascii() || unknown || !is_method(method)) {
-        return Some(codec("http1.codec_error"));
     }
     if query && !unknown && !headers.contains_key("content-type") {
         return Some(Refused {
