@@ -208,31 +208,49 @@ impl Rules {
         plan.0.iter().enumerate().filter_map(named).collect()
     }
 
-    /// What is done to a token that the rule at `place` names. `None` where an earlier rule takes its header
-    /// away, or where nobody knows whether the rule holds and it would stay, or a later rule takes it away: it is as
-    /// good as any value then.
+    /// What is done to a token that the rule at `place` names, and whether that ends the search. `None` where an
+    /// earlier rule takes its header away, or where nobody knows whether the rule holds and it would stay: it is
+    /// as good as any value then.
     pub(crate) fn token_action(
         &self,
         plan: &Plan,
         place: usize,
         jwt: &Jwt,
         value: &[u8],
-    ) -> Option<JwtAction> {
+    ) -> Option<(JwtAction, bool)> {
         let (before, active) = (plan.0.get(..place)?, plan.0.get(place)?);
         let rule = self.rules.get(active.rule)?;
         let (name, behind) = (&jwt.from, plan.0.get(place + 1..)?);
-        let goes = || {
-            let said = self.verdict_of(behind, Kind::Header, name, Some(value));
-            matches!(said, Verdict::Changes(_))
-        };
         match self.verdict_of(before, Kind::Header, name, Some(value)) {
-            Verdict::Changes(_) => None,
-            Verdict::Unnamed if !rule.allows(active.allow, Kind::Header, name) => {
-                let is_safe = active.certain || (jwt.action != JwtAction::Keep && !goes());
-                is_safe.then_some(jwt.action)
-            }
-            _ => Some(JwtAction::Keep),
+            Verdict::Changes(_) => return None,
+            Verdict::Keeps => return Some((JwtAction::Keep, true)),
+            Verdict::Unnamed => {}
         }
+        let stays = rule.allows(active.allow, Kind::Header, name);
+        match active.certain {
+            true if stays => return Some((JwtAction::Keep, true)),
+            true => return Some((jwt.action, true)),
+            false if stays || jwt.action == JwtAction::Keep => return None,
+            false => {}
+        }
+        // What no later rule would come to see takes nothing away.
+        let ends = |active: &Active| {
+            let jwt = self
+                .rules
+                .get(active.rule)
+                .and_then(|rule| rule.jwt.as_ref());
+            active.certain && jwt.is_some_and(|jwt| jwt.from == *name)
+        };
+        let end = behind.iter().position(ends).unwrap_or(behind.len());
+        let behind = behind.get(..end)?;
+        let goes = matches!(
+            self.verdict_of(behind, Kind::Header, name, Some(value)),
+            Verdict::Changes(_)
+        );
+        Some(match goes {
+            true => (JwtAction::Remove, false),
+            false => (jwt.action, false),
+        })
     }
 
     /// What is said of a name. `value` is that of a header, which some items look at.
@@ -260,7 +278,10 @@ impl Rules {
                 continue;
             };
             if active.allow != 0 && rule.allows(active.allow, kind, name) {
-                return maybe.map_or(Verdict::Keeps, Verdict::Changes);
+                if active.certain {
+                    return maybe.map_or(Verdict::Keeps, Verdict::Changes);
+                }
+                continue;
             }
             let Some(item) = rule.table(kind).find(name) else {
                 continue;

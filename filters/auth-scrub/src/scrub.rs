@@ -10,7 +10,7 @@ use crate::judge::{Judge, Verdict};
 use crate::query;
 use crate::rules::{Jwt, Kind, Plan, Rules, is_protected};
 use crate::special::Special;
-use crate::token::Token;
+use crate::token::{JwtAction, Token};
 use crate::userinfo;
 use crate::websocket;
 
@@ -26,6 +26,9 @@ enum Beside {
     /// A claim goes to it.
     Claim,
 }
+
+/// The header of a token, what is done to it, whether no later rule is asked, and what becomes of its value.
+type Decided<'a> = (&'a [u8], JwtAction, bool, Outcome);
 
 /// What becomes of a header that is named; `None` where nobody names it.
 type Own<'a> = fn(&mut Scrub<'a>, &[u8], &[u8]) -> Option<Outcome>;
@@ -67,14 +70,14 @@ impl<'a> Scrub<'a> {
     /// The headers of a request.
     pub(crate) fn request(&mut self, headers: &mut Headers) {
         let mut claims = Vec::new();
-        let mut decided: Vec<(&[u8], Outcome)> = Vec::new();
+        let mut decided: Vec<Decided<'_>> = Vec::new();
         for &(place, jwt) in &self.tokens {
             // Of several, nobody knows which one counts.
             if let [value] = headers.all(&jwt.from[..])[..]
                 && let Some(token) = Token::read(value)
-                && let Some(action) = self.rules.token_action(self.plan, place, jwt, value)
+                && let Some((action, ends)) = self.rules.token_action(self.plan, place, jwt, value)
             {
-                decided.push((&jwt.from, token.apply(action)));
+                decided.push((&jwt.from, action, ends, token.apply(action)));
                 let claim = |(claim, header): &'a (String, String)| {
                     let value = HeaderValue::from_bytes(&token.claim(claim)?).ok()?;
                     Some((&header[..], value))
@@ -83,10 +86,21 @@ impl<'a> Scrub<'a> {
             }
         }
         headers.rewrite(|name, value| {
-            // The first rule that names a token decides.
-            let mut decided = decided.iter();
-            let outcome = match decided.find(|(from, _)| name.eq_ignore_ascii_case(from)) {
-                Some((_, after)) => self.note(Changes::JWT, after.clone()),
+            // The first rule that names a token decides. Of those before it that may not hold, what leaves least.
+            let mut found: Option<&Decided<'_>> = None;
+            for one in &decided {
+                if !name.eq_ignore_ascii_case(one.0) {
+                    continue;
+                }
+                if found.is_none_or(|other| other.1 < one.1) {
+                    found = Some(one);
+                }
+                if one.2 {
+                    break;
+                }
+            }
+            let outcome = match found {
+                Some((.., after)) => self.note(Changes::JWT, after.clone()),
                 None => self.any_header(Kind::Header, name, value),
             };
             self.fate(outcome)

@@ -14,12 +14,12 @@ const STRIPPED: &[u8] = b"signature-removed";
 /// How long a value with a token may be. Work on its members grows with their square.
 const LONGEST: usize = 8 << 10;
 
-/// What is done to a token.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What is done to a token, what leaves least last.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum JwtAction {
+    Keep,
     StripSignature,
     Remove,
-    Keep,
 }
 
 /// A token in a header.
