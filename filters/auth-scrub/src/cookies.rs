@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::change::{Item, Outcome};
 use crate::credentials::{cut, is_blank, joined, parts, trim};
 use crate::judge::{Judge, Verdict};
-use crate::query::readings;
+use crate::query::{self, Place};
 
 /// What becomes of a line of cookies.
 ///
@@ -22,7 +22,7 @@ pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
     while let Some(segment) = segments.get(index) {
         index += 1;
         let (name, value) = pair(segment);
-        let Verdict::Changes(item) = readings(trim(name), judge) else {
+        let Verdict::Changes(item) = readings(name, judge) else {
             match within(segment, judge) {
                 Outcome::Stays => kept.push(Cow::Borrowed(segment)),
                 Outcome::Goes => changed = true,
@@ -72,11 +72,16 @@ pub(crate) fn scrub(line: &[u8], judge: &Judge<'_>) -> Outcome {
     }
 }
 
+/// What is said of a cookie.
+fn readings<'r>(name: &[u8], judge: &Judge<'r>) -> Verdict<'r> {
+    query::readings(trim(name), Place::Cookies, judge)
+}
+
 /// What becomes of a line that sets a cookie. Its attributes stay.
 pub(crate) fn scrub_set(line: &[u8], judge: &Judge<'_>) -> Outcome {
     let (cookie, _) = cut(line, b';');
     let (name, value) = pair(cookie);
-    let Verdict::Changes(item) = readings(trim(name), judge) else {
+    let Verdict::Changes(item) = readings(name, judge) else {
         return Outcome::Stays;
     };
     if value.is_some_and(is_open) {
@@ -94,7 +99,7 @@ pub(crate) fn scrub_set(line: &[u8], judge: &Judge<'_>) -> Outcome {
 
 /// A cookie that stays, less those in it that do not.
 fn within(segment: &[u8], judge: &Judge<'_>) -> Outcome {
-    let goes = |name: &[u8]| matches!(readings(trim(name), judge), Verdict::Changes(_));
+    let goes = |name: &[u8]| matches!(readings(name, judge), Verdict::Changes(_));
     let is_list = segment.contains(&b',');
     let mut kept = Vec::new();
     let mut changed = false;
@@ -221,6 +226,10 @@ mod tests {
                 "a=x=session=s; b= c session2=s",
             ),
             ("a=1;\u{a0}session=s; session\u{3000}=s; b", "a=1; b"),
+            (
+                "session!=1; ?session=2; /session=3; \u{30e6}\u{30fc}session=4",
+                "session!=1; ?session=2; /session=3; \u{30e6}\u{30fc}session=4",
+            ),
             (
                 "a=1; =session=s; == session=s;b=2; =; ==c",
                 "a=1;b=2; =; ==c",

@@ -8,8 +8,8 @@
 //! * by PHP's rules (`main/php_variables.c`) without leading blanks, cut at NUL, with `.` and blank as `_`, and
 //!   cut at `[` or, where that is never closed, with `_` in its place;
 //! * what stands first between brackets: `[name]` (`qs` of Express), `]name` and `name]` (Rack);
-//! * without what stands around it that is no name: blanks of Unicode, which JavaScript and Python trim, a
-//!   second `?` (`URLSearchParams`), and `/` and `!` behind `#`;
+//! * without blanks of Unicode around it, which JavaScript and Python trim, and without a second `?` before it
+//!   (`URLSearchParams`), or `/` and `!` where it stands behind `#`;
 //! * as it stands, as names of cookies are read.
 
 use std::borrow::Cow;
@@ -25,7 +25,7 @@ use crate::judge::{Judge, Verdict};
 /// along, because they may be its value. A `?` with nothing left after it goes as well.
 pub(crate) fn scrub(path: &[u8], judge: &Judge<'_>) -> Outcome {
     let (base, query) = cut(path, b'?');
-    match query.and_then(|query| parameters(query, judge)) {
+    match query.and_then(|query| parameters(query, Place::Query, judge)) {
         None => Outcome::Stays,
         Some(query) if query.is_empty() => Outcome::Becomes(base.to_vec()),
         Some(query) => Outcome::Becomes([base, b"?", &query].concat()),
@@ -60,33 +60,29 @@ pub(crate) fn without_tabs(url: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The fragment that is left, which may be a path with a query; `None` where all stays as it is.
+/// The fragment that is left, which may be a path with a query; `None` where all stays as it is. A `?` in the
+/// value of a parameter begins no query.
 fn in_fragment(fragment: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
-    let after = match scrub(fragment, judge) {
+    let left = parameters(fragment, Place::Fragment, judge);
+    match scrub(left.as_deref().unwrap_or(fragment), judge) {
         Outcome::Becomes(after) => Some(after),
-        _ => None,
-    };
-    let (front, query) = cut(after.as_deref().unwrap_or(fragment), b'?');
-    match (parameters(front, judge), query) {
-        (Some(front), Some(query)) => Some([&front, &b"?"[..], query].concat()),
-        (front @ Some(_), None) => front,
-        (None, _) => after,
+        _ => left,
     }
 }
 
 /// The parameters that are left; `None` where all stay as they are.
-fn parameters(query: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
+fn parameters(query: &[u8], place: Place, judge: &Judge<'_>) -> Option<Vec<u8>> {
     let mut kept: Vec<Cow<'_, [u8]>> = Vec::new();
     let mut changed = false;
     for parameter in parts(query, b'&') {
-        match whole(parameter, judge) {
+        match whole(parameter, place, judge) {
             Some(Outcome::Stays) => kept.push(Cow::Borrowed(parameter)),
             Some(Outcome::Goes) => changed = true,
             Some(Outcome::Becomes(other)) => {
                 changed = true;
                 kept.push(Cow::Owned(other));
             }
-            None => match behind_semicolons(parameter, judge) {
+            None => match behind_semicolons(parameter, place, judge) {
                 None => kept.push(Cow::Borrowed(parameter)),
                 Some(other) => {
                     changed = true;
@@ -98,34 +94,36 @@ fn parameters(query: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
     changed.then(|| joined(&kept, b"&"))
 }
 
-/// What becomes of `name=value` up to its `&`; `None` where nobody names it.
-fn whole(parameter: &[u8], judge: &Judge<'_>) -> Option<Outcome> {
+/// What becomes of `name=value` up to its `&`; `None` where nobody names it. A fragment that is no more than a
+/// name is an anchor, or a path.
+fn whole(parameter: &[u8], place: Place, judge: &Judge<'_>) -> Option<Outcome> {
     let end = |&byte: &u8| byte == b'=' || byte == b';';
     let name = parameter.split(end).next().unwrap_or_default();
-    let verdict = readings(name, judge);
-    let item = match verdict {
-        Verdict::Unnamed => return None,
-        Verdict::Keeps => return behind_semicolons(parameter, judge).map(Outcome::Becomes),
-        Verdict::Changes(item) => item,
-    };
     let value = parameter
         .get(name.len()..)
         .and_then(|rest| rest.strip_prefix(b"="));
-    Some(
-        match item.apply(&decode(value.unwrap_or_default()), judge.hasher) {
-            Outcome::Becomes(other) => Outcome::Becomes([name, b"=", &encode(&other)].concat()),
-            outcome => outcome,
-        },
-    )
+    if value.is_none() && place == Place::Fragment {
+        return None;
+    }
+    let item = match readings(name, place, judge) {
+        Verdict::Unnamed => return None,
+        Verdict::Keeps => return behind_semicolons(parameter, place, judge).map(Outcome::Becomes),
+        Verdict::Changes(item) => item,
+    };
+    let value = replaced(value.unwrap_or_default(), percent);
+    Some(match item.apply(&value, judge.hasher) {
+        Outcome::Becomes(other) => Outcome::Becomes([name, b"=", &encode(&other)].concat()),
+        outcome => outcome,
+    })
 }
 
 /// A parameter that stays, less the parts after a `;` that do not; `None` where all do.
-fn behind_semicolons(parameter: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
+fn behind_semicolons(parameter: &[u8], place: Place, judge: &Judge<'_>) -> Option<Vec<u8>> {
     let mut parts = parts(parameter, b';');
     let mut kept = vec![Cow::Borrowed(parts.next().unwrap_or_default())];
     let mut changed = false;
     for part in parts {
-        match whole(part, judge) {
+        match whole(part, place, judge) {
             None | Some(Outcome::Stays) => kept.push(Cow::Borrowed(part)),
             Some(Outcome::Goes) => changed = true,
             Some(Outcome::Becomes(other)) => {
@@ -137,15 +135,32 @@ fn behind_semicolons(parameter: &[u8], judge: &Judge<'_>) -> Option<Vec<u8>> {
     changed.then(|| joined(&kept, b";"))
 }
 
+/// Where a name stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    Cookies,
+    Query,
+    Fragment,
+}
+
 /// What is said of a name in any reading of it. Where one says that it goes and another that it stays,
 /// it goes.
-pub(crate) fn readings<'r>(raw: &[u8], judge: &Judge<'r>) -> Verdict<'r> {
-    let plain = |&byte: &u8| !is_around(byte) && !matches!(byte, b'%' | b'+' | b'.' | b'[' | b']');
+pub(crate) fn readings<'r>(raw: &[u8], place: Place, judge: &Judge<'r>) -> Verdict<'r> {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"%+.[]?/!".contains(byte);
     if raw.iter().all(plain) {
         return judge.of(raw);
     }
     let decoded = decode(raw);
     let (name, _) = cut(decoded.trim_ascii_start(), 0);
+    let before = match (place, name) {
+        (Place::Query, [b'?', ..]) => 1,
+        (Place::Fragment, _) => {
+            let is_before = |byte: &&u8| b"/!?".contains(byte);
+            name.iter().take_while(is_before).count()
+        }
+        _ => 0,
+    };
+    let name = name.get(before..).unwrap_or_default();
     let mut pieces = name.split(|byte| b"[]".contains(byte));
     let first = pieces.find(|piece| !piece.is_empty()).unwrap_or_default();
     let mut said = Verdict::Unnamed;
@@ -155,19 +170,41 @@ pub(crate) fn readings<'r>(raw: &[u8], judge: &Judge<'r>) -> Verdict<'r> {
     said
 }
 
-/// Whether this is no part of a name at either end of it. Where in doubt, all that is not ASCII is a blank.
-fn is_around(byte: u8) -> bool {
-    !byte.is_ascii_graphic() || matches!(byte, b'?' | b'/' | b'!')
+/// How long the blank is that a text begins with, in UTF-8 or Latin-1; 0 where none does.
+fn blank(text: &[u8]) -> usize {
+    match *text {
+        [0..=b' ' | 0x85 | 0xa0, ..] => 1,
+        [0xc2, 0x85 | 0xa0, ..] => 2,
+        [0xe1, 0x9a, 0x80, ..]
+        | [0xe2, 0x80, 0x80..=0x8a | 0xa8 | 0xa9 | 0xaf, ..]
+        | [0xe2, 0x81, 0x9f, ..]
+        | [0xe3, 0x80, 0x80, ..]
+        // The byte order mark, to JavaScript.
+        | [0xef, 0xbb, 0xbf, ..] => 3,
+        _ => 0,
+    }
 }
 
-/// A name without what stands around it.
-fn bare(name: &[u8]) -> &[u8] {
-    let begins = name.iter().position(|&byte| !is_around(byte));
-    let ends = name.iter().rposition(|&byte| !is_around(byte));
-    match (begins, ends) {
-        (Some(first), Some(last)) => name.get(first..=last).unwrap_or_default(),
-        _ => b"",
+/// A name without blanks around it.
+fn bare(mut name: &[u8]) -> &[u8] {
+    while let Some(rest) = name.get(blank(name)..)
+        && rest.len() < name.len()
+    {
+        name = rest;
     }
+    // The longest first: the end of one is another.
+    let ending = |name: &[u8]| {
+        let starts = [3, 2, 1].map(|length| name.len().saturating_sub(length));
+        let is_blank = |&start: &usize| {
+            name.get(start..)
+                .is_some_and(|end| !end.is_empty() && blank(end) == end.len())
+        };
+        starts.into_iter().find(is_blank)
+    };
+    while let Some(start) = ending(name) {
+        name = name.get(..start).unwrap_or_default();
+    }
+    name
 }
 
 /// As PHP writes names, and without signs of escapes that are none, which ASP drops.
@@ -223,7 +260,6 @@ fn replaced(text: &[u8], read: fn(&[u8]) -> Option<(u8, usize)>) -> Vec<u8> {
 
 /// The byte of an escape that a text begins with, and how long that is. What is none stays as it is.
 fn escape(text: &[u8]) -> Option<(u8, usize)> {
-    let hex = |high, low| Some(digit(high)? << 4 | digit(low)?);
     match *text {
         [b'%', b'u' | b'U', a, b, c, d, ..] => match (hex(a, b)?, hex(c, d)?) {
             (0, byte) => Some((byte, 6)),
@@ -231,10 +267,21 @@ fn escape(text: &[u8]) -> Option<(u8, usize)> {
             (0xff, byte @ 1..=0x5e) => Some((byte + 0x20, 6)),
             _ => None,
         },
+        _ => percent(text),
+    }
+}
+
+/// The byte of an escape of URLs that a text begins with, and how long that is: what values are written with.
+fn percent(text: &[u8]) -> Option<(u8, usize)> {
+    match *text {
         [b'%', high, low, ..] => Some((hex(high, low)?, 3)),
         [b'+', ..] => Some((b' ', 1)),
         _ => None,
     }
+}
+
+fn hex(high: u8, low: u8) -> Option<u8> {
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 /// The byte of ASCII that a text begins with in more bytes than one, and how many these are.
@@ -338,6 +385,41 @@ mod tests {
     }
 
     #[test]
+    fn blanks_around_a_name_are_those_that_readers_trim() {
+        let all = '\0'..=char::MAX;
+        for letter in all.filter(|letter| !letter.is_ascii_graphic() && *letter != '\0') {
+            let trims = letter.is_whitespace() || letter <= ' ' || letter == '\u{feff}';
+            for name in [
+                format!("{letter}{letter}key"),
+                format!("key{letter}{letter}"),
+            ] {
+                assert_eq!(bare(name.as_bytes()) == b"key", trims, "{letter:?}");
+            }
+        }
+        for name in [
+            &b"\x85\xa0key"[..],
+            b"key\xa0\x85",
+            b"\xa0\xc2\xa0key\x85\xc2\x85",
+        ] {
+            assert_eq!(bare(name), b"key");
+        }
+        assert_eq!(bare(b" \xa0"), b"");
+    }
+
+    #[test]
+    fn names_of_many_letters_stay() {
+        let item = Item::REMOVE;
+        for other in [
+            "\u{5546}\u{54c1}key=1",
+            "%E5%95%86%E5%93%81key=1",
+            "key%E6%95%B0=5",
+        ] {
+            let path = format!("/search?{other}");
+            assert_eq!(scrubbed(path.as_bytes(), b"key", &item), None, "{other}");
+        }
+    }
+
+    #[test]
     fn a_name_with_brackets_can_be_meant() {
         let path = b"/?filter%5Bkey%5D=s&filter[other]=1";
         let scrubbed = scrubbed(path, b"filter[key]", &Item::REMOVE).unwrap();
@@ -355,6 +437,15 @@ mod tests {
             "access_toke%6=1",
             "a[access_token]=1",
             "%u0161ccess_token=1",
+            "access_token!=1",
+            "!access_token=1",
+            "access_token/=1",
+            "/access_token=1",
+            "access_token?=1",
+            "??access_token=1",
+            "access_token%E6%95%B0=5",
+            "%E5%95%86%E5%93%81access_token=1",
+            "\u{c0}access_token\u{e0}=1",
         ] {
             assert_eq!(without_token(&format!("/p?{other}")), None, "{other}");
         }
@@ -426,6 +517,8 @@ mod tests {
             ("/?%74oken=a%26cd", "/?%74oken=a%26**"),
             ("/?a=1;token=abcd;b", "/?a=1;token=ab**;b"),
             ("/?token=ab;cd", "/?token=ab***"),
+            ("/?token=ab%C1%A1", "/?token=ab**"),
+            ("/?token=ab%u0061", "/?token=ab******"),
         ] {
             assert_eq!(
                 scrubbed(before.as_bytes(), b"token", &item).as_deref(),
@@ -456,6 +549,17 @@ mod tests {
             ("/b#!t=1&x?y", true, Some("/b#x?y")),
             ("/b#t=1?t=2", true, Some("/b")),
             ("/b#/c?x", true, None),
+            ("/b#t=hunter?2", true, Some("/b")),
+            ("/b#x?y&t=hunter?2;t=3&z", true, Some("/b#x?y&z")),
+            ("/b#/?t", true, Some("/b#/")),
+            ("/b#/t=1", true, Some("/b")),
+            ("/b#!/t=1&x", true, Some("/b#x")),
+            ("/b#/t", true, None),
+            ("/b#/t?x=2", true, None),
+            ("/b#t", true, None),
+            ("/b#t;x&t", true, None),
+            ("/b#t!=1", true, None),
+            ("/b?/t=1", true, None),
         ] {
             let outcome = match after {
                 None => Outcome::Stays,
