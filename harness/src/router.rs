@@ -41,6 +41,10 @@ impl Proxy {
         if self.is_early(slot, &bytes) || self.world.streams[slot].finished {
             return Ok(());
         }
+        let stream = &self.world.streams[slot];
+        if stream.has_lost_its_upstream() && !self.world.mutated(Rule::LostUpstreamsReceive) {
+            return Ok(());
+        }
         let length = bytes.len();
         let Some(request) = &mut self.world.streams[slot].exchange.upstream else {
             return if end { self.ask(slot) } else { Ok(()) };

@@ -134,6 +134,14 @@ impl Stream {
         self.finished && told && reset && !self.answered
     }
 
+    /// Whether its request went to an upstream that is lost: what is let on behind the reply to that goes nowhere.
+    pub(crate) fn has_lost_its_upstream(&self) -> bool {
+        let asked = self.exchange.upstream.is_some() && self.asked_at.is_some();
+        asked
+            && self.response.headers.is_some()
+            && self.upstream_connection == UpstreamConnection::Returned
+    }
+
     /// Whether an upstream's answer comes too late: there is another one, unless the request was let on behind that one
     /// before anything of it went downstream.
     pub(crate) fn has_its_answer(&self) -> bool {
