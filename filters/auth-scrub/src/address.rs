@@ -6,7 +6,7 @@ use crate::credentials::{cut, joined, trim};
 mod ip;
 
 /// Headers that carry the client's address, or a list of addresses.
-pub(crate) const HEADERS: [&str; 16] = [
+pub(crate) const HEADERS: [&str; 17] = [
     "x-forwarded-for",
     "forwarded",
     "x-real-ip",
@@ -19,6 +19,7 @@ pub(crate) const HEADERS: [&str; 16] = [
     "fastly-client-ip",
     "fly-client-ip",
     "x-azure-clientip",
+    "x-azure-socketip",
     "x-vercel-forwarded-for",
     "x-envoy-external-address",
     "x-original-forwarded-for",
@@ -143,6 +144,8 @@ fn cut6(text: &str, v4: u32, v6: u32) -> Option<Vec<u8>> {
         _ if ip::is_mapped(&address) => 96 + v4,
         // An IPv4 address follows (6to4, RFC 3056, 2).
         [0x2002, ..] => v6.min(16 + v4),
+        // One ends it (NAT64, RFC 6052, 2.1).
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => v6.min(96 + v4),
         _ => v6,
     };
     let cut = address.map(|group| {
@@ -254,6 +257,19 @@ mod tests {
         ] {
             let after = super::address(address.as_bytes(), v4, v6).unwrap();
             assert_eq!(after, cut.as_bytes());
+        }
+    }
+
+    #[test]
+    fn an_address_of_ipv4_within_another_keeps_no_more_than_alone() {
+        for (v4, v6, text, cut) in [
+            (24, 128, "64:ff9b::192.0.2.77", "64:ff9b::c000:200"),
+            (24, 48, "64:ff9b::c000:24d", "64:ff9b::"),
+            (24, 128, "64:ff9b:1::c000:24d", "64:ff9b:1::c000:24d"),
+            (24, 128, "2002:c000:24d:1::2", "2002:c000:200::"),
+        ] {
+            let after = super::address(text.as_bytes(), v4, v6).unwrap();
+            assert_eq!(after, cut.as_bytes(), "{text}");
         }
     }
 

@@ -135,7 +135,8 @@ fn is_ambiguous(path: &[u8]) -> bool {
         }
         _ => false,
     };
-    path.windows(3).any(is_escaped) || query::is_overlong(path)
+    let is_plain = path.iter().all(|&byte| byte.is_ascii() && byte != b'%');
+    !is_plain && (path.windows(3).any(is_escaped) || query::is_overlong(path))
 }
 
 #[cfg(test)]

@@ -186,25 +186,18 @@ fn blank(text: &[u8]) -> usize {
 }
 
 /// A name without blanks around it.
-fn bare(mut name: &[u8]) -> &[u8] {
-    while let Some(rest) = name.get(blank(name)..)
-        && rest.len() < name.len()
-    {
-        name = rest;
+fn bare(name: &[u8]) -> &[u8] {
+    let (mut start, mut end, mut at) = (0, 0, 0);
+    while let Some(rest @ [_, ..]) = name.get(at..) {
+        let length = blank(rest);
+        at += length.max(1);
+        match length {
+            0 => end = at,
+            _ if end == 0 => start = at,
+            _ => {}
+        }
     }
-    // The longest first: the end of one is another.
-    let ending = |name: &[u8]| {
-        let starts = [3, 2, 1].map(|length| name.len().saturating_sub(length));
-        let is_blank = |&start: &usize| {
-            name.get(start..)
-                .is_some_and(|end| !end.is_empty() && blank(end) == end.len())
-        };
-        starts.into_iter().find(is_blank)
-    };
-    while let Some(start) = ending(name) {
-        name = name.get(..start).unwrap_or_default();
-    }
-    name
+    name.get(start..end).unwrap_or_default()
 }
 
 /// As PHP writes names, and without signs of escapes that are none, which ASP drops.

@@ -18,10 +18,11 @@ pub(crate) enum Special {
 }
 
 /// Headers that carry the path or host before somebody changed it, or the page before this one.
-const URLS: [&str; 15] = [
+const URLS: [&str; 16] = [
     "referer",
     "hx-current-url",
     "ping-from",
+    "ping-to",
     "x-original-url",
     "x-original-uri",
     "x-rewrite-url",

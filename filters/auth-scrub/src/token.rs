@@ -5,7 +5,7 @@ use attache::Document;
 use crate::change::Outcome;
 use crate::credentials::{parts, scheme, scheme_length, trim};
 
-mod base64;
+pub(crate) mod base64;
 
 /// What stands in place of a signature: no Base64, whose length this is not, so that it verifies
 /// nowhere, and says why.

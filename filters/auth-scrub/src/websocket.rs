@@ -3,9 +3,20 @@
 use crate::change::Outcome;
 use crate::credentials::{joined, parts, trim};
 use crate::query::decode;
+use crate::token;
 
-/// How Base64 begins of JSON objects, with a blank behind the bracket too.
-const OBJECTS: [&[u8]; 6] = [b"eyJ", b"eyI", b"eyA", b"ewk", b"ewo", b"ew0"];
+/// Whether a word is a JSON object in Base64. Three letters say so where a name begins it; with blanks behind the
+/// bracket eight have to, since words begin with three of these (`ewon`).
+fn is_object(word: &[u8]) -> bool {
+    if word.starts_with(b"eyJ") || word.starts_with(b"eyI") {
+        return true;
+    }
+    let bytes = word.get(..8).and_then(token::base64::decode);
+    match bytes.as_deref().map(<[u8]>::trim_ascii_end) {
+        Some([b'{', inside @ ..]) => matches!(trim(inside), [] | [b'"', ..]),
+        _ => false,
+    }
+}
 
 /// What becomes of the list, where `doomed` says which names are those of credentials. Schemes and
 /// tokens that say what they are go where `authorization` does.
@@ -41,7 +52,6 @@ pub(crate) fn scrub(value: &[u8], is_value: &mut bool, doomed: impl Fn(&[u8]) ->
         let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
         let mut parts = name.split(|byte| !of_name(byte));
         let mut words = name.split(|byte| !byte.is_ascii_alphanumeric());
-        let is_object = |word: &[u8]| OBJECTS.iter().any(|begin| word.starts_with(begin));
         let is_token = hides_authorization && words.any(is_object);
         if goes_as_value || is_token || parts.any(is_credential) {
             changed = true;
@@ -95,6 +105,15 @@ mod tests {
             ),
             ("chat, Bearer%20abc, v2", Some("chat, v2")),
             ("keyJournal, heyJ", Some("keyJournal, heyJ")),
+            (
+                "ewkb.v1, ewon-m2web, eyAsomething, ewonetworks",
+                Some("ewkb.v1, ewon-m2web, eyAsomething, ewonetworks"),
+            ),
+            (
+                "chat, ewoJImFsZyI6.e30.abc, ewogICAgImFsZyI, ewog",
+                Some("chat, ewog"),
+            ),
+            ("chat, ew0KICAiYWxnI", Some("chat")),
         ] {
             assert_eq!(after(value).as_deref(), kept, "{value}");
         }

@@ -1,7 +1,7 @@
 //! Base64 for URLs without padding (RFC 4648, 5), as tokens have it.
 
 /// `None` for other letters, for a length that is none, and for bits that say nothing.
-pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
     for four in text.chunks(4) {
         let mut bits = 0_u32;
