@@ -40,6 +40,9 @@ thread_local! {
 /// [`Phases::WAITS`](crate::Phases::WAITS), and it ends early where the host's clock is set forward
 /// meanwhile: the host tells the time of day only.
 ///
+/// Give plugins of one module that wait a `vm_id` each. In a VM that several share, Envoy 1.40 reads freed
+/// memory where the first wait of one of them begins while the tick of another one lets its stream go on.
+///
 /// ```
 /// use std::time::Duration;
 /// use attache::{Error, sleep};
