@@ -209,8 +209,8 @@ impl Rules {
     }
 
     /// What is done to a token that the rule at `place` names, and whether that ends the search. `None` where an
-    /// earlier rule takes its header away, or where nobody knows whether the rule holds and it would stay: it is
-    /// as good as any value then.
+    /// earlier rule that holds takes its header away, or where nobody knows whether the rule holds and it would
+    /// stay: it is as good as any value then.
     pub(crate) fn token_action(
         &self,
         plan: &Plan,
@@ -221,12 +221,21 @@ impl Rules {
         let (before, active) = (plan.0.get(..place)?, plan.0.get(place)?);
         let rule = self.rules.get(active.rule)?;
         let (name, behind) = (&jwt.from, plan.0.get(place + 1..)?);
+        let stays = rule.allows(active.allow, Kind::Header, name);
         match self.verdict_of(before, Kind::Header, name, Some(value)) {
+            // By a rule that may not hold: neither hides what the other does.
+            Verdict::Changes(_) if !stays && jwt.action != JwtAction::Keep => {
+                let mut sure = before.iter().filter(|active| active.certain);
+                let is_sure = sure.any(|active| {
+                    let rule = self.rules.get(active.rule);
+                    rule.is_some_and(|rule| rule.table(Kind::Header).find(name).is_some())
+                });
+                return (!is_sure).then_some((JwtAction::Remove, active.certain));
+            }
             Verdict::Changes(_) => return None,
             Verdict::Keeps => return Some((JwtAction::Keep, true)),
             Verdict::Unnamed => {}
         }
-        let stays = rule.allows(active.allow, Kind::Header, name);
         match active.certain {
             true if stays => return Some((JwtAction::Keep, true)),
             true => return Some((jwt.action, true)),

@@ -82,7 +82,10 @@ impl<'a> Scrub<'a> {
                     let value = HeaderValue::from_bytes(&token.claim(claim)?).ok()?;
                     Some((&header[..], value))
                 };
-                claims.extend(jwt.claims.iter().filter_map(claim));
+                // What another rule takes away says nothing.
+                if action <= jwt.action {
+                    claims.extend(jwt.claims.iter().filter_map(claim));
+                }
             }
         }
         headers.rewrite(|name, value| {
