@@ -17,3 +17,7 @@ mod identity {
 mod chain {
     attache_suite::suite!("tests/chain.suite.yaml");
 }
+
+mod disguises {
+    attache_suite::suite!("tests/disguises.suite.yaml");
+}
