@@ -62,6 +62,11 @@ fn stream(root: u32, id: u32) -> Option<Rc<Stream>> {
     })
 }
 
+/// The roots that are configured.
+pub(crate) fn roots() -> Vec<u32> {
+    PLUGINS.with_borrow(|plugins| plugins.iter().map(|(root, _)| *root).collect())
+}
+
 /// Notes what is configured. What it takes the place of ends with the answer, because a filter's own code
 /// may run then.
 fn configured(root: u32, plugin: Option<Installed>) -> Option<Installed> {
@@ -96,6 +101,7 @@ impl Root {
         self.task = Rc::clone(&installed.0).start(self.id);
         drop(configured(self.id, Some(installed.clone())));
         self.installed = Some(installed);
+        events::configured(self.id);
         Ok(())
     }
 

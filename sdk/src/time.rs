@@ -40,9 +40,6 @@ thread_local! {
 /// [`Phases::WAITS`](crate::Phases::WAITS), and it ends early where the host's clock is set forward
 /// meanwhile: the host tells the time of day only.
 ///
-/// Give plugins of one module that wait a `vm_id` each. In a VM that several share, Envoy 1.40 reads freed
-/// memory where the first wait of one of them begins while the tick of another one lets its stream go on.
-///
 /// ```
 /// use std::time::Duration;
 /// use attache::{Error, sleep};
@@ -147,13 +144,47 @@ pub(crate) fn now() -> Duration {
 }
 
 /// From now on, hears of ticks, and asks for them where they are needed.
+///
+/// Envoy 1.40 keeps the periods of a VM's roots in a table and holds on to it while a root ticks. A root that
+/// asks for its first period then, because that tick lets a stream go on, may make the table grow, and Envoy
+/// reads what it has freed. So all roots have their place from the first wait on, when nobody ticks yet: a
+/// period of 0 makes it, and asks for nothing.
 pub(crate) fn listen() {
-    events::hear(Ear::Time, hear);
+    if !events::hear(Ear::Time, hear) {
+        return;
+    }
+    let roots = roots();
+    if roots.len() > 1 {
+        for root in roots {
+            let _ = tasks::within(root, take_place);
+        }
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+use crate::entry::roots;
+
+/// Without a host nothing is configured.
+#[cfg(not(target_arch = "wasm32"))]
+const fn roots() -> Vec<u32> {
+    Vec::new()
+}
+
+/// Makes the effective root's place in the host's table. Where it is refused, so is the wait that comes later.
+fn take_place() {
+    let _ = host::timers::set_tick_period(0);
 }
 
 fn hear(event: Event) {
     let woken = match event {
         Event::Tick(root) => TIMERS.with_borrow_mut(|timers| timers.tick(root)),
+        Event::Configured(root) => TIMERS.with_borrow(|timers| {
+            // One that has waited has its place, and its tick.
+            if !timers.roots.contains_key(&root) {
+                take_place();
+            }
+            Vec::new()
+        }),
         Event::Ended(context) => TIMERS.with_borrow_mut(|timers| timers.end(context)),
         Event::Left(root) => {
             TIMERS.with_borrow_mut(|timers| timers.hurry(root));

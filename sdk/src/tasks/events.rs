@@ -14,6 +14,8 @@ pub(crate) enum Event {
     Tick(u32),
     /// An answer to a call-out, or a part of one.
     Answer(Answer),
+    /// A root was configured.
+    Configured(u32),
     /// A context was deleted.
     Ended(u32),
     /// A callback of this root, or of its streams, ends with futures that have had no turn.
@@ -63,15 +65,16 @@ thread_local! {
     static QUEUES: Cell<Option<fn(u32)>> = const { Cell::new(None) };
 }
 
-/// From now on, tells `hear` of what is for `ear`, and of contexts that end.
-pub(crate) fn hear(ear: Ear, hear: fn(Event)) {
+/// From now on, tells `hear` of what is for `ear`, and of contexts that end. Whether nobody did before.
+pub(crate) fn hear(ear: Ear, hear: fn(Event)) -> bool {
     // Without this the compiler sees that only one function is ever left, calls it by name, and so
     // links it into modules that never get here.
     let hear = black_box(hear);
-    match ear {
-        Ear::Time => TIME.set(Some(hear)),
-        Ear::Calls => CALLS.set(Some(hear)),
-    }
+    let before = match ear {
+        Ear::Time => TIME.replace(Some(hear)),
+        Ear::Calls => CALLS.replace(Some(hear)),
+    };
+    before.is_none()
 }
 
 /// From now on, tells `hear` of queues with new items, by their tokens.
@@ -90,6 +93,13 @@ pub(crate) fn queue_ready(token: u32) {
 pub(crate) fn ticked(root: u32) {
     if let Some(hear) = TIME.get() {
         hear(Event::Tick(root));
+    }
+}
+
+/// Tells of a root that is configured.
+pub(crate) fn configured(root: u32) {
+    if let Some(hear) = TIME.get() {
+        hear(Event::Configured(root));
     }
 }
 
