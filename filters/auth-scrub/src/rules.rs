@@ -208,7 +208,8 @@ impl Rules {
         plan.0.iter().enumerate().filter_map(named).collect()
     }
 
-    /// What is done to a token that the rule at `place` names, and whether that ends the search. `None` where an
+    /// What is done to a token that the rule at `place` names, whether that ends the search, and whether it is this
+    /// rule's doing, which may then make headers of claims. `None` where an
     /// earlier rule that holds takes its header away, or where nobody knows whether the rule holds and it would
     /// stay: it is as good as any value then.
     pub(crate) fn token_action(
@@ -217,7 +218,7 @@ impl Rules {
         place: usize,
         jwt: &Jwt,
         value: &[u8],
-    ) -> Option<(JwtAction, bool)> {
+    ) -> Option<(JwtAction, bool, bool)> {
         let (before, active) = (plan.0.get(..place)?, plan.0.get(place)?);
         let rule = self.rules.get(active.rule)?;
         let (name, behind) = (&jwt.from, plan.0.get(place + 1..)?);
@@ -228,17 +229,18 @@ impl Rules {
                 let mut sure = before.iter().filter(|active| active.certain);
                 let is_sure = sure.any(|active| {
                     let rule = self.rules.get(active.rule);
-                    rule.is_some_and(|rule| rule.table(Kind::Header).find(name).is_some())
+                    let item = rule.and_then(|rule| rule.table(Kind::Header).find(name));
+                    item.is_some_and(|item| item.concerns(value))
                 });
-                return (!is_sure).then_some((JwtAction::Remove, active.certain));
+                return (!is_sure).then_some((JwtAction::Remove, active.certain, false));
             }
             Verdict::Changes(_) => return None,
-            Verdict::Keeps => return Some((JwtAction::Keep, true)),
+            Verdict::Keeps => return Some((JwtAction::Keep, true, true)),
             Verdict::Unnamed => {}
         }
         match active.certain {
-            true if stays => return Some((JwtAction::Keep, true)),
-            true => return Some((jwt.action, true)),
+            true if stays => return Some((JwtAction::Keep, true, true)),
+            true => return Some((jwt.action, true, true)),
             false if stays || jwt.action == JwtAction::Keep => return None,
             false => {}
         }
@@ -257,8 +259,8 @@ impl Rules {
             Verdict::Changes(_)
         );
         Some(match goes {
-            true => (JwtAction::Remove, false),
-            false => (jwt.action, false),
+            true => (JwtAction::Remove, false, false),
+            false => (jwt.action, false, true),
         })
     }
 

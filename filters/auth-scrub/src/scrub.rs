@@ -75,7 +75,8 @@ impl<'a> Scrub<'a> {
             // Of several, nobody knows which one counts.
             if let [value] = headers.all(&jwt.from[..])[..]
                 && let Some(token) = Token::read(value)
-                && let Some((action, ends)) = self.rules.token_action(self.plan, place, jwt, value)
+                && let Some((action, ends, own)) =
+                    self.rules.token_action(self.plan, place, jwt, value)
             {
                 decided.push((&jwt.from, action, ends, token.apply(action)));
                 let claim = |(claim, header): &'a (String, String)| {
@@ -83,7 +84,7 @@ impl<'a> Scrub<'a> {
                     Some((&header[..], value))
                 };
                 // What another rule takes away says nothing.
-                if action <= jwt.action {
+                if own {
                     claims.extend(jwt.claims.iter().filter_map(claim));
                 }
             }
