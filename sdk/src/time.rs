@@ -150,13 +150,18 @@ pub(crate) fn now() -> Duration {
 /// reads what it has freed. So all roots have their place from the first wait on, when nobody ticks yet: a
 /// period of 0 makes it, and asks for nothing.
 pub(crate) fn listen() {
-    if !events::hear(Ear::Time, hear) {
-        return;
+    if events::hear(Ear::Time, hear) {
+        take_places(|_| false);
     }
+}
+
+/// Makes the places of the roots that have none in the host's table. One root alone needs none: nobody ticks where
+/// it asks for its first period. Where a place is refused, so is the wait that comes later.
+fn take_places(has_waited: impl Fn(u32) -> bool) {
     let roots = roots();
     if roots.len() > 1 {
-        for root in roots {
-            let _ = tasks::within(root, take_place);
+        for root in roots.into_iter().filter(|&root| !has_waited(root)) {
+            let _ = tasks::within(root, || host::timers::set_tick_period(0));
         }
     }
 }
@@ -170,19 +175,12 @@ const fn roots() -> Vec<u32> {
     Vec::new()
 }
 
-/// Makes the effective root's place in the host's table. Where it is refused, so is the wait that comes later.
-fn take_place() {
-    let _ = host::timers::set_tick_period(0);
-}
-
 fn hear(event: Event) {
     let woken = match event {
         Event::Tick(root) => TIMERS.with_borrow_mut(|timers| timers.tick(root)),
-        Event::Configured(root) => TIMERS.with_borrow(|timers| {
-            // One that has waited has its place, and its tick.
-            if !timers.roots.contains_key(&root) {
-                take_place();
-            }
+        // It has its tick where it has waited.
+        Event::Configured(_) => TIMERS.with_borrow(|timers| {
+            take_places(|root| timers.roots.contains_key(&root));
             Vec::new()
         }),
         Event::Ended(context) => TIMERS.with_borrow_mut(|timers| timers.end(context)),
