@@ -65,7 +65,7 @@ pub(crate) fn remove(token: Token) -> bool {
 
 fn hear(event: Event) {
     match event {
-        Event::Tick(_) | Event::Configured(_) | Event::Left(_) => {}
+        Event::Tick(_) | Event::Configured | Event::Left(_) => {}
         Event::Answer(answer) => arrived(answer),
         Event::Ended(context) => ended(context),
     }

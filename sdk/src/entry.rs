@@ -101,7 +101,7 @@ impl Root {
         self.task = Rc::clone(&installed.0).start(self.id);
         drop(configured(self.id, Some(installed.clone())));
         self.installed = Some(installed);
-        events::configured(self.id);
+        events::configured();
         Ok(())
     }
 

@@ -179,7 +179,7 @@ fn hear(event: Event) {
     let woken = match event {
         Event::Tick(root) => TIMERS.with_borrow_mut(|timers| timers.tick(root)),
         // It has its tick where it has waited.
-        Event::Configured(_) => TIMERS.with_borrow(|timers| {
+        Event::Configured => TIMERS.with_borrow(|timers| {
             take_places(|root| timers.roots.contains_key(&root));
             Vec::new()
         }),

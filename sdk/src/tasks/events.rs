@@ -15,7 +15,7 @@ pub(crate) enum Event {
     /// An answer to a call-out, or a part of one.
     Answer(Answer),
     /// A root was configured.
-    Configured(u32),
+    Configured,
     /// A context was deleted.
     Ended(u32),
     /// A callback of this root, or of its streams, ends with futures that have had no turn.
@@ -97,9 +97,9 @@ pub(crate) fn ticked(root: u32) {
 }
 
 /// Tells of a root that is configured.
-pub(crate) fn configured(root: u32) {
+pub(crate) fn configured() {
     if let Some(hear) = TIME.get() {
-        hear(Event::Configured(root));
+        hear(Event::Configured);
     }
 }
 
