@@ -45,13 +45,11 @@ pub(crate) fn set_tick_period(call: &mut Call<'_>, milliseconds: u32) -> Answer 
     let now = state.world.clock.now();
     let period = Duration::from_millis(milliseconds.into());
     let vm = state.index;
-    if let Some(context) = state.context() {
-        let root = context.root;
-        state.timers.insert(root);
-    }
-    if let Some(id) = state.context().map(|context| context.root)
-        && let Some(root) = state.roots.get_mut(&id)
-    {
+    let Some(id) = state.context().map(|context| context.root) else {
+        return Ok(());
+    };
+    state.timers.insert(id);
+    if let Some(root) = state.roots.get_mut(&id) {
         if let Some(old) = root.tick.take() {
             state.world.cancel(old.due);
         }
