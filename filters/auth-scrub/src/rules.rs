@@ -126,6 +126,27 @@ struct Active {
     allow: u64,
 }
 
+/// What a rule has done to a token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decision {
+    pub(crate) action: JwtAction,
+    /// Whether no later rule is asked.
+    pub(crate) ends: bool,
+    /// Whether the rule itself does it, which may then make headers of claims.
+    pub(crate) own: bool,
+}
+
+impl Decision {
+    /// That of a rule that holds.
+    fn last(action: JwtAction) -> Self {
+        Self {
+            action,
+            ends: true,
+            own: true,
+        }
+    }
+}
+
 impl Rules {
     /// Checks a configuration.
     ///
@@ -208,17 +229,15 @@ impl Rules {
         plan.0.iter().enumerate().filter_map(named).collect()
     }
 
-    /// What is done to a token that the rule at `place` names, whether that ends the search, and whether it is this
-    /// rule's doing, which may then make headers of claims. `None` where an
-    /// earlier rule that holds takes its header away, or where nobody knows whether the rule holds and it would
-    /// stay: it is as good as any value then.
+    /// What is said of a token that the rule at `place` names. `None` where an earlier rule that holds takes its
+    /// header away, or where nobody knows whether the rule holds and it would stay: it is as good as any value then.
     pub(crate) fn token_action(
         &self,
         plan: &Plan,
         place: usize,
         jwt: &Jwt,
         value: &[u8],
-    ) -> Option<(JwtAction, bool, bool)> {
+    ) -> Option<Decision> {
         let (before, active) = (plan.0.get(..place)?, plan.0.get(place)?);
         let rule = self.rules.get(active.rule)?;
         let (name, behind) = (&jwt.from, plan.0.get(place + 1..)?);
@@ -232,15 +251,19 @@ impl Rules {
                     let item = rule.and_then(|rule| rule.table(Kind::Header).find(name));
                     item.is_some_and(|item| item.concerns(value))
                 });
-                return (!is_sure).then_some((JwtAction::Remove, active.certain, false));
+                return (!is_sure).then_some(Decision {
+                    action: JwtAction::Remove,
+                    ends: active.certain,
+                    own: false,
+                });
             }
             Verdict::Changes(_) => return None,
-            Verdict::Keeps => return Some((JwtAction::Keep, true, true)),
+            Verdict::Keeps => return Some(Decision::last(JwtAction::Keep)),
             Verdict::Unnamed => {}
         }
         match active.certain {
-            true if stays => return Some((JwtAction::Keep, true, true)),
-            true => return Some((jwt.action, true, true)),
+            true if stays => return Some(Decision::last(JwtAction::Keep)),
+            true => return Some(Decision::last(jwt.action)),
             false if stays || jwt.action == JwtAction::Keep => return None,
             false => {}
         }
@@ -258,9 +281,10 @@ impl Rules {
             self.verdict_of(behind, Kind::Header, name, Some(value)),
             Verdict::Changes(_)
         );
-        Some(match goes {
-            true => (JwtAction::Remove, false, false),
-            false => (jwt.action, false, true),
+        Some(Decision {
+            action: if goes { JwtAction::Remove } else { jwt.action },
+            ends: false,
+            own: !goes,
         })
     }
 

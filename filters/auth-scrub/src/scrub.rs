@@ -8,9 +8,9 @@ use crate::changes::Changes;
 use crate::cookies;
 use crate::judge::{Judge, Verdict};
 use crate::query;
-use crate::rules::{Jwt, Kind, Plan, Rules, is_protected};
+use crate::rules::{Decision, Jwt, Kind, Plan, Rules, is_protected};
 use crate::special::Special;
-use crate::token::{JwtAction, Token};
+use crate::token::Token;
 use crate::userinfo;
 use crate::websocket;
 
@@ -27,8 +27,8 @@ enum Beside {
     Claim,
 }
 
-/// The header of a token, what is done to it, whether no later rule is asked, and what becomes of its value.
-type Decided<'a> = (&'a [u8], JwtAction, bool, Outcome);
+/// The header of a token, what is done to it, and what becomes of its value.
+type Decided<'a> = (&'a [u8], Decision, Outcome);
 
 /// What becomes of a header that is named; `None` where nobody names it.
 type Own<'a> = fn(&mut Scrub<'a>, &[u8], &[u8]) -> Option<Outcome>;
@@ -75,16 +75,15 @@ impl<'a> Scrub<'a> {
             // Of several, nobody knows which one counts.
             if let [value] = headers.all(&jwt.from[..])[..]
                 && let Some(token) = Token::read(value)
-                && let Some((action, ends, own)) =
-                    self.rules.token_action(self.plan, place, jwt, value)
+                && let Some(decision) = self.rules.token_action(self.plan, place, jwt, value)
             {
-                decided.push((&jwt.from, action, ends, token.apply(action)));
+                decided.push((&jwt.from, decision, token.apply(decision.action)));
                 let claim = |(claim, header): &'a (String, String)| {
                     let value = HeaderValue::from_bytes(&token.claim(claim)?).ok()?;
                     Some((&header[..], value))
                 };
                 // What another rule takes away says nothing.
-                if own {
+                if decision.own {
                     claims.extend(jwt.claims.iter().filter_map(claim));
                 }
             }
@@ -96,10 +95,10 @@ impl<'a> Scrub<'a> {
                 if !name.eq_ignore_ascii_case(one.0) {
                     continue;
                 }
-                if found.is_none_or(|other| other.1 < one.1) {
+                if found.is_none_or(|other| other.1.action < one.1.action) {
                     found = Some(one);
                 }
-                if one.2 {
+                if one.1.ends {
                     break;
                 }
             }
