@@ -88,6 +88,9 @@ pub struct Listener {
     pub name: String,
     /// Where it listens; port 0 means a free one.
     pub address: SocketAddr,
+    /// Whether each worker has a socket of its own on the port, as Envoy has it unless told otherwise: the kernel
+    /// then spreads connections over the workers. Else they share one, and no second Envoy can take the port too.
+    pub reuse_port: bool,
     /// How many bytes of a body a filter can hold back, before Envoy answers
     /// 413 or 500. Without it, Envoy's default of 1 MiB.
     pub buffer_limit: Option<u32>,
@@ -279,6 +282,7 @@ impl Listener {
         Self {
             name: name.into(),
             address: loopback(),
+            reuse_port: false,
             buffer_limit: None,
             route_metadata: BTreeMap::new(),
             filters: Vec::new(),

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use crate::scratch::Scratch;
 
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
 /// The name of the plugin in every rollout here.
 pub(crate) const PLUGIN: &str = "marker";
@@ -80,6 +80,8 @@ pub(crate) struct Made {
     /// How many configuration sources its listeners ask for the plugin, one after the other.
     pub(crate) sources: usize,
     pub(crate) workers: u32,
+    /// Whether the kernel spreads connections over the workers; else one of them may take all.
+    pub(crate) spread: bool,
 }
 
 impl Made {
@@ -90,6 +92,7 @@ impl Made {
             listeners: 1,
             sources: 1,
             workers: 2,
+            spread: false,
         }
     }
 }
@@ -215,6 +218,7 @@ impl Stage {
                 name: PLUGIN.into(),
                 cluster: source(number % made.sources),
             });
+            listener.reuse_port = made.spread;
             listener
         });
         let listeners = listeners.collect();

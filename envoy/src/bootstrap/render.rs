@@ -82,8 +82,12 @@ fn listener(yaml: &mut Yaml, listener: &Listener) -> Result<(), NotUtf8> {
     let mut done = Ok(());
     yaml.within(&format!("- name: {}", quoted(&listener.name)), |yaml| {
         address(yaml, listener.address);
-        yaml.line("# Otherwise a second Envoy could take half of the connections of this port.");
-        yaml.line("enable_reuse_port: false");
+        if !listener.reuse_port {
+            yaml.line(
+                "# Otherwise a second Envoy could take half of the connections of this port.",
+            );
+            yaml.line("enable_reuse_port: false");
+        }
         if let Some(limit) = listener.buffer_limit {
             yaml.line("# More body than this cannot be held back by a filter.");
             yaml.line(&format!("per_connection_buffer_limit_bytes: {limit}"));

@@ -64,7 +64,7 @@ pub(crate) fn nobody() -> SocketAddr {
 /// Waits until something is so, however busy the machine is. What never is so shows where it is looked
 /// at.
 pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !is_so() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }

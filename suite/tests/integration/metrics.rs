@@ -17,7 +17,7 @@ use crate::both::{envoy, folder, module, repository_file, until};
 use crate::crds::Crd;
 use crate::envoy_configs::bootstrap;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// The Envoy of the bootstrap `envoy-configs/metrics.yaml`.
 fn started(folder: &RunFolder) -> (Envoy, Upstream, SocketAddr) {

@@ -19,7 +19,7 @@ use crate::both::{chain, envoy, folder};
 
 /// After so long without a line, no more are expected.
 const QUIET: Duration = Duration::from_millis(300);
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// What happens to a proxy that serves.
 enum Step {

@@ -13,7 +13,7 @@ use attache_harness::{Host, HostBuilder, Request};
 
 use crate::both::{envoy, folder, module, until};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// A filter of the guest `keeper`, for the harness.
 fn on_harness(root_id: &str) -> attache_harness::Plugin {

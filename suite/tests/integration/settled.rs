@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::both::{envoy, folder, lines_of_filters, module};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// An Envoy with a filter that tells its callbacks, in front of an upstream; `change` is made to its
 /// configuration.
