@@ -195,7 +195,11 @@ impl Shared {
         } else {
             Code::Ready(self.backend(&module)?.linkers[abi as usize].instantiate_pre(&module)?)
         };
-        let linked = Linked { abi, code };
+        let linked = Linked {
+            abi,
+            calls_back: module_calls_back(&code),
+            code,
+        };
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if compiled.len() >= MODULES_KEPT {
             compiled.remove(0);
@@ -209,6 +213,8 @@ impl Shared {
 #[derive(Clone)]
 pub(crate) struct Linked {
     pub(crate) abi: AbiVersion,
+    /// Whether it may make a host call that calls the guest back before it returns.
+    pub(crate) calls_back: bool,
     code: Code,
 }
 
@@ -219,12 +225,28 @@ enum Code {
     Asks(Module),
 }
 
+impl Code {
+    fn module(&self) -> &Module {
+        match self {
+            Self::Ready(linked) => linked.module(),
+            Self::Asks(module) => module,
+        }
+    }
+}
+
+/// Whether a module may make a host call that calls the guest back before it returns.
+fn module_calls_back(code: &Code) -> bool {
+    let calls =
+        |import: ImportType<'_>| import.module() == "env" && CALLING_BACK.contains(&import.name());
+    code.module().imports().any(calls)
+}
+
+/// Host calls that call the guest back before they return.
+const CALLING_BACK: [&str; 2] = ["envoy_resolve_dns", "proxy_grpc_stream"];
+
 impl Linked {
     pub(crate) fn module(&self) -> &Module {
-        match &self.code {
-            Code::Ready(linked) => linked.module(),
-            Code::Asks(module) => module,
-        }
+        self.code.module()
     }
 
     /// Makes an instance, and the memory that the host uses if it is not the module's own.

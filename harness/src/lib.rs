@@ -42,7 +42,8 @@
 //!   RE2's syntax;
 //! * kept messages of types that are Envoy's own, or whose schema is a reflection of FlatBuffers;
 //! * `xds.node.extensions` and the build's metadata, which each build of Envoy has of its own;
-//! * calls to a `google_grpc` target, which Envoy reaches without a cluster.
+//! * calls to a `google_grpc` target, which Envoy reaches without a cluster;
+//! * a resume or close of a stream that a callback inside of that stream's own host call asks for.
 
 #![forbid(unsafe_code)]
 

@@ -1,13 +1,22 @@
 //! Callbacks that Envoy makes inside of a host call.
 //!
 //! When such a callback returns, Envoy does at once what the guest deferred until then, in the middle of
-//! the outer callback. Some of it shows only when that is over; the rest is not played.
+//! the outer callback: of other streams, so that their filters are called there. Of the stream that a callback
+//! is about, what shows only when that is over waits; the rest is not played.
+
+mod along;
+
+use std::collections::VecDeque;
 
 use crate::abi::Direction;
-use crate::call::{Answer, Call};
+use crate::call::{Answer, Call, Stop};
 use crate::error::HostError;
 use crate::mutation::Rule;
 use crate::vm::{Deferred, VmState};
+
+/// So many host calls may wait for what is done inside of them. Envoy has no such limit; a guest that goes on like
+/// that has no end in it.
+const DEEPEST: usize = 16;
 
 impl Call<'_> {
     /// Does what was deferred when the callback `inner` has returned into the host call.
@@ -20,15 +29,18 @@ impl Call<'_> {
             let left = state.act_inside(action);
             state.deferred.extend(left);
         }
-        let Some(now) = state
-            .deferred
-            .iter()
-            .position(|action| !state.shows_later(action))
-        else {
+        let (later, now): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut state.deferred)
+            .into_iter()
+            .partition(|action| state.shows_later(action));
+        if now.is_empty() || state.world.mutated(Rule::InnerActionsWait) {
+            state.deferred.extend(later.into_iter().chain(now));
             return Ok(());
-        };
+        }
+        let hangs = now
+            .iter()
+            .any(|action| matches!(action, Deferred::GrpcClose { .. }));
         let outer = self.record.name;
-        if matches!(self.state().deferred[now], Deferred::GrpcClose { .. }) {
+        if hangs {
             return Err(self.give_up(|timeline| HostError::Misuse {
                 call: outer.to_owned(),
                 why: format!(
@@ -40,13 +52,38 @@ impl Call<'_> {
                 timeline,
             }));
         }
-        Err(self.give_up(|timeline| HostError::NotAnswered {
-            what: format!(
-                "a resume, reply or close that Envoy would do in the middle of `{outer}`, when \
-                 `{inner}` has returned,"
-            ),
-            timeline,
-        }))
+        let state = self.state();
+        let elsewhere = now.iter().all(|action| state.is_elsewhere(action));
+        if !elsewhere {
+            return Err(self.not_played(format!(
+                "a resume, reply or close of a stream in whose callback it comes, or the end of a root, which Envoy \
+                 would do in the middle of `{outer}`, when `{inner}` has returned,"
+            )));
+        }
+        if state.world.entered.len() >= DEEPEST {
+            return Err(self.not_played(format!(
+                "a callback inside of a host call that comes inside of {DEEPEST} others"
+            )));
+        }
+        state.deferred = now;
+        let slot = state.slot;
+        let timeline = state.world.timeline(slot);
+        timeline.note(format!(
+            "what `{inner}` asked for other streams is done now"
+        ));
+        let moved = self.move_machine();
+        self.state().deferred.extend(later);
+        match moved {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(self.give_up(|_| error)),
+            None => Err(self.not_played(format!(
+                "what Envoy would do in the middle of `{outer}`, when `{inner}` has returned,"
+            ))),
+        }
+    }
+
+    fn not_played(&mut self, what: String) -> Stop {
+        self.give_up(|timeline| HostError::NotAnswered { what, timeline })
     }
 }
 
@@ -94,5 +131,28 @@ impl VmState {
         let is_own = own.is_some_and(|own| own.slot == place.slot);
         let in_body = self.export == "proxy_on_request_body";
         is_last && is_own && stream.request.in_callback && !in_body
+    }
+
+    /// Whether this is asked of a stream that no callback under way is about.
+    fn is_elsewhere(&self, action: &Deferred) -> bool {
+        let (Deferred::Continue(place, _)
+        | Deferred::Close(place, _)
+        | Deferred::LocalReply(place, _)
+        | Deferred::Overflow(place, _)
+        | Deferred::ContinueReading(place)
+        | Deferred::CloseConnection(place)) = action
+        else {
+            return false;
+        };
+        let at = Some(place.slot);
+        let stream = &self.world.streams[place.slot];
+        let called = stream.request.in_callback || stream.response.in_callback;
+        !called && self.about() != at && !self.world.entered.contains(&at)
+    }
+
+    /// The stream that the callback is about. An answer to a call-out goes on a stream's account, and is about
+    /// none.
+    fn about(&self) -> Option<usize> {
+        self.contexts.get(&self.current)?.observed()
     }
 }

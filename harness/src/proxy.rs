@@ -56,7 +56,7 @@ pub(crate) struct Proxy {
     /// The environment of Envoy's process.
     pub(crate) environment: BTreeMap<String, String>,
     /// Kept for as long as guest code may run.
-    pub(crate) _ticker: Arc<Ticker>,
+    pub(crate) _ticker: Option<Arc<Ticker>>,
 }
 
 /// A plugin ready to start.
@@ -121,10 +121,15 @@ impl Proxy {
         let index = vm;
         let vm = &mut self.vms[index];
         let failed_before = vm.failed;
-        let Some(result) = vm.call(&mut self.world, entry, name, find, arguments) else {
+        let plugin = vm.plugin_of(context);
+        let result = if vm.runs_inside {
+            self.call_along(index, entry, name, find, arguments)
+        } else {
+            vm.call(&mut self.world, entry, name, find, arguments)
+        };
+        let Some(result) = result else {
             return Ok(Called::Missing);
         };
-        let plugin = vm.plugin_of(context);
         let called = self.after(slot, plugin, name, result)?;
         if self.vms[index].failed && !failed_before {
             // An answer comes to the root, and leaves its stream waiting like the others.

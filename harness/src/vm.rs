@@ -1,18 +1,23 @@
 //! A VM: one wasm instance, its contexts and what they are doing.
 
 mod callbacks;
+mod calling;
 mod failure;
+mod frame;
+mod instance;
 mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasmtime::{Store, TypedFunc};
+use wasmtime::{AsContextMut, Store, TypedFunc};
 
 pub(crate) use self::callbacks::{Allocator, Arguments, Callbacks, Find, Results, Three, Two};
+pub(crate) use self::calling::Calling;
 pub(crate) use self::failure::Failure;
+pub(crate) use self::instance::{Instance, Order};
 pub(crate) use self::state::{Home, LastBuffer, Place, Root, RootEnd, Tick, VmState};
-use crate::abi::Direction;
+use crate::abi::{AbiVersion, Direction};
 use crate::budgets::Cost;
 use crate::calls::CallId;
 use crate::capabilities::Capabilities;
@@ -22,7 +27,6 @@ use crate::limits::Limits;
 use crate::module::Module;
 use crate::mutation::Rule;
 use crate::stream::Reply;
-use crate::timeline::Event;
 use crate::variables::Variables;
 use crate::world::World;
 
@@ -31,11 +35,18 @@ const FIRST_WORKER: usize = 1;
 
 /// One copy of a module, as a thread of Envoy has it.
 pub(crate) struct Vm {
-    store: Store<VmState>,
+    pub(crate) instance: Instance,
+    home: Home,
+    /// The plugin that made this VM start.
+    first_plugin: usize,
+    abi: AbiVersion,
     pub(crate) callbacks: Callbacks,
     pub(crate) role: Role,
     /// Whether a trap ended it, or it is gone.
     pub(crate) failed: bool,
+    /// Whether the guest may be called back inside of a host call, in the middle of which the machine may have
+    /// to move.
+    pub(crate) runs_inside: bool,
 }
 
 /// What a VM is for.
@@ -75,71 +86,82 @@ impl Vm {
         if capabilities.restrict() && world.mutated(Rule::RestrictedCallbacksAreMade) {
             capabilities = Capabilities::default();
         }
+        let home = Home {
+            index: state.index,
+            thread: state.thread,
+            base: state.base,
+        };
+        let first_plugin = state.first_plugin;
         let mut store = Store::new(linked.module().engine(), state);
         store.limiter(|state| state);
-        let mut vm = Self {
-            store,
-            callbacks: Callbacks::default(),
-            role,
-            failed: false,
-        };
+        let mut failed = false;
         let link = Entry {
             phase: Phase::Link,
             ..entry
         };
-        let instance = lend(&mut vm.store, &mut vm.failed, world, link, |store| {
+        let instance = lend(&mut store, &mut failed, world, link, |store| {
             linked.instantiate(store)
         });
+        let mut callbacks = Callbacks::default();
         let started = instance.map(|(instance, imported)| {
-            vm.callbacks = Callbacks::of(&instance, &mut vm.store, module.abi(), &capabilities);
-            let memory = callbacks::memory(&instance, &mut vm.store).or(imported);
-            let state = vm.store.data_mut();
+            callbacks = Callbacks::of(&instance, &mut store, module.abi(), &capabilities);
+            let memory = callbacks::memory(&instance, &mut store).or(imported);
+            let state = store.data_mut();
             state.memory = memory;
-            state.allocator = vm.callbacks.allocator.clone();
-            state.resolve_dns.clone_from(&vm.callbacks.resolve_dns);
+            state.allocator = callbacks.allocator.clone();
+            state.resolve_dns.clone_from(&callbacks.resolve_dns);
         });
-        vm.failed = started.is_err();
+        let vm = Self {
+            instance: Instance::Own(store),
+            home,
+            first_plugin,
+            abi: module.abi(),
+            runs_inside: linked.calls_back && callbacks.may_run_inside(),
+            callbacks,
+            role,
+            failed: started.is_err(),
+        };
         (vm, started)
     }
 
     pub(crate) fn state(&mut self) -> &mut VmState {
-        self.store.data_mut()
+        let (home, plugin, abi) = (self.home, self.first_plugin, self.abi);
+        self.instance.state_mut(|| VmState::new(home, plugin, abi))
     }
 
     pub(crate) fn thread(&self) -> usize {
-        self.store.data().thread
+        self.home.thread
     }
 
     /// The plugin that made this VM start.
     pub(crate) fn first_plugin(&self) -> usize {
-        self.store.data().first_plugin
+        self.first_plugin
     }
 
     /// The bytes of its linear memory.
     pub(crate) fn memory_size(&self) -> usize {
-        self.store.data().memory_total
+        self.instance.state().map_or(0, |state| state.memory_total)
     }
 
     /// The contexts that the guest knows.
     pub(crate) fn context_count(&self) -> usize {
-        self.store.data().contexts.len()
+        let state = self.instance.state();
+        state.map_or(0, |state| state.contexts.len())
     }
 
     pub(crate) fn metric_id_count(&self) -> usize {
-        self.store.data().metric_ids.len()
+        let state = self.instance.state();
+        state.map_or(0, |state| state.metric_ids.len())
     }
 
     /// Frees the instance and forgets its contexts. Its number stays taken, so that nothing that
     /// still names it reaches another VM.
     pub(crate) fn discard(&mut self) {
-        let old = self.store.data();
-        let home = Home {
-            index: old.index,
-            thread: old.thread,
-            base: old.base,
+        let state = VmState::new(self.home, self.first_plugin, self.abi);
+        self.instance = match &self.instance {
+            Instance::Own(store) => Instance::Own(Store::new(store.engine(), state)),
+            Instance::Lent(..) | Instance::Away(_) => Instance::Away(Some(Box::new(state))),
         };
-        let state = VmState::new(home, old.first_plugin, old.abi);
-        self.store = Store::new(self.store.engine(), state);
         self.callbacks = Callbacks::default();
         self.role = Role::Gone;
         self.failed = true;
@@ -147,14 +169,14 @@ impl Vm {
 
     /// The plugin whose context this is; during `_initialize` the one that made the VM start.
     pub(crate) fn plugin_of(&self, context: u32) -> usize {
-        let state = self.store.data();
+        let state = self.instance.state();
         state
-            .contexts
-            .get(&context)
-            .map_or(state.first_plugin, |context| context.plugin)
+            .and_then(|state| state.contexts.get(&context))
+            .map_or(self.first_plugin, |context| context.plugin)
     }
 
-    /// Calls an export of the guest, if there is one, and records it.
+    /// Calls an export of the guest, if there is one, and records it. Not for a guest that may be called
+    /// back inside of a host call: see [`Proxy::call`](crate::proxy::Proxy::call).
     pub(crate) fn call<P: Arguments, R: Results>(
         &mut self,
         world: &mut Box<World>,
@@ -163,61 +185,48 @@ impl Vm {
         find: Find<TypedFunc<P, R>>,
         arguments: P,
     ) -> Option<Result<R, Failure>> {
-        let number = self.plugin_of(entry.context);
-        let plugin = world.plugins[number].name.clone();
+        let calling = self.calling(entry, name);
         let Self {
-            store,
+            instance,
             callbacks,
             failed,
-            role,
+            ..
         } = self;
         let function = find(callbacks).as_ref()?;
-        let event = Event::Callback {
-            plugin,
-            name,
-            arguments: arguments.list(),
+        let Instance::Own(store) = instance else {
+            return None;
         };
-        world.timeline(entry.slot).push(event);
-        if let Some(slot) = entry.slot {
-            world.streams[slot].exchange.cost.crossings += 1;
-        }
-        store.data_mut().export = name;
-        let before = store.data().memory_total;
+        let before = calling.begin(world, store.data_mut(), &arguments);
         let result = lend(store, failed, world, entry, |store| {
             function.call(store, arguments)
         });
-        let state = store.data();
-        if let Some(phases) = &mut world.phases
-            && *role == Role::Thread
-            && state.thread == FIRST_WORKER
-        {
-            let grown = state.memory_total.saturating_sub(before) as u64;
-            phases.add(&world.plugins[number].name, name, state.spent, grown);
-        }
-        match &result {
-            Ok(result) => {
-                if let Some(result) = result.shown() {
-                    world
-                        .timeline(entry.slot)
-                        .push(Event::Returned { name, result });
-                }
-            }
-            Err(_) => *failed = true,
-        }
+        *failed |= result.is_err();
+        calling.end(world, store.data(), before, &result);
         Some(result)
+    }
+
+    /// A callback to be made, and what is recorded of it.
+    pub(crate) fn calling(&self, entry: Entry, name: &'static str) -> Calling {
+        Calling {
+            entry,
+            name,
+            plugin: self.plugin_of(entry.context),
+            counts: self.role == Role::Thread && self.home.thread == FIRST_WORKER,
+        }
     }
 }
 
 /// Lends the world to the store and runs guest code with a full tank. What it returns counts even
 /// where the VM has failed inside of a host call.
-fn lend<T>(
-    store: &mut Store<VmState>,
+pub(crate) fn lend<C: AsContextMut<Data = VmState>, T>(
+    store: &mut C,
     failed: &mut bool,
     world: &mut Box<World>,
     entry: Entry,
-    run: impl FnOnce(&mut Store<VmState>) -> wasmtime::Result<T>,
+    run: impl FnOnce(&mut C) -> wasmtime::Result<T>,
 ) -> Result<T, Failure> {
-    let state = store.data_mut();
+    let mut context = store.as_context_mut();
+    let state = context.data_mut();
     std::mem::swap(&mut state.world, world);
     state.failed_inside = *failed;
     state.phase = entry.phase;
@@ -232,13 +241,15 @@ fn lend<T>(
     state.copied = 0;
     state.crossings = 0;
     state.work = Work::A_CALLBACK;
-    state.callback += 1;
-    store.set_epoch_deadline(Ticker::ticks(entry.limits.deadline));
-    let result = store
+    state.callbacks += 1;
+    state.callback = state.callbacks;
+    context.set_epoch_deadline(Ticker::ticks(entry.limits.deadline));
+    let result = context
         .set_fuel(entry.limits.fuel)
         .and_then(|()| run(&mut *store));
-    let burnt = entry.limits.fuel - store.get_fuel().unwrap_or(0);
-    let state = store.data_mut();
+    let mut context = store.as_context_mut();
+    let burnt = entry.limits.fuel - context.get_fuel().unwrap_or(0);
+    let state = context.data_mut();
     std::mem::swap(&mut state.world, world);
     state.spent = Cost {
         fuel: burnt,

@@ -99,6 +99,8 @@ pub(crate) struct World {
     pub(crate) phases: Option<Phases>,
     /// What a VM's memory may grow to, where it is less than V8's limit.
     pub(crate) memory_limit: Option<usize>,
+    /// Whom callbacks are about in whose host calls the machine moves, the outermost first.
+    pub(crate) entered: Vec<Option<usize>>,
     /// Why the run has to end, set by a host call.
     pub(crate) fatal: Option<HostError>,
     /// The Envoy that is played.

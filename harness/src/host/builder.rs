@@ -242,7 +242,7 @@ impl HostBuilder {
                 Arrival::Connection | Arrival::Data(_) => TcpReply::none(),
             }),
             limits: self.limits,
-            _ticker: Shared::ticker()?,
+            _ticker: Some(Shared::ticker()?),
             upstream_codec: self.upstream_codec,
             environment: self.environment,
         };

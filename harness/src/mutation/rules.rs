@@ -367,6 +367,8 @@ rules! {
     InnerContextStays "the context of an inner callback stays the effective one";
     InnerTrapsEndTheGuest "a trap inside of a host call ends the guest that made it";
     FailedVmsAreEnteredAgain "a VM that has failed inside of a host call is entered again";
+    InnerActionsEndTheChoice "behind what is done inside of a host call the callback's own context is the effective one";
+    InnerActionsWait "what a callback inside of a host call asks for other streams is done behind the outer callback";
     InnerRepliesAreLost "a reply made inside of a host call is dropped";
     // Expressions.
     ExpressionFaultsStay "`&&` and `||` make no error good";

@@ -125,6 +125,15 @@ impl Callbacks {
     }
 }
 
+impl Callbacks {
+    /// Whether there is one that Envoy may make inside of a host call.
+    pub(crate) fn may_run_inside(&self) -> bool {
+        self.resolve_dns.is_some()
+            || self.grpc_initial_metadata.is_some()
+            || self.grpc_trailing_metadata.is_some()
+    }
+}
+
 /// Where callbacks are looked up.
 struct Exports<'a> {
     instance: &'a Instance,
@@ -161,7 +170,7 @@ pub(crate) fn memory(instance: &Instance, store: &mut Store<VmState>) -> Option<
 }
 
 /// Parameters that a timeline can list.
-pub(crate) trait Arguments: WasmParams {
+pub(crate) trait Arguments: WasmParams + 'static {
     fn list(&self) -> Numbers;
 }
 
@@ -196,7 +205,7 @@ impl Arguments for (u32, u32, u32, u32, u32) {
 }
 
 /// Results that a timeline can show.
-pub(crate) trait Results: WasmResults {
+pub(crate) trait Results: WasmResults + 'static {
     fn shown(&self) -> Option<u32>;
 }
 

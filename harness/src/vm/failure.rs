@@ -50,6 +50,13 @@ impl fmt::Display for Trapped {
     }
 }
 
+impl Failure {
+    /// Nobody runs the guest any more: the test ends by a panic in a host call of its.
+    pub(crate) fn gone() -> Self {
+        Self::NoRoom("the host call that runs the guest has ended".to_owned())
+    }
+}
+
 impl From<&wasmtime::Error> for Failure {
     fn from(error: &wasmtime::Error) -> Self {
         if error.is::<PoolConcurrencyLimitError>() {

@@ -17,6 +17,7 @@ use crate::expressions::{Expressions, Work};
 use crate::filter_state::Prototype;
 use crate::metrics::Ids;
 use crate::mutation::{Access, Entry, Holder, Resource};
+use crate::proxy::Proxy;
 use crate::stats_sink::StatsBuffer;
 use crate::timers::TimerTable;
 use crate::world::World;
@@ -34,6 +35,9 @@ pub(crate) struct Home {
 pub(crate) struct VmState {
     /// The host's world during a call, an empty one otherwise.
     pub(crate) world: Box<World>,
+    /// The host's machine during a call in which it may have to move, with an empty world; one without
+    /// anything otherwise.
+    pub(crate) machine: Option<Box<Proxy>>,
     /// Its place among the host's VMs.
     pub(crate) index: usize,
     pub(crate) memory: Option<Memory>,
@@ -69,12 +73,16 @@ pub(crate) struct VmState {
     pub(crate) copied: usize,
     /// How often the host entered the guest inside of this callback.
     pub(crate) crossings: u32,
+    /// By how many bytes the memories grew in callbacks that were made in the middle of this one.
+    pub(crate) grown_inside: usize,
     /// What the last callback cost.
     pub(crate) spent: Cost,
     /// What this callback may still do in expressions.
     pub(crate) work: Work,
-    /// How many callbacks were made, to tell what belongs to this one.
+    /// The number of this callback, to tell what belongs to it, and how many were made: in a callback that
+    /// runs inside of another's host call both are larger than in the other.
     pub(crate) callback: u64,
+    pub(crate) callbacks: u64,
     /// What waits for the callback to return.
     pub(crate) deferred: VecDeque<Deferred>,
     /// Whether the callback asked for a local reply, be it for nobody: Envoy stops the stream that the
@@ -93,6 +101,7 @@ impl VmState {
     pub(crate) fn new(home: Home, first_plugin: usize, abi: AbiVersion) -> Self {
         Self {
             world: Box::default(),
+            machine: None,
             index: home.index,
             memory: None,
             memory_total: 0,
@@ -115,9 +124,11 @@ impl VmState {
             host_calls: 0,
             copied: 0,
             crossings: 0,
+            grown_inside: 0,
             spent: Cost::default(),
             work: Work::A_CALLBACK,
             callback: 0,
+            callbacks: 0,
             deferred: VecDeque::new(),
             stops: false,
             metric_ids: Ids::default(),
@@ -127,6 +138,16 @@ impl VmState {
             resolve_dns: None,
             calls: Calls::default(),
         }
+    }
+
+    /// What the host would know of the VM if it had just started.
+    pub(crate) fn blank(&self) -> Self {
+        let home = Home {
+            index: self.index,
+            thread: self.thread,
+            base: self.base,
+        };
+        Self::new(home, self.first_plugin, self.abi)
     }
 
     /// Numbers a root context: roots and streams of a VM share one count, from 1.
@@ -196,7 +217,7 @@ impl VmState {
             Direction::Response => BufferType::ResponseBody,
         };
         if let Some(context) = self.contexts.get_mut(&context) {
-            context.last_buffer = LastBuffer::OfCallback(buffer, self.callback + 1);
+            context.last_buffer = LastBuffer::OfCallback(buffer, self.callbacks + 1);
         }
     }
 

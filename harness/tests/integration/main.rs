@@ -29,6 +29,7 @@ mod limits;
 mod lints;
 mod loading;
 mod local_replies;
+mod nested;
 mod observing;
 mod pausing;
 mod probe;

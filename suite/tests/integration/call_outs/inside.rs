@@ -7,7 +7,7 @@ use attache_envoy::http1::{self, Error};
 use attache_harness::{Answer, Request};
 use serde_json::{Value, json};
 
-use super::{Cluster, Play, compare, host, started};
+use super::{Cluster, LONG, Play, compare, host, started};
 use crate::both;
 
 fn stream() -> Value {
@@ -64,6 +64,36 @@ fn a_request_that_is_resumed_before_a_stream_goes_on() {
     compare("call_outs-resume-and-stream", || {
         play(json!({"request_headers": [resume, stream(), {"show": "behind"}, {"return": 1}]}))
     });
+}
+
+/// The answer to a call-out is about no stream: the one that waits for it moves in the middle of
+/// `proxy_grpc_stream`, and the probe is entered again.
+#[test]
+#[ignore = "needs Envoy"]
+fn a_waiting_request_moves_in_the_middle_of_a_stream() {
+    let effective = json!({"call": "set_effective_context", "args": ["$stream"]});
+    let resume = json!({"call": "continue_stream", "args": [0]});
+    for (name, moves) in [("resume", resume), ("reply", reply())] {
+        compare(&format!("call_outs-{name}-of-another-inside"), || {
+            let mut play = play(json!({
+                "request_headers": [
+                    {"set": "stream", "to": "$context"},
+                    {"call": "http_call", "args": [
+                        "upstream",
+                        {"pairs": [[":method", "GET"], [":path", "/ok"], [":authority", "authz.example"]]},
+                        "", {"pairs": []}, LONG,
+                    ]},
+                    {"return": 1},
+                ],
+                "http_call_response": [stream(), {"show": "behind"}],
+                "grpc_receive_initial_metadata": [effective.clone(), moves.clone()],
+                "response_headers": [{"call": "get_header_map_value", "args": [2, ":status"]}],
+                "log": [{"call": "get_header_map_value", "args": [0, ":path"]}],
+            }));
+            play.paths.truncate(1);
+            play
+        });
+    }
 }
 
 /// Behind a failure that the guest is to be told of, the inner callback is the last that its worker
