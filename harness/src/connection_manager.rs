@@ -144,7 +144,9 @@ impl Proxy {
 
     /// Answers a request whose target is none, before any filter sees it.
     pub(crate) fn refuse_target(&mut self, slot: usize) -> Result<bool, HostError> {
+        let spared = self.world.mutated(Rule::RefusedRequestsAreNotGone);
         let stream = &mut self.world.streams[slot];
+        let whole = !stream.request.reading;
         let headers = stream.request.headers.as_ref();
         let http1 = stream.codec == Codec::Http1;
         let (upgrades, version) = (&self.world.upgrades, self.world.version);
@@ -167,6 +169,8 @@ impl Proxy {
             false => Routing::VirtualHost,
         };
         stream.request.observed_end |= !refused.closes;
+        // The codec of HTTP/1.1 waits for the rest of a body.
+        stream.is_gone_below = refused.closes && (!http1 || whole) && !spared;
         stream.request.aborted = true;
         stream.exchange.details = Some(refused.details.to_owned());
         let reply = Reply::own(refused.status, refused.body, refused.details);

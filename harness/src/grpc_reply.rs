@@ -98,7 +98,7 @@ impl GrpcReply {
         self
     }
 
-    /// Resets the stream instead of sending the rest.
+    /// Resets the stream instead of sending the rest. Where nothing was sent before, no headers are either.
     #[must_use]
     pub fn reset(mut self) -> Self {
         self.pieces.push(Piece::Cut(UpstreamFailure::Reset));
@@ -108,6 +108,11 @@ impl GrpcReply {
     /// Whether nothing is sent.
     pub(crate) fn is_empty(&self) -> bool {
         self.initial.is_empty() && self.pieces.is_empty() && self.status.is_none()
+    }
+
+    /// Whether a reset comes before anything that would send the headers.
+    fn is_bare_reset(&self) -> bool {
+        self.initial.is_empty() && matches!(self.pieces.first(), Some(Piece::Cut(_)))
     }
 
     /// Whether nothing can follow.
@@ -154,6 +159,9 @@ pub enum GrpcEvent<'a> {
 
 impl From<GrpcReply> for Response {
     fn from(reply: GrpcReply) -> Self {
+        if reply.is_bare_reset() {
+            return Self::reset().after(reply.latency);
+        }
         let mut headers = Headers::new(Kind::Response);
         headers.add(b":status", b"200");
         headers.add(b"content-type", b"application/grpc");

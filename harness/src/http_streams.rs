@@ -115,6 +115,7 @@ fn answered_unread(state: &VmState, place: Place) -> bool {
     stream.headers_sent
         && *stream.exchange.outcome() != Outcome::Reset
         && !stream.request.observed_end
+        && !stream.is_gone_below
 }
 
 /// Without a stream nothing happens, and the answer is 0.

@@ -118,6 +118,7 @@ impl Proxy {
 
     /// The reply goes past the filters that have seen the request.
     pub(crate) fn reply_through_chain(&mut self, slot: usize, reply: Reply) -> Moved {
+        self.look_for_a_route_again(slot);
         self.leave_upstream(slot);
         if self.world.mutated(Rule::ReplyPassesNoFilter) {
             self.world.streams[slot].request.aborted = true;

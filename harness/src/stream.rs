@@ -106,6 +106,8 @@ pub(crate) struct Stream {
     pub(crate) closed_below: bool,
     /// Whether the codec was told of its end; not so where the codec has told of it.
     pub(crate) codec_knows_its_end: bool,
+    /// Whether the codec has nothing left of it that could be reset, though its request was never looked at.
+    pub(crate) is_gone_below: bool,
 }
 
 impl Stream {
@@ -123,7 +125,7 @@ impl Stream {
     /// resets what its codec was not told of or whose request is not whole, and a second reset does nothing.
     /// Any other stream it ends for good a second time.
     pub(crate) fn survives_a_close(&self) -> bool {
-        !self.codec_knows_its_end || !self.request.observed_end
+        !self.is_gone_below && (!self.codec_knows_its_end || !self.request.observed_end)
     }
 
     /// Whether Envoy makes a reply to it although it is over: it was reset, by its client or a filter, before anything

@@ -66,21 +66,24 @@ fn answer_all(
         }
         let reply = handler(&request);
         let mut pieces = reply.to_pieces(&request.method);
-        match reply.fault {
+        // An answer without a body has nothing to cut: whoever reads it may send the next request at once.
+        let bodiless = request.method == b"HEAD" || matches!(reply.status, 204 | 304);
+        let fault = reply
+            .fault
+            .filter(|fault| *fault != Fault::Cut || !bodiless);
+        match fault {
             None => {}
             Some(Fault::Closed) => return Ok(()),
             Some(Fault::Malformed) => return send(b"what is this\r\n\r\n"),
             // Whatever comes next, or the end, is the client giving up.
             Some(Fault::Never) => return wire.request_head().map(|_| ()),
-            // An answer without a body has nothing to cut.
-            Some(Fault::Cut) if request.method == b"HEAD" || matches!(reply.status, 204 | 304) => {}
             Some(Fault::Cut) => {
                 pieces.pop();
             }
         }
         let parts: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         send_apart(stream, &parts).map_err(Error::Broken)?;
-        if reply.fault.is_some() {
+        if fault.is_some() {
             // What was sent and that it ends are two things.
             Pace::of(stream).pause();
             return Ok(());

@@ -19,6 +19,18 @@ use crate::tunnel::is_upgrade;
 use crate::upstream_failure::UpstreamFailure;
 
 impl Proxy {
+    /// A reply looks for the route anew, where a filter has changed the headers of a request that the router has not
+    /// seen: there may be none by now.
+    pub(crate) fn look_for_a_route_again(&mut self, slot: usize) {
+        let stays = self.world.mutated(Rule::RepliesKeepTheRoute);
+        let stream = &mut self.world.streams[slot];
+        let unsent = stream.exchange.upstream.is_none() && !stays;
+        let lost = stream.request.headers.as_ref().is_some_and(is_unroutable);
+        if unsent && lost && stream.routing == Routing::Route {
+            stream.routing = Routing::VirtualHost;
+        }
+    }
+
     /// Finds a route, or replies.
     pub(crate) fn route(&mut self, slot: usize, end: bool) -> Moved {
         let stream = &mut self.world.streams[slot];
