@@ -315,16 +315,18 @@ impl<M: Mode> Response<M> {
         Complete::new(self.answer.link.clone(), self.answer)
     }
 
-    /// The body's length will not be what the upstream said; what has no body keeps it.
+    /// The body's length will not be what the upstream said; what has no body keeps it. An answer to HEAD ends with its
+    /// headers for Envoy, but for one over HTTP/2 whose end comes by itself: that one goes without a length, as it may
+    /// (RFC 9110, 8.6), and no host is asked for a method that is nearly always another.
     fn forget_length(&mut self) {
-        let Some(link) = self.answer.upstream() else {
+        if self.answer.upstream().is_none() {
             return;
-        };
+        }
         let has_body = !matches!(
             self.status(),
             Some(StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         );
-        if !self.ends_with_headers() && has_body && !answers(link, b"HEAD") {
+        if !self.ends_with_headers() && has_body {
             self.answer.headers.remove("content-length");
         }
     }
@@ -367,7 +369,7 @@ impl<M: Mode> Response<M> {
         }
         let is_tunnel = match self.status() {
             Some(StatusCode::SWITCHING_PROTOCOLS) => true,
-            Some(status) => status.is_success() && answers(link, b"CONNECT"),
+            Some(status) => status.is_success() && answers_connect(link),
             None => false,
         };
         if is_tunnel {
@@ -412,10 +414,10 @@ pub(crate) fn pass(link: &Link, headers: &mut Headers) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the request was HEAD, whose response says a length and has none.
-fn answers(link: &Link, asked: &[u8]) -> bool {
+/// Whether the request was CONNECT.
+fn answers_connect(link: &Link) -> bool {
     let method = tasks::within(link.stream(), || host::property(&["request", "method"]));
-    matches!(method, Ok(Ok(Some(method))) if method == asked)
+    matches!(method, Ok(Ok(Some(method))) if method == b"CONNECT")
 }
 
 /// A response whose headers have gone on, and whose body is held as long as this lives.
