@@ -341,10 +341,17 @@ pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
             (&stream.response.headers, stream.had_response)
         }
         MapType::ResponseHeaders => (&stream.response.headers, response.headers_visible),
-        MapType::ResponseTrailers if filter.logging => {
-            (&stream.response.trailers, stream.had_trailers)
+        MapType::ResponseTrailers => {
+            let trailers = match &stream.response.trailers {
+                None => &stream.response.overwritten_trailers,
+                trailers => trailers,
+            };
+            let seen = match filter.logging {
+                true => stream.had_trailers,
+                false => response.trailers_visible,
+            };
+            (trailers, seen)
         }
-        MapType::ResponseTrailers => (&stream.response.trailers, response.trailers_visible),
         MapType::OfCall(_) => return None,
     };
     flow.as_ref().filter(|_| seen)
@@ -376,7 +383,11 @@ fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
             let last = known && ended;
             side.trailers_visible |= last;
             let visible = side.trailers_visible;
-            let trailers = &mut stream.flow(direction).trailers;
+            let flow = stream.flow(direction);
+            let trailers = match flow.overwritten_trailers {
+                Some(_) if flow.trailers.is_none() => &mut flow.overwritten_trailers,
+                _ => &mut flow.trailers,
+            };
             if last {
                 trailers.get_or_insert_with(|| Headers::new(Kind::Trailers));
             }

@@ -247,13 +247,14 @@ impl Proxy {
     pub(crate) fn reply_directly(&mut self, slot: usize, reply: &Reply) -> Moved {
         self.leave_upstream(slot);
         let (headers, body) = self.compose(slot, reply);
+        let kept = !self.world.mutated(Rule::ReplacedTrailersAreGone);
         let stream = &mut self.world.streams[slot];
         // Filters that have the response's headers in view keep those.
         stream.response.overwritten = stream.response.headers.replace(headers);
         for filter in &mut stream.filters {
             filter.response.sees_overwritten = filter.response.headers_visible;
         }
-        stream.response.trailers = None;
+        stream.response.overwritten_trailers = stream.response.trailers.take().filter(|_| kept);
         let seen = std::mem::replace(&mut stream.response.observed_end, true);
         stream.request.open_behind_the_end = !seen;
         self.write_headers(slot, body.is_empty())?;

@@ -212,6 +212,8 @@ pub(crate) struct Flow {
     pub(crate) headers: Option<Headers>,
     /// Those of a response that a reply has taken the place of.
     pub(crate) overwritten: Option<Headers>,
+    /// The same of its trailers: whoever has them in view keeps them, and the log sees them.
+    pub(crate) overwritten_trailers: Option<Headers>,
     pub(crate) trailers: Option<Headers>,
     /// The piece that the body callback being made works on.
     pub(crate) chunk: Body,
