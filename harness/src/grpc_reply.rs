@@ -110,9 +110,17 @@ impl GrpcReply {
         self.initial.is_empty() && self.pieces.is_empty() && self.status.is_none()
     }
 
-    /// Whether a reset comes before anything that would send the headers.
-    fn is_bare_reset(&self) -> bool {
-        self.initial.is_empty() && matches!(self.pieces.first(), Some(Piece::Cut(_)))
+    /// After which time a reset comes, if nothing comes before it that would send the headers.
+    fn reset_after(&self) -> Option<Duration> {
+        let mut latency = self.latency;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Pause(pause) => latency += *pause,
+                Piece::Cut(_) if self.initial.is_empty() => return Some(latency),
+                _ => return None,
+            }
+        }
+        None
     }
 
     /// Whether nothing can follow.
@@ -159,8 +167,8 @@ pub enum GrpcEvent<'a> {
 
 impl From<GrpcReply> for Response {
     fn from(reply: GrpcReply) -> Self {
-        if reply.is_bare_reset() {
-            return Self::reset().after(reply.latency);
+        if let Some(latency) = reply.reset_after() {
+            return Self::reset().after(latency);
         }
         let mut headers = Headers::new(Kind::Response);
         headers.add(b":status", b"200");

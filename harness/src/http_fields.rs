@@ -314,7 +314,7 @@ pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
                 .filter(|_| stream.had_response),
             MapType::ResponseTrailers => stream
                 .response
-                .trailers
+                .seen_trailers()
                 .as_ref()
                 .filter(|_| stream.had_trailers),
             MapType::RequestTrailers | MapType::OfCall(_) => None,
@@ -342,15 +342,11 @@ pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
         }
         MapType::ResponseHeaders => (&stream.response.headers, response.headers_visible),
         MapType::ResponseTrailers => {
-            let trailers = match &stream.response.trailers {
-                None => &stream.response.overwritten_trailers,
-                trailers => trailers,
-            };
             let seen = match filter.logging {
                 true => stream.had_trailers,
                 false => response.trailers_visible,
             };
-            (trailers, seen)
+            (stream.response.seen_trailers(), seen)
         }
         MapType::OfCall(_) => return None,
     };

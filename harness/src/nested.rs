@@ -12,7 +12,8 @@ use crate::abi::Direction;
 use crate::call::{Answer, Call, Stop};
 use crate::error::HostError;
 use crate::mutation::Rule;
-use crate::vm::{Deferred, VmState};
+use crate::proxy::{Moved, Proxy};
+use crate::vm::{Deferred, Place, VmState};
 
 /// So many host calls may wait for what is done inside of them. Envoy has no such limit; a guest that goes on like
 /// that has no end in it.
@@ -87,6 +88,37 @@ impl Call<'_> {
     }
 }
 
+impl Proxy {
+    /// Refuses what is asked, in the middle of a host call, of the stream in whose callback that call is made.
+    pub(crate) fn refuse_entered(&mut self, action: &Deferred) -> Moved {
+        let slot = action.place().map(|place| place.slot);
+        if slot.is_none() || !self.world.entered.contains(&slot) {
+            return Ok(());
+        }
+        Err(HostError::NotAnswered {
+            what: "a resume, reply or close that is asked, in the middle of a host call, of the stream in whose \
+                   callback that call is made,"
+                .to_owned(),
+            timeline: self.timeline(slot),
+        })
+    }
+}
+
+impl Deferred {
+    /// The stream and filter that it is asked of.
+    fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Continue(place, _)
+            | Self::Close(place, _)
+            | Self::LocalReply(place, _)
+            | Self::Overflow(place, _)
+            | Self::ContinueReading(place)
+            | Self::CloseConnection(place) => Some(place),
+            _ => None,
+        }
+    }
+}
+
 impl VmState {
     /// Does what asks nothing of other filters and peers: what roots were told of call-outs is over,
     /// and a reply to the stream under way is noted. Hands back what is left to do.
@@ -126,7 +158,7 @@ impl VmState {
         let is_last = place.filter + 1 == stream.filters.len();
         let own = self
             .contexts
-            .get(&self.current)
+            .get(&self.entered_for)
             .and_then(|context| context.stream);
         let is_own = own.is_some_and(|own| own.slot == place.slot);
         let in_body = self.export == "proxy_on_request_body";
@@ -135,13 +167,7 @@ impl VmState {
 
     /// Whether this is asked of a stream that no callback under way is about.
     fn is_elsewhere(&self, action: &Deferred) -> bool {
-        let (Deferred::Continue(place, _)
-        | Deferred::Close(place, _)
-        | Deferred::LocalReply(place, _)
-        | Deferred::Overflow(place, _)
-        | Deferred::ContinueReading(place)
-        | Deferred::CloseConnection(place)) = action
-        else {
+        let Some(place) = action.place() else {
             return false;
         };
         let at = Some(place.slot);
@@ -153,6 +179,6 @@ impl VmState {
     /// The stream that the callback is about. An answer to a call-out goes on a stream's account, and is about
     /// none.
     fn about(&self) -> Option<usize> {
-        self.contexts.get(&self.current)?.observed()
+        self.contexts.get(&self.entered_for)?.observed()
     }
 }

@@ -186,6 +186,7 @@ impl Proxy {
     /// same queue, as in Envoy.
     pub(crate) fn run_deferred(&mut self, vm: usize) -> Moved {
         while let Some(action) = self.next_deferred(vm) {
+            self.refuse_entered(&action)?;
             match action {
                 Deferred::Continue(place, _)
                 | Deferred::Close(place, _)

@@ -247,6 +247,14 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
+    /// The trailers, or those of a response that a reply has taken the place of.
+    pub(crate) fn seen_trailers(&self) -> &Option<Headers> {
+        match &self.trailers {
+            None => &self.overwritten_trailers,
+            trailers => trailers,
+        }
+    }
+
     /// Whether there is something to read, and a watermark does not forbid it.
     pub(crate) fn can_read(&self, limit: usize) -> bool {
         let full = self.streaming

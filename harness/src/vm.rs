@@ -232,6 +232,7 @@ pub(crate) fn lend<C: AsContextMut<Data = VmState>, T>(
     state.phase = entry.phase;
     let own = state.effective == state.current;
     state.current = entry.context;
+    state.entered_for = entry.context;
     if own || !state.world.mutated(Rule::EffectiveContextStays) {
         state.effective = entry.context;
     }

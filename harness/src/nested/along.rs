@@ -206,7 +206,7 @@ impl Call<'_> {
             state.effective = state.current;
         }
         state.failed_inside |= failed;
-        state.grown_inside += state.memory_total - size;
+        state.grown_inside += state.memory_total.saturating_sub(size);
         let moved = ended.unwrap_or_else(|error: std::io::Error| {
             let reason = error.to_string();
             Err(HostError::Engine { reason })

@@ -48,9 +48,7 @@ impl Proxy {
         let stream = &mut self.world.streams[slot];
         stream.logs = true;
         stream.had_response = late || stream.response.headers.is_some();
-        stream.had_trailers = late
-            || stream.response.trailers.is_some()
-            || stream.response.overwritten_trailers.is_some();
+        stream.had_trailers = late || stream.response.seen_trailers().is_some();
         let filters = self.world.streams[slot].filters.len();
         let backwards = filters > 1 && self.world.mutated(Rule::LogOfTheLastFilterFirst);
         let loggers_first = filters > 0 && self.logs_access_first(slot);

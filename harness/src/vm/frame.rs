@@ -10,6 +10,7 @@ pub(crate) struct Frame {
     export: &'static str,
     current: u32,
     effective: u32,
+    entered_for: u32,
     slot: Option<usize>,
     in_allocator: bool,
     host_calls: u32,
@@ -28,6 +29,7 @@ impl VmState {
             export: self.export,
             current: self.current,
             effective: self.effective,
+            entered_for: self.entered_for,
             slot: self.slot,
             in_allocator: self.in_allocator,
             host_calls: self.host_calls,
@@ -46,6 +48,7 @@ impl VmState {
         self.export = frame.export;
         self.current = frame.current;
         self.effective = frame.effective;
+        self.entered_for = frame.entered_for;
         self.slot = frame.slot;
         self.in_allocator = frame.in_allocator;
         self.host_calls = frame.host_calls;

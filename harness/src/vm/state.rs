@@ -62,6 +62,8 @@ pub(crate) struct VmState {
     /// The context that the callback names, and the one that host calls act on.
     pub(crate) current: u32,
     pub(crate) effective: u32,
+    /// The context that the host called for, whatever callbacks are made inside of its host calls.
+    pub(crate) entered_for: u32,
     pub(crate) slot: Option<usize>,
     pub(crate) in_allocator: bool,
     /// Whether the VM has failed, and the guest goes on all the same: the allocator, or a callback,
@@ -118,6 +120,7 @@ impl VmState {
             export: "",
             current: 0,
             effective: 0,
+            entered_for: 0,
             slot: None,
             in_allocator: false,
             failed_inside: false,

@@ -52,6 +52,34 @@ fn each_end_of_a_stream_ends_another_in_the_middle_of_its_log() -> Tested {
     Ok(())
 }
 
+/// Stream 3 makes the call in which stream 2 is closed.
+#[test]
+fn what_is_asked_there_of_the_stream_that_makes_the_call_is_not_played() -> Tested {
+    let mut host = guest()
+        .on(
+            "request_headers",
+            &format!("(if (i32.eq (local.get $ctx) (i32.const 3)) (then {LOOKUP})) i32.const 1"),
+        )
+        .on(
+            "envoy_on_resolve_dns",
+            "(drop (call $set_effective_context (i32.const 2))) (drop (call $close_stream (i32.const 0)))",
+        )
+        .on(
+            "log",
+            "(drop (call $set_effective_context (i32.const 3))) (drop (call $continue_stream (i32.const 0)))",
+        )
+        .host();
+    held(&mut host, 1)?;
+    let error = host
+        .send(Request::get("/"))
+        .expect_err("it is not known what Envoy does");
+    let HostError::NotAnswered { what, .. } = &error else {
+        panic!("{error}");
+    };
+    assert!(what.contains("of the stream in whose callback"), "{what}");
+    Ok(())
+}
+
 #[test]
 fn host_calls_inside_of_each_other_have_an_end() -> Tested {
     let mut host = closes(22).host();
