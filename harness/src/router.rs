@@ -46,10 +46,16 @@ impl Proxy {
             return Ok(());
         }
         let length = bytes.len();
+        let answered =
+            stream.response.headers.is_some() && !self.world.mutated(Rule::SurplusIsReceived);
         let Some(request) = &mut self.world.streams[slot].exchange.upstream else {
             return if end { self.ask(slot) } else { Ok(()) };
         };
-        request.message.push(bytes);
+        // A server that has answered all that was declared takes no more of it.
+        let surplus = answered && request.complete && has_declared_length(&request.message);
+        if !surplus {
+            request.message.push(bytes);
+        }
         self.tunnelled(slot, length);
         let Some(request) = &mut self.world.streams[slot].exchange.upstream else {
             return Ok(());

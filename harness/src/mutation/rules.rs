@@ -69,6 +69,7 @@ rules! {
     NoDone "`proxy_on_done` of streams is not called";
     DeletedContextsAreUnknownAtOnce "a context cannot be named once it is deleted";
     InnerRepliesStopTheOuterCallback "a reply in a callback inside of a host call stops the stream of the outer one";
+    SurplusIsReceived "what comes behind the declared length of a request that was answered belongs to it";
     ReplacedTrailersAreGone "a filter that has trailers in view loses them when a reply takes the place of their response";
     RepliesKeepTheRoute "a reply to a request whose headers were changed leaves it the route that it had";
     RefusedRequestsAreNotGone "a reply or close behind the end of a request that Envoy refused and closes for is survived";
