@@ -22,11 +22,11 @@ pub(crate) use self::ticker::Ticker;
 /// (`the_stack_is_half_as_deep_as_v8s_or_deeper` in the integration tests).
 ///
 /// As many frames as in V8 would take 2.1 MiB and 1.5 MiB. Guests run on the thread of the test, which
-/// has 2 MiB in all, as has a thread of `nested/along.rs`; the host calls of the deepest frame need up to a quarter of a MiB of it in a debug
-/// build, expressions and a test's own closures more. A guest that recurses on purpose would then end
-/// the whole test process, where now it is a trap of its VM. A stack of the guest's own is had by
-/// wasmtime's fibers only, at a price for every callback. So the harness is the stricter one: what it
-/// plays, Envoy has the stack for.
+/// has 2 MiB in all, as has a thread of `nested/along.rs`; the host calls of the deepest frame need up to
+/// a quarter of a MiB of it in a debug build, expressions and a test's own closures more. A guest that
+/// recurses on purpose would then end the whole test process, where now it is a trap of its VM. A stack
+/// of the guest's own is had by wasmtime's fibers only, at a price for every callback. So the harness is
+/// the stricter one: what it plays, Envoy has the stack for.
 const STACK_LIMIT: usize = 984 << 10;
 
 /// What V8 lets a memory grow to in Envoy.

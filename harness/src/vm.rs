@@ -86,11 +86,7 @@ impl Vm {
         if capabilities.restrict() && world.mutated(Rule::RestrictedCallbacksAreMade) {
             capabilities = Capabilities::default();
         }
-        let home = Home {
-            index: state.index,
-            thread: state.thread,
-            base: state.base,
-        };
+        let home = state.home();
         let first_plugin = state.first_plugin;
         let mut store = Store::new(linked.module().engine(), state);
         store.limiter(|state| state);

@@ -74,10 +74,13 @@ fn a_module_that_does_not_count_is_confirmed_when_each_worker_has_answered() {
 fn a_module_that_one_worker_cannot_start_is_told_by_its_answers_and_taken_back() {
     // Threads start in any order: the one that cannot is the main thread now and then, which answers nothing.
     let taken_back = (0..10).any(|_| is_taken_back_for_one_worker());
-    assert!(taken_back, "no worker was the last to start");
+    assert!(
+        taken_back,
+        "no worker was the last to start, with the other seen to run it"
+    );
 }
 
-/// Whether one of the two workers could not start the module; else both run it.
+/// Whether one of the two workers could not start the module, and the other was seen to run it; else both run it.
 fn is_taken_back_for_one_worker() -> bool {
     let stage = Stage::new();
     let envoy = untold(&stage);
@@ -94,12 +97,12 @@ fn is_taken_back_for_one_worker() -> bool {
         let ended = matches!(status.phase, Phase::Returned | Phase::Confirmed);
         ended && status.declared.module == module
     });
-    let is_taken_back = status.phase == Phase::Returned;
-    if is_taken_back {
+    let mut is_seen = false;
+    if status.phase == Phase::Returned {
         let reason = status.reason.unwrap();
-        // Where not every worker has taken one for certain until then, it is none.
-        let seen = ["(0 are seen to)", "(1 are seen to)"];
-        assert!(seen.iter().any(|seen| reason.contains(seen)), "{reason}");
+        // On a busy machine the other worker may not have answered for certain until then: that try does not count.
+        is_seen = reason.contains("(1 are seen to)");
+        assert!(is_seen || reason.contains("(0 are seen to)"), "{reason}");
         assert!(reason.contains("200 without `x-word`"), "{reason}");
         says(address, "first");
     } else {
@@ -113,7 +116,7 @@ fn is_taken_back_for_one_worker() -> bool {
     let module = guests::bare_starts_only(4);
     let module = probed(&stage, &envoy, &module, "x-word: bare4", "");
     reaches(&stage, &module, Phase::Confirmed);
-    is_taken_back
+    is_seen
 }
 
 #[test]

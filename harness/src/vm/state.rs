@@ -145,12 +145,16 @@ impl VmState {
 
     /// What the host would know of the VM if it had just started.
     pub(crate) fn blank(&self) -> Self {
-        let home = Home {
+        Self::new(self.home(), self.first_plugin, self.abi)
+    }
+
+    /// Where the VM belongs.
+    pub(crate) fn home(&self) -> Home {
+        Home {
             index: self.index,
             thread: self.thread,
             base: self.base,
-        };
-        Self::new(home, self.first_plugin, self.abi)
+        }
     }
 
     /// Numbers a root context: roots and streams of a VM share one count, from 1.
