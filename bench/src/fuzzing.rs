@@ -17,10 +17,14 @@ const COLUMNS: [&str; 5] = ["", "inputs tried", "processor, s", "findings", "on"
 pub(crate) fn run(root: &Path, extent: Extent, wanted: &[String]) -> anyhow::Result<Found> {
     let manifest: String = std::fs::read_to_string(root.join("fuzz/Cargo.toml"))?;
     let targets = targets(&manifest);
-    ensure!(!targets.is_empty(), "no targets in fuzz/Cargo.toml");
-    if let Some(unknown) = wanted.iter().find(|it| !targets.contains(&it.as_str())) {
-        let known = targets.join(", ");
-        bail!("no target `{unknown}`; there are {known}");
+    ensure!(
+        !targets.is_empty() && targets.len() == manifest.matches("[[bin]]").count(),
+        "fuzz/Cargo.toml: each [[bin]] needs a name and one of required-features"
+    );
+    let named = |name: &String| targets.iter().any(|it| it.name == name);
+    if let Some(unknown) = wanted.iter().find(|it| !named(it)) {
+        let known: Vec<&str> = targets.iter().map(|it| it.name).collect();
+        bail!("no target `{unknown}`; there are {}", known.join(", "));
     }
     let mut before = if wanted.is_empty() {
         Table::new(TITLE, "", &COLUMNS)
@@ -35,11 +39,12 @@ pub(crate) fn run(root: &Path, extent: Extent, wanted: &[String]) -> anyhow::Res
     );
     let today = Machine::this()?.date;
     for target in targets {
-        if wanted.is_empty() || wanted.iter().any(|it| it == target) {
+        let name = target.name;
+        if wanted.is_empty() || wanted.iter().any(|it| it == name) {
             let [tried, took, findings] = fuzz(root, target, extent.minutes * 60)?;
-            table.row(target, [tried, took, findings, today.as_str().into()]);
-        } else if let Some(row) = before.rows.iter_mut().find(|row| row.name == target) {
-            table.row(target, std::mem::take(&mut row.cells));
+            table.row(name, [tried, took, findings, today.as_str().into()]);
+        } else if let Some(row) = before.rows.iter_mut().find(|row| row.name == name) {
+            table.row(name, std::mem::take(&mut row.cells));
         }
     }
     Ok(Found {
@@ -62,52 +67,54 @@ fn before(root: &Path) -> anyhow::Result<Table> {
 }
 
 /// Runs a target until it has had so many seconds of a processor, or has found something.
-fn fuzz(root: &Path, target: &str, seconds: u64) -> anyhow::Result<[Cell; 3]> {
-    eprintln!("{target}: {seconds} s of a processor");
-    let cargo = |words: &[&str]| -> anyhow::Result<Output> {
+fn fuzz(root: &Path, target: Target<'_>, seconds: u64) -> anyhow::Result<[Cell; 3]> {
+    let Target { name, features } = target;
+    eprintln!("{name}: {seconds} s of a processor");
+    let cargo = |verb: &str, words: &[&str]| -> anyhow::Result<Output> {
         Command::new("cargo")
             .current_dir(root)
-            .args(["+nightly", "fuzz"])
+            .args(["+nightly", "fuzz", verb])
+            // What no target calls, most of wasmtime, is neither compiled nor linked.
+            .args(["--strip-dead-code", "--features", features, name])
             .args(words)
             .output()
             .context("cannot run cargo fuzz; `cargo install cargo-fuzz` and nightly bring it")
     };
-    let built = cargo(&["build", "--features", "host", target])?;
+    let built = cargo("build", &[])?;
     ensure!(
         built.status.success(),
-        "{target} cannot be built:\n{}",
+        "{name} cannot be built:\n{}",
         String::from_utf8_lossy(&built.stderr)
     );
     // What is new goes beside the corpus that is kept.
-    let new = root.join("target/fuzz").join(target);
+    let new = root.join("target/fuzz").join(name);
     std::fs::create_dir_all(&new)?;
     let new = new.to_str().context("a folder whose name is no text")?;
-    let corpus = format!("fuzz/corpus/{target}");
+    let corpus = format!("fuzz/corpus/{name}");
     let (mut tried, mut took) = (0.0, 0.0);
     loop {
         // On a busy machine that much time gives less of the processor.
         let left = (seconds as f64 - took).ceil();
         let limit = format!("-max_total_time={left}");
         let begun = process::time_of_children()?;
-        let output = cargo(&[
+        let output = cargo(
             "run",
-            "--features",
-            "host",
-            target,
-            new,
-            &corpus,
-            "--",
-            &limit,
-            "-print_final_stats=1",
-            "-timeout=60",
-        ])?;
+            &[
+                new,
+                &corpus,
+                "--",
+                &limit,
+                "-print_final_stats=1",
+                "-timeout=60",
+            ],
+        )?;
         took += (process::time_of_children()? - begun).as_secs_f64();
         let said = String::from_utf8_lossy(&output.stderr);
         let inputs = said.lines().find_map(|line| {
             let number = line.strip_prefix("stat::number_of_executed_units:")?;
             number.trim().parse::<f64>().ok()
         });
-        tried += inputs.with_context(|| format!("{target} did not run:\n{said}"))?;
+        tried += inputs.with_context(|| format!("{name} did not run:\n{said}"))?;
         let finds = !output.status.success();
         if finds {
             eprintln!("{said}");
@@ -118,15 +125,27 @@ fn fuzz(root: &Path, target: &str, seconds: u64) -> anyhow::Result<[Cell; 3]> {
     }
 }
 
-/// The names of the binaries in a manifest.
-fn targets(manifest: &str) -> Vec<&str> {
+/// A binary of a manifest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Target<'m> {
+    name: &'m str,
+    /// What it needs: targets that need no host are built without wasmtime, which takes most of the time.
+    features: &'m str,
+}
+
+/// The binaries of a manifest.
+fn targets(manifest: &str) -> Vec<Target<'_>> {
     let sections = manifest.split("[[bin]]").skip(1);
     sections
         .filter_map(|section| {
-            let line = section
-                .lines()
-                .find_map(|line| line.strip_prefix("name = \""))?;
-            line.strip_suffix('"')
+            let value = |key: &str, end| {
+                let line = section.lines().find_map(|line| line.strip_prefix(key))?;
+                line.strip_suffix(end)
+            };
+            Some(Target {
+                name: value("name = \"", "\"")?,
+                features: value("required-features = [\"", "\"]")?,
+            })
         })
         .collect()
 }
@@ -137,8 +156,12 @@ mod tests {
 
     #[test]
     fn targets_are_the_binaries() {
-        let manifest =
-            "name = \"no\"\n[[bin]]\nname = \"a\"\npath = \"a\"\n\n[[bin]]\nname = \"b-c\"\n";
-        assert_eq!(targets(manifest), ["a", "b-c"]);
+        let manifest = "name = \"no\"\n[[bin]]\nname = \"a\"\nrequired-features = [\"x\"]\n\n\
+                        [[bin]]\nname = \"b-c\"\nrequired-features = [\"y\"]\n";
+        let [first, second] = targets(manifest)[..] else {
+            panic!("two binaries");
+        };
+        assert_eq!([first.name, first.features], ["a", "x"]);
+        assert_eq!([second.name, second.features], ["b-c", "y"]);
     }
 }
