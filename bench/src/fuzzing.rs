@@ -26,25 +26,25 @@ pub(crate) fn run(root: &Path, extent: Extent, wanted: &[String]) -> anyhow::Res
         let known: Vec<&str> = targets.iter().map(|it| it.name).collect();
         bail!("no target `{unknown}`; there are {}", known.join(", "));
     }
-    let mut before = if wanted.is_empty() {
-        Table::new(TITLE, "", &COLUMNS)
-    } else {
-        before(root)?
-    };
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|it| it == name);
+    let mut fresh = Table::new(TITLE, "", &COLUMNS);
+    for &target in targets.iter().filter(|it| is_wanted(it.name)) {
+        let [tried, took, findings] = fuzz(root, target, extent.minutes * 60)?;
+        let today = Machine::this()?.date;
+        fresh.row(target.name, [tried, took, findings, today.as_str().into()]);
+    }
     let mut table = Table::new(
         TITLE,
         "Each began with the corpus that is kept beside it, which a plain test replays. A finding is an input that makes a \
          target panic, take more than a minute, or take more than two gigabytes. The time is the processor's.",
         &COLUMNS,
     );
-    let today = Machine::this()?.date;
-    for target in targets {
-        let name = target.name;
-        if wanted.is_empty() || wanted.iter().any(|it| it == name) {
-            let [tried, took, findings] = fuzz(root, target, extent.minutes * 60)?;
-            table.row(name, [tried, took, findings, today.as_str().into()]);
-        } else if let Some(row) = before.rows.iter_mut().find(|row| row.name == name) {
-            table.row(name, std::mem::take(&mut row.cells));
+    // Read now: another that ran meanwhile may have written its own lines.
+    let before = before(root)?;
+    for name in targets.iter().map(|it| it.name) {
+        let mut rows = fresh.rows.iter().chain(&before.rows);
+        if let Some(row) = rows.find(|row| row.name == name) {
+            table.row(name, row.cells.clone());
         }
     }
     Ok(Found {
