@@ -30,7 +30,7 @@ use crate::report::Extent;
 use crate::report::outcome::{Cell, Found, Table};
 
 /// Clients at once.
-const CLIENTS: usize = 12;
+const CLIENTS: usize = 48;
 
 /// How often the configuration is replaced.
 const RELOAD: Duration = Duration::from_millis(1_000);
