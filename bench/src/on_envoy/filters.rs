@@ -34,6 +34,19 @@ pub(crate) fn wasm_configured(name: &str, path: &Path, configuration: &str) -> V
     filter
 }
 
+/// A shared library in Envoy's own process, and which of its filters.
+pub(crate) fn dynamic_module(path: &Path, name: &str) -> Value {
+    let fields = json!({
+        "dynamic_module_config": {
+            "module": {"local": {"filename": path}},
+            "do_not_close": true,
+        },
+        "filter_name": name,
+    });
+    let kind = "dynamic_modules.v3.DynamicModuleFilter";
+    filter("dynamic_modules", kind, fields)
+}
+
 /// A Lua script.
 pub(crate) fn lua(script: &str) -> Value {
     let source = json!({"default_source_code": {"inline_string": script}});

@@ -58,6 +58,13 @@ impl<'a> Modules<'a> {
         self.keep(&package, &self.as_its_users_build(&package)?)
     }
 
+    /// All works as a shared library for Envoy's own process.
+    pub(crate) fn dynamic(&self) -> anyhow::Result<PathBuf> {
+        let path = self.folder.join("libdynamic.so");
+        std::fs::write(&path, self.built("dynamic", None, "so")?)?;
+        Ok(path)
+    }
+
     /// One written against the bare crate, as its users build it, and with no more callbacks than `needed`
     /// besides that for request headers.
     pub(crate) fn bare(&self, work: &str, needed: &[&str]) -> anyhow::Result<(PathBuf, PathBuf)> {
@@ -89,11 +96,16 @@ impl<'a> Modules<'a> {
 
     /// The module of a package that is built without the project's own tools: cargo's release profile.
     fn as_its_users_build(&self, package: &str) -> anyhow::Result<Vec<u8>> {
-        let target = "wasm32-unknown-unknown";
+        self.built(package, Some("wasm32-unknown-unknown"), "wasm")
+    }
+
+    /// What cargo makes of a package of the bench for a target, or for this machine: the file with this ending.
+    fn built(&self, package: &str, target: Option<&str>, ending: &str) -> anyhow::Result<Vec<u8>> {
         let output = Command::new("cargo")
             .current_dir(self.root.join("bench"))
-            .args(["build", "--release", "--target", target])
-            .args(["--package", package, "--message-format", "json"])
+            .args(["build", "--release", "--package", package])
+            .args(["--message-format", "json"])
+            .args(target.map(|target| format!("--target={target}")))
             .output()
             .context("cannot run cargo")?;
         let said = String::from_utf8_lossy(&output.stderr);
@@ -106,9 +118,9 @@ impl<'a> Modules<'a> {
             let message: Value = serde_json::from_str(line).ok()?;
             let files = message["filenames"].as_array()?;
             let mut paths = files.iter().filter_map(Value::as_str).map(PathBuf::from);
-            paths.rfind(|path| path.extension().is_some_and(|e| e == "wasm"))
+            paths.rfind(|path| path.extension().is_some_and(|e| e == ending))
         });
-        let module = module.with_context(|| format!("cargo made no module of {package}"))?;
+        let module = module.with_context(|| format!("cargo made no .{ending} of {package}"))?;
         Ok(std::fs::read(module)?)
     }
 }

@@ -6,8 +6,8 @@ use attache_envoy::RunFolder;
 use serde_json::{Value, json};
 
 use super::filters::{
-    append, buffer, ext_authz, ext_authz_http, ext_proc, header_mutation, lua, wasm,
-    wasm_configured,
+    append, buffer, dynamic_module, ext_authz, ext_authz_http, ext_proc, header_mutation, lua,
+    wasm, wasm_configured,
 };
 use super::guests::Modules;
 use super::peers::Peers;
@@ -85,6 +85,7 @@ impl Candidate {
 
 const WITHOUT: &str = "no filter";
 const NATIVE: &str = "native filter";
+const DYNAMIC: &str = "dynamic module";
 const LUA: &str = "Lua";
 const RAW: &str = "raw imports";
 const BARE: &str = "bare proxy-wasm";
@@ -183,6 +184,7 @@ fn headers(modules: &Modules<'_>, count: usize) -> anyhow::Result<Work> {
     let mut candidates = vec![
         Candidate::new(WITHOUT, None),
         Candidate::new(NATIVE, header_mutation(native)),
+        Candidate::new(DYNAMIC, dynamic_module(&modules.dynamic()?, name)),
         Candidate::new(LUA, lua(script)),
     ];
     candidates.extend(guests(modules, name, &[RESPONSE_HEADERS], wasm)?);
@@ -235,6 +237,7 @@ fn headers(modules: &Modules<'_>, count: usize) -> anyhow::Result<Work> {
 fn call(modules: &Modules<'_>) -> anyhow::Result<Work> {
     let mut candidates = vec![
         Candidate::new("native filter (ext_authz, HTTP)", ext_authz_http("callee")),
+        Candidate::new(DYNAMIC, dynamic_module(&modules.dynamic()?, "call")),
         Candidate::new(LUA, lua(include_str!("scripts/call.lua"))),
     ];
     candidates.extend(guests(
@@ -271,6 +274,7 @@ fn buffered(modules: &Modules<'_>) -> anyhow::Result<Work> {
     let mut candidates = vec![
         Candidate::new(WITHOUT, None),
         Candidate::new("native filter (buffer)", buffer()),
+        Candidate::new(DYNAMIC, dynamic_module(&modules.dynamic()?, "buffer")).has(length),
         Candidate::new(LUA, lua(include_str!("scripts/buffer.lua"))).has(length),
     ];
     let guests = guests(modules, "buffer", &["proxy_on_request_body"], holding)?;
@@ -280,7 +284,7 @@ fn buffered(modules: &Modules<'_>) -> anyhow::Result<Work> {
     Ok(Work {
         title: "A body of 64 KiB, buffered",
         note: "The request waits until its body is whole; the filter reads it and puts its length into a header. Envoy's `buffer` \
-               only waits; the services read it and change nothing."
+               only waits; a dynamic module sees it where it is, without a copy; the services read it and change nothing."
             .to_owned(),
         request: upload(),
         requests: 80,
@@ -293,6 +297,7 @@ fn buffered(modules: &Modules<'_>) -> anyhow::Result<Work> {
 fn streamed(modules: &Modules<'_>) -> anyhow::Result<Work> {
     let mut candidates = vec![
         Candidate::new(WITHOUT, None),
+        Candidate::new(DYNAMIC, dynamic_module(&modules.dynamic()?, "stream")),
         Candidate::new(LUA, lua(include_str!("scripts/stream.lua"))),
     ];
     candidates.extend(guests(modules, "stream", &["proxy_on_request_body"], wasm)?);
