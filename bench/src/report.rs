@@ -127,7 +127,8 @@ impl Part {
         match self {
             Self::Work => {
                 "Each row does what the headline says. `raw imports` is written against the ABI, without an SDK: the least \
-                 that a Wasm filter can cost. `bare proxy-wasm` is the crate of that name as its users build it; `pruned` has \
+                 that a Wasm filter can cost. `dynamic module` is a shared library in Rust, written against the C interface of Envoy's dynamic \
+                 modules. `bare proxy-wasm` is the crate of that name as its users build it; `pruned` has \
                  the callbacks dropped that the work does not need. Latency is that of a connection with one request \
                  at a time. What a chain has four times stands there as a fourth."
             }

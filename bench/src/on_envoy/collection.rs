@@ -138,13 +138,16 @@ fn scrubbing(modules: &Modules<'_>) -> anyhow::Result<Work> {
     }));
     Ok(work(
         "auth-scrub",
-        "The default rules on a request with one credential, a cookie and ten headers. The script folds names and decodes \
-         parameters as the filter does. Envoy's `header_mutation` removes the same eight headers and ten parameters by \
+        "The default rules on a request with one credential, a cookie and ten headers. The script folds names, decodes \
+         parameters and looks into the headers that repeat the target, as the filter does; its head says what it leaves. Envoy's `header_mutation` removes the same eight headers and ten parameters by \
          their plain names; other spellings pass it. Neither counts anything. Budget: at most the CPU of the script.",
         SCRUBBED,
         "auth-scrub",
         vec![
-            Candidate::new("Lua", lua(include_str!("scripts/scrub.lua"))),
+            Candidate::new(
+                "Lua",
+                lua(include_str!("../../../filters/auth-scrub/bench/scrub.lua")),
+            ),
             Candidate::new("native header_mutation", native),
             ours(modules, "auth-scrub", "{}")?,
         ],
