@@ -11,7 +11,9 @@ mod message;
 use transform::Fuel;
 use transform::coding::{Coding, gzip};
 use transform::jmespath::{Dialect, Expression};
-use transform::json::{Pointer, equal, get, keep, parse, print, print_document, remove, set};
+use transform::json::{
+    Pointer, equal, get, keep, owned, parse, print, print_document, remove, set,
+};
 use transform::json_patch::Patch;
 use transform::pairs::Pairs;
 use transform::template::{Put, Template};
@@ -87,9 +89,9 @@ pub fn json(data: &[u8]) {
         let _ = keep(&mut changed, &[pointer], &fuel);
         reads(&print(&changed, LIMIT));
     }
-    // Operations outlive bodies, so they are read of a text that stays.
-    let first: &'static str = first.to_owned().leak();
-    if let Ok(Ok(patch)) = parse(first).map(|operations| Patch::new(&operations.value)) {
+    // Operations outlive bodies.
+    let operations = parse(first).map(|operations| owned(&operations.value));
+    if let Ok(Ok(patch)) = operations.map(|operations| Patch::new(&operations)) {
         let mut changed = value.clone();
         let before = print(&changed, LIMIT);
         if patch.apply(&mut changed, &fuel).is_err() {

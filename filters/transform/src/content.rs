@@ -21,12 +21,20 @@ pub(crate) enum Content<'a> {
 pub(crate) struct Unreadable;
 
 impl<'a> Content<'a> {
-    /// Reads a decoded body.
-    pub(crate) fn read(kind: Kind, body: &'a [u8]) -> Result<Self, Unreadable> {
+    /// Reads a decoded body, or of one in JSON what these pointers name.
+    pub(crate) fn read(
+        kind: Kind,
+        body: &'a [u8],
+        pointers: Option<&[&[String]]>,
+    ) -> Result<Self, Unreadable> {
         Ok(match kind {
             Kind::Json => {
                 let text = std::str::from_utf8(body).map_err(|_| Unreadable)?;
-                Self::Json(json::parse(text).map_err(|_| Unreadable)?)
+                let document = match pointers {
+                    Some(pointers) => json::parse_for(text, pointers),
+                    None => json::parse(text),
+                };
+                Self::Json(document.map_err(|_| Unreadable)?)
             }
             Kind::Form => Self::Form(Pairs::parse(body)),
         })

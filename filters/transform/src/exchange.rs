@@ -152,7 +152,11 @@ impl<'p> Task<'p> {
             coding::Undecodable::Malformed => Outcome::Unreadable,
         })?;
         let plain = decoded.as_deref().unwrap_or(body);
-        let mut content = Content::read(media.kind, plain).map_err(|_| Outcome::Unreadable)?;
+        let mut pointers = Vec::new();
+        let named = self.rules.iter().all(|rule| rule.names(&mut pointers));
+        let pointers = named.then_some(&*pointers);
+        let mut content =
+            Content::read(media.kind, plain, pointers).map_err(|_| Outcome::Unreadable)?;
         let mut changed = head.clone();
         let made = self
             .take(&mut changed, Some(&mut content), part)

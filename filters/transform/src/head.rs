@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+pub use self::fields::Fields;
+
+mod fields;
+
 /// What is known of a request, or of a response, before its body.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[expect(
@@ -20,17 +24,15 @@ pub struct Head {
     /// `:status` of a response.
     pub status: Option<u16>,
     /// Names, in lower case, and values in order.
-    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    pub headers: Fields,
 }
 
 impl Head {
     /// Every value of a header.
     pub fn values<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
-        let named = self
-            .headers
-            .iter()
-            .filter(move |(found, _)| found == name.as_bytes());
-        named.map(|(_, value)| &**value)
+        let named = self.headers.iter();
+        let named = named.filter(move |(found, _)| *found == name.as_bytes());
+        named.map(|(_, value)| value)
     }
 
     /// Whether there is a header of this name.
@@ -58,12 +60,12 @@ impl Head {
 
     /// Takes out every header of this name.
     pub fn remove(&mut self, name: &str) {
-        self.headers.retain(|(found, _)| found != name.as_bytes());
+        self.headers.remove(name.as_bytes());
     }
 
     /// Adds a header behind all others.
     pub fn append(&mut self, name: &str, value: &[u8]) {
-        self.headers.push((name.into(), value.to_vec()));
+        self.headers.push(name.as_bytes(), value);
     }
 
     /// Makes `value` the only one of its name.
@@ -105,15 +107,22 @@ impl Head {
     /// The names whose values differ between two messages, each once, in the order of the fields that
     /// differ.
     pub fn differing<'h>(&'h self, other: &'h Self) -> Vec<&'h [u8]> {
+        if self.headers.shares(&other.headers) {
+            return Vec::new();
+        }
         // Most are as they were, in front and behind of what has changed, and add the same to both.
-        let (left, right) = between(&self.headers, &other.headers);
+        let (left, right): (Vec<_>, Vec<_>) = (
+            self.headers.iter().collect(),
+            other.headers.iter().collect(),
+        );
+        let (left, right) = between(&left, &right);
         let (of_left, of_right) = (by_name(left), by_name(right));
         let differs = |name: &[u8]| values(&of_left, name) != values(&of_right, name);
         let mut names: Vec<&[u8]> = Vec::new();
         let mut seen = vec![false; of_left.len() + of_right.len()];
-        for (name, _) in left.iter().chain(right) {
+        for &(name, _) in left.iter().chain(right) {
             let place = match first(&of_left, name) {
-                place if of_left.get(place).is_some_and(|(found, _)| found == name) => place,
+                place if of_left.get(place).is_some_and(|&(found, _)| found == name) => place,
                 _ => of_left.len() + first(&of_right, name),
             };
             let Some(seen) = seen.get_mut(place).filter(|seen| !**seen) else {
@@ -128,39 +137,48 @@ impl Head {
     }
 }
 
-type Field = (Vec<u8>, Vec<u8>);
+type Field<'h> = (&'h [u8], &'h [u8]);
 
 /// What is left of two lists without what both begin with, and without what both end with.
-fn between<'h>(mut left: &'h [Field], mut right: &'h [Field]) -> (&'h [Field], &'h [Field]) {
+fn between<'s, 'h>(
+    mut left: &'s [Field<'h>],
+    mut right: &'s [Field<'h>],
+) -> (&'s [Field<'h>], &'s [Field<'h>]) {
     while let ([first, behind @ ..], [other, others @ ..]) = (left, right)
-        && first == other
+        && is_same(first, other)
     {
         (left, right) = (behind, others);
     }
     while let ([before @ .., last], [others @ .., other]) = (left, right)
-        && last == other
+        && is_same(last, other)
     {
         (left, right) = (before, others);
     }
     (left, right)
 }
 
+/// Whether they say the same. What two messages share is not looked into.
+fn is_same(left: &Field<'_>, right: &Field<'_>) -> bool {
+    let is_shared = std::ptr::eq(left.0, right.0) && std::ptr::eq(left.1, right.1);
+    is_shared || left == right
+}
+
 /// By their names, the values of each in their order.
-fn by_name(fields: &[Field]) -> Vec<&Field> {
-    let mut sorted: Vec<&Field> = fields.iter().collect();
-    sorted.sort_by(|(name, _), (other, _)| name.cmp(other));
+fn by_name<'h>(fields: &[Field<'h>]) -> Vec<Field<'h>> {
+    let mut sorted = fields.to_vec();
+    sorted.sort_by_key(|(name, _)| *name);
     sorted
 }
 
 /// Where a name begins, or would.
-fn first(sorted: &[&Field], name: &[u8]) -> usize {
-    sorted.partition_point(|(found, _)| &**found < name)
+fn first(sorted: &[Field<'_>], name: &[u8]) -> usize {
+    sorted.partition_point(|&(found, _)| found < name)
 }
 
 /// The fields of a name.
-fn values<'s, 'h>(sorted: &'s [&'h Field], name: &[u8]) -> &'s [&'h Field] {
+fn values<'s, 'h>(sorted: &'s [Field<'h>], name: &[u8]) -> &'s [Field<'h>] {
     let from = sorted.get(first(sorted, name)..).unwrap_or_default();
-    let count = from.partition_point(|(found, _)| &**found == name);
+    let count = from.partition_point(|&(found, _)| found == name);
     from.get(..count).unwrap_or_default()
 }
 
@@ -172,9 +190,7 @@ mod tests {
         let headers = headers.iter();
         Head {
             path: path.into(),
-            headers: headers
-                .map(|(name, value)| ((*name).into(), (*value).into()))
-                .collect(),
+            headers: headers.copied().collect(),
             ..Head::default()
         }
     }
@@ -223,9 +239,9 @@ mod tests {
         for number in (0..5 * 256).step_by(3) {
             let (one, other) = (made(number), made((number * 7 + 11) % (5 * 256)));
             let mut names: Vec<&[u8]> = Vec::new();
-            for (name, _) in one.headers.iter().chain(&other.headers) {
+            for (name, _) in one.headers.iter().chain(other.headers.iter()) {
                 let text = std::str::from_utf8(name).unwrap();
-                if !names.contains(&&**name) && !one.values(text).eq(other.values(text)) {
+                if !names.contains(&name) && !one.values(text).eq(other.values(text)) {
                     names.push(name);
                 }
             }

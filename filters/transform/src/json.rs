@@ -21,15 +21,19 @@ pub use self::edit::{add, get, keep, remove, rename, replace, set};
 pub use self::equal::equal;
 pub(crate) use self::number::spelt;
 pub use self::number::{compare, integer_of, number_of};
+pub(crate) use self::parse::parse_for;
 pub use self::parse::{Document, Fault, MAX_DEPTH, parse};
 pub use self::pointer::{Malformed, Pointer};
-pub(crate) use self::print::{compact, owned};
-pub use self::print::{print, print_document};
+pub(crate) use self::print::compact;
+pub use self::print::{owned, print, print_document};
 pub use self::text::{encode, encode_into};
 
 /// A value; clones share what they have.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "JSON has no seventh type")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "JSON has no other type, and one is not read"
+)]
 pub enum Value<'a> {
     /// `null`
     Null,
@@ -43,6 +47,8 @@ pub enum Value<'a> {
     Array(Rc<Array<'a>>),
     /// Keys and values in order.
     Object(Rc<Object<'a>>),
+    /// An array or an object as it is spelt, where what was parsed is only asked for something else.
+    Unread(&'a str),
 }
 
 /// JSON text of the source, or made since.

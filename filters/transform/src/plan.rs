@@ -7,6 +7,7 @@ use crate::config::{
     BodyConfig, CodingName, Config, Kind, Otherwise, Recompress, RuleConfig, RunMode, SideConfig,
 };
 use crate::head::Head;
+use crate::json::Pointer;
 
 mod conditions;
 mod names;
@@ -156,6 +157,12 @@ impl Rule {
     /// Whether it has to see the body.
     pub(crate) fn wants_body(&self) -> bool {
         self.conditions.ask_of_body() || self.steps.iter().any(|step| step.reads_body())
+    }
+
+    /// Adds the places of the body that it looks at or changes; false where that is not known beforehand.
+    pub(crate) fn names<'p>(&'p self, pointers: &mut Vec<&'p [String]>) -> bool {
+        pointers.extend(self.conditions.pointers().map(Pointer::tokens));
+        self.steps.iter().all(|step| step.names(pointers))
     }
 
     pub(crate) fn conditions(&self) -> &Conditions {

@@ -92,11 +92,7 @@ impl<'a> Message<'_, 'a> {
             Target::Header(name) => {
                 if name != to && self.head.has(name) {
                     self.head.remove(to);
-                    for (found, _) in &mut self.head.headers {
-                        if found == name.as_bytes() {
-                            *found = to.into();
-                        }
-                    }
+                    self.head.headers.rename(name.as_bytes(), to.as_bytes());
                 }
             }
             Target::Query(name) => self.query(|pairs| {
@@ -409,7 +405,7 @@ fn head_members<'a>(head: &Head, wanted: &dyn Fn(&str) -> bool) -> Vec<(&'static
         members.push(("query", pairs_value(&pairs)));
     }
     if wanted("headers") {
-        let mut names: Vec<&[u8]> = head.headers.iter().map(|(name, _)| &**name).collect();
+        let mut names: Vec<&[u8]> = head.headers.iter().map(|(name, _)| name).collect();
         names.sort_unstable();
         names.dedup();
         let headers = names.into_iter().filter_map(|name| {

@@ -325,3 +325,109 @@ fn headers_change() {
         ]
     );
 }
+
+/// What follows from a seed (an LCG, by its upper bits).
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(self.0 >> 33).unwrap_or_default() % limit
+    }
+
+    fn of<'t>(&mut self, texts: &[&'t str]) -> &'t str {
+        texts[self.below(texts.len())]
+    }
+
+    fn document(&mut self, depth: usize) -> String {
+        let kind = if depth > 3 { 2 } else { self.below(4) };
+        if kind == 2 {
+            return self
+                .of(&["1", "\"x\"", "null", "true", "[ ]", "{}"])
+                .to_owned();
+        }
+        let count = self.below(4);
+        let mut parts = Vec::new();
+        for _ in 0..count {
+            let value = self.document(depth + 1);
+            parts.push(match kind {
+                0 | 3 => format!(
+                    "{}: {value}",
+                    self.of(&["\"a\"", "\"b\"", "\"c\"", "\"\\u0061\""])
+                ),
+                _ => value,
+            });
+        }
+        match kind {
+            0 | 3 => format!("{{{}}}", parts.join(", ")),
+            _ => format!("[{} ]", parts.join(",")),
+        }
+    }
+
+    fn pointer(&mut self) -> String {
+        let depth = 1 + self.below(3);
+        let tokens = (0..depth).map(|_| format!("/{}", self.of(&["a", "b", "c", "0", "1", "-"])));
+        tokens.collect()
+    }
+
+    fn step(&mut self) -> String {
+        let (at, other) = (self.pointer(), self.pointer());
+        let value = self.of(&["1", "{\"a\": [2]}", "[{\"b\": 3}, 4]"]);
+        match self.below(7) {
+            0 => format!(r#"{{"op": "remove", "body": "{at}"}}"#),
+            1 => format!(r#"{{"op": "replace", "body": "{at}", "value": {value}}}"#),
+            2 => format!(r#"{{"op": "set", "body": "{at}", "value": {value}}}"#),
+            3 => format!(r#"{{"op": "add", "body": "{at}", "value": {value}}}"#),
+            4 => format!(r#"{{"op": "rename", "body": "{at}", "to": "c"}}"#),
+            5 => format!(
+                r#"{{"op": "copy", "from": {{"body": "{at}"}}, "to": {{"body": "{other}"}}}}"#
+            ),
+            _ => format!(
+                r#"{{"op": "move", "from": {{"body": "{at}"}}, "to": {{"body": "{other}"}}}}"#
+            ),
+        }
+    }
+}
+
+#[test]
+fn what_is_read_in_part_becomes_what_it_becomes_read_whole() {
+    let mut draws = Draws(7);
+    let (mut compared, mut differing) = (0, 0);
+    for _ in 0..4_000 {
+        let steps: Vec<String> = (0..=draws.below(3)).map(|_| draws.step()).collect();
+        let mut condition = String::new();
+        if draws.below(3) == 0 {
+            let at = draws.pointer();
+            condition = format!(r#""match": {{"body": {{"{at}": [{{"exact": "x"}}]}}}},"#);
+        }
+        let config = |more: &str| {
+            format!(
+                r#"{{"request": {{"body": {{"hold_headers": true}}, "rules": [
+                    {{{condition} "steps": [{}]}}{more}]}}}}"#,
+                steps.join(", ")
+            )
+        };
+        // What an expression looks at is not known beforehand.
+        let looks = r#", {"steps": [{"op": "set", "header": "x", "value": "{{ body.x }}"}]}"#;
+        let made = |text: String| {
+            let config: Config = serde_json::from_str(&text).expect("a configuration");
+            Plan::new(&config).ok()
+        };
+        // Nothing can be moved into itself.
+        let (Some(parts), Some(whole)) = (made(config("")), made(config(looks))) else {
+            continue;
+        };
+        let body = draws.document(0);
+        let of = |plan: &Plan| {
+            let mut head = post("application/json", &[]);
+            changed(plan, &mut head, body.as_bytes())
+        };
+        assert_eq!(of(&parts), of(&whole), "{body} {}", config(""));
+        compared += 1;
+        differing += usize::from(matches!(of(&parts), Outcome::Done(Some(_))));
+    }
+    assert!(differing > compared / 10, "{differing} of {compared}");
+}

@@ -105,6 +105,7 @@ fn is_true(value: &Value<'_>) -> bool {
         Value::String(text) => text.as_str().len() > 2,
         Value::Array(array) => !array.elements.is_empty(),
         Value::Object(object) => !object.members.is_empty(),
+        Value::Unread(text) => text.len() > 2,
     }
 }
 

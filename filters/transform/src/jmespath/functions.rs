@@ -323,6 +323,8 @@ fn unary<'a>(function: Function, value: &Value<'a>, fuel: &Fuel) -> Result<Value
             Value::String(_) => "string",
             Value::Array(_) => "array",
             Value::Object(_) => "object",
+            Value::Unread(text) if text.starts_with('[') => "array",
+            Value::Unread(_) => "object",
         }),
         _ => Value::Null,
     })

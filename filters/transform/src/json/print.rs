@@ -1,4 +1,4 @@
-use super::{Document, MAX_DEPTH, Text, Value};
+use super::{Document, MAX_DEPTH, Text, Value, parse};
 use crate::failure::Failure;
 use crate::fuel::Fuel;
 
@@ -53,7 +53,8 @@ pub(crate) fn compact<'a>(value: &Value<'a>, fuel: &Fuel) -> Result<Value<'a>, F
 }
 
 /// The value without its source.
-pub(crate) fn owned(value: &Value<'_>) -> Value<'static> {
+#[must_use]
+pub fn owned(value: &Value<'_>) -> Value<'static> {
     let made = |text: &Text<'_>| Text::Made(text.as_str().into());
     match value {
         Value::Null => Value::Null,
@@ -68,6 +69,7 @@ pub(crate) fn owned(value: &Value<'_>) -> Value<'static> {
             let members = object.members.iter();
             Value::object(members.map(|member| (made(&member.key), owned(&member.value))))
         }
+        Value::Unread(text) => parse(text).map_or(Value::Null, |document| owned(&document.value)),
     }
 }
 
@@ -95,6 +97,7 @@ impl Printer {
             Value::Bool(true) => self.put("true"),
             Value::Bool(false) => self.put("false"),
             Value::Number(text) | Value::String(text) => self.put(text.as_str()),
+            Value::Unread(text) => self.put(text),
             Value::Array(array) => {
                 self.put("[")?;
                 for (index, element) in array.elements.iter().enumerate() {

@@ -94,6 +94,11 @@ impl Conditions {
         !self.body.is_empty()
     }
 
+    /// What of the body they ask for.
+    pub(super) fn pointers(&self) -> impl Iterator<Item = &Pointer> {
+        self.body.iter().map(|(pointer, _)| pointer)
+    }
+
     /// Whether all hold that do not look at the body.
     pub(super) fn hold_of_head(&self, head: &Head, request: &Head) -> bool {
         let (path, query) = request.path_and_query();

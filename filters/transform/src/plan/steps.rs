@@ -145,6 +145,33 @@ impl Step {
             Self::Body(_) => true,
         }
     }
+
+    /// Adds the places of the body that it looks at or changes; false where that is not known beforehand.
+    pub(super) fn names<'p>(&'p self, pointers: &mut Vec<&'p [String]>) -> bool {
+        let mut name = |target: &'p Target| {
+            if let Target::Body(pointer) = target {
+                pointers.push(pointer.tokens());
+            }
+        };
+        match self {
+            Self::Require { target, .. } | Self::Remove(target) | Self::Rename(target, _) => {
+                name(target);
+                true
+            }
+            Self::Put(_, target, value) => {
+                name(target);
+                !value.looks_at_body()
+            }
+            Self::Copy { from, to, .. } => {
+                name(from);
+                name(to);
+                true
+            }
+            Self::Path(_) => !self.reads_body(),
+            // Of a pattern that is kept, tokens go through arrays.
+            Self::Body(_) => false,
+        }
+    }
 }
 
 impl ValueOf {

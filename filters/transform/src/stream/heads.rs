@@ -6,13 +6,6 @@ use attache::{Error, Headers};
 use crate::failure::Failure;
 use crate::head::Head;
 
-fn pairs(headers: &Headers) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let pairs = headers.iter();
-    pairs
-        .map(|(name, value)| (name.to_vec(), value.to_vec()))
-        .collect()
-}
-
 pub(super) fn of_request(request: &Request<Holding>) -> Head {
     let mut head = Head {
         method: request.method().to_vec(),
@@ -20,7 +13,7 @@ pub(super) fn of_request(request: &Request<Holding>) -> Head {
         authority: request.authority().to_vec(),
         path: request.path().as_bytes().to_vec(),
         status: None,
-        headers: pairs(request.headers()),
+        headers: request.headers().iter().collect(),
     };
     // As it is known to everybody; nothing changes it.
     let authority = head.authority.clone();
@@ -32,7 +25,7 @@ pub(super) fn of_request(request: &Request<Holding>) -> Head {
 pub(super) fn of_response(response: &Response<Holding>) -> Option<Head> {
     Some(Head {
         status: Some(response.status()?.as_u16()),
-        headers: pairs(response.headers()),
+        headers: response.headers().iter().collect(),
         ..Head::default()
     })
 }
@@ -40,7 +33,7 @@ pub(super) fn of_response(response: &Response<Holding>) -> Option<Head> {
 /// Writes what differs between the head that came and the one that goes on.
 pub(super) fn write(headers: &mut Headers, came: &Head, head: &Head) -> Result<(), Error> {
     for name in came.differing(head) {
-        let values = head.headers.iter().filter(|(found, _)| found == name);
+        let values = head.headers.iter().filter(|(found, _)| *found == name);
         let values = values.map(|(_, value)| HeaderValue::from_bytes(value));
         let values: Result<Vec<HeaderValue>, _> = values.collect();
         let (Ok(name), Ok(values)) = (HeaderName::from_bytes(name), values) else {
