@@ -59,7 +59,7 @@ pub enum Rewriting {}
 /// body.pass();
 /// let mut response = response.await?;
 /// if is_large {
-///     response.headers_mut().insert(WARNING, HeaderValue::from_static("199 - large"));
+///     response.headers_mut().insert(WARNING, "199 - large");
 /// }
 /// Ok(response)
 /// # }

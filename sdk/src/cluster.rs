@@ -37,7 +37,7 @@ use crate::plugin::Plugin;
 
 mod call;
 mod error;
-mod forwarded;
+pub(crate) mod forwarded;
 mod response;
 #[cfg(test)]
 mod tests;

@@ -12,11 +12,25 @@ use crate::tasks;
 
 use self::list::{AUTHORITY, List, Write};
 pub use self::name::FieldName;
+pub use self::value::FieldValue;
 use self::writes::Writes;
 
 mod list;
 pub(crate) mod name;
+pub(crate) mod value;
 mod writes;
+
+/// What reads a map.
+type Reader = fn(Map) -> Result<Vec<u8>, HostError>;
+
+thread_local! {
+    static READER: Cell<Reader> = const { Cell::new(host::header_pairs) };
+}
+
+/// Has all maps read by this from here on. A module that never calls out lacks what call-outs put here.
+pub(crate) fn read_by(reader: Reader) {
+    READER.set(reader);
+}
 
 /// The headers of a request or a response, as bytes.
 ///
@@ -36,7 +50,7 @@ mod writes;
 /// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
 /// let headers = request.headers_mut();
 /// headers.remove("x-internal");
-/// headers.insert(VIA, HeaderValue::from_static("proxy"));
+/// headers.insert(VIA, "proxy");
 /// headers.retain(|name, _| !name.starts_with(b"x-debug-"));
 /// let tokens = request.headers().all(AUTHORIZATION).len();
 /// log::info!("{tokens} tokens");
@@ -200,8 +214,8 @@ impl Headers {
     /// use attache::prelude::*;
     ///
     /// let mut response: Response = LocalReply::new(StatusCode::OK)
-    ///     .header(SERVER, HeaderValue::from_static("a"))
-    ///     .header(SERVER, HeaderValue::from_static("b"))
+    ///     .header(SERVER, "a")
+    ///     .header(SERVER, "b")
     ///     .into();
     /// response.headers_mut().remove("Server");
     /// assert!(!response.headers().contains(SERVER));
@@ -213,24 +227,24 @@ impl Headers {
         self.change(Write::Remove(name.as_bytes()));
     }
 
-    /// Makes `value` the only value of `name`, which may be text.
+    /// Makes `value` the only value of `name`. Both may be text.
     ///
     /// ```
     /// use attache::prelude::*;
     ///
     /// let mut response: Response = LocalReply::new(StatusCode::OK)
-    ///     .header(CACHE_CONTROL, HeaderValue::from_static("public"))
+    ///     .header(CACHE_CONTROL, "public")
     ///     .into();
-    /// response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    /// response.headers_mut().insert("X-Frame-Options", HeaderValue::from_static("DENY"));
+    /// response.headers_mut().insert(CACHE_CONTROL, "no-store");
+    /// response.headers_mut().insert("X-Frame-Options", "DENY");
     /// assert_eq!(response.headers().all(CACHE_CONTROL), [b"no-store"]);
     /// assert_eq!(response.headers().all("x-frame-options"), [b"DENY"]);
     /// ```
-    pub fn insert(&mut self, name: impl FieldName, value: impl Into<HeaderValue>) {
-        if !name::is_token(&name) {
+    pub fn insert(&mut self, name: impl FieldName, value: impl FieldValue) {
+        let Some(value) = value.into_value().filter(|_| name::is_token(&name)) else {
             return self.fail();
-        }
-        let (name, value) = (name.as_bytes(), value.into());
+        };
+        let name = name.as_bytes();
         if name.eq_ignore_ascii_case(HOST.as_str().as_bytes()) {
             self.change(Write::Replace(AUTHORITY, value.as_bytes()));
             return;
@@ -241,30 +255,30 @@ impl Headers {
         self.change(Write::Add(name, value.as_bytes()));
     }
 
-    /// Adds `value` after those that `name` has, which may be text.
+    /// Adds `value` after those that `name` has. Both may be text.
     ///
     /// ```
     /// use attache::prelude::*;
     ///
     /// let mut response: Response = Response::local(StatusCode::OK, "welcome\n");
-    /// response.headers_mut().append(SET_COOKIE, HeaderValue::from_static("a=1"));
-    /// response.headers_mut().append("set-cookie", HeaderValue::from_static("b=2"));
+    /// response.headers_mut().append(SET_COOKIE, "a=1");
+    /// response.headers_mut().append("set-cookie", "b=2");
     /// assert_eq!(response.headers().all(SET_COOKIE), [b"a=1", b"b=2"]);
     /// ```
-    pub fn append(&mut self, name: impl FieldName, value: impl Into<HeaderValue>) {
-        match name::is_token(&name) {
-            true => self.add(name.as_bytes(), value.into().as_bytes()),
-            false => self.fail(),
+    pub fn append(&mut self, name: impl FieldName, value: impl FieldValue) {
+        match value.into_value() {
+            Some(value) if name::is_token(&name) => self.add(name.as_bytes(), value.as_bytes()),
+            _ => self.fail(),
         }
     }
 
-    /// Notes that a name is none, which comes to light when the headers are used.
+    /// Notes that a name or a value is none, which comes to light when the headers are used.
     #[cold]
     pub(crate) fn fail(&mut self) {
         self.list();
         if let Some(list) = self.list.get_mut() {
             list.fail(Error::misuse(
-                "the filter writes a header whose name is none",
+                "the filter writes a header whose name or value is none",
             ));
         }
     }
@@ -422,7 +436,7 @@ impl Headers {
     }
 
     fn read(&self) -> Result<List, Error> {
-        let pairs = tasks::within(self.stream, || host::header_pairs(self.map))??;
+        let pairs = tasks::within(self.stream, || READER.get()(self.map))??;
         // A map that is not there reads as an empty one; real headers have at least their
         // pseudo headers.
         let may_be_empty = matches!(self.map, Map::RequestTrailers | Map::ResponseTrailers);

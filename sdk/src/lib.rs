@@ -166,7 +166,7 @@ pub use crate::config::{ConfigError, Document};
 pub use crate::content_type::{ContentType, Parameter};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::filter::{FailureMode, HttpFilter};
-pub use crate::headers::{Fate, FieldName, Headers};
+pub use crate::headers::{Fate, FieldName, FieldValue, Headers};
 pub use crate::mode::{Holding, Holds, Mode, Streaming};
 pub use crate::next::{Arrival, Next, Run, Sent};
 pub use crate::overlay::PerRoute;

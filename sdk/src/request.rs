@@ -22,7 +22,7 @@ use crate::stream::Handle;
 /// if request.method() != b"GET" || !request.ends_with_headers() {
 ///     return Ok(Response::local(StatusCode::METHOD_NOT_ALLOWED, "only GET\n"));
 /// }
-/// request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html"));
+/// request.headers_mut().insert(ACCEPT, "text/html");
 /// next.run(request).await
 /// # }
 /// ```
@@ -62,7 +62,7 @@ impl<M: Mode> Request<M> {
     /// # use attache::prelude::*;
     /// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
     /// // A client does not say who it is; the proxy does.
-    /// request.headers_mut().insert(FORWARDED, HeaderValue::from_static("by=proxy"));
+    /// request.headers_mut().insert(FORWARDED, "by=proxy");
     /// next.run(request).await
     /// # }
     /// ```

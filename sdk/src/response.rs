@@ -144,7 +144,7 @@ impl<M: Mode> Response<M> {
     /// # use attache::prelude::*;
     /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
     /// let mut response = next.run(request).await?;
-    /// let policy = HeaderValue::from_static("max-age=31536000");
+    /// let policy = "max-age=31536000";
     /// response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, policy);
     /// Ok(response)
     /// # }
@@ -475,6 +475,9 @@ impl<M: Mode> From<LocalReply> for Response<M> {
         let mut headers = Headers::detached();
         for (name, value) in reply.headers.drain(..) {
             headers.add(&name, value.as_bytes());
+        }
+        if reply.is_flawed {
+            headers.fail();
         }
         Self::of(None, headers, Origin::Local(Box::new(reply)))
     }

@@ -18,7 +18,7 @@ use crate::metrics;
 use crate::next::{Link, Way};
 use crate::phases::Phases;
 use crate::response::{self, Answer, LocalReply, Origin};
-use crate::tasks::{self, Place};
+use crate::tasks::{self, Place, Shown};
 
 /// One stream of one plugin.
 pub(crate) struct Stream {
@@ -239,7 +239,7 @@ impl Stream {
         }
         flow.resumed();
         if let Err(cause) = host::continue_stream(direction) {
-            error!("filter={} cannot resume: {cause}", self.filter.root_id());
+            self.say(format_args!("cannot resume: {cause}"));
         }
     }
 
@@ -259,10 +259,13 @@ impl Stream {
         let Some(mut task) = self.task.take() else {
             return;
         };
-        tasks::set_has_request(!self.flow(Direction::Request).is_away());
+        tasks::show_request(match self.flow(Direction::Request).is_away() {
+            true => Shown::Nothing,
+            false => Shown::Coming,
+        });
         // Looked at where they are: an answer is large.
         let mut polled = task.as_mut().poll(&mut self.place.context());
-        tasks::set_has_request(false);
+        tasks::show_request(Shown::Nothing);
         let mut early;
         let answer = match &mut polled {
             Poll::Ready(answer) => {
@@ -289,12 +292,11 @@ impl Stream {
             return;
         };
         // The access log has all maps.
-        tasks::set_has_request(true);
+        tasks::show_request(Shown::Logged);
         let poll = task.as_mut().poll(&mut self.place.context());
-        tasks::set_has_request(false);
+        tasks::show_request(Shown::Nothing);
         if let Poll::Ready(Err(fault)) = poll {
-            let name = self.filter.root_id();
-            error!("filter={name} reason={}", Chain(&fault));
+            self.say(format_args!("reason={}", Chain(&fault)));
         }
         self.task.set(Some(task));
     }
@@ -361,7 +363,7 @@ impl Stream {
     fn reply(&self, reply: &LocalReply, headers: &mut Headers) -> Result<(), Error> {
         if let Some(fault) = headers.take_fault() {
             // The filter has decided that the message does not pass; without that header it does not either.
-            error!("filter={} reason={}", self.filter.root_id(), Chain(&fault));
+            self.say(format_args!("reason={}", Chain(&fault)));
             metrics::failed();
         }
         self.set_over();
@@ -375,19 +377,20 @@ impl Stream {
     }
 
     fn fail(&self, fault: &Error) {
-        let name = self.filter.root_id();
         let mode = self.filter.failure_mode();
-        error!(
-            "filter={name} failure_mode={mode:?} reason={}",
+        self.say(format_args!(
+            "failure_mode={mode:?} reason={}",
             Chain(fault)
-        );
+        ));
         metrics::failed();
         // Over means that the filter's own reply could not be sent.
         let is_over = self.over.get();
         let directions = [Direction::Request, Direction::Response];
         let is_torn = directions.iter().any(|&it| self.flow(it).is_torn());
         if is_torn {
-            error!("filter={name} its changes are written in part and cannot be taken back");
+            self.say(format_args!(
+                "its changes are written in part and cannot be taken back"
+            ));
         } else if !is_over && (mode == FailureMode::Allow || self.is_forwarded()) {
             for direction in directions {
                 self.flow(direction).release();
@@ -410,12 +413,18 @@ impl Stream {
         }
     }
 
+    /// Logs what went wrong. In one place: each `error!` has bytes of its own.
+    #[cold]
+    #[inline(never)]
+    fn say(&self, what: fmt::Arguments<'_>) {
+        error!("filter={} {what}", self.filter.root_id());
+    }
+
     /// Resets the stream.
     fn close(&self, direction: Direction) {
         self.set_over();
         if let Err(cause) = host::close_stream(direction) {
-            let name = self.filter.root_id();
-            error!("filter={name} cannot close its stream: {cause}");
+            self.say(format_args!("cannot close its stream: {cause}"));
         }
     }
 
@@ -450,10 +459,7 @@ impl tasks::Task for Stream {
             self.resume(Direction::Response);
         });
         if let Err(cause) = turn {
-            error!(
-                "filter={} cannot act on its stream: {cause}",
-                self.filter.root_id()
-            );
+            self.say(format_args!("cannot act on its stream: {cause}"));
         }
     }
 }

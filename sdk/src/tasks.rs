@@ -35,8 +35,8 @@ thread_local! {
     /// Whether there is one: mostly there is none. In a module without a waker that may set it, the
     /// compiler sees that, and leaves out all that is done for woken futures.
     static ANY_WOKEN: Cell<bool> = const { Cell::new(false) };
-    /// Whether the future that runs now is of a stream whose request headers can be read.
-    static HAS_REQUEST: Cell<bool> = const { Cell::new(false) };
+    /// What the host shows of the request whose future runs now.
+    static REQUEST: Cell<Shown> = const { Cell::new(Shown::Nothing) };
     /// What may be woken from another callback.
     static WAITING: RefCell<Table> = const { RefCell::new(Table::new()) };
 }
@@ -44,6 +44,17 @@ thread_local! {
 /// The waker of what is polled in its own callbacks only. In one place: what `Waker::noop` answers is
 /// another one wherever it is compiled in, and two that look different are cloned and woken.
 static NOBODY: &Waker = Waker::noop();
+
+/// What the host shows of a request's headers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Shown {
+    /// There is no stream, or its request has gone on.
+    Nothing,
+    /// What came, with what filters before have made of it.
+    Coming,
+    /// The access log is written: what went out.
+    Logged,
+}
 
 /// What has a future that may be woken from another callback.
 pub(crate) trait Task {
@@ -153,14 +164,19 @@ fn act_on(id: u32) -> Result<(), HostError> {
     Ok(())
 }
 
-/// Notes whether the future that is polled next is of a stream whose request headers can be read.
-pub(crate) fn set_has_request(has: bool) {
-    HAS_REQUEST.set(has);
+/// Notes what the host shows of the request whose future is polled next.
+pub(crate) fn show_request(shown: Shown) {
+    REQUEST.set(shown);
 }
 
-/// Whether the future that runs now is of a stream whose request headers can be read.
-pub(crate) fn has_request() -> bool {
-    HAS_REQUEST.get()
+/// What the host shows of the request whose future runs now.
+pub(crate) fn request() -> Shown {
+    REQUEST.get()
+}
+
+/// The context that host calls act on now.
+pub(crate) fn effective() -> u32 {
+    EFFECTIVE.get()
 }
 
 /// The root of the future that runs now.

@@ -10,6 +10,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+#[cfg(target_arch = "wasm32")]
+use crate::entry::roots;
 use crate::host;
 use crate::status::HostError;
 use crate::tasks;
@@ -165,9 +167,6 @@ fn take_places(has_waited: impl Fn(u32) -> bool) {
         }
     }
 }
-
-#[cfg(target_arch = "wasm32")]
-use crate::entry::roots;
 
 /// Without a host nothing is configured.
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,11 +1,11 @@
 use std::borrow::Cow;
 
 use http::{HeaderValue, StatusCode};
-use log::error;
 
 use crate::error::Error;
 use crate::headers::Headers;
 use crate::headers::name::{self, FieldName};
+use crate::headers::value::FieldValue;
 use crate::host::{self, Reply};
 use crate::pairs;
 
@@ -19,7 +19,7 @@ use crate::pairs;
 ///
 /// fn unknown() -> Response {
 ///     LocalReply::new(StatusCode::UNAUTHORIZED)
-///         .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+///         .header(WWW_AUTHENTICATE, "Bearer")
 ///         .body("who are you?\n")
 ///         .details("no_credential")
 ///         .grpc_status(16)
@@ -33,6 +33,8 @@ use crate::pairs;
 pub struct LocalReply {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(Vec<u8>, HeaderValue)>,
+    /// Whether one is left out.
+    pub(super) is_flawed: bool,
     body: Body,
     details: Cow<'static, str>,
     grpc_status: Option<u8>,
@@ -45,32 +47,34 @@ impl LocalReply {
         Self {
             status,
             headers: Vec::new(),
+            is_flawed: false,
             body: Body::default(),
             details: Cow::Borrowed("attache_local_reply"),
             grpc_status: None,
         }
     }
 
-    /// Adds a header, whose name may be text; a repeated name gives two.
+    /// Adds a header, whose name and value may be text; a repeated name gives two.
     ///
-    /// A name that is no token (RFC 9110, 5.6.2) is a fault of the filter's, which is logged. The reply goes
-    /// without that header: a decision to answer never becomes one to let the request pass.
+    /// A name or a value that is none is a fault of the filter's, which is logged and counted when the reply is sent. It
+    /// goes without that header: a decision to answer never becomes one to let the request pass.
     ///
     /// ```
     /// use attache::prelude::*;
     ///
     /// let reply = LocalReply::new(StatusCode::TOO_MANY_REQUESTS)
     ///     .header(RETRY_AFTER, 10)
-    ///     .header("X-Limit", HeaderValue::from_static("100"));
+    ///     .header("X-Reason", "quota");
     /// let response: Response = reply.into();
-    /// assert_eq!(response.headers().all("x-limit"), [b"100"]);
+    /// assert_eq!(response.headers().all("x-reason"), [b"quota"]);
     /// ```
     #[must_use]
-    pub fn header(mut self, name: impl FieldName, value: impl Into<HeaderValue>) -> Self {
-        if name::is_token(&name) {
-            self.headers.push((name.as_bytes().to_vec(), value.into()));
-        } else {
-            error!("a local reply goes without a header whose name is none");
+    pub fn header(mut self, name: impl FieldName, value: impl FieldValue) -> Self {
+        match value.into_value() {
+            Some(value) if name::is_token(&name) => {
+                self.headers.push((name.as_bytes().to_vec(), value));
+            }
+            _ => self.is_flawed = true,
         }
         self
     }

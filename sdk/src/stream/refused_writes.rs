@@ -124,32 +124,44 @@ fn whatever_is_refused_denies_unless_failures_are_allowed() {
     }
 }
 
-/// Writes a header whose name is none.
-enum Misnamed {
-    Insert(&'static str),
-    Append(&'static str),
-    Reply(&'static str),
-    InsertIntoReply(&'static str),
+/// Writes a header whose name or value is none.
+struct Misfit {
+    place: Place,
+    name: &'static str,
+    value: &'static str,
 }
 
-impl HttpFilter for Misnamed {
+#[derive(Clone, Copy)]
+enum Place {
+    Insert,
+    Append,
+    Reply,
+    InsertIntoReply,
+}
+
+impl HttpFilter for Misfit {
     type Config = ();
 
     fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
-        Ok(Self::Insert(""))
+        Ok(Self {
+            place: Place::Insert,
+            name: "",
+            value: "",
+        })
     }
 
     async fn call(&self, mut request: Request, next: Next) -> Result<Response, Error> {
-        match self {
-            Self::Insert(name) => request.headers_mut().insert(*name, 1),
-            Self::Append(name) => request.headers_mut().append(*name, 1),
-            Self::Reply(name) => {
-                let reply = LocalReply::new(StatusCode::OK).header(*name, 1);
+        let (name, value) = (self.name, self.value);
+        match self.place {
+            Place::Insert => request.headers_mut().insert(name, value),
+            Place::Append => request.headers_mut().append(name, value),
+            Place::Reply => {
+                let reply = LocalReply::new(StatusCode::OK).header(name, value);
                 return Ok(reply.header("x-good", 2).into());
             }
-            Self::InsertIntoReply(name) => {
+            Place::InsertIntoReply => {
                 let mut reply = Response::local(StatusCode::FORBIDDEN, "no");
-                reply.headers_mut().insert(*name, 1);
+                reply.headers_mut().insert(name, value);
                 return Ok(reply);
             }
         }
@@ -157,31 +169,36 @@ impl HttpFilter for Misnamed {
     }
 
     fn failure_mode(&self) -> FailureMode {
-        match self {
-            Self::Reply(_) | Self::InsertIntoReply(_) => FailureMode::Allow,
+        match self.place {
+            Place::Reply | Place::InsertIntoReply => FailureMode::Allow,
             _ => FailureMode::Deny,
         }
     }
 }
 
+fn write(place: Place, name: &'static str, value: &'static str) -> (Action, Vec<&'static str>) {
+    play(Misfit { place, name, value }, &[])
+}
+
 #[test]
-fn a_name_that_is_none_fails_the_filter() {
-    for name in ["", "x y", "x:y", ":path", "x\r\ny", "\u{e9}"] {
-        for filter in [Misnamed::Insert(name), Misnamed::Append(name)] {
-            assert_eq!(play(filter, &[]), (Action::Pause, vec![REPLY]), "{name:?}");
+fn a_name_or_a_value_that_is_none_fails_the_filter() {
+    let names = ["", "x y", "x:y", ":path", "x\r\ny", "\u{e9}"].map(|name| (name, "1"));
+    let values = ["a\r\nb: c", "\n", "\0", "\u{7f}"].map(|value| ("x-good", value));
+    for (name, value) in names.into_iter().chain(values) {
+        let denied = (Action::Pause, vec![REPLY]);
+        for place in [Place::Insert, Place::Append] {
+            assert_eq!(write(place, name, value), denied, "{name:?} {value:?}");
         }
         // What is wrong with a reply is no reason to let the request pass.
-        let played = play(Misnamed::Reply(name), &[]);
-        assert_eq!(played, (Action::Pause, vec![REPLY]), "{name:?}");
-        assert!(!double::calls().contains(&"proxy_increment_metric"));
-        let played = play(Misnamed::InsertIntoReply(name), &[]);
-        assert_eq!(played, (Action::Pause, vec![REPLY]), "{name:?}");
-        assert!(double::calls().contains(&"proxy_increment_metric"));
+        for place in [Place::Reply, Place::InsertIntoReply] {
+            assert_eq!(write(place, name, value), denied, "{name:?} {value:?}");
+            assert!(double::calls().contains(&"proxy_increment_metric"));
+        }
     }
     assert_eq!(
-        play(Misnamed::Insert("X-Good"), &[]),
+        write(Place::Insert, "X-Good", "caf\u{e9} \t"),
         (Action::Continue, vec![REMOVE, ADD])
     );
-    assert_eq!(play(Misnamed::Reply("x-more"), &[]).1, [REPLY]);
+    assert_eq!(write(Place::Reply, "x-more", "").1, [REPLY]);
     assert!(!double::calls().contains(&"proxy_increment_metric"));
 }
