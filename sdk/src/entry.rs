@@ -54,6 +54,11 @@ thread_local! {
     static PLUGINS: RefCell<Vec<(u32, Installed)>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The filters of the module.
+pub(crate) fn registry() -> &'static [Registration] {
+    REGISTRY.get()
+}
+
 /// A new HTTP stream; `None` where its root was never configured.
 fn stream(root: u32, id: u32) -> Option<Rc<Stream>> {
     PLUGINS.with_borrow(|plugins| {

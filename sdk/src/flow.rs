@@ -11,6 +11,8 @@ use crate::tasks;
 
 use self::editor::Edit;
 pub(crate) use self::editor::Editor;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use self::rewriter::{Rewriter, Step};
 
 mod editor;
 mod rewriter;

@@ -51,7 +51,7 @@
 //! `cargo build --target wasm32-unknown-unknown` makes a module of such a crate; `attache build`
 //! makes a smaller and faster one. The crate also compiles for the
 //! build machine, where host calls answer [`Status::UNIMPLEMENTED`], so that a filter's own logic
-//! has ordinary unit tests.
+//! has ordinary unit tests; `testing` makes requests and bodies for them.
 //!
 //! The [`guide`] goes on from here: bodies, call-outs, state, testing, failure, and porting from the
 //! crate `proxy-wasm`.
@@ -152,6 +152,8 @@ mod status;
 mod stream;
 mod tasks;
 mod tcp;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 mod time;
 pub mod together;
 

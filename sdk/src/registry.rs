@@ -13,6 +13,7 @@ type Install = fn(&'static str, &[u8], &Plugin) -> Result<Installed, ConfigError
 pub struct Registration {
     root_id: &'static str,
     is_http: bool,
+    waits: bool,
     install: Install,
 }
 
@@ -23,6 +24,7 @@ pub const fn register<F: Registered<Kind>, Kind>(root_id: &'static str) -> Regis
     Registration {
         root_id,
         is_http: F::IS_HTTP,
+        waits: F::PHASES.contains(Phases::WAITS),
         install: install::<F, Kind>,
     }
 }
@@ -52,9 +54,24 @@ impl Registration {
         self.is_http
     }
 
+    /// Whether it may wait for answers.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
+    }
+
     pub(crate) fn install(&self, bytes: &[u8], plugin: &Plugin) -> Result<Installed, ConfigError> {
         (self.install)(self.root_id, bytes, plugin)
     }
+}
+
+/// Whether the module hears of answers to call-outs: one that lacks the callback would keep each call for ever.
+pub(crate) fn hears_answers() -> bool {
+    #[cfg(target_arch = "wasm32")]
+    let hears = crate::entry::registry().iter().any(Registration::waits);
+    // Without a host there is no module either.
+    #[cfg(not(target_arch = "wasm32"))]
+    let hears = true;
+    hears
 }
 
 /// The filter that `root_id` selects. An empty one selects the only filter of a module.

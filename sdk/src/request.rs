@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -9,6 +10,8 @@ use crate::headers::Headers;
 use crate::host::{Direction, Map};
 use crate::mode::{Holds, Mode, Streaming};
 use crate::stream::Handle;
+
+mod pairs;
 
 /// A request on its way to the upstream: its headers, and whether a body follows.
 ///
@@ -35,8 +38,13 @@ pub struct Request<M: Mode = Streaming> {
 
 impl<M: Mode> Request<M> {
     pub(crate) fn new(link: Handle) -> Self {
+        let headers = Headers::new(Map::RequestHeaders, link.stream());
+        Self::with_headers(link, headers)
+    }
+
+    pub(crate) fn with_headers(link: Handle, headers: Headers) -> Self {
         Self {
-            headers: Headers::new(Map::RequestHeaders, link.stream()),
+            headers,
             link,
             mode: PhantomData,
         }
@@ -68,6 +76,27 @@ impl<M: Mode> Request<M> {
     /// ```
     pub fn headers_mut(&mut self) -> &mut Headers {
         &mut self.headers
+    }
+
+    /// Every value of the cookie `name`, in order, over all headers `cookie`. The name is compared letter for
+    /// letter; values are as they came, quotes and all.
+    ///
+    /// A client may send a cookie twice, and upstreams differ in which one they read: a decision is on all, or on exactly
+    /// one.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// fn session(request: &Request) -> Option<&[u8]> {
+    ///     match request.cookies("session")[..] {
+    ///         [only] => Some(only),
+    ///         _ => None,
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn cookies(&self, name: impl AsRef<[u8]>) -> Vec<&[u8]> {
+        pairs::cookies(self.headers.all("cookie"), name.as_ref())
     }
 
     /// The method (`:method`), such as `GET`; [`http::Method::from_bytes`] makes it a type.
@@ -370,6 +399,27 @@ impl<'a> Path<'a> {
     pub fn query(self) -> Option<&'a [u8]> {
         let mark = self.0.iter().position(|&byte| byte == b'?')?;
         self.0.get(mark + 1..)
+    }
+
+    /// Every value of the parameter `name` in the query, in order, decoded as a form's: `%2B` is `+`, and `+` a
+    /// blank. A parameter without `=` has the empty value.
+    ///
+    /// To read only: what is decoded and written back is another query to somebody.
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// The page that is asked for; the first one unless it is said just once.
+    /// fn page(request: &Request) -> u32 {
+    ///     match &request.path().parameters("page")[..] {
+    ///         [page] => str::from_utf8(page).ok().and_then(|page| page.parse().ok()).unwrap_or(1),
+    ///         _ => 1,
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn parameters(self, name: impl AsRef<[u8]>) -> Vec<Cow<'a, [u8]>> {
+        pairs::parameters(self.query(), name.as_ref())
     }
 }
 

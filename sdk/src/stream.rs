@@ -42,6 +42,12 @@ pub(crate) struct Stream {
 pub(crate) struct Handle(Rc<Stream>);
 
 impl Handle {
+    /// Of a stream that no host has.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn of(stream: Rc<Stream>) -> Self {
+        Self(stream)
+    }
+
     /// Whether the stream polls its future with this waker.
     pub(crate) fn is_polled_with(&self, waker: &Waker) -> bool {
         self.0.place.waker().will_wake(waker)
@@ -191,7 +197,9 @@ impl Stream {
                 self.poll_last();
             }
             if self.link.phases().contains(Phases::COMPLETE) {
+                tasks::show_request(Shown::Logged);
                 self.filter.complete(&self.link);
+                tasks::show_request(Shown::Nothing);
             }
         }
         self.place.leave();
@@ -464,6 +472,8 @@ impl tasks::Task for Stream {
     }
 }
 
+#[cfg(test)]
+mod read_once;
 #[cfg(test)]
 mod refused_writes;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::response::{CallResponse, Counts};
 use crate::calls::{self, Family, Pending, Token};
 use crate::headers::FieldName;
 use crate::host::calls::{HttpCall, http_call};
+use crate::registry;
 use crate::tasks::{self, events::Kind};
 use crate::time::{Sleep, sleep};
 
@@ -202,6 +203,60 @@ impl Call {
         Sending(State::Fresh(Box::new(self)))
     }
 
+    /// Makes the call now, and has its answer be nobody's: to tell a service of something that need not be known to have
+    /// arrived. It costs no wait, and may be made where nothing waits:
+    /// [`on_complete`](crate::HttpFilter::on_complete), [`AccessLogger::log`](crate::AccessLogger::log), a
+    /// [`BodyTransform`](crate::BodyTransform). The call outlives its stream.
+    ///
+    /// Each stream then costs a call. What may be collected is sent by the run of an
+    /// [`AccessLogger`](crate::AccessLogger) or a [`Service`](crate::Service).
+    ///
+    /// ```
+    /// use attache::Completed;
+    /// use attache::prelude::*;
+    ///
+    /// struct Audit {
+    ///     audit: Cluster,
+    /// }
+    ///
+    /// impl HttpFilter for Audit {
+    ///     type Config = ();
+    ///
+    ///     // `WAITS`: the answer is heard of, though by nobody in particular.
+    ///     const PHASES: Phases = Phases::REQUEST.union(Phases::COMPLETE).union(Phases::WAITS);
+    ///
+    ///     fn configure((): (), plugin: &Plugin) -> Result<Self, ConfigError> {
+    ///         Ok(Self { audit: plugin.cluster("audit") })
+    ///     }
+    ///
+    ///     async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
+    ///         next.forward(request)
+    ///     }
+    ///
+    ///     fn on_complete(&self, stream: &Completed) {
+    ///         let line = format!("status={:?}", stream.status());
+    ///         if let Err(error) = self.audit.post("/lines").body(line).send_and_forget() {
+    ///             log::warn!("not told: {error}");
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`CallError`] for a call that could not be made: there is no such cluster, or no filter of the module declares
+    /// [`Phases::WAITS`](crate::Phases::WAITS), so that the module has no callback for answers.
+    pub fn send_and_forget(self) -> Result<(), CallError> {
+        if !registry::hears_answers() {
+            let what = "no filter of the module declares `Phases::WAITS`";
+            return Err(CallError::new(
+                &self.cluster,
+                CallErrorKind::Unsendable { what },
+            ));
+        }
+        self.make().map(drop)
+    }
+
     fn pair(&mut self, name: &[u8], value: &[u8]) -> (Vec<u8>, Vec<u8>) {
         if name.first() == Some(&b':') || name.is_empty() {
             self.fault = Some("a header has no name, or that of a pseudo header");
@@ -212,8 +267,8 @@ impl Call {
         (name.to_ascii_lowercase(), value.to_vec())
     }
 
-    /// Makes the call; `registrant` is the context that the answer comes through.
-    fn dispatch(&self, registrant: u32, waker: &Waker) -> Result<(Token, Rc<Slot>), CallError> {
+    /// Makes the call.
+    fn make(&self) -> Result<Token, CallError> {
         let fault = |kind| CallError::new(&self.cluster, kind);
         if let Some(what) = self.fault {
             return Err(fault(CallErrorKind::Unsendable { what }));
@@ -242,10 +297,15 @@ impl Call {
             milliseconds: milliseconds(self.timeout),
         })
         .map_err(|refusal| fault(CallErrorKind::Refused(refusal)))?;
-        let token = Token {
+        Ok(Token {
             family: Family::Http,
             number: token,
-        };
+        })
+    }
+
+    /// Makes the call; `registrant` is the context that the answer comes through.
+    fn dispatch(&self, registrant: u32, waker: &Waker) -> Result<(Token, Rc<Slot>), CallError> {
+        let token = self.make()?;
         let slot = Rc::new(Slot {
             cluster: Rc::clone(&self.cluster),
             limit: self.limit,

@@ -14,7 +14,7 @@ use crate::error::{Chain, Error};
 use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::service::Service;
-use crate::tasks::{self, root::RootTask, root::live_with};
+use crate::tasks::{self, Shown, root::RootTask, root::live_with};
 
 /// A configured one, with what its future needs.
 struct Configured<F, Kind> {
@@ -53,7 +53,11 @@ impl<F: AccessLogger> AnyPlugin for Configured<F, Log> {
     }
 
     fn log(&self, root: u32) -> bool {
-        tasks::callback(root, root, || self.filter.log(&Completed::new(root)));
+        tasks::callback(root, root, || {
+            tasks::show_request(Shown::Logged);
+            self.filter.log(&Completed::new(root));
+            tasks::show_request(Shown::Nothing);
+        });
         true
     }
 

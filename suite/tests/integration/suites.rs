@@ -1,5 +1,9 @@
 //! Suites of the runner's own.
 
+mod sdk_requests {
+    attache_suite::suite!("tests/suites/sdk-requests.suite.yaml");
+}
+
 mod steps {
     attache_suite::suite!("tests/suites/steps.suite.yaml");
 }

@@ -1,0 +1,104 @@
+//! A request whose headers both the filter and its call-outs want.
+
+use super::*;
+use crate::cluster::Cluster;
+use crate::config::ConfigError;
+use crate::filter::{Configured, HttpFilter};
+use crate::host::double::{self, Answer as HostAnswer};
+use crate::kind::Http;
+use crate::mode::Streaming;
+use crate::next::Next;
+use crate::pairs;
+use crate::plugin::Plugin;
+use crate::request::Request;
+use crate::response::Response;
+
+const READ: &str = "proxy_get_header_map_pairs";
+
+/// Who looks at the headers, in turn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Who {
+    Filter,
+    CallOut,
+}
+
+struct Curious {
+    authz: Cluster,
+    order: Vec<Who>,
+}
+
+impl HttpFilter for Curious {
+    type Config = ();
+
+    fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+        Err(ConfigError::at("", "made by hand"))
+    }
+
+    async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
+        for who in &self.order {
+            match who {
+                Who::Filter => assert!(request.headers().contains("x-a")),
+                Who::CallOut => self.authz.get("/").send_and_forget()?,
+            }
+        }
+        next.forward(request)
+    }
+}
+
+/// How often the host is asked for headers by two streams in a row.
+fn reads(order: &[Who]) -> usize {
+    let pairs: [(&[u8], &[u8]); 3] = [(b":path", b"/"), (b"x-a", b"1"), (b"b3", b"0")];
+    double::answer([HostAnswer::ok()]);
+    let read = HostAnswer::bytes(pairs::serialize(&pairs).unwrap());
+    double::answer_to(READ, read);
+    let curious = Curious {
+        authz: crate::testing::plugin("curious").cluster("authz"),
+        order: order.to_vec(),
+    };
+    let filter: Rc<Configured<_, Http<Streaming>>> = Rc::new(Configured::new(curious, "curious"));
+    for id in [2, 3] {
+        let stream = Stream::waiting(1, id, Rc::<Configured<_, _>>::clone(&filter) as _);
+        let headers = Event::Headers { is_last: true };
+        let action = stream.callback(Direction::Request, headers);
+        assert_eq!(action, Action::Continue);
+        stream.end(End::Deletion);
+    }
+    double::calls().iter().filter(|&&call| call == READ).count()
+}
+
+#[test]
+fn whoever_comes_first_reads_for_all() {
+    use Who::{CallOut, Filter};
+    // From the first call-out of a module on.
+    reads(&[CallOut]);
+    for order in [
+        &[Filter][..],
+        &[CallOut],
+        &[Filter, CallOut],
+        &[CallOut, Filter],
+        &[CallOut, CallOut, Filter, CallOut],
+        &[Filter, CallOut, Filter, CallOut],
+    ] {
+        assert_eq!(reads(order), 2, "{order:?}");
+    }
+}
+
+#[test]
+fn a_refusal_is_not_taken_for_headers() {
+    for answer in double::hostile() {
+        double::answer([HostAnswer::ok()]);
+        double::answer_to(READ, answer.clone());
+        let curious = Curious {
+            authz: crate::testing::plugin("curious").cluster("authz"),
+            order: vec![Who::CallOut],
+        };
+        let filter: Configured<_, Http<Streaming>> = Configured::new(curious, "curious");
+        let stream = Stream::waiting(1, 2, Rc::new(filter));
+        let action = stream.callback(Direction::Request, Event::Headers { is_last: true });
+        // It wants nothing of the headers itself.
+        assert_eq!(action, Action::Continue, "{answer:?}");
+        let headers = Headers::new(crate::host::Map::RequestHeaders, 2);
+        assert!(!headers.contains("x-a"), "{answer:?}");
+        stream.end(End::Deletion);
+    }
+}
