@@ -20,6 +20,11 @@ pub(crate) mod name;
 pub(crate) mod value;
 mod writes;
 
+/// How many values have to be set for a look at the headers to cost less. A host may overwrite only the first of
+/// several values, so what is not known is removed before it is added: a call more for each. To read all costs less
+/// than two, with what the module has to do for it.
+const READING_PAYS: usize = 3;
+
 /// What reads a map.
 type Reader = fn(Map) -> Result<Vec<u8>, HostError>;
 
@@ -37,7 +42,8 @@ pub(crate) fn read_by(reader: Reader) {
 /// Nothing is read before it is asked for, and then all at once: one host call, however many
 /// headers a filter looks at. Changes stay here until the request or response goes on; then only
 /// what differs is written, so a filter that returns without [`Next`](crate::Next) has changed
-/// nothing. Names and values that the `http` crate refuses still match and can be removed.
+/// nothing. Where several values are set and nothing was read, it is then that the headers are: it saves more calls
+/// than it costs. Names and values that the `http` crate refuses still match and can be removed.
 ///
 /// Pseudo headers are not in it; see [`Request::path`](crate::Request::path) and its neighbours.
 /// `host` is the name of `:authority`, as in Envoy.
@@ -374,6 +380,10 @@ impl Headers {
     /// Writes what has changed to the host. Where the host refuses some of it, what was written
     /// before is taken back. To be called once.
     pub(crate) fn commit(&mut self) -> Result<(), Refusal> {
+        let is_read = self.list.get().is_some();
+        if !is_read && self.early.get_mut().replacements() >= READING_PAYS {
+            self.list();
+        }
         if self.list.get().is_some() {
             return self.commit_list();
         }

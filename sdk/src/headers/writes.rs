@@ -30,6 +30,16 @@ impl Writes {
         self.0.is_none()
     }
 
+    /// How many of them set a value in the place of whatever there is: a removal and an addition.
+    pub(super) fn replacements(&self) -> usize {
+        let (mut removed, mut count) = (None, 0);
+        for write in self.iter() {
+            count += usize::from(matches!(write, Write::Add(name, _) if removed == Some(name)));
+            removed = matches!(write, Write::Remove(_)).then_some(write.name());
+        }
+        count
+    }
+
     pub(super) fn push(&mut self, write: Write<'_>) {
         let (kind, name, value) = match write {
             Write::Remove(name) => (0, name, &b""[..]),
@@ -103,5 +113,11 @@ mod tests {
         }
         assert!(!writes.is_empty());
         assert_eq!(writes.iter().collect::<Vec<_>>(), pushed);
+        assert_eq!(writes.replacements(), 0);
+        for name in [b"x-a", b"x-b"] {
+            writes.push(Write::Remove(name));
+            writes.push(Write::Add(name, b"1"));
+        }
+        assert_eq!(writes.replacements(), 2);
     }
 }

@@ -83,6 +83,59 @@ fn whoever_comes_first_reads_for_all() {
     }
 }
 
+/// Sets so many headers, unread.
+struct Setting(usize);
+
+impl HttpFilter for Setting {
+    type Config = ();
+
+    fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+        Ok(Self(0))
+    }
+
+    async fn call(&self, mut request: Request, next: Next) -> Result<Response, Error> {
+        for name in ["x-a", "x-b", "x-c", "x-d"].into_iter().take(self.0) {
+            request.headers_mut().insert(name, "0");
+        }
+        next.forward(request)
+    }
+}
+
+#[test]
+fn many_headers_are_set_by_a_look_at_them() {
+    let calls = |count, read: u32| {
+        let pairs: [(&[u8], &[u8]); 4] = [
+            (b":path", b"/"),
+            (b"x-a", b"1"),
+            (b"x-b", b"1"),
+            (b"x-b", b"2"),
+        ];
+        let pairs = HostAnswer::bytes(pairs::serialize(&pairs).unwrap());
+        let refused = HostAnswer::status(read);
+        double::answer([HostAnswer::ok()]);
+        double::answer_to(READ, if read == 0 { pairs } else { refused });
+        let filter: Configured<_, Http<Streaming>> = Configured::new(Setting(count), "setting");
+        let stream = Stream::new(1, 2, Rc::new(filter));
+        let action = stream.callback(Direction::Request, Event::Headers { is_last: true });
+        (action, double::calls())
+    };
+    let (add, remove) = (
+        "proxy_add_header_map_value",
+        "proxy_remove_header_map_value",
+    );
+    let replace = "proxy_replace_header_map_value";
+    assert_eq!(
+        calls(2, 0),
+        (Action::Continue, vec![remove, add, remove, add])
+    );
+    let known = vec![READ, replace, remove, add, replace, replace];
+    assert_eq!(calls(4, 0), (Action::Continue, known));
+    // Then it is not known what would be written.
+    let (action, made) = calls(3, 10);
+    assert_eq!(action, Action::Pause);
+    assert!(!made.contains(&add) && !made.contains(&remove), "{made:?}");
+}
+
 #[test]
 fn a_refusal_is_not_taken_for_headers() {
     for answer in double::hostile() {
