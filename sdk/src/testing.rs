@@ -1,8 +1,8 @@
 //! Messages, plugins and bodies for unit tests, without a host.
 //!
-//! A filter's own functions take a [`Request`](crate::Request), a [`Plugin`](crate::Plugin) or a
-//! [`Piece`](crate::Piece): here is how a test has one. What a filter does to a stream is tested with the harness, which
-//! answers as Envoy does; here every host call answers [`Status::UNIMPLEMENTED`](crate::Status::UNIMPLEMENTED).
+//! A filter's own functions take a [`Request`], a [`Plugin`] or a [`Piece`](crate::Piece): here is how a test has one.
+//! What a filter does to a stream is tested with the harness, which answers as Envoy does; here every host call answers
+//! [`Status::UNIMPLEMENTED`](crate::Status::UNIMPLEMENTED).
 //!
 //! Not part of modules: the crate has this on the build machine only.
 //!
