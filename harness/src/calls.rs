@@ -15,7 +15,7 @@ use crate::http_calls::{HttpEnd, HttpResponse};
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::router::Asked;
-use crate::router::unsendable;
+use crate::router::unacceptable;
 use crate::vm::VmState;
 use crate::world::World;
 
@@ -310,7 +310,8 @@ impl World {
 
     /// Records a call as its cluster receives it; what the codec refuses does not reach it.
     fn record_made(&mut self, token: u32, plugin: Option<usize>, call: &Pending) {
-        if unsendable(call.request.headers()).is_some() {
+        let connects = !self.mutated(Rule::ConnectNeedsNoProtocol);
+        if unacceptable(call.request.headers(), connects).is_some() {
             return;
         }
         let plugin = plugin.map(|plugin| self.plugins[plugin].name.to_string());

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::codec::Codec;
 use crate::exchange::UpstreamRequest;
 use crate::grpc_calls::frames::messages;
 use crate::grpc_reply::{GrpcEvent, GrpcReply};
@@ -25,7 +26,7 @@ pub(crate) const UPSTREAM: usize = 0;
 /// }).into();
 /// # let _ = (canned, by_path);
 /// ```
-pub struct Answer(Kind);
+pub struct Answer(Kind, Codec);
 
 type GrpcClosure = Box<dyn FnMut(&GrpcEvent<'_>) -> GrpcReply + Send>;
 type Closure = Box<dyn FnMut(&UpstreamRequest) -> Response + Send>;
@@ -46,7 +47,10 @@ impl Answer {
     pub fn with<R: Into<Response>>(
         mut answer: impl FnMut(&UpstreamRequest) -> R + Send + 'static,
     ) -> Self {
-        Self(Kind::Late(Box::new(move |request| answer(request).into())))
+        Self(
+            Kind::Late(Box::new(move |request| answer(request).into())),
+            Codec::Http1,
+        )
     }
 
     /// Answers as the closure says, once the request's headers are there; the body that the closure
@@ -55,7 +59,10 @@ impl Answer {
     pub fn early<R: Into<Response>>(
         mut answer: impl FnMut(&UpstreamRequest) -> R + Send + 'static,
     ) -> Self {
-        Self(Kind::Early(Box::new(move |request| answer(request).into())))
+        Self(
+            Kind::Early(Box::new(move |request| answer(request).into())),
+            Codec::Http1,
+        )
     }
 
     /// Answers a gRPC call event by event: to its beginning, to each message, to its end. What is
@@ -73,14 +80,28 @@ impl Answer {
     /// ```
     #[must_use]
     pub fn grpc(answer: impl FnMut(&GrpcEvent<'_>) -> GrpcReply + Send + 'static) -> Self {
-        Self(Kind::Grpc(Box::new(answer)))
+        Self(Kind::Grpc(Box::new(answer)), Codec::Http1)
     }
 
     /// The cluster exists and has no (healthy) endpoint: a stream gets a 503 at once, a call-out
     /// fails while it is made.
     #[must_use]
     pub fn no_healthy_endpoint() -> Self {
-        Self(Kind::NoEndpoint)
+        Self(Kind::NoEndpoint, Codec::Http1)
+    }
+
+    /// The cluster speaks HTTP/2, as with `http2_protocol_options`: that is what changes of an HTTP call to it. gRPC
+    /// is spoken over HTTP/2 anyway, and the stream's own upstream has [`HostBuilder::protocols`].
+    ///
+    /// ```
+    /// use attache_harness::{Answer, Response};
+    ///
+    /// let authz = Answer::from(Response::new(403)).over_http2();
+    /// # let _ = authz;
+    /// ```
+    #[must_use]
+    pub fn over_http2(self) -> Self {
+        Self(self.0, Codec::Http2)
     }
 }
 
@@ -146,7 +167,7 @@ impl From<GrpcReply> for Answer {
 
 impl From<Response> for Answer {
     fn from(response: Response) -> Self {
-        Self(Kind::Canned(Box::new(response)))
+        Self(Kind::Canned(Box::new(response)), Codec::Http1)
     }
 }
 
@@ -205,6 +226,11 @@ impl Clusters {
         self.clusters
             .iter()
             .position(|(own, _)| own.as_bytes() == name)
+    }
+
+    /// What is spoken with a cluster.
+    pub(crate) fn codec(&self, cluster: usize) -> Codec {
+        self.clusters[cluster].1.1
     }
 
     pub(crate) fn name(&self, cluster: usize) -> &str {

@@ -47,10 +47,16 @@ const HOP_BY_HOP: [&[u8]; 5] = [
 /// What stays of these where both messages are of an upgrade.
 const OF_UPGRADE: [&[u8]; 2] = [b"connection", b"upgrade"];
 
-/// Takes out of a response what is between two hops only, but for `keep-alive`: the upstream's is gone
-/// then, and one that a filter added goes out.
-pub(crate) fn strip_response(headers: &mut Headers, envoy: EnvoyVersion, upgraded: bool) {
-    let stays = !envoy.is_before(VersionDifference::KeepAliveIsOfTheUpstream);
+/// Takes out of a response what is between two hops only, but for `keep-alive` over HTTP/1.1: the upstream's is
+/// gone then, and one that a filter added goes out.
+pub(crate) fn strip_response(
+    headers: &mut Headers,
+    codec: Codec,
+    envoy: EnvoyVersion,
+    upgraded: bool,
+) {
+    let stays =
+        codec == Codec::Http1 && !envoy.is_before(VersionDifference::KeepAliveIsOfTheUpstream);
     let kept = |name: &[u8]| match name {
         b"keep-alive" => stays,
         name => upgraded && OF_UPGRADE.contains(&name),

@@ -394,7 +394,7 @@ impl Proxy {
         let asked = stream.request.headers.as_ref().is_some_and(is_upgrade);
         let upgraded = is_upgrade(headers);
         if !hops_stay {
-            codec::strip_response(headers, envoy, asked && upgraded);
+            codec::strip_response(headers, stream.codec, envoy, asked && upgraded);
         }
         if dated && !headers.contains_key("date") {
             headers.add(b"date", &date);
@@ -445,6 +445,7 @@ impl Proxy {
     }
 
     pub(crate) fn send_data(&mut self, slot: usize, bytes: Vec<u8>, end: bool) -> Moved {
+        let bodied = self.world.mutated(Rule::HeadIsAnsweredWithABody);
         let stream = &mut self.world.streams[slot];
         if stream.abandoned {
             return Ok(());
@@ -456,8 +457,16 @@ impl Proxy {
             stream.exchange.response = None;
             return self.finish(slot, Outcome::Reset);
         }
-        if let Some(response) = &mut stream.exchange.response {
+        // To HEAD the codec of HTTP/1.1 writes no body, that of HTTP/2 any.
+        let of_head = stream.head && !bytes.is_empty();
+        if let Some(response) = &mut stream.exchange.response
+            && (!of_head || stream.codec == Codec::Http2 || bodied)
+        {
             response.message.push(bytes);
+        }
+        if of_head && stream.codec == Codec::Http2 {
+            self.world
+                .comes_to(Some(slot), KnownDifference::UnreadableMessage);
         }
         if end { self.complete(slot) } else { Ok(()) }
     }
@@ -471,7 +480,9 @@ impl Proxy {
             .mutated(Rule::ResponseTrailersAreCarriedOtherwise);
         let stream = &mut self.world.streams[slot];
         if let Some(response) = &mut stream.exchange.response
-            && stream.codec.carries_trailers(&response.message) != mutated
+            && (stream.codec.carries_trailers(&response.message)
+                && !(stream.head && stream.codec == Codec::Http1))
+                != mutated
         {
             response
                 .message

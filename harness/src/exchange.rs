@@ -10,6 +10,7 @@ use crate::filter_state::{FilterState, Object};
 use crate::headers::Headers;
 use crate::lints::Lint;
 use crate::response_flags::ResponseFlags;
+use crate::router::status;
 use crate::timeline::{Event, HostCall, LogLine, Timeline};
 
 /// Names a stream of a [`Host`](crate::Host).
@@ -147,11 +148,8 @@ impl DownstreamResponse {
     /// The status code; 0 where `:status` is no number of 16 bits.
     #[must_use]
     pub fn status(&self) -> u16 {
-        let status = self.message.headers.get(":status").unwrap_or_default();
-        str::from_utf8(status)
-            .ok()
-            .and_then(|status| status.parse().ok())
-            .unwrap_or(0)
+        let status = status(&self.message.headers);
+        status.map_or(0, |status| status.try_into().unwrap_or(0))
     }
 }
 

@@ -67,7 +67,7 @@ impl Proxy {
             self.world.streams[slot].flow(direction).in_callback = true;
             let result = self.headers_callback(slot, filter, direction, end)?;
             let went_on = matches!(result, HeadersResult::Continue);
-            self.check_passed_once(slot, filter, direction, Part::Headers, went_on)?;
+            self.check_passed_once(slot, step, direction, Part::Headers, went_on)?;
             if self.left(slot, direction)? {
                 return Ok(());
             }
@@ -147,7 +147,7 @@ impl Proxy {
             self.world.streams[slot].flow(direction).in_callback = true;
             let result = self.data_callback(slot, filter, direction, &mut data, told)?;
             let went_on = result == DataResult::Continue;
-            self.check_passed_once(slot, filter, direction, Part::Body, went_on)?;
+            self.check_passed_once(slot, step, direction, Part::Body, went_on)?;
             if self.left(slot, direction)? {
                 return Ok(());
             }
@@ -258,7 +258,7 @@ impl Proxy {
             self.world.streams[slot].flow(direction).in_callback = true;
             let result = self.trailers_callback(slot, filter, direction)?;
             let went_on = matches!(result, TrailersResult::Continue);
-            self.check_passed_once(slot, filter, direction, Part::Trailers, went_on)?;
+            self.check_passed_once(slot, step, direction, Part::Trailers, went_on)?;
             if self.left(slot, direction)? {
                 return Ok(());
             }

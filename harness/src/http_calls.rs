@@ -15,7 +15,7 @@ use crate::arrival::Piece;
 use crate::call::{Answer, Call};
 use crate::calls::CallKind;
 use crate::clusters::Decides;
-use crate::codec::{Codec, strip_keep_alive};
+use crate::codec::{Codec, join_cookies, strip_keep_alive};
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::{Headers, Kind};
@@ -24,7 +24,10 @@ use crate::lints::LintKind;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response, has_no_body};
-use crate::router::{is_unreadable, on_the_wire, route_timeout, status, unsendable};
+use crate::router::{
+    give_scheme, is_unreadable, on_the_wire, route_timeout, status, take_what_is_asked,
+    unacceptable,
+};
 use crate::vm::{Deferred, Phase};
 use crate::world::World;
 
@@ -98,10 +101,11 @@ pub(crate) fn http_call(
         // It fails while it is sent, and nobody is told later.
         return Err(Status::InternalFailure.into());
     }
+    let codec = state.world.call_codec(cluster);
     let mut message = Message::new(on_the_wire(
         &headers,
         body.is_empty(),
-        Codec::Http1,
+        codec,
         state.world.version,
     ));
     message.push(body);
@@ -112,7 +116,8 @@ pub(crate) fn http_call(
     };
     let thread = state.thread;
     let idle = state.world.call_connections.take(thread, cluster);
-    if idle && unsendable(request.headers()).is_some() {
+    let connects = !state.world.mutated(Rule::ConnectNeedsNoProtocol);
+    if idle && unacceptable(request.headers(), connects).is_some() {
         // The codec refuses it while it is sent. The connection is closed, and nobody is told later.
         return Err(Status::InternalFailure.into());
     }
@@ -133,6 +138,8 @@ fn complete(headers: &mut Headers, body: &[u8], timeout: Duration) -> Duration {
         headers.add(b":scheme", b"http");
     }
     headers.set(b"x-envoy-internal", b"true");
+    take_what_is_asked(headers);
+    give_scheme(headers);
     route_timeout(headers, timeout)
 }
 
@@ -154,6 +161,14 @@ fn complete_otherwise(world: &World, headers: &mut Headers, given: &Headers) {
 }
 
 impl World {
+    /// What an HTTP call to a cluster is written in.
+    fn call_codec(&self, cluster: usize) -> Codec {
+        match self.mutated(Rule::CallsSpeakHttp1Only) {
+            true => Codec::Http1,
+            false => self.clusters.codec(cluster),
+        }
+    }
+
     /// What else a call could come to.
     fn end_otherwise(&self, end: HttpEnd) -> HttpEnd {
         let HttpEnd::Answered(mut response) = end else {
@@ -197,12 +212,14 @@ impl Proxy {
         let Some(call) = self.vms[vm].state().calls.pending.get_mut(&token) else {
             return Ok(());
         };
-        let (cluster, unreadable) = (
-            call.cluster,
-            is_unreadable(call.request.headers(), Codec::Http1),
-        );
-        if let Some(why) = unsendable(call.request.headers()) {
-            call.end = Some(replied(503, &why));
+        let cluster = call.cluster;
+        let codec = self.world.call_codec(cluster);
+        let unreadable = is_unreadable(call.request.headers(), codec);
+        let bodiless = call.request.method() == b"HEAD"
+            && !self.world.mutated(Rule::FailedCallsOfHeadHaveABody);
+        let connects = !self.world.mutated(Rule::ConnectNeedsNoProtocol);
+        if let Some(why) = unacceptable(call.request.headers(), connects) {
+            call.end = Some(replied(503, &why, bodiless));
             let thread = self.vms[vm].thread();
             let version = self.world.version;
             if version.is_before(VersionDifference::RefusedCallsCloseTheirConnection) {
@@ -216,8 +233,14 @@ impl Proxy {
                 .comes_to(slot, KnownDifference::UnreadableMessage);
         }
         let response = self.world.clusters.answer(call.cluster, &call.request);
-        let head = call.request.method() == b"HEAD";
-        let ending = ending(response, call.timeout, head, self.world.version);
+        let asked = Asked {
+            timeout: call.timeout,
+            head: call.request.method() == b"HEAD",
+            replied_bodiless: bodiless,
+            codec,
+            envoy: self.world.version,
+        };
+        let ending = asked.ending(response);
         let cluster = self.world.clusters.name(call.cluster);
         let id = call.id;
         let ending = ending.map(|(after, end, note)| (after, self.world.end_otherwise(end), note));
@@ -287,81 +310,113 @@ impl Proxy {
     }
 }
 
-/// When a call is over, counted from when it was made, what it comes to, and that in words; none if
-/// it waits for ever.
-fn ending(
-    response: Response,
+/// What a call asked for.
+struct Asked {
     timeout: Duration,
     head: bool,
+    /// Whether what Envoy's own router replies has no body.
+    replied_bodiless: bool,
+    codec: Codec,
     envoy: EnvoyVersion,
-) -> Option<(Duration, HttpEnd, String)> {
-    let timeout = (!timeout.is_zero()).then_some(timeout);
-    let overdue = |time: Duration| timeout.filter(|timeout| *timeout < time);
-    let timed_out = |timeout| {
-        let end = replied(504, "upstream request timeout");
-        (timeout, end, "lets the timeout end".to_owned())
-    };
-    if response.fault == Some(Fault::Never) {
-        return timeout.map(timed_out);
-    }
-    let mut time = response.latency;
-    if let Some(timeout) = overdue(time) {
-        return Some(timed_out(timeout));
-    }
-    if let Some(Fault::Failed(failure)) = response.fault {
-        let end = replied(failure.status(), &failure.body(envoy));
-        let note = format!("fails ({}) for", failure.details_before());
-        return Some((time, end, note));
-    }
-    let lost = |time, why| Some((time, HttpEnd::Lost, format!("{why} of the response to")));
-    let mut headers = response.headers;
-    let stays_open = stays_open(&headers);
-    if !envoy.is_before(VersionDifference::KeepAliveIsOfTheUpstream) {
-        strip_keep_alive(&mut headers);
-    }
-    let code = status(&headers).unwrap_or(0);
-    let bodiless = head || has_no_body(code.try_into().unwrap_or(0));
-    let end = bodiless || (response.pieces.is_empty() && response.trailers.is_none());
-    if !end && !headers.contains_key("content-length") && !headers.contains_key("transfer-encoding")
-    {
-        headers.add(b"transfer-encoding", b"chunked");
-    }
-    let latency = response.latency.as_millis().to_string();
-    headers.replace(b"x-envoy-upstream-service-time", latency.as_bytes());
-    let mut body = Vec::new();
-    for piece in response.pieces.into_iter().filter(|_| !bodiless) {
-        match piece {
-            Piece::Chunk(chunk) => body.extend(chunk),
-            Piece::Pause(pause) => time += pause,
-            Piece::Cut(_) => return lost(time, "cuts the end"),
-            Piece::Until(_) => {}
-            Piece::Stall => return timeout.and_then(|timeout| lost(timeout, "keeps the end")),
-        }
-        if let Some(timeout) = overdue(time) {
-            return lost(timeout, "delays the end");
-        }
-        if body.len() > BODY_LIMIT {
-            return lost(time, "sends more than 32 MiB");
-        }
-    }
-    let end = HttpEnd::Answered(Box::new(HttpResponse {
-        headers,
-        body,
-        trailers: response.trailers.filter(|_| !bodiless),
-        stays_open,
-    }));
-    Some((time, end, format!("answers {code} to")))
 }
 
-/// The reply of Envoy's own router to a call.
-fn replied(status: u16, body: &str) -> HttpEnd {
+impl Asked {
+    /// When a call is over, counted from when it was made, what it comes to, and that in words; none if
+    /// it waits for ever.
+    fn ending(&self, response: Response) -> Option<(Duration, HttpEnd, String)> {
+        let Self {
+            timeout,
+            head,
+            replied_bodiless,
+            codec,
+            envoy,
+        } = *self;
+        let timeout = (!timeout.is_zero()).then_some(timeout);
+        let overdue = |time: Duration| timeout.filter(|timeout| *timeout < time);
+        let timed_out = |timeout| {
+            let end = replied(504, "upstream request timeout", replied_bodiless);
+            (timeout, end, "lets the timeout end".to_owned())
+        };
+        if response.fault == Some(Fault::Never) {
+            return timeout.map(timed_out);
+        }
+        let mut time = response.latency;
+        if let Some(timeout) = overdue(time) {
+            return Some(timed_out(timeout));
+        }
+        if let Some(Fault::Failed(failure)) = response.fault {
+            let end = replied(failure.status(), &failure.body(envoy), replied_bodiless);
+            let note = format!("fails ({}) for", failure.details_before());
+            return Some((time, end, note));
+        }
+        let lost = |time, why| Some((time, HttpEnd::Lost, format!("{why} of the response to")));
+        let (mut headers, mut trailers) = (response.headers, response.trailers);
+        match codec {
+            Codec::Http1 => {
+                headers.trim();
+                trailers.iter_mut().for_each(Headers::trim);
+            }
+            Codec::Http2 => {
+                join_cookies(&mut headers);
+                trailers.iter_mut().for_each(join_cookies);
+            }
+        }
+        let stays_open = codec == Codec::Http1 && stays_open(&headers);
+        if !envoy.is_before(VersionDifference::KeepAliveIsOfTheUpstream) {
+            strip_keep_alive(&mut headers);
+        }
+        let code = status(&headers).unwrap_or(0);
+        let bodiless = head || has_no_body(code.try_into().unwrap_or(0));
+        let empty = response.pieces.is_empty() && trailers.is_none();
+        // A response to HEAD says how its body would come.
+        let chunked = codec == Codec::Http1 && !empty && (head || !bodiless);
+        if chunked
+            && !headers.contains_key("content-length")
+            && !headers.contains_key("transfer-encoding")
+        {
+            headers.add(b"transfer-encoding", b"chunked");
+        }
+        let latency = response.latency.as_millis().to_string();
+        headers.set(b"x-envoy-upstream-service-time", latency.as_bytes());
+        let mut body = Vec::new();
+        for piece in response.pieces.into_iter().filter(|_| !bodiless) {
+            match piece {
+                Piece::Chunk(chunk) => body.extend(chunk),
+                Piece::Pause(pause) => time += pause,
+                Piece::Cut(_) => return lost(time, "cuts the end"),
+                Piece::Until(_) => {}
+                Piece::Stall => return timeout.and_then(|timeout| lost(timeout, "keeps the end")),
+            }
+            if let Some(timeout) = overdue(time) {
+                return lost(timeout, "delays the end");
+            }
+            if body.len() > BODY_LIMIT {
+                return lost(time, "sends more than 32 MiB");
+            }
+        }
+        let end = HttpEnd::Answered(Box::new(HttpResponse {
+            headers,
+            body,
+            trailers: trailers.filter(|_| !bodiless),
+            stays_open,
+        }));
+        Some((time, end, format!("answers {code} to")))
+    }
+}
+
+/// The reply of Envoy's own router to a call. One to HEAD has the length of a body that it lacks.
+fn replied(status: u16, body: &str, bodiless: bool) -> HttpEnd {
     let mut headers = Headers::new(Kind::Response);
     headers.add(b":status", status.to_string().as_bytes());
     headers.add(b"content-length", body.len().to_string().as_bytes());
     headers.add(b"content-type", b"text/plain");
     HttpEnd::Answered(Box::new(HttpResponse {
         headers,
-        body: body.as_bytes().to_vec(),
+        body: if bodiless {
+            Vec::new()
+        } else {
+            body.as_bytes().to_vec()
+        },
         trailers: None,
         stays_open: false,
     }))
@@ -372,12 +427,14 @@ mod tests {
     use super::*;
 
     fn ended(response: Response, timeout: u64) -> String {
-        match ending(
-            response,
-            Duration::from_millis(timeout),
-            false,
-            EnvoyVersion::default(),
-        ) {
+        let asked = Asked {
+            timeout: Duration::from_millis(timeout),
+            head: false,
+            replied_bodiless: false,
+            codec: Codec::Http1,
+            envoy: EnvoyVersion::default(),
+        };
+        match asked.ending(response) {
             None => "never".to_owned(),
             Some((time, HttpEnd::Lost, _)) => format!("{} lost", time.as_millis()),
             Some((time, HttpEnd::Answered(response), _)) => {

@@ -6,7 +6,9 @@ mod headers;
 pub(crate) use connections::{IdleConnections, UpstreamConnection};
 
 use self::headers::milliseconds;
-pub(crate) use self::headers::{is_unreadable, on_the_wire, route_timeout, unsendable};
+pub(crate) use self::headers::{
+    give_scheme, is_unreadable, on_the_wire, route_timeout, take_what_is_asked, unacceptable,
+};
 use crate::abi::Direction;
 use crate::agenda::Event;
 use crate::arrival;
@@ -218,6 +220,7 @@ impl Proxy {
         let keeps_alive = self
             .world
             .is_before(VersionDifference::KeepAliveIsOfTheUpstream);
+        let methods = !self.world.mutated(Rule::AnswersAreToTheClientsMethod);
         let framed = !self.world.mutated(Rule::FiltersSeeNoChunking);
         let timed = !self.world.mutated(Rule::FiltersSeeNoServiceTime);
         let ends_early = self.world.mutated(match self.upstream_codec {
@@ -226,8 +229,12 @@ impl Proxy {
         });
         let stream = &mut self.world.streams[slot];
         stream.response_code = status;
+        // What was asked for on the way up, whatever the client asked for.
+        let asked = stream.exchange.upstream.as_ref();
+        let head = asked.map_or(stream.head, |asked| asked.method() == b"HEAD");
+        let head = if methods { head } else { stream.head };
         let bodiless =
-            stream.head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
+            head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
         let empty = response.pieces.is_empty() && trailers.is_none();
         let end = tunnel.unwrap_or(bodiless || empty);
         let http1 = self.upstream_codec == Codec::Http1;
@@ -235,7 +242,7 @@ impl Proxy {
             codec::strip_keep_alive(&mut headers);
         }
         // Filters see the framing of a response, other than that of a request.
-        let chunked = tunnel.is_none() && (!end || (stream.head && !empty));
+        let chunked = tunnel.is_none() && (!end || (head && !empty));
         if http1
             && framed
             && chunked
@@ -248,7 +255,7 @@ impl Proxy {
             let latency = now - asked_at;
             stream.latency = Some(latency);
             if timed {
-                headers.replace(
+                headers.set(
                     b"x-envoy-upstream-service-time",
                     milliseconds(latency).as_bytes(),
                 );
@@ -355,7 +362,8 @@ pub(crate) fn status(headers: &Headers) -> Option<u32> {
         let digit = |byte: &u8| u32::from(byte - b'0');
         return Some(digit(a) * 100 + digit(b) * 10 + digit(c));
     }
-    str::from_utf8(value).ok()?.parse().ok()
+    // As `absl::SimpleAtoi` reads a number.
+    str::from_utf8(value.trim_ascii()).ok()?.parse().ok()
 }
 
 /// Whether a message is as long as it says.

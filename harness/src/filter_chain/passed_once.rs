@@ -5,6 +5,7 @@
 //! again.
 
 use crate::abi::Direction;
+use crate::codec::Codec;
 use crate::error::HostError;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
@@ -23,11 +24,12 @@ impl Proxy {
     pub(super) fn check_passed_once(
         &mut self,
         slot: usize,
-        filter: usize,
+        step: usize,
         direction: Direction,
         part: Part,
         went_on: bool,
     ) -> Moved {
+        let filter = self.world.filter_at(slot, direction, step);
         let stream = &mut self.world.streams[slot];
         let side = stream.side(filter, direction);
         let continued = std::mem::take(&mut side.continued_inside);
@@ -58,9 +60,18 @@ impl Proxy {
         if self.world.mutated(Rule::PassingTwiceIsTaken) {
             return Ok(());
         }
+        let crashes = over
+            && match part {
+                Part::Headers => self.headers_end(slot, step, direction),
+                Part::Body => !self.has_one_that_ended(slot, step, direction),
+                Part::Trailers => true,
+            };
+        if part == Part::Body && !crashes {
+            return Ok(());
+        }
         let call = format!("proxy_continue_stream({number})");
         let timeline = self.timeline(Some(slot));
-        Err(if over {
+        Err(if crashes {
             HostError::EnvoyWouldCrash {
                 call,
                 why:
@@ -83,6 +94,24 @@ impl Proxy {
                 ),
                 timeline,
             }
+        })
+    }
+
+    /// Whether headers that are sent again reach an encoder that is gone, or end the stream a second time. An encoder
+    /// of HTTP/1.1 lives until the turn is over: it writes the headers behind the whole response.
+    fn headers_end(&mut self, slot: usize, step: usize, direction: Direction) -> bool {
+        let filter = self.world.filter_at(slot, direction, step);
+        let stream = &mut self.world.streams[slot];
+        stream.side(filter, direction).end_stream || stream.codec == Codec::Http2
+    }
+
+    /// Whether a filter behind had the end: what comes again stops there.
+    fn has_one_that_ended(&mut self, slot: usize, step: usize, direction: Direction) -> bool {
+        let mut behind = step + 1..self.world.streams[slot].filters.len();
+        behind.any(|step| {
+            let filter = self.world.filter_at(slot, direction, step);
+            let stream = &mut self.world.streams[slot];
+            stream.filters[filter].vm.is_some() && stream.side(filter, direction).end_stream
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::envoy_version::EnvoyVersion;
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::{Headers, Kind};
 use crate::pairs::Pair;
-use crate::router::{on_the_wire, route_timeout};
+use crate::router::{give_scheme, on_the_wire, route_timeout, take_what_is_asked};
 
 /// What a guest, and the target that it named, say about a call.
 pub(crate) struct Opening<'a> {
@@ -43,6 +43,8 @@ pub(crate) fn open(opening: &Opening<'_>) -> (UpstreamRequest, Duration) {
         }
     }
     headers.set(b"x-envoy-internal", b"true");
+    take_what_is_asked(&mut headers);
+    give_scheme(&mut headers);
     let timeout = route_timeout(&mut headers, opening.timeout.unwrap_or_default());
     let message = Message::new(on_the_wire(&headers, false, Codec::Http2, opening.envoy));
     (

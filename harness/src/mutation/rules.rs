@@ -272,8 +272,15 @@ rules! {
     RequestSizeIsWhatCame "`request.size` is not the declared size";
     TotalSizeIsTheBody "`request.total_size` does not count headers";
     GrpcStatusIsNotDerived "`response.grpc_status` is not derived from the status";
+    WhatIsAskedOfEnvoyGoesOn "`x-envoy-retry-on` and others that ask the router for something are sent on";
+    AnySchemeGoesOn "a `:scheme` that Envoy does not know stays";
+    ConnectNeedsNoProtocol "CONNECT may have a path without `:protocol`";
+    HeadIsAnsweredWithABody "over HTTP/1.1 the body that filters see of an answer to HEAD is sent";
+    AnswersAreToTheClientsMethod "an answer's body depends on what the client asked for, not on what was sent";
     LatencyIsThereEarly "`response.backend_latency` is there before the end";
     // Calls to clusters.
+    CallsSpeakHttp1Only "a call to a cluster of HTTP/2 is as one over HTTP/1.1";
+    FailedCallsOfHeadHaveABody "what answers a call of HEAD that failed has a body";
     CallsNeedNoPath "a call needs no `:path`";
     CallsNeedNoMethod "a call needs no `:method`";
     CallsNeedNoAuthority "a call needs no `:authority`";

@@ -106,9 +106,16 @@ fn grpc_status<'a>(
     let sent = [trailers, headers]
         .into_iter()
         .flatten()
-        .find_map(|map| map.get("grpc-status"));
-    let sent = sent.and_then(|status| str::from_utf8(status).ok()?.parse::<u32>().ok());
-    sent.or(code.map(grpc_status_of)).map(Value::int)
+        .find_map(|map| map.get("grpc-status"))
+        .filter(|status| !status.is_empty());
+    // Envoy knows 0 to 16; any other is -1, and one that is no number too.
+    let known = |status: &[u8]| {
+        let status: u8 = str::from_utf8(status.trim_ascii()).ok()?.parse().ok()?;
+        (status <= 16).then_some(status.into())
+    };
+    let sent = sent.map(|status| known(status).unwrap_or(-1));
+    let derived = || code.and_then(|code| grpc_status_of(code).try_into().ok());
+    sent.or_else(derived).map(Value::Int)
 }
 
 fn size(headers: Option<&Headers>) -> u64 {

@@ -59,12 +59,12 @@ impl Proxy {
             let reply = Reply::own(503, "no healthy upstream", "no_healthy_upstream");
             return self.send_local_reply(slot, reply);
         }
-        if let Some(why) = unacceptable(headers) {
-            return self.refuse_once_connected(slot, why);
-        }
         let overrules = headers.contains_key("x-envoy-upstream-rq-timeout-ms");
         let untold = self.world.mutated(Rule::UpstreamIsToldNoTimeout);
         let overruled = !(overrules && self.world.mutated(Rule::TimeoutIsNotOverruled));
+        let asked_of_envoy = !self.world.mutated(Rule::WhatIsAskedOfEnvoyGoesOn);
+        let schemes = !self.world.mutated(Rule::AnySchemeGoesOn);
+        let connects = !self.world.mutated(Rule::ConnectNeedsNoProtocol);
         let stream = &mut self.world.streams[slot];
         let Some(headers) = &mut stream.request.headers else {
             return Ok(());
@@ -72,9 +72,18 @@ impl Proxy {
         if !overruled {
             headers.remove(b"x-envoy-upstream-rq-timeout-ms");
         }
+        if asked_of_envoy {
+            take_what_is_asked(headers);
+        }
         stream.timeout = route_timeout(headers, self.world.route_timeout);
         if untold {
             headers.remove(b"x-envoy-expected-rq-timeout-ms");
+        }
+        if schemes {
+            give_scheme(headers);
+        }
+        if let Some(why) = unacceptable(headers, connects) {
+            return self.refuse_once_connected(slot, why);
         }
         stream
             .exchange
@@ -176,24 +185,65 @@ impl Proxy {
 }
 
 /// The timeout of a request, none if zero: `x-envoy-upstream-rq-timeout-ms` overrules the route's.
-/// Envoy drops that header and tells the upstream what came of it.
+/// Envoy drops that header, and the one for each try, and tells the upstream what came of them.
 pub(crate) fn route_timeout(headers: &mut Headers, of_route: Duration) -> Duration {
-    const OVERRULES: &str = "x-envoy-upstream-rq-timeout-ms";
-    let mut timeout = of_route;
-    if let Some(value) = headers.get(OVERRULES) {
-        let value = str::from_utf8(value)
-            .ok()
-            .and_then(|text| text.parse().ok());
-        timeout = value.map_or(timeout, Duration::from_millis);
-        headers.remove(OVERRULES.as_bytes());
-    }
-    if !timeout.is_zero() {
+    let timeout = take_number(headers, "x-envoy-upstream-rq-timeout-ms");
+    let timeout = timeout.map_or(of_route, Duration::from_millis);
+    let of_try = take_number(headers, "x-envoy-upstream-rq-per-try-timeout-ms");
+    let of_try = of_try.map_or(Duration::ZERO, Duration::from_millis);
+    // A try that may take as long as all of them has no timeout of its own.
+    let own = !of_try.is_zero() && (timeout.is_zero() || of_try < timeout);
+    let told = if own { of_try } else { timeout };
+    if !told.is_zero() {
         headers.replace(
             b"x-envoy-expected-rq-timeout-ms",
-            milliseconds(timeout).as_bytes(),
+            milliseconds(told).as_bytes(),
         );
     }
     timeout
+}
+
+/// Takes a header out, and reads it as `absl::SimpleAtoi` does.
+fn take_number(headers: &mut Headers, name: &str) -> Option<u64> {
+    let text = str::from_utf8(headers.get(name)?.trim_ascii());
+    let number = text.ok().and_then(|text| text.parse().ok());
+    headers.remove(name.as_bytes());
+    number
+}
+
+/// What a filter asks Envoy's router for by headers that go no further.
+const ASKED: [&[u8]; 8] = [
+    b"x-envoy-retry-on",
+    b"x-envoy-retry-grpc-on",
+    b"x-envoy-max-retries",
+    b"x-envoy-retriable-status-codes",
+    b"x-envoy-retriable-header-names",
+    b"x-envoy-hedge-on-per-try-timeout",
+    b"x-envoy-upstream-alt-stat-name",
+    b"x-envoy-upstream-stream-duration-ms",
+];
+
+/// Takes out what is meant for the router.
+pub(crate) fn take_what_is_asked(headers: &mut Headers) {
+    ASKED.iter().for_each(|name| headers.remove(name));
+}
+
+/// A scheme that Envoy does not know gives way to the one by which the request came.
+pub(crate) fn give_scheme(headers: &mut Headers) {
+    let is_known = |scheme: &[u8]| {
+        [&b"http"[..], b"https"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+    };
+    if headers.get(":scheme").is_some_and(is_known) {
+        return;
+    }
+    let forwarded = headers.get("x-forwarded-proto").unwrap_or_default();
+    let scheme = match is_known(forwarded) {
+        true => forwarded.to_vec(),
+        false => b"http".to_vec(),
+    };
+    headers.set(b":scheme", &scheme);
 }
 
 pub(super) fn milliseconds(time: Duration) -> Decimal {
@@ -241,16 +291,29 @@ fn is_unroutable(headers: &Headers) -> bool {
     !path.starts_with(b"/") || scheme.is_empty()
 }
 
-/// Why the codec does not write the request of a stream.
-fn unacceptable(headers: &Headers) -> Option<String> {
-    if headers.contains_key(":method") {
-        return unsendable(headers);
+/// Why the codec does not write a request.
+pub(crate) fn unacceptable(headers: &Headers, connects: bool) -> Option<String> {
+    let missing = |name: &str| Some(format!("missing required header: {name}"));
+    match headers.get(":method") {
+        None => return missing(":method"),
+        // A path makes it an extended one ([RFC 8441, 4]).
+        //
+        // [RFC 8441, 4]: https://www.rfc-editor.org/rfc/rfc8441#section-4
+        Some(b"CONNECT") if connects => {
+            if !headers.contains_key(":authority") {
+                return missing(":authority");
+            }
+            if headers.contains_key(":path") && !headers.contains_key(":protocol") {
+                return missing(":protocol");
+            }
+        }
+        Some(_) => {}
     }
-    Some("missing required header: :method".to_owned())
+    unsendable(headers)
 }
 
 /// Why the codec does not send a request, which is known once there is a connection.
-pub(crate) fn unsendable(headers: &Headers) -> Option<String> {
+fn unsendable(headers: &Headers) -> Option<String> {
     let sane = headers.are_free_of_controls();
     headers.iter().find_map(|(name, value)| {
         let what = if !is_header_name(name) {
@@ -265,19 +328,47 @@ pub(crate) fn unsendable(headers: &Headers) -> Option<String> {
     })
 }
 
-/// Whether Envoy sends a message that peers refuse: over HTTP/2 a header has no name or the authority is
-/// none, or the target holds what no URL does.
+/// Whether Envoy sends a message that peers refuse: its target holds what no URL does, its method or a name is no token,
+/// its length no number, or over HTTP/2 it has what that forbids.
 pub(crate) fn is_unreadable(headers: &Headers, codec: Codec) -> bool {
-    let target = headers.get(":path").unwrap_or_default();
-    match codec {
-        Codec::Http1 => target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f),
-        Codec::Http2 => {
-            let authority = headers.get(":authority");
-            headers.contains_key("")
-                || authority.is_some_and(|authority| !is_authority(authority))
-                || !target.iter().all(|byte| (0x21..=0x7e).contains(byte))
+    let target = headers.get(":path");
+    let method = headers.get(":method");
+    let length = headers.get("content-length");
+    let no_method = method.is_some_and(|method| method.is_empty() || !is_token(method));
+    let no_length =
+        length.is_some_and(|length| length.is_empty() || !length.iter().all(u8::is_ascii_digit));
+    let no_target = target.is_some_and(|target| match codec {
+        Codec::Http1 => {
+            target.is_empty() || target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f)
         }
-    }
+        Codec::Http2 => {
+            !(target.starts_with(b"/") || target == b"*")
+                || !target
+                    .iter()
+                    .all(|byte| (0x21..=0x7e).contains(byte) && *byte != b'#')
+        }
+    });
+    no_method || no_length || no_target || (codec == Codec::Http2 && is_no_frame(headers))
+}
+
+/// Whether peers of HTTP/2 refuse the headers ([RFC 9113, 8.2 and 8.3]).
+///
+/// [RFC 9113, 8.2 and 8.3]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2
+fn is_no_frame(headers: &Headers) -> bool {
+    let response = headers.contains_key(":status");
+    let refused = |name: &[u8], value: &[u8]| match name {
+        b":authority" => response || !is_authority(value),
+        b":method" | b":scheme" | b":path" => response,
+        // What ends the message is no interim response.
+        b":status" => !matches!(value, [b'2'..=b'9', b'0'..=b'9', b'0'..=b'9']),
+        [b':', ..] | b"" => true,
+        b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
+            true
+        }
+        b"te" => !response && value != b"trailers",
+        _ => !is_token(name) || !is_header_value(value),
+    };
+    headers.iter().any(|(name, value)| refused(name, value))
 }
 
 /// Whether the bytes are those of an authority ([RFC 3986, 3.2]); servers look at least for these.
@@ -293,6 +384,10 @@ fn is_authority(value: &[u8]) -> bool {
 ///
 /// [RFC 9110, 5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
 fn is_header_name(name: &[u8]) -> bool {
+    is_token(name.strip_prefix(b":").unwrap_or(name))
+}
+
+fn is_token(name: &[u8]) -> bool {
     const TOKEN: [bool; 256] = {
         let bytes = b"!#$%&'*+-.^_`|~0123456789\
             ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -304,7 +399,6 @@ fn is_header_name(name: &[u8]) -> bool {
         }
         token
     };
-    let name = name.strip_prefix(b":").unwrap_or(name);
     name.iter().all(|byte| TOKEN[usize::from(*byte)])
 }
 

@@ -8,7 +8,11 @@ use crate::case::{Cluster, Fault, Grpc, GrpcPart, Protocol};
 
 pub(super) fn answer(cluster: &Cluster) -> Answer {
     let Some(grpc) = &cluster.grpc else {
-        return response(&cluster.answer, Protocol::Http1, false).into();
+        let answer = Answer::from(response(&cluster.answer, cluster.protocol, false));
+        return match cluster.protocol {
+            Protocol::Http1 => answer,
+            Protocol::Http2 => answer.over_http2(),
+        };
     };
     let after = cluster.answer.after;
     match cluster.answer.fault {
