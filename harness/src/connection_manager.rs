@@ -20,7 +20,7 @@ use crate::proxy::{Moved, Proxy};
 use crate::request::Request;
 use crate::response::has_no_body;
 use crate::response_flags::ResponseFlags;
-use crate::router::{is_unreadable, other_length, status, wrong_length};
+use crate::router::{are_unreadable, is_unreadable, other_length, status, wrong_length};
 use crate::stream::{Reply, Routing, Stream};
 use crate::tcp_streams::CloseType;
 use crate::tunnel::is_upgrade;
@@ -488,6 +488,15 @@ impl Proxy {
                 .message
                 .trailers
                 .clone_from(&stream.response.trailers);
+            let trailers = &response.message.trailers;
+            let codec = stream.codec;
+            if trailers
+                .as_ref()
+                .is_some_and(|all| are_unreadable(all, codec))
+            {
+                self.world
+                    .comes_to(Some(slot), KnownDifference::UnreadableMessage);
+            }
         } else {
             let note = "the response has a content-length, so its trailers are dropped";
             stream.exchange.timeline.note(note);

@@ -20,9 +20,10 @@ use crate::call::{Answer, Call, Stop};
 use crate::calls::{CallEvent, CallKind};
 use crate::clusters::Decides;
 use crate::error::HostError;
+use crate::headers::Headers;
 use crate::lints::LintKind;
 use crate::mutation::Rule;
-use crate::router::Asked;
+use crate::router::{Asked, refusal, unacceptable};
 use crate::vm::{Deferred, VmState};
 
 /// gRPC's UNAVAILABLE.
@@ -64,10 +65,10 @@ pub(crate) fn call(
     let (mut request, timeout) = request::open(&opening);
     request.message.push(frames::framed(&message));
     let state = call.state();
-    match target.open(state) {
+    match target.open(state, request.headers()) {
         Ok(cluster) => state.place_call(number, (CallKind::Grpc, cluster), request, timeout),
         Err(why) => {
-            close_later(state, number, why);
+            close_later(state, number, &why);
             return Err(Status::InternalFailure.into());
         }
     }
@@ -106,13 +107,13 @@ pub(crate) fn stream(
     // It ends when the guest says so.
     request.complete = false;
     let state = call.state();
-    match target.open(state) {
+    match target.open(state, request.headers()) {
         Ok(cluster) => state.place_call(number, (CallKind::GrpcStream, cluster), request, timeout),
         Err(why) => {
-            if why == Unreachable::NoEndpoint {
-                call.tell_at_once(number)?;
+            if why != Unreachable::NoCluster {
+                call.tell_at_once(number, &why.message())?;
             }
-            close_later(call.state(), number, why);
+            close_later(call.state(), number, &why);
             return Err(Status::InternalFailure.into());
         }
     }
@@ -243,17 +244,48 @@ struct Resolved {
 }
 
 /// Why a call cannot be made although its target is one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Unreachable {
     NoCluster,
     NoEndpoint,
+    /// There is a connection, and its codec does not write the request.
+    Refused(String),
+}
+
+impl Unreachable {
+    /// What the guest is told, without Envoy's details.
+    fn message(&self) -> String {
+        match self {
+            Self::NoCluster => "Cluster not available".to_owned(),
+            Self::NoEndpoint => "no healthy upstream".to_owned(),
+            Self::Refused(why) => why.clone(),
+        }
+    }
+
+    /// The same with them.
+    fn told(&self) -> String {
+        let details = match self {
+            Self::NoCluster => return self.message(),
+            Self::NoEndpoint => "no_healthy_upstream".to_owned(),
+            Self::Refused(why) => refusal(why),
+        };
+        format!("{}{{{details}}}", self.message())
+    }
 }
 
 impl Resolved {
-    fn open(&self, state: &VmState) -> Result<usize, Unreachable> {
+    fn open(&self, state: &VmState, headers: &Headers) -> Result<usize, Unreachable> {
         let cluster = self.cluster.ok_or(Unreachable::NoCluster)?;
         if state.world.clusters.decides(cluster) == Decides::AtOnce {
             return Err(Unreachable::NoEndpoint);
+        }
+        let connected = state
+            .world
+            .grpc_connections
+            .contains(&(state.thread, cluster));
+        let checked = connected && !state.world.mutated(Rule::GrpcHeadersAreUnchecked);
+        if let Some(why) = unacceptable(headers, false).filter(|_| checked) {
+            return Err(Unreachable::Refused(why));
         }
         Ok(cluster)
     }
@@ -306,11 +338,8 @@ fn resolve(call: &mut Call<'_>, target: &[u8]) -> Result<Resolved, Stop> {
 
 /// What fails while it is sent is reported after the callback, under a token that the guest was not
 /// told.
-fn close_later(state: &mut VmState, token: u32, why: Unreachable) {
-    let message = match why {
-        Unreachable::NoCluster => "Cluster not available",
-        Unreachable::NoEndpoint => "no healthy upstream{no_healthy_upstream}",
-    };
+fn close_later(state: &mut VmState, token: u32, why: &Unreachable) {
+    let message = why.told();
     let Some(root) = state.context().map(|context| context.root) else {
         return;
     };
@@ -318,13 +347,13 @@ fn close_later(state: &mut VmState, token: u32, why: Unreachable) {
         return;
     }
     let message = match state.world.mutated(Rule::GrpcCallsFailWithoutAWord) {
-        true => "",
+        true => String::new(),
         false => message,
     };
     state.deferred.push_back(Deferred::GrpcClose {
         root,
         token,
         status: UNAVAILABLE,
-        message: message.as_bytes().to_vec(),
+        message: message.into_bytes(),
     });
 }

@@ -378,6 +378,10 @@ impl Proxy {
         if mutated(Rule::GrpcReplyHasAnotherType) {
             headers.set(b"content-type", b"text/plain");
         }
+        let own = reply.grpc_status;
+        if let Some(status) = own.filter(|_| mutated(Rule::GrpcReplyDropsAGivenStatus)) {
+            headers.set(b"grpc-status", status.to_string().as_bytes());
+        }
         if reply.grpc_status.is_some() && mutated(Rule::GrpcReplyStatusIsDerived) {
             let status = grpc_status_of(reply.status);
             headers.set(b"grpc-status", status.to_string().as_bytes());
@@ -395,7 +399,7 @@ impl Proxy {
 }
 
 /// Headers and body of a reply. A `:status` of the guest's own is ignored, a `content-length`
-/// recomputed, a `content-type` kept where there is a body.
+/// recomputed, a `content-type` kept where there is a body, and a `grpc-status` where gRPC is answered.
 fn compose(reply: &Reply, grpc: bool, head: bool) -> (Headers, Vec<u8>) {
     let mut headers = Headers::new(Kind::Response);
     headers.add(b":status", reply.status.to_string().as_bytes());
@@ -407,10 +411,13 @@ fn compose(reply: &Reply, grpc: bool, head: bool) -> (Headers, Vec<u8>) {
     if grpc {
         headers.set(b":status", b"200");
         headers.set(b"content-type", b"application/grpc");
-        let status = reply
-            .grpc_status
-            .unwrap_or_else(|| grpc_status_of(reply.status));
-        headers.set(b"grpc-status", status.to_string().as_bytes());
+        let given = headers.get("grpc-status").unwrap_or_default();
+        if given.is_empty() {
+            let status = reply
+                .grpc_status
+                .unwrap_or_else(|| grpc_status_of(reply.status));
+            headers.set(b"grpc-status", status.to_string().as_bytes());
+        }
         if !reply.body.is_empty() && !head {
             headers.set(b"grpc-message", &percent_encode(&reply.body));
         }

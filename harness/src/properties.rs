@@ -7,6 +7,7 @@ mod value;
 mod xds;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::stream_info::{StreamInfo, Upstream};
 use self::value::{ABSENT, Found};
@@ -213,9 +214,15 @@ fn top<'a>(state: &'a VmState, first: &[u8], end: End<'_>) -> Found<'a> {
         End::Somewhere(second) => second,
     };
     let context = state.context().ok_or(ABSENT)?;
+    let late = state.world.mutated(Rule::ConnectionIsSeenWithTheAnswer);
+    let now = if late {
+        Duration::ZERO
+    } else {
+        state.world.clock.now()
+    };
     let info = context
         .observed()
-        .map(|slot| StreamInfo::from(&state.world.streams[slot]));
+        .map(|slot| StreamInfo::of(&state.world.streams[slot], now));
     if let Some(found) = attribute(state, info.as_ref(), first, second) {
         return found;
     }

@@ -7,7 +7,8 @@ pub(crate) use connections::{IdleConnections, UpstreamConnection};
 
 use self::headers::milliseconds;
 pub(crate) use self::headers::{
-    give_scheme, is_unreadable, on_the_wire, route_timeout, take_what_is_asked, unacceptable,
+    are_unreadable, give_scheme, is_unreadable, on_the_wire, refusal, route_timeout,
+    take_what_is_asked, unacceptable,
 };
 use crate::abi::Direction;
 use crate::agenda::Event;
@@ -19,6 +20,7 @@ use crate::envoy_version::VersionDifference;
 use crate::error::HostError;
 use crate::exchange::Message;
 use crate::headers::{Headers, Kind};
+use crate::known_difference::KnownDifference;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response, has_no_body};
@@ -98,6 +100,14 @@ impl Proxy {
                 .message
                 .trailers
                 .clone_from(&stream.request.trailers);
+            let trailers = &request.message.trailers;
+            if trailers
+                .as_ref()
+                .is_some_and(|all| are_unreadable(all, codec))
+            {
+                self.world
+                    .comes_to(Some(slot), KnownDifference::UnreadableMessage);
+            }
         } else {
             let note = "the request has a content-length, so its trailers are dropped";
             stream.exchange.timeline.note(note);

@@ -405,7 +405,14 @@ pub(crate) fn request_yaml(message: &Message) -> Yaml {
         ("method".to_owned(), Yaml::Text(method)),
         ("path".to_owned(), Yaml::Text(target)),
     ];
-    message_yaml(message, &mut entries);
+    entries.push(("all_headers".to_owned(), lines_yaml(&message.headers)));
+    if let Some(messages) = message.grpc_messages() {
+        let messages = messages.into_iter().map(Yaml::text).collect();
+        entries.push(("messages".to_owned(), Yaml::List(messages)));
+    } else {
+        body_yaml(message, &mut entries);
+    }
+    trailers_yaml(message, &mut entries);
     Yaml::Map(entries)
 }
 
@@ -413,18 +420,19 @@ pub(crate) fn request_yaml(message: &Message) -> Yaml {
 pub(crate) fn response_yaml(message: &Message) -> Yaml {
     let status = message.status().unwrap_or(0);
     let mut entries = vec![("status".to_owned(), Yaml::word(status))];
-    message_yaml(message, &mut entries);
+    entries.push(("all_headers".to_owned(), lines_yaml(&message.headers)));
+    body_yaml(message, &mut entries);
+    trailers_yaml(message, &mut entries);
     Yaml::Map(entries)
 }
 
-fn message_yaml(message: &Message, entries: &mut Vec<(String, Yaml)>) {
-    entries.push(("all_headers".to_owned(), lines_yaml(&message.headers)));
-    if let Some(messages) = message.grpc_messages() {
-        let messages = messages.into_iter().map(Yaml::text).collect();
-        entries.push(("messages".to_owned(), Yaml::List(messages)));
-    } else if !message.body.is_empty() {
+fn body_yaml(message: &Message, entries: &mut Vec<(String, Yaml)>) {
+    if !message.body.is_empty() {
         entries.push(("body".to_owned(), Yaml::text(message.body.clone())));
     }
+}
+
+fn trailers_yaml(message: &Message, entries: &mut Vec<(String, Yaml)>) {
     if !message.trailers.is_empty() {
         entries.push(("trailers".to_owned(), lines_yaml(&message.trailers)));
     }

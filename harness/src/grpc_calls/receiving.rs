@@ -6,15 +6,17 @@ use std::time::Duration;
 use crate::arrival::Piece;
 use crate::calls::{CallEvent, CallId, CallKind};
 use crate::clusters::Decides;
+use crate::codec::Codec;
 use crate::grpc_calls::frames;
 use crate::grpc_calls::telling::Metadata;
 use crate::grpc_reply::{GrpcEvent, GrpcReply};
 use crate::headers::{Headers, Kind};
+use crate::known_difference::KnownDifference;
 use crate::local_reply::grpc_status_of;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response};
-use crate::router::status;
+use crate::router::{is_unreadable, refusal, status, unacceptable};
 use crate::upstream_failure::UpstreamFailure;
 use crate::vm::Deferred;
 
@@ -137,6 +139,20 @@ impl Proxy {
             return Ok(());
         }
         let cluster = call.cluster;
+        if matches!(event, CallEvent::Made) {
+            let connects = !self.world.mutated(Rule::ConnectNeedsNoProtocol);
+            let headers = call.request.headers();
+            let taken = self.world.mutated(Rule::GrpcHeadersAreUnchecked);
+            if let Some(why) = unacceptable(headers, connects).filter(|_| !taken) {
+                let details = refusal(&why);
+                return self.replied(vm, token, id, 503, &why, &details);
+            }
+            if is_unreadable(headers, Codec::Http2) {
+                let slot = self.world.account_of(call.maker);
+                self.world
+                    .comes_to(slot, KnownDifference::UnreadableMessage);
+            }
+        }
         let clusters = &mut self.world.clusters;
         if call.kind == CallKind::Grpc || matches!(event, CallEvent::HalfClosed) {
             call.grpc.complete_at = Some(now);

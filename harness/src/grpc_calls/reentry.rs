@@ -10,9 +10,9 @@ use crate::timeline::Event;
 use crate::vm::Phase;
 
 impl Call<'_> {
-    /// A stream to a cluster without an endpoint: Envoy calls back with empty initial metadata and
+    /// A stream to a cluster without an endpoint, or with headers that the codec refuses: Envoy calls back with empty initial metadata and
     /// the trailing metadata of its own reply, in the middle of `proxy_grpc_stream`.
-    pub(super) fn tell_at_once(&mut self, token: u32) -> Answer {
+    pub(super) fn tell_at_once(&mut self, token: u32, message: &str) -> Answer {
         let what = format!("`proxy_grpc_stream` called back for token {token} before it returned");
         self.lint(LintKind::GrpcStreamReentered, what);
         let mut trailers = Headers::new(Kind::Trailers);
@@ -20,7 +20,7 @@ impl Call<'_> {
             (":status", "200"),
             ("content-type", "application/grpc"),
             ("grpc-status", "14"),
-            ("grpc-message", "no healthy upstream"),
+            ("grpc-message", message),
         ] {
             trailers.add(name.as_bytes(), value.as_bytes());
         }

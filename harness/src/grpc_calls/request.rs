@@ -35,11 +35,16 @@ pub(crate) fn open(opening: &Opening<'_>) -> (UpstreamRequest, Duration) {
         headers.add(b"grpc-timeout", grpc_timeout(timeout).as_bytes());
     }
     headers.add(b"content-type", b"application/grpc");
-    for (name, value) in opening.metadata.into_iter().flatten() {
-        if name.ends_with(b"-bin") {
+    // Of a name that says that its value is binary the first value counts, and goes behind all others: of several
+    // such names Envoy has any first.
+    let is_binary = |pair: &&Pair| pair.0.to_ascii_lowercase().ends_with(b"-bin");
+    let metadata = || opening.metadata.into_iter().flatten();
+    for (name, value) in metadata().filter(|pair| !is_binary(pair)) {
+        headers.add(name, value);
+    }
+    for (name, value) in metadata().filter(is_binary) {
+        if !headers.contains_key(name) {
             headers.add(name, base64(value).as_bytes());
-        } else {
-            headers.add(name, value);
         }
     }
     headers.set(b"x-envoy-internal", b"true");

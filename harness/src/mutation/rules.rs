@@ -154,6 +154,7 @@ rules! {
     SecondReplyHasNoDetails "of two replies of one callback the first gives the details";
     LateReplyIsIgnored "a reply behind the response's headers does not cut it";
     ReplyTakesAGivenStatus "`:status` among the given headers counts";
+    GrpcReplyDropsAGivenStatus "`grpc-status` among the given headers does not count";
     ReplyStatusIsChecked "a status below 200 becomes 500";
     ReplyHeadersAreReversed "the given headers are sent in the opposite order";
     ReplyToHeadHasABody "a reply to HEAD has a body";
@@ -277,8 +278,10 @@ rules! {
     ConnectNeedsNoProtocol "CONNECT may have a path without `:protocol`";
     HeadIsAnsweredWithABody "over HTTP/1.1 the body that filters see of an answer to HEAD is sent";
     AnswersAreToTheClientsMethod "an answer's body depends on what the client asked for, not on what was sent";
+    ConnectionIsSeenWithTheAnswer "properties of the upstream's connection are there with its answer only";
     LatencyIsThereEarly "`response.backend_latency` is there before the end";
     // Calls to clusters.
+    GrpcHeadersAreUnchecked "a gRPC call may have any metadata";
     CallsSpeakHttp1Only "a call to a cluster of HTTP/2 is as one over HTTP/1.1";
     FailedCallsOfHeadHaveABody "what answers a call of HEAD that failed has a body";
     CallsNeedNoPath "a call needs no `:path`";

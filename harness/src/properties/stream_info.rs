@@ -43,13 +43,13 @@ pub(crate) enum Upstream {
     None,
     /// A host is chosen.
     Selected,
-    /// There is a connection to it. Envoy may have one at hand from another stream; here it is
-    /// never there before the upstream answers, as in the first stream of a worker.
+    /// There is a connection to it.
     Connected,
 }
 
-impl<'a> From<&'a Stream> for StreamInfo<'a> {
-    fn from(stream: &'a Stream) -> Self {
+impl<'a> StreamInfo<'a> {
+    /// What is known of a stream, `now`.
+    pub(crate) fn of(stream: &'a Stream, now: Duration) -> Self {
         let exchange = &stream.exchange;
         let tcp = stream.tcp.as_deref();
         let (received, sent) = match tcp {
@@ -63,7 +63,10 @@ impl<'a> From<&'a Stream> for StreamInfo<'a> {
         };
         let (selected, connected) = match tcp {
             Some(tcp) => tcp.upstream_progress(),
-            None => (stream.host_is_chosen, stream.latency.is_some()),
+            None => {
+                let connected = stream.upstream_connection.is_there(now);
+                (stream.host_is_chosen, connected || stream.latency.is_some())
+            }
         };
         Self {
             routing: stream.routing,

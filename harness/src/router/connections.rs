@@ -19,6 +19,17 @@ pub(crate) enum UpstreamConnection {
     Returned,
 }
 
+impl UpstreamConnection {
+    /// Whether it is made. That takes a turn.
+    pub(crate) fn is_there(self, now: Duration) -> bool {
+        match self {
+            Self::Connected => true,
+            Self::Connecting(begun) => begun < now,
+            Self::None | Self::Returned => false,
+        }
+    }
+}
+
 /// Connections that another request can use: how many, and when one was begun for nobody.
 #[derive(Debug, Default)]
 pub(crate) struct IdleConnections(usize, Duration);

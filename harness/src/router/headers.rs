@@ -150,10 +150,7 @@ impl Proxy {
             let flag = ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;
             stream.exchange.flags.set(flag);
         }
-        let details = format!(
-            "filter_removed_required_request_headers{{{}}}",
-            why.replace(' ', "_")
-        );
+        let details = refusal(&why);
         let mut reply = Reply::own(503, &why, details);
         let (status, body) = (
             Rule::BadHeadersHaveAnotherStatus,
@@ -291,6 +288,20 @@ fn is_unroutable(headers: &Headers) -> bool {
     !path.starts_with(b"/") || scheme.is_empty()
 }
 
+/// The details of the reply to a request that the codec does not write.
+pub(crate) fn refusal(why: &str) -> String {
+    let why = why.replace(' ', "_");
+    format!("filter_removed_required_request_headers{{{why}}}")
+}
+
+/// Whether peers refuse trailers.
+pub(crate) fn are_unreadable(trailers: &Headers, codec: Codec) -> bool {
+    match codec {
+        Codec::Http1 => trailers.iter().any(|(name, _)| name.contains(&b':')),
+        Codec::Http2 => trailers.contains_key(":status") || is_no_frame(trailers),
+    }
+}
+
 /// Why the codec does not write a request.
 pub(crate) fn unacceptable(headers: &Headers, connects: bool) -> Option<String> {
     let missing = |name: &str| Some(format!("missing required header: {name}"));
@@ -348,7 +359,13 @@ pub(crate) fn is_unreadable(headers: &Headers, codec: Codec) -> bool {
                     .all(|byte| (0x21..=0x7e).contains(byte) && *byte != b'#')
         }
     });
-    no_method || no_length || no_target || (codec == Codec::Http2 && is_no_frame(headers))
+    let colons = |(name, _): (&[u8], &[u8])| name.iter().skip(1).any(|byte| *byte == b':');
+    let no_name = codec == Codec::Http1 && headers.iter().any(colons);
+    no_name
+        || no_method
+        || no_length
+        || no_target
+        || (codec == Codec::Http2 && is_no_frame(headers))
 }
 
 /// Whether peers of HTTP/2 refuse the headers ([RFC 9113, 8.2 and 8.3]).
