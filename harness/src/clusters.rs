@@ -80,7 +80,7 @@ impl Answer {
     /// ```
     #[must_use]
     pub fn grpc(answer: impl FnMut(&GrpcEvent<'_>) -> GrpcReply + Send + 'static) -> Self {
-        Self(Kind::Grpc(Box::new(answer)), Codec::Http1)
+        Self(Kind::Grpc(Box::new(answer)), Codec::Http2)
     }
 
     /// The cluster exists and has no (healthy) endpoint: a stream gets a 503 at once, a call-out
@@ -161,7 +161,7 @@ fn answer_whole(answer: &mut GrpcClosure, request: &UpstreamRequest) -> GrpcRepl
 
 impl From<GrpcReply> for Answer {
     fn from(reply: GrpcReply) -> Self {
-        Response::from(reply).into()
+        Self::from(Response::from(reply)).over_http2()
     }
 }
 

@@ -19,12 +19,14 @@ use crate::abi::Status;
 use crate::call::{Answer, Call, Stop};
 use crate::calls::{CallEvent, CallKind};
 use crate::clusters::Decides;
+use crate::codec::Codec;
 use crate::error::HostError;
 use crate::headers::Headers;
 use crate::lints::LintKind;
 use crate::mutation::Rule;
 use crate::router::{Asked, refusal, unacceptable};
 use crate::vm::{Deferred, VmState};
+use crate::world::World;
 
 /// gRPC's UNAVAILABLE.
 const UNAVAILABLE: u32 = 14;
@@ -60,6 +62,7 @@ pub(crate) fn call(
         method: &method,
         metadata: [&target.metadata, &metadata],
         envoy: call.world().version,
+        codec: target.codec(call.world()),
         timeout: Some(Duration::from_millis(timeout.into())),
     };
     let (mut request, timeout) = request::open(&opening);
@@ -101,6 +104,7 @@ pub(crate) fn stream(
         method: &method,
         metadata: [&target.metadata, &metadata],
         envoy: call.world().version,
+        codec: target.codec(call.world()),
         timeout: None,
     };
     let (mut request, timeout) = request::open(&opening);
@@ -274,6 +278,12 @@ impl Unreachable {
 }
 
 impl Resolved {
+    /// What is spoken with it.
+    fn codec(&self, world: &World) -> Codec {
+        let cluster = self.cluster;
+        cluster.map_or(Codec::Http2, |cluster| world.clusters.codec(cluster))
+    }
+
     fn open(&self, state: &VmState, headers: &Headers) -> Result<usize, Unreachable> {
         let cluster = self.cluster.ok_or(Unreachable::NoCluster)?;
         if state.world.clusters.decides(cluster) == Decides::AtOnce {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::arrival::Piece;
 use crate::calls::{CallEvent, CallId, CallKind};
 use crate::clusters::Decides;
-use crate::codec::Codec;
 use crate::grpc_calls::frames;
 use crate::grpc_calls::telling::Metadata;
 use crate::grpc_reply::{GrpcEvent, GrpcReply};
@@ -147,7 +146,7 @@ impl Proxy {
                 let details = refusal(&why);
                 return self.replied(vm, token, id, 503, &why, &details);
             }
-            if is_unreadable(headers, Codec::Http2) {
+            if is_unreadable(headers, self.world.clusters.codec(cluster)) {
                 let slot = self.world.account_of(call.maker);
                 self.world
                     .comes_to(slot, KnownDifference::UnreadableMessage);

@@ -18,8 +18,9 @@ pub(crate) struct Opening<'a> {
     pub(crate) metadata: [&'a [Pair]; 2],
     /// None for a stream, which cannot have one.
     pub(crate) timeout: Option<Duration>,
-    /// Who writes it.
+    /// Who writes it, and in what.
     pub(crate) envoy: EnvoyVersion,
+    pub(crate) codec: Codec,
 }
 
 /// The request without a message, and the timeout that holds.
@@ -51,7 +52,7 @@ pub(crate) fn open(opening: &Opening<'_>) -> (UpstreamRequest, Duration) {
     take_what_is_asked(&mut headers);
     give_scheme(&mut headers);
     let timeout = route_timeout(&mut headers, opening.timeout.unwrap_or_default());
-    let message = Message::new(on_the_wire(&headers, false, Codec::Http2, opening.envoy));
+    let message = Message::new(on_the_wire(&headers, false, opening.codec, opening.envoy));
     (
         UpstreamRequest {
             cut: false,

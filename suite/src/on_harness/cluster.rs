@@ -16,9 +16,9 @@ pub(super) fn answer(cluster: &Cluster) -> Answer {
     };
     let after = cluster.answer.after;
     match cluster.answer.fault {
-        Some(Fault::Refused) => return Response::refused().into(),
-        Some(Fault::Never) => return Response::never().into(),
-        Some(Fault::Reset) => return Response::reset().after(after).into(),
+        Some(Fault::Refused) => return Answer::from(Response::refused()).over_http2(),
+        Some(Fault::Never) => return Answer::from(Response::never()).over_http2(),
+        Some(Fault::Reset) => return Answer::from(Response::reset().after(after)).over_http2(),
         _ => {}
     }
     let mut last = reply(grpc, &grpc.last).after(after);
