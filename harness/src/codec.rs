@@ -91,7 +91,7 @@ pub(crate) fn arrived(protocol: Codec, mut headers: Headers) -> Headers {
     if let Some(te) = headers.get("te") {
         let trailers = te
             .split(|byte| *byte == b',')
-            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
+            .any(|coding| coding.trim_ascii() == b"trailers");
         if trailers {
             headers.set(b"te", b"trailers");
         } else {

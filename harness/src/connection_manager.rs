@@ -52,6 +52,8 @@ impl Proxy {
     /// The stream of a request that has arrived, before any filter has seen it.
     pub(crate) fn accept(&mut self, request: Request) -> usize {
         let whole = request.ends_with_headers();
+        let target = request.headers.get(":path");
+        let is_absolute = target.is_some_and(|target| !target.starts_with(b"/"));
         let mut headers = codec::arrived(request.codec, request.headers);
         let endless = request.codec == Codec::Http1 && is_upgrade(&headers);
         let mut trailers = request.trailers;
@@ -88,13 +90,25 @@ impl Proxy {
         {
             headers.add(b"x-forwarded-proto", b"http");
         }
-        if !refused
-            && !headers.contains_key("x-request-id")
-            && !self.world.mutated(Rule::NoRequestId)
+        if !refused && !self.world.mutated(Rule::CertificatesAreForwarded) {
+            headers.remove(b"x-forwarded-client-cert");
+        }
+        // Over HTTP/1.1 a target without a scheme has that of the proxy before.
+        if request.codec == Codec::Http1
+            && !refused
+            && !is_absolute
+            && headers
+                .get("x-forwarded-proto")
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
+            && !self.world.mutated(Rule::SchemeIsThatOfTheConnection)
         {
+            headers.set(b":scheme", b"https");
+        }
+        let unnamed = headers.get("x-request-id").is_none_or(<[u8]>::is_empty);
+        if !refused && unnamed && !self.world.mutated(Rule::NoRequestId) {
             let mut id = *b"00000000-0000-4000-8000-000000000000";
             decimal::fill_hexadecimal(&mut id[24..], self.world.next_number());
-            headers.add(b"x-request-id", &id);
+            headers.set(b"x-request-id", &id);
         }
         let content_type = headers.get("content-type").unwrap_or_default();
         let grpc =

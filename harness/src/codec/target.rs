@@ -145,7 +145,10 @@ fn is_method(method: &[u8]) -> bool {
 fn after_scheme(target: &[u8]) -> Option<&[u8]> {
     [&b"http://"[..], b"https://"]
         .into_iter()
-        .find_map(|scheme| target.strip_prefix(scheme))
+        .find_map(|scheme| {
+            let (begin, rest) = target.split_at_checked(scheme.len())?;
+            begin.eq_ignore_ascii_case(scheme).then_some(rest)
+        })
 }
 
 /// Takes a URL as the target apart: its host becomes the request's ([RFC 9112, 3.2.2]). One whose path
@@ -165,9 +168,17 @@ pub(crate) fn absolute(headers: &mut Headers) {
     if !path.starts_with(b"/") {
         return;
     }
-    let (host, path) = (host.to_vec(), path.to_vec());
+    let scheme = &target[..target.len() - rest.len() - b"://".len()];
+    let (scheme, host, path) = (scheme.to_ascii_lowercase(), host.to_vec(), path.to_vec());
+    let method = headers.get(":method").unwrap_or_default().to_vec();
     headers.set(b":authority", &host);
-    headers.set(b":path", &path);
+    for (name, value) in [
+        (&b":scheme"[..], scheme),
+        (b":path", path),
+        (b":method", method),
+    ] {
+        headers.replace(name, &value);
+    }
 }
 
 /// Whether Envoy keeps this as the `referer` of a request

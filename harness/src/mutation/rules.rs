@@ -215,6 +215,8 @@ rules! {
     InternalHeadersStay "`x-envoy-…` of a client reaches the filters";
     ExpectReachesFilters "`expect: 100-continue` of a client reaches the filters";
     NoForwardedProto "a request has no `x-forwarded-proto`";
+    CertificatesAreForwarded "`x-forwarded-client-cert` of a client stays";
+    SchemeIsThatOfTheConnection "`:scheme` over HTTP/1.1 does not follow `x-forwarded-proto`";
     NoRequestId "a request has no `x-request-id`";
     NoRouteHasNoFlag "a request without a route has no response flag";
     NoRouteHasAnotherStatus "a request without a route is answered with another status";
