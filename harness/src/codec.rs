@@ -47,6 +47,27 @@ const HOP_BY_HOP: [&[u8]; 5] = [
 /// What stays of these where both messages are of an upgrade.
 const OF_UPGRADE: [&[u8]; 2] = [b"connection", b"upgrade"];
 
+/// What is taken out of a request from outside: only filters may set these
+/// (`ConnectionManagerUtility::cleanInternalHeaders`). `x-envoy-original-path` and its like go at the
+/// edge only, where Envoy uses the client's address.
+pub(crate) const INTERNAL: [&[u8]; 15] = [
+    b"x-envoy-retriable-status-codes",
+    b"x-envoy-retriable-header-names",
+    b"x-envoy-retry-on",
+    b"x-envoy-retry-grpc-on",
+    b"x-envoy-max-retries",
+    b"x-envoy-upstream-alt-stat-name",
+    b"x-envoy-upstream-rq-timeout-ms",
+    b"x-envoy-upstream-rq-per-try-timeout-ms",
+    b"x-envoy-upstream-rq-timeout-alt-response",
+    b"x-envoy-expected-rq-timeout-ms",
+    b"x-envoy-force-trace",
+    b"x-envoy-internal",
+    b"x-envoy-ip-tags",
+    b"x-envoy-original-url",
+    b"x-envoy-hedge-on-per-try-timeout",
+];
+
 /// Takes out of a response what is between two hops only, but for `keep-alive` over HTTP/1.1: the upstream's is
 /// gone then, and one that a filter added goes out.
 pub(crate) fn strip_response(

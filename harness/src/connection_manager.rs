@@ -27,27 +27,6 @@ use crate::tunnel::is_upgrade;
 use crate::upstream_failure::UpstreamFailure;
 use crate::vm::Vm;
 
-/// What is taken out of a request from outside: only filters may set these
-/// (`ConnectionManagerUtility::cleanInternalHeaders`). `x-envoy-original-path` and its like go at the
-/// edge only, where Envoy uses the client's address.
-const INTERNAL: [&[u8]; 15] = [
-    b"x-envoy-retriable-status-codes",
-    b"x-envoy-retriable-header-names",
-    b"x-envoy-retry-on",
-    b"x-envoy-retry-grpc-on",
-    b"x-envoy-max-retries",
-    b"x-envoy-upstream-alt-stat-name",
-    b"x-envoy-upstream-rq-timeout-ms",
-    b"x-envoy-upstream-rq-per-try-timeout-ms",
-    b"x-envoy-upstream-rq-timeout-alt-response",
-    b"x-envoy-expected-rq-timeout-ms",
-    b"x-envoy-force-trace",
-    b"x-envoy-internal",
-    b"x-envoy-ip-tags",
-    b"x-envoy-original-url",
-    b"x-envoy-hedge-on-per-try-timeout",
-];
-
 impl Proxy {
     /// The stream of a request that has arrived, before any filter has seen it.
     pub(crate) fn accept(&mut self, request: Request) -> usize {
@@ -82,7 +61,7 @@ impl Proxy {
                 .any(|(name, _)| name.starts_with(b"x-envoy-"))
             && !self.world.mutated(Rule::InternalHeadersStay)
         {
-            INTERNAL.iter().for_each(|name| headers.remove(name));
+            codec::INTERNAL.iter().for_each(|name| headers.remove(name));
         }
         if !refused
             && !headers.contains_key("x-forwarded-proto")

@@ -114,7 +114,7 @@ fn grpc_status<'a>(
         (status <= 16).then_some(status.into())
     };
     let sent = sent.map(|status| known(status).unwrap_or(-1));
-    let derived = || code.and_then(|code| grpc_status_of(code).try_into().ok());
+    let derived = || code.map(|code| grpc_status_of(code).into());
     sent.or_else(derived).map(Value::Int)
 }
 
