@@ -91,7 +91,7 @@ impl Answer {
     }
 
     /// The cluster speaks HTTP/2, as with `http2_protocol_options`: that is what changes of an HTTP call to it. gRPC
-    /// is spoken over HTTP/2 anyway, and the stream's own upstream has [`HostBuilder::protocols`].
+    /// is spoken over HTTP/2 anyway, and the stream's own upstream has [`HostBuilder::upstream_codec`].
     ///
     /// ```
     /// use attache_harness::{Answer, Response};
