@@ -30,11 +30,19 @@ type Reader = fn(Map) -> Result<Vec<u8>, HostError>;
 
 thread_local! {
     static READER: Cell<Reader> = const { Cell::new(host::header_pairs) };
+    static FORGET: Cell<fn()> = const { Cell::new(|| ()) };
 }
 
-/// Has all maps read by this from here on. A module that never calls out lacks what call-outs put here.
-pub(crate) fn read_by(reader: Reader) {
+/// Has all maps read by `reader` from here on, which keeps what it has read until `forget` is called: when a
+/// map is written, and at a stream's end. A module that never calls out lacks what call-outs put here.
+pub(crate) fn read_by(reader: Reader, forget: fn()) {
     READER.set(reader);
+    FORGET.set(forget);
+}
+
+/// What was read is no longer what the host has, or nobody's.
+pub(crate) fn forget() {
+    FORGET.get()();
 }
 
 /// The headers of a request or a response, as bytes.
@@ -380,6 +388,12 @@ impl Headers {
     /// Writes what has changed to the host. Where the host refuses some of it, what was written
     /// before is taken back. To be called once.
     pub(crate) fn commit(&mut self) -> Result<(), Refusal> {
+        let outcome = self.write();
+        forget();
+        outcome
+    }
+
+    fn write(&mut self) -> Result<(), Refusal> {
         let is_read = self.list.get().is_some();
         if !is_read && self.early.get_mut().replacements() >= READING_PAYS {
             self.list();

@@ -82,7 +82,8 @@ impl<M: Mode> Request<M> {
     /// letter; values are as they came, quotes and all.
     ///
     /// A client may send a cookie twice, and upstreams differ in which one they read: a decision is on all, or on exactly
-    /// one.
+    /// one. One without `=` has the empty value. That none is found says little: some upstreams take a comma for a
+    /// separator, or a `;` in quotes for none. What must not pass with a session looks whether there is `cookie` at all.
     ///
     /// ```
     /// use attache::prelude::*;

@@ -12,7 +12,7 @@ use log::{error, warn};
 use crate::error::{Chain, Error};
 use crate::filter::{AnyFilter, FailureMode, Task as FilterFuture};
 use crate::flow::{Action, Flow, Gate};
-use crate::headers::Headers;
+use crate::headers::{self, Headers};
 use crate::host::{self, Direction};
 use crate::metrics;
 use crate::next::{Link, Way};
@@ -204,6 +204,8 @@ impl Stream {
         }
         self.place.leave();
         self.end_task();
+        // It may hold credentials.
+        headers::forget();
     }
 
     /// Decides what becomes of what came in `direction`, if nothing keeps it from going on.

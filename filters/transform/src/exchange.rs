@@ -22,6 +22,9 @@ const VALIDATORS: [&str; 8] = [
     "signature-input",
 ];
 
+/// How many places of a body are looked for while it is read: each key is compared with all of them.
+const MAX_POINTERS: usize = 16;
+
 /// The rules that apply to a message, and the messages that they are about.
 #[derive(Debug)]
 pub struct Task<'p> {
@@ -154,7 +157,8 @@ impl<'p> Task<'p> {
         let plain = decoded.as_deref().unwrap_or(body);
         let mut pointers = Vec::new();
         let named = self.rules.iter().all(|rule| rule.names(&mut pointers));
-        let pointers = named.then_some(&*pointers);
+        let few = named && pointers.len() <= MAX_POINTERS;
+        let pointers = few.then_some(&*pointers);
         let mut content =
             Content::read(media.kind, plain, pointers).map_err(|_| Outcome::Unreadable)?;
         let mut changed = head.clone();

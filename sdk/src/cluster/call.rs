@@ -160,8 +160,9 @@ impl Call {
 
     /// Leaves out `x-request-id` and the headers of traces (`traceparent`, `b3` and the like), which
     /// are otherwise those of the request that the call is made for, unless the call sets them. A call
-    /// that is made when the request has gone on has none: Envoy does not show them any more.
-    /// Saves a host call.
+    /// that is made when the request has gone on has none: Envoy does not show them any more, until the stream's end,
+    /// where [`on_complete`](crate::HttpFilter::on_complete) and access loggers have them as the upstream got them.
+    /// What calls somebody who is not to know leaves them out by this. Saves a host call.
     ///
     /// ```
     /// use attache::cluster::{Call, Cluster};

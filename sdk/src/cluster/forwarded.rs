@@ -60,7 +60,7 @@ const NAMES: [&[u8]; 17] = [
 /// Those that the effective stream's request has; none where there is no stream, or where its request has gone on:
 /// Envoy keeps the headers from filters then, and hands out an empty list as the property `request.headers`, too.
 pub(crate) fn headers() -> Pairs {
-    headers::read_by(read);
+    headers::read_by(read, forget);
     match tasks::request() {
         Shown::Nothing => return Vec::new(),
         // With what Envoy has added since.
@@ -91,6 +91,10 @@ pub(crate) fn headers() -> Pairs {
         seen.block = is_news.then_some(bytes);
         forwarded
     })
+}
+
+fn forget() {
+    SEEN.set(Seen::nothing());
 }
 
 fn of(bytes: &[u8]) -> Pairs {

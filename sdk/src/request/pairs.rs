@@ -8,9 +8,9 @@ pub(super) fn cookies<'a>(lines: Vec<&'a [u8]>, name: &[u8]) -> Vec<&'a [u8]> {
     pairs
         .filter_map(|pair| {
             let (own, value) = cut(pair.trim_ascii());
-            (own.trim_ascii_end() == name)
-                .then_some(value)?
-                .map(<[u8]>::trim_ascii)
+            // What is empty is no cookie of any name.
+            let is_meant = own.trim_ascii_end() == name && (value.is_some() || !own.is_empty());
+            is_meant.then(|| value.unwrap_or_default().trim_ascii())
         })
         .collect()
 }
@@ -75,7 +75,7 @@ mod tests {
     fn each_value_of_a_cookie_is_found_in_every_line() {
         let lines = || vec![&b"a=1; b=2;a=\"3\"; A=4"[..], b" a = 5 ;a; aa=6; =7; ;a="];
         let found = cookies(lines(), b"a");
-        assert_eq!(found, [&b"1"[..], b"\"3\"", b"5", b""]);
+        assert_eq!(found, [&b"1"[..], b"\"3\"", b"5", b"", b""]);
         assert_eq!(cookies(lines(), b""), [b"7"]);
         assert!(cookies(lines(), b"c").is_empty());
         assert_eq!(cookies(vec![b"\xff=\xfe=x"], b"\xff"), [b"\xfe=x"]);

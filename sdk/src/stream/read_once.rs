@@ -83,6 +83,44 @@ fn whoever_comes_first_reads_for_all() {
     }
 }
 
+/// Takes the trace out of a request that it has read, lets it go on, and calls out.
+struct Late(Cluster);
+
+impl HttpFilter for Late {
+    type Config = ();
+
+    fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+        Err(ConfigError::at("", "made by hand"))
+    }
+
+    async fn call(&self, mut request: Request, next: Next) -> Result<Response, Error> {
+        self.0.get("/").send_and_forget()?;
+        assert!(request.headers().contains("b3"));
+        request.headers_mut().remove("b3");
+        let response = next.forward(request)?;
+        self.0.get("/").send_and_forget()?;
+        Ok(response)
+    }
+}
+
+#[test]
+fn what_was_read_is_forgotten_where_it_is_written_and_at_the_end() {
+    let pairs: [(&[u8], &[u8]); 2] = [(b":path", b"/"), (b"b3", b"0")];
+    double::answer([HostAnswer::ok()]);
+    double::answer_to(READ, HostAnswer::bytes(pairs::serialize(&pairs).unwrap()));
+    let late = Late(crate::testing::plugin("late").cluster("authz"));
+    let filter: Configured<_, Http<Streaming>> = Configured::new(late, "late");
+    let filter = Rc::new(filter);
+    let reads = || double::calls().iter().filter(|&&call| call == READ).count();
+    for expected in [2, 4] {
+        let stream = Stream::waiting(1, 2, Rc::<Configured<_, _>>::clone(&filter) as _);
+        let action = stream.callback(Direction::Request, Event::Headers { is_last: true });
+        assert_eq!(action, Action::Continue);
+        assert_eq!(reads(), expected, "before the change and behind it");
+        stream.end(End::Deletion);
+    }
+}
+
 /// Sets so many headers, unread.
 struct Setting(usize);
 

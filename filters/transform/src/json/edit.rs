@@ -217,7 +217,7 @@ pub fn keep(root: &mut Value<'_>, pointers: &[Pointer], fuel: &Fuel) -> Result<u
 
 /// Whether other values stand in it.
 fn is_around(value: &Value<'_>) -> bool {
-    matches!(value, Value::Object(_) | Value::Array(_))
+    matches!(value, Value::Object(_) | Value::Array(_) | Value::Unread(_))
 }
 
 fn keep_in(value: &mut Value<'_>, paths: &[&[String]], fuel: &Fuel) -> Result<usize, Failure> {

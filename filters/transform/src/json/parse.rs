@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 
@@ -248,14 +249,14 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let mut before = self.blank();
         let mut array = Array::default();
+        // Elements may yet move to any place.
         let mut room = Vec::new();
+        let wanted = wanted.of(&mut room, |_| true);
         if self.take(b']') {
             array.blank = before;
             return Ok(Value::Array(Rc::new(array)));
         }
         loop {
-            // Elements may yet move to any place.
-            let wanted = wanted.of(&mut room, |_| true);
             let value = self.value(depth, wanted)?;
             let after = self.blank();
             array.elements.push(Element {
@@ -299,7 +300,11 @@ impl<'a> Reader<'a> {
             }
             self.blank();
             let between = self.since(start);
-            let wanted = wanted.of(&mut room, |token| key.says(token));
+            let name = match wanted {
+                Wanted::Below([_, ..]) => key.decoded(),
+                _ => Cow::Borrowed(""),
+            };
+            let wanted = wanted.of(&mut room, |token| *name == *token);
             let value = self.value(depth, wanted)?;
             let after = self.blank();
             object.members.push(Member {
