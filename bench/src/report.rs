@@ -140,7 +140,11 @@ impl Part {
                 "Counted by valgrind, which plays Envoy: the same on a busy machine. What a request takes more than without the \
                  filter, once V8 has compiled all that it will; of three turns the cheapest."
             }
-            Self::Harness => "Medians of the host for tests, and what else starts code beside it.",
+            Self::Harness => {
+                "Medians of the host for tests, and what else starts code beside it. Of the hosts for tests that others publish none \
+                 could be measured beside it: on crates.io `pdk-unit` comes without an open licence, and `proxy-wasm-host` 0.2.0 \
+                 asks for a newer Rust than this project's; Google's is built by Bazel, from sources alone."
+            }
             Self::Memory => "Resident memory is that of the whole process, by the kernel's count.",
             Self::Sizes => {
                 "Bytes of what is shipped, and how long Envoy takes until it is ready with a plugin of the module, less \

@@ -180,9 +180,12 @@ fn whatever_goes_wrong_costs_no_more_than_the_failure_policy_does() {
         "a worker that cannot start it",
         bad,
         Phase::Returned,
-        "1 of 2 workers",
+        " of 2 workers",
     );
     assert_eq!(lost, nothing);
+    let said = field.report.last().unwrap();
+    let (_, reason) = said.split_once("returned: ").unwrap();
+    assert!(guests::says_too_few(reason), "{said}");
 
     // Its answers are what it is judged by: they are counted before its VM is restarted, or after.
     let text = format!("{LONG_TRIAL}fails_when: {{ plugin_failures: 0 }}\n");

@@ -62,7 +62,7 @@ fn an_envoy_that_asks_by_two_sources_is_confirmed_for_each() {
             status.phase == phase && status.declared.module == module.sha256()
         });
         let reason = status.reason.unwrap();
-        let missing = reason.starts_with("1 of 2 workers");
+        let missing = guests::says_too_few(&reason);
         assert_eq!(missing, phase == Phase::Returned, "{reason}");
     }
     for name in ["filtered", "filtered-1"] {
