@@ -29,10 +29,10 @@ report runs the parts that are named, or those of docs/benchmarks.md, and writes
 found before stays. pages writes the pages from what was found, and runs nothing.
 
 parts, and what they need beside Rust, a C compiler and the Envoy that they fetch:
-  work          the same work by everything that can extend Envoy (wrk)
-  collection    the filters beside Lua and native filters (wrk)
+  work          the same work by everything that can extend Envoy
+  collection    the filters beside Lua and native filters
   instructions  the same, counted (valgrind)
-  harness       loading, starting and playing on the harness (crun)
+  harness       loading, starting and playing on the harness (crun and runc, for a line each)
   memory        of a VM and of a stream
   sizes         of modules and images, and how they start
   growth        what grows with what

@@ -139,8 +139,9 @@ fn scrubbing(modules: &Modules<'_>) -> anyhow::Result<Work> {
     Ok(work(
         "auth-scrub",
         "The default rules on a request with one credential, a cookie and ten headers. The script folds names, decodes \
-         parameters and looks into the headers that repeat the target, as the filter does; its head says what it leaves. Envoy's `header_mutation` removes the same eight headers and ten parameters by \
-         their plain names; other spellings pass it. Neither counts anything. Budget: at most the CPU of the script.",
+         parameters and looks into the headers that repeat the target, as the filter does; its head says what it leaves. \
+         Envoy's `header_mutation` removes the same eight headers and ten parameters by their plain names; other spellings \
+         pass it. Neither counts anything. Budget: at most the CPU of the script.",
         SCRUBBED,
         "auth-scrub",
         vec![
