@@ -395,7 +395,7 @@ impl Headers {
 
     fn write(&mut self) -> Result<(), Refusal> {
         let is_read = self.list.get().is_some();
-        if !is_read && self.early.get_mut().replacements() >= READING_PAYS {
+        if !is_read && self.early.get_mut().has_replacements(READING_PAYS) {
             self.list();
         }
         if self.list.get().is_some() {

@@ -30,8 +30,15 @@ impl Writes {
         self.0.is_none()
     }
 
-    /// How many of them set a value in the place of whatever there is: a removal and an addition.
-    pub(super) fn replacements(&self) -> usize {
+    /// Whether at least `count` of them set a value in the place of whatever there is: a removal and an addition.
+    pub(super) fn has_replacements(&self, count: usize) -> bool {
+        // Mostly there are too few changes for that, which their size tells.
+        let size = self.0.as_deref().map_or(0, |buffer| buffer.bytes.len());
+        size >= count * 2 * HEAD && self.replacements() >= count
+    }
+
+    #[inline(never)]
+    fn replacements(&self) -> usize {
         let (mut removed, mut count) = (None, 0);
         for write in self.iter() {
             count += usize::from(matches!(write, Write::Add(name, _) if removed == Some(name)));
@@ -113,11 +120,17 @@ mod tests {
         }
         assert!(!writes.is_empty());
         assert_eq!(writes.iter().collect::<Vec<_>>(), pushed);
-        assert_eq!(writes.replacements(), 0);
+        assert!(!writes.has_replacements(1));
         for name in [b"x-a", b"x-b"] {
             writes.push(Write::Remove(name));
             writes.push(Write::Add(name, b"1"));
         }
-        assert_eq!(writes.replacements(), 2);
+        assert!(writes.has_replacements(2));
+        assert!(!writes.has_replacements(3));
+        // The smallest that there can be.
+        let mut writes = Writes::default();
+        writes.push(Write::Remove(b""));
+        writes.push(Write::Add(b"", b""));
+        assert!(writes.has_replacements(1));
     }
 }
