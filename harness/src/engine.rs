@@ -2,7 +2,7 @@
 
 mod ticker;
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, Extern, ExternType, ImportType, Instance,
@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     /// Modules by their bytes: tests of one binary load the same few again and again. A list, since
     /// to compare them is cheaper than to hash one.
     compiled: Mutex<Vec<(Vec<u8>, Effort, Linked)>>,
-    ticker: Mutex<Weak<Ticker>>,
+    ticker: Mutex<Option<Arc<Ticker>>>,
 }
 
 /// What a module is compiled for.
@@ -154,7 +154,7 @@ impl Shared {
         }
     }
 
-    /// What interrupts guest code; it runs for as long as this is held.
+    /// What interrupts guest code; it runs for at least as long as this is held.
     pub(crate) fn ticker() -> Result<Arc<Ticker>, HostError> {
         let failed = |reason| HostError::Engine { reason };
         let shared = Self::get().map_err(|error| failed(format!("{error:#}")))?;

@@ -34,9 +34,12 @@ pub struct Headers {
     /// and so a copy is two allocations. What was replaced stays until the map goes.
     bytes: Vec<u8>,
     entries: Vec<Entry>,
-    /// A bit for each length, modulo 64, that a name in here has or had: most names that are looked
-    /// for are not there, and this tells.
+    /// A bit for each length, modulo 32, that a name in here has or had, and others for pseudo headers: most
+    /// names that are looked for are not there, and this tells.
     lengths: u64,
+    /// Whether a name in here has, or had, what names hardly ever have: something other than letters, digits and `-`
+    /// behind a first colon. Told when it comes, since maps are copied and looked at more often than filled.
+    odd_names: bool,
 }
 
 /// Smaller maps are not worth the while.
@@ -54,7 +57,8 @@ struct Entry {
 }
 
 fn length_bit(name: &[u8]) -> u64 {
-    1 << (name.len() % 64)
+    let pseudo = u64::from(name.starts_with(b":"));
+    1 << (name.len() % 32) << (32 * pseudo)
 }
 
 impl Entry {
@@ -83,6 +87,7 @@ impl Headers {
             bytes: Vec::with_capacity(256),
             entries: Vec::with_capacity(8),
             lengths: 0,
+            odd_names: false,
         }
     }
 
@@ -107,6 +112,12 @@ impl Headers {
             .fold(false, |found, byte| found | control(byte))
     }
 
+    /// Whether each name is a token, and has no colon but the first letter of a pseudo header. False may be due to
+    /// what was replaced.
+    pub(crate) fn are_plainly_named(&self) -> bool {
+        !self.odd_names
+    }
+
     /// A map that stays empty.
     pub(crate) const fn empty() -> Self {
         Self {
@@ -114,6 +125,7 @@ impl Headers {
             bytes: Vec::new(),
             entries: Vec::new(),
             lengths: 0,
+            odd_names: false,
         }
     }
 
@@ -304,7 +316,11 @@ impl Headers {
 
     fn store(&mut self, name: &[u8], value: &[u8]) -> Entry {
         let entry = self.store_lower(name, value);
-        self.bytes[entry.name..entry.value].make_ascii_lowercase();
+        if is_odd(name) {
+            let name = &mut self.bytes[entry.name..entry.value];
+            name.make_ascii_lowercase();
+            self.odd_names |= is_odd(name);
+        }
         entry
     }
 
@@ -361,6 +377,7 @@ impl Clone for Headers {
             bytes,
             entries,
             lengths: self.lengths,
+            odd_names: self.odd_names,
         }
     }
 }
@@ -383,6 +400,24 @@ impl fmt::Debug for Headers {
             )
             .finish()
     }
+}
+
+/// Whether a name has more than small letters, digits and `-` behind the colon of a pseudo header. By a table, since names
+/// are too short for more than one byte at a time to pay; without an early end, since hardly any name has one.
+fn is_odd(name: &[u8]) -> bool {
+    const ODD: [bool; 256] = {
+        let mut odd = [true; 256];
+        let plain = b"-0123456789abcdefghijklmnopqrstuvwxyz";
+        let mut at = 0;
+        while at < plain.len() {
+            odd[plain[at] as usize] = false;
+            at += 1;
+        }
+        odd
+    };
+    let rest = name.strip_prefix(b":").unwrap_or(name);
+    rest.iter()
+        .fold(false, |odd, byte| odd | ODD[usize::from(*byte)])
 }
 
 /// A value without the blanks that are no part of it ([RFC 9110, 5.5]).

@@ -43,7 +43,9 @@ impl Tunnel {
 
 /// Whether a message asks for an upgrade, or agrees to one (`Utility::isUpgrade`).
 pub(crate) fn is_upgrade(headers: &Headers) -> bool {
-    let named = headers.get("connection").unwrap_or_default();
+    let Some(named) = headers.get("connection") else {
+        return false;
+    };
     let mut names = named.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     names.any(|name| name.eq_ignore_ascii_case(b"upgrade"))
         && headers.get("upgrade").is_some_and(|to| !to.is_empty())

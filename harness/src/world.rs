@@ -125,6 +125,7 @@ impl World {
     }
 
     /// Whether a test of tests has this host break a rule.
+    #[inline]
     pub(crate) fn mutated(&self, rule: Rule) -> bool {
         let mutator = self.mutator.as_ref();
         mutator.is_some_and(|mutator| mutator.breaks(rule))

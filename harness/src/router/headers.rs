@@ -326,6 +326,9 @@ pub(crate) fn unacceptable(headers: &Headers, connects: bool) -> Option<String> 
 /// Why the codec does not send a request, which is known once there is a connection.
 fn unsendable(headers: &Headers) -> Option<String> {
     let sane = headers.are_free_of_controls();
+    if sane && headers.are_plainly_named() {
+        return None;
+    }
     headers.iter().find_map(|(name, value)| {
         let what = if !is_header_name(name) {
             "name"
@@ -360,7 +363,8 @@ pub(crate) fn is_unreadable(headers: &Headers, codec: Codec) -> bool {
         }
     });
     let colons = |(name, _): (&[u8], &[u8])| name.iter().skip(1).any(|byte| *byte == b':');
-    let no_name = codec == Codec::Http1 && headers.iter().any(colons);
+    let no_name =
+        codec == Codec::Http1 && !headers.are_plainly_named() && headers.iter().any(colons);
     no_name
         || no_method
         || no_length
