@@ -265,8 +265,10 @@ impl Headers {
         }
         // A replacement removes first: hosts have been seen to overwrite only the first of several
         // values.
-        self.change(Write::Remove(name));
-        self.change(Write::Add(name, value.as_bytes()));
+        match self.list.get_mut() {
+            Some(list) => list.set(name, value.as_bytes()),
+            None => self.early.get_mut().set(name, value.as_bytes()),
+        }
     }
 
     /// Adds `value` after those that `name` has. Both may be text.
@@ -395,7 +397,7 @@ impl Headers {
 
     fn write(&mut self) -> Result<(), Refusal> {
         let is_read = self.list.get().is_some();
-        if !is_read && self.early.get_mut().has_replacements(READING_PAYS) {
+        if !is_read && self.early.get_mut().replacements() >= READING_PAYS {
             self.list();
         }
         if self.list.get().is_some() {

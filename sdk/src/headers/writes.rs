@@ -23,6 +23,8 @@ pub(super) struct Writes(Option<Box<Buffer>>);
 #[derive(Default)]
 struct Buffer {
     bytes: Vec<u8>,
+    /// How many values are set.
+    replacements: usize,
 }
 
 impl Writes {
@@ -30,21 +32,18 @@ impl Writes {
         self.0.is_none()
     }
 
-    /// Whether at least `count` of them set a value in the place of whatever there is: a removal and an addition.
-    pub(super) fn has_replacements(&self, count: usize) -> bool {
-        // Mostly there are too few changes for that, which their size tells.
-        let size = self.0.as_deref().map_or(0, |buffer| buffer.bytes.len());
-        size >= count * 2 * HEAD && self.replacements() >= count
+    /// How many of them set a value in the place of whatever there is: [`set`](Self::set).
+    pub(super) fn replacements(&self) -> usize {
+        self.0.as_deref().map_or(0, |buffer| buffer.replacements)
     }
 
-    #[inline(never)]
-    fn replacements(&self) -> usize {
-        let (mut removed, mut count) = (None, 0);
-        for write in self.iter() {
-            count += usize::from(matches!(write, Write::Add(name, _) if removed == Some(name)));
-            removed = matches!(write, Write::Remove(_)).then_some(write.name());
+    /// Makes `value` the only value of `name`, whatever there is: removes before it adds.
+    pub(super) fn set(&mut self, name: &[u8], value: &[u8]) {
+        self.push(Write::Remove(name));
+        self.push(Write::Add(name, value));
+        if let Some(buffer) = &mut self.0 {
+            buffer.replacements += 1;
         }
-        count
     }
 
     pub(super) fn push(&mut self, write: Write<'_>) {
@@ -85,6 +84,7 @@ impl Drop for Writes {
             && spare.bytes.capacity() <= SPARE_SIZE
         {
             spare.bytes.clear();
+            spare.replacements = 0;
             let spare = ManuallyDrop::new(Some(spare));
             drop(ManuallyDrop::into_inner(SPARE.replace(spare)));
         }
@@ -120,17 +120,18 @@ mod tests {
         }
         assert!(!writes.is_empty());
         assert_eq!(writes.iter().collect::<Vec<_>>(), pushed);
-        assert!(!writes.has_replacements(1));
+        assert_eq!(writes.replacements(), 0);
         for name in [b"x-a", b"x-b"] {
-            writes.push(Write::Remove(name));
-            writes.push(Write::Add(name, b"1"));
+            writes.set(name, b"1");
         }
-        assert!(writes.has_replacements(2));
-        assert!(!writes.has_replacements(3));
-        // The smallest that there can be.
+        assert_eq!(writes.replacements(), 2);
+        let last = writes.iter().skip(pushed.len() + 2).collect::<Vec<_>>();
+        assert_eq!(last, [Write::Remove(b"x-b"), Write::Add(b"x-b", b"1")]);
+        // The next one may have the buffer of this one.
+        drop(writes);
         let mut writes = Writes::default();
-        writes.push(Write::Remove(b""));
-        writes.push(Write::Add(b"", b""));
-        assert!(writes.has_replacements(1));
+        writes.push(Write::Remove(b"x-a"));
+        assert_eq!(writes.replacements(), 0);
+        assert_eq!(writes.iter().count(), 1);
     }
 }
