@@ -344,7 +344,9 @@ impl<M: Mode> Request<M> {
     where
         M: Holds,
     {
-        if self.method() == b"CONNECT" || self.headers.contains("upgrade") {
+        // A tunnel has no end that could be waited for; what ends with its headers is none.
+        let may_be_tunnel = !self.ends_with_headers();
+        if may_be_tunnel && (self.method() == b"CONNECT" || self.headers.contains("upgrade")) {
             self.flow().set_endless();
         }
         Collect::new(Some(self.link.clone()), Direction::Request, limit).watched()
