@@ -258,6 +258,9 @@ impl Proxy {
         let mut notifications = 0;
         loop {
             self.bury();
+            if self.log_closed()? {
+                continue;
+            }
             // Envoy posts a notification to its own thread: it comes before anything new from a peer.
             let late =
                 self.world.shared_queues.wait() && self.world.mutated(Rule::QueuesAreToldLast);

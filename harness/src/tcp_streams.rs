@@ -479,8 +479,23 @@ impl Proxy {
         }
         self.release_filters(slot);
         self.tcp(slot).complete = true;
+        if self.world.mutated(Rule::TcpLoggersWriteAtOnce) {
+            self.log_access(slot)?;
+            return self.check_budget(slot);
+        }
+        self.world.closed.push_back(slot);
+        Ok(())
+    }
+
+    /// Lets the access loggers of the next closed connection write: Envoy does that where it deletes what is left of
+    /// one, once it has read all that came on the connection that it is at. Whether there was one.
+    pub(crate) fn log_closed(&mut self) -> Result<bool, HostError> {
+        let Some(slot) = self.world.closed.pop_front() else {
+            return Ok(false);
+        };
         self.log_access(slot)?;
-        self.check_budget(slot)
+        self.check_budget(slot)?;
+        Ok(true)
     }
 
     /// The TCP part of a stream that has one. The caller knows that it has.

@@ -54,6 +54,8 @@ pub(crate) struct World {
     numbered: u64,
     /// Who waits for the answer of a cluster, in the order in which they asked.
     pub(crate) asked: VecDeque<Asked>,
+    /// Connections that are closed and not logged yet.
+    pub(crate) closed: VecDeque<usize>,
     /// The cluster whose connection Envoy reads a gRPC answer from. What is asked of that cluster meanwhile is
     /// sent when all of it is read.
     pub(crate) reading_from: Option<usize>,

@@ -355,6 +355,7 @@ rules! {
     TcpUpstreamGoesForward "data of the upstream visits filters from the first to the last";
     TcpCloseIsNotTold "`proxy_on_downstream_connection_close` is not called";
     TcpCloseTypesAreSwapped "a close by downstream is Envoy's, and the other way round";
+    TcpLoggersWriteAtOnce "access loggers write of a TCP connection in the middle of what closed it";
     TcpLogsBeforeDone "a TCP filter logs before it is done";
     TcpFiltersAreNotDone "`proxy_on_done` of a TCP filter is not called";
     TcpFiltersDoNotLog "`proxy_on_log` of a TCP filter is not called";
