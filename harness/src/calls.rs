@@ -14,8 +14,7 @@ use crate::host::Host;
 use crate::http_calls::{HttpEnd, HttpResponse};
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
-use crate::router::Asked;
-use crate::router::unacceptable;
+use crate::router::{Asked, Timeouts, unacceptable};
 use crate::vm::VmState;
 use crate::world::World;
 
@@ -119,8 +118,8 @@ pub(crate) struct Pending {
     pub(crate) root: u32,
     pub(crate) cluster: usize,
     pub(crate) request: UpstreamRequest,
-    /// How long it may take; no limit if zero.
-    pub(crate) timeout: Duration,
+    /// How long it may take.
+    pub(crate) timeouts: Timeouts,
     /// The stream in whose callback it was made.
     pub(crate) maker: Option<(usize, StreamId)>,
     /// The stream whose exchange tells of it: its maker, or the one that was effective in a callback of the
@@ -134,9 +133,13 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Whether it has taken as long as it may.
+    /// Whether it has taken as long as it may; a gRPC call whose response has begun is no try any more.
     pub(crate) fn is_overdue(&self, now: Duration) -> bool {
-        !self.timeout.is_zero() && now >= self.started + self.timeout
+        let timeout = match self.grpc.headers_received {
+            true => self.timeouts.whole,
+            false => self.timeouts.first(),
+        };
+        !timeout.is_zero() && now >= self.started + timeout
     }
 }
 
@@ -195,7 +198,7 @@ impl VmState {
         token: u32,
         (kind, cluster): (CallKind, usize),
         request: UpstreamRequest,
-        timeout: Duration,
+        timeouts: Timeouts,
     ) {
         let id = CallId(self.world.number());
         let maker = self
@@ -211,7 +214,7 @@ impl VmState {
             root,
             cluster,
             request,
-            timeout,
+            timeouts,
             maker,
             shown_by: maker.or(effective),
             end: None,

@@ -25,7 +25,7 @@ use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response, has_no_body};
 use crate::router::{
-    give_scheme, is_unreadable, on_the_wire, route_timeout, status, take_what_is_asked,
+    Timeouts, give_scheme, is_unreadable, on_the_wire, route_timeout, status, take_what_is_asked,
     unacceptable,
 };
 use crate::vm::{Deferred, Phase};
@@ -129,8 +129,8 @@ pub(crate) fn http_call(
     call.write_u32(token, number)
 }
 
-/// What Envoy adds to a call's headers. Returns the timeout that holds.
-fn complete(headers: &mut Headers, body: &[u8], timeout: Duration) -> Duration {
+/// What Envoy adds to a call's headers. Returns the timeouts that hold.
+fn complete(headers: &mut Headers, body: &[u8], timeout: Duration) -> Timeouts {
     if !body.is_empty() {
         headers.set(b"content-length", body.len().to_string().as_bytes());
     }
@@ -234,7 +234,7 @@ impl Proxy {
         }
         let response = self.world.clusters.answer(call.cluster, &call.request);
         let asked = Asked {
-            timeout: call.timeout,
+            timeouts: call.timeouts,
             head: call.request.method() == b"HEAD",
             replied_bodiless: bodiless,
             codec,
@@ -312,7 +312,7 @@ impl Proxy {
 
 /// What a call asked for.
 struct Asked {
-    timeout: Duration,
+    timeouts: Timeouts,
     head: bool,
     /// Whether what Envoy's own router replies has no body.
     replied_bodiless: bool,
@@ -325,23 +325,24 @@ impl Asked {
     /// it waits for ever.
     fn ending(&self, response: Response) -> Option<(Duration, HttpEnd, String)> {
         let Self {
-            timeout,
+            timeouts,
             head,
             replied_bodiless,
             codec,
             envoy,
         } = *self;
-        let timeout = (!timeout.is_zero()).then_some(timeout);
+        let limit = |timeout: Duration| (!timeout.is_zero()).then_some(timeout);
+        let (timeout, first) = (limit(timeouts.whole), limit(timeouts.first()));
         let overdue = |time: Duration| timeout.filter(|timeout| *timeout < time);
         let timed_out = |timeout| {
             let end = replied(504, "upstream request timeout", replied_bodiless);
             (timeout, end, "lets the timeout end".to_owned())
         };
         if response.fault == Some(Fault::Never) {
-            return timeout.map(timed_out);
+            return first.map(timed_out);
         }
         let mut time = response.latency;
-        if let Some(timeout) = overdue(time) {
+        if let Some(timeout) = first.filter(|timeout| *timeout < time) {
             return Some(timed_out(timeout));
         }
         if let Some(Fault::Failed(failure)) = response.fault {
@@ -427,8 +428,16 @@ mod tests {
     use super::*;
 
     fn ended(response: Response, timeout: u64) -> String {
+        let timeouts = Timeouts {
+            whole: Duration::from_millis(timeout),
+            of_try: Duration::ZERO,
+        };
+        ended_by(response, timeouts)
+    }
+
+    fn ended_by(response: Response, timeouts: Timeouts) -> String {
         let asked = Asked {
-            timeout: Duration::from_millis(timeout),
+            timeouts,
             head: false,
             replied_bodiless: false,
             codec: Codec::Http1,
@@ -468,6 +477,29 @@ mod tests {
             (Response::never(), 0, "never"),
         ] {
             assert_eq!(ended(response, timeout), expected);
+        }
+    }
+
+    #[test]
+    fn a_try_ends_unless_there_are_headers() {
+        let timeouts = |of_try, whole| Timeouts {
+            whole: Duration::from_millis(whole),
+            of_try: Duration::from_millis(of_try),
+        };
+        let slow = || Response::ok().after(Duration::from_millis(40));
+        let rest = || slow().pause(Duration::from_millis(30)).chunk("b");
+        for (response, timeouts, expected) in [
+            (slow(), timeouts(39, 100), "39 504 upstream request timeout"),
+            (slow(), timeouts(39, 0), "39 504 upstream request timeout"),
+            (
+                Response::never(),
+                timeouts(39, 0),
+                "39 504 upstream request timeout",
+            ),
+            (rest(), timeouts(40, 70), "70 200 b"),
+            (rest(), timeouts(40, 69), "69 lost"),
+        ] {
+            assert_eq!(ended_by(response, timeouts), expected);
         }
     }
 

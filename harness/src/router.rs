@@ -7,7 +7,7 @@ pub(crate) use connections::{IdleConnections, UpstreamConnection};
 
 use self::headers::milliseconds;
 pub(crate) use self::headers::{
-    are_unreadable, give_scheme, is_unreadable, on_the_wire, refusal, route_timeout,
+    Timeouts, are_unreadable, give_scheme, is_unreadable, on_the_wire, refusal, route_timeout,
     take_what_is_asked, unacceptable,
 };
 use crate::abi::Direction;
@@ -322,21 +322,22 @@ impl Proxy {
         self.send_local_reply(slot, reply)
     }
 
-    /// Starts the route's timeout for a request that is complete and has no whole response.
+    /// Starts the route's timeout for a request that is complete and has no whole response, or that of a try, which
+    /// is over first.
     fn watch(&mut self, slot: usize) {
         let stream = &mut self.world.streams[slot];
         let received = stream.response.headers.is_some() && !stream.response.reading;
         if let Some(asked_at) = stream.asked_at
             && !stream.finished
             && !received
-            && !stream.timeout.is_zero()
+            && !stream.timeouts.first().is_zero()
             && stream.timer.is_none()
         {
             let event = Event::RouteTimeout {
                 slot,
                 stream: stream.exchange.id,
             };
-            let time = asked_at.saturating_add(stream.timeout);
+            let time = asked_at.saturating_add(stream.timeouts.first());
             let timer = self.world.schedule(time, event);
             self.world.streams[slot].timer = Some(timer);
         }
@@ -349,6 +350,13 @@ impl Proxy {
         if stream.response.headers.is_some() && !stream.response.reading {
             return Ok(());
         }
+        let details = stream.timeouts.details();
+        let of_try = std::mem::take(&mut stream.timeouts.of_try);
+        if !of_try.is_zero() && stream.response.headers.is_some() {
+            // It is in time for a try. From here on the whole counts.
+            self.watch(slot);
+            return Ok(());
+        }
         stream.answer = None;
         stream
             .exchange
@@ -359,7 +367,7 @@ impl Proxy {
             stream.exchange.details = Some("response_timeout".to_owned());
             return self.reset(slot);
         }
-        let mut reply = Reply::own(504, "upstream request timeout", "response_timeout");
+        let mut reply = Reply::own(504, "upstream request timeout", details);
         let (status, body) = (Rule::TimeoutHasAnotherStatus, Rule::TimeoutHasAnotherBody);
         self.garble(&mut reply, status, body, Rule::TimeoutHasNoDetails);
         self.send_local_reply(slot, reply)

@@ -16,7 +16,7 @@ use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Outcome, StreamId};
 use crate::headers::Headers;
 use crate::response::Response;
-use crate::router::UpstreamConnection;
+use crate::router::{Timeouts, UpstreamConnection};
 use crate::tcp_streams::TcpStream;
 use crate::tunnel::Tunnel;
 
@@ -78,8 +78,8 @@ pub(crate) struct Stream {
     pub(crate) upstream_asked: bool,
     /// Why the codec will not write the request, once there is a connection.
     pub(crate) unacceptable: Option<String>,
-    /// How long the upstream may take; no limit if zero.
-    pub(crate) timeout: Duration,
+    /// How long the upstream may take.
+    pub(crate) timeouts: Timeouts,
     /// When something moved between Envoy and the client.
     pub(crate) active_at: Duration,
     /// When it has taken too long.

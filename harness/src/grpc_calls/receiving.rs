@@ -15,7 +15,7 @@ use crate::local_reply::grpc_status_of;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response};
-use crate::router::{is_unreadable, refusal, status, unacceptable};
+use crate::router::{Timeouts, is_unreadable, refusal, status, unacceptable};
 use crate::upstream_failure::UpstreamFailure;
 use crate::vm::Deferred;
 
@@ -32,7 +32,7 @@ pub(crate) struct GrpcProgress {
     last_step: Duration,
     /// Whether the peer has decided on its headers, and whether they were received.
     headers_sent: bool,
-    headers_received: bool,
+    pub(crate) headers_received: bool,
     /// The beginning of a message.
     received: Vec<u8>,
     /// The last message of a call that has one answer.
@@ -180,9 +180,13 @@ impl Proxy {
         if let Some(reply) = reply {
             call.grpc.plan(reply, now);
         }
-        let timeout = call.timeout;
-        if !timeout.is_zero() && matches!(event, CallEvent::Made) {
-            self.schedule_call(vm, token, id, now + timeout);
+        if matches!(event, CallEvent::Made) {
+            let Timeouts { whole, of_try } = call.timeouts;
+            for timeout in [of_try, whole] {
+                if !timeout.is_zero() {
+                    self.schedule_call(vm, token, id, now + timeout);
+                }
+            }
         }
         self.receive_grpc(vm, token, id)
     }
@@ -220,7 +224,7 @@ impl Proxy {
         if call.grpc.headers_received {
             return self.stream_error(vm, token, id, INTERNAL, "response_timeout");
         }
-        let details = "response_timeout";
+        let details = call.timeouts.details();
         self.replied(vm, token, id, 504, "upstream request timeout", details)
     }
 

@@ -8,7 +8,7 @@ use crate::envoy_version::EnvoyVersion;
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::{Headers, Kind};
 use crate::pairs::Pair;
-use crate::router::{give_scheme, on_the_wire, route_timeout, take_what_is_asked};
+use crate::router::{Timeouts, give_scheme, on_the_wire, route_timeout, take_what_is_asked};
 
 /// What a guest, and the target that it named, say about a call.
 pub(crate) struct Opening<'a> {
@@ -23,8 +23,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) codec: Codec,
 }
 
-/// The request without a message, and the timeout that holds.
-pub(crate) fn open(opening: &Opening<'_>) -> (UpstreamRequest, Duration) {
+/// The request without a message, and the timeouts that hold.
+pub(crate) fn open(opening: &Opening<'_>) -> (UpstreamRequest, Timeouts) {
     let mut headers = Headers::new(Kind::Request);
     let path = [b"/", opening.service, b"/", opening.method].concat();
     headers.add(b":method", b"POST");
@@ -51,7 +51,7 @@ pub(crate) fn open(opening: &Opening<'_>) -> (UpstreamRequest, Duration) {
     headers.set(b"x-envoy-internal", b"true");
     take_what_is_asked(&mut headers);
     give_scheme(&mut headers);
-    let timeout = route_timeout(&mut headers, opening.timeout.unwrap_or_default());
+    let timeouts = route_timeout(&mut headers, opening.timeout.unwrap_or_default());
     let message = Message::new(on_the_wire(&headers, false, opening.codec, opening.envoy));
     (
         UpstreamRequest {
@@ -59,7 +59,7 @@ pub(crate) fn open(opening: &Opening<'_>) -> (UpstreamRequest, Duration) {
             message,
             complete: true,
         },
-        timeout,
+        timeouts,
     )
 }
 

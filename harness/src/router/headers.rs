@@ -65,6 +65,7 @@ impl Proxy {
         let asked_of_envoy = !self.world.mutated(Rule::WhatIsAskedOfEnvoyGoesOn);
         let schemes = !self.world.mutated(Rule::AnySchemeGoesOn);
         let connects = !self.world.mutated(Rule::ConnectNeedsNoProtocol);
+        let tries = !self.world.mutated(Rule::TriesHaveNoTimeout);
         let stream = &mut self.world.streams[slot];
         let Some(headers) = &mut stream.request.headers else {
             return Ok(());
@@ -75,7 +76,10 @@ impl Proxy {
         if asked_of_envoy {
             take_what_is_asked(headers);
         }
-        stream.timeout = route_timeout(headers, self.world.route_timeout);
+        stream.timeouts = route_timeout(headers, self.world.route_timeout);
+        if !tries {
+            stream.timeouts.of_try = Duration::ZERO;
+        }
         if untold {
             headers.remove(b"x-envoy-expected-rq-timeout-ms");
         }
@@ -181,9 +185,36 @@ impl Proxy {
     }
 }
 
-/// The timeout of a request, none if zero: `x-envoy-upstream-rq-timeout-ms` overrules the route's.
-/// Envoy drops that header, and the one for each try, and tells the upstream what came of them.
-pub(crate) fn route_timeout(headers: &mut Headers, of_route: Duration) -> Duration {
+/// How long a request may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timeouts {
+    /// Until the whole response is there; for ever if zero.
+    pub(crate) whole: Duration,
+    /// Until its headers are there, where that is less; zero if it is not.
+    pub(crate) of_try: Duration,
+}
+
+impl Timeouts {
+    /// What is over first while there are no headers.
+    pub(crate) fn first(self) -> Duration {
+        match self.of_try.is_zero() {
+            true => self.whole,
+            false => self.of_try,
+        }
+    }
+
+    /// What the reply's details name when there are no headers in time.
+    pub(crate) fn details(self) -> &'static str {
+        match self.of_try.is_zero() {
+            true => "response_timeout",
+            false => "upstream_per_try_timeout",
+        }
+    }
+}
+
+/// The timeouts of a request: `x-envoy-upstream-rq-timeout-ms` overrules the route's. Envoy drops that header, and the
+/// one for each try, and tells the upstream what came of them.
+pub(crate) fn route_timeout(headers: &mut Headers, of_route: Duration) -> Timeouts {
     let timeout = take_number(headers, "x-envoy-upstream-rq-timeout-ms");
     let timeout = timeout.map_or(of_route, Duration::from_millis);
     let of_try = take_number(headers, "x-envoy-upstream-rq-per-try-timeout-ms");
@@ -197,7 +228,10 @@ pub(crate) fn route_timeout(headers: &mut Headers, of_route: Duration) -> Durati
             milliseconds(told).as_bytes(),
         );
     }
-    timeout
+    Timeouts {
+        whole: timeout,
+        of_try: if own { of_try } else { Duration::ZERO },
+    }
 }
 
 /// Takes a header out, and reads it as `absl::SimpleAtoi` does.
