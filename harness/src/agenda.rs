@@ -42,6 +42,8 @@ pub(crate) enum Event {
         stream: StreamId,
         direction: Direction,
     },
+    /// A request is sent to the upstream again.
+    Retry { slot: usize, stream: StreamId },
     /// The upstream has taken too long.
     RouteTimeout { slot: usize, stream: StreamId },
     /// The upstream of a TCP connection does the next thing.
@@ -186,11 +188,15 @@ impl Proxy {
             Event::RouteTimeout { slot, stream } if self.world.is_open(slot, stream) => {
                 self.time_out(slot)
             }
+            Event::Retry { slot, stream } if self.world.is_open(slot, stream) => {
+                self.try_again(slot)
+            }
             Event::Call { vm, token, id, .. } => self.call_is_due(vm, token, id),
             // The stream is over.
             Event::Answer { .. }
             | Event::Arrival { .. }
             | Event::RouteTimeout { .. }
+            | Event::Retry { .. }
             | Event::UpstreamOver { .. }
             | Event::FromUpstream { .. } => Ok(()),
         }

@@ -54,6 +54,7 @@ impl Source {
             Event::FlushStats { .. } => Kind::Sinks,
             Event::Answer { stream, .. }
             | Event::Arrival { stream, .. }
+            | Event::Retry { stream, .. }
             | Event::UpstreamOver { stream, .. }
             | Event::FromUpstream { stream, .. } => Kind::Stream(stream),
             Event::RouteTimeout { stream, .. } => Kind::Timeout(stream),

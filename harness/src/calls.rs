@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::http_calls::{HttpEnd, HttpResponse};
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
-use crate::router::{Asked, Timeouts, unacceptable};
+use crate::router::{Asked, Retries, Timeouts, unacceptable};
 use crate::vm::VmState;
 use crate::world::World;
 
@@ -120,6 +120,8 @@ pub(crate) struct Pending {
     pub(crate) request: UpstreamRequest,
     /// How long it may take.
     pub(crate) timeouts: Timeouts,
+    /// When it is made again.
+    pub(crate) retries: Option<Retries>,
     /// The stream in whose callback it was made.
     pub(crate) maker: Option<(usize, StreamId)>,
     /// The stream whose exchange tells of it: its maker, or the one that was effective in a callback of the
@@ -215,6 +217,7 @@ impl VmState {
             cluster,
             request,
             timeouts,
+            retries: None,
             maker,
             shown_by: maker.or(effective),
             end: None,
@@ -327,6 +330,20 @@ impl World {
             request: call.request.clone(),
         };
         self.record_call(call.shown_by, record);
+    }
+
+    /// Records that a call is made again, with this request.
+    pub(crate) fn record_again(
+        &mut self,
+        maker: Option<(usize, StreamId)>,
+        id: CallId,
+        request: &UpstreamRequest,
+    ) {
+        let made = self.call_outs.iter().rev().find(|made| made.id == id);
+        if let Some(mut call) = made.cloned() {
+            call.request = request.clone();
+            self.record_call(maker, call);
+        }
     }
 
     fn record_call(&mut self, maker: Option<(usize, StreamId)>, call: CallOut) {

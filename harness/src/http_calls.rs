@@ -25,8 +25,8 @@ use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response, has_no_body};
 use crate::router::{
-    Timeouts, give_scheme, is_unreadable, on_the_wire, route_timeout, status, take_what_is_asked,
-    unacceptable,
+    Next, Retries, Timeouts, Try, give_scheme, is_unreadable, on_the_wire, route_timeout, status,
+    take_what_is_asked, unacceptable,
 };
 use crate::vm::{Deferred, Phase};
 use crate::world::World;
@@ -91,7 +91,8 @@ pub(crate) fn http_call(
         return Err(Status::BadArgument.into());
     }
     let given = headers.clone();
-    let timeout = complete(&mut headers, &body, Duration::from_millis(timeout));
+    let retries = Retries::asked(&headers);
+    let timeouts = complete(&mut headers, &body, Duration::from_millis(timeout));
     if state.world.mutator.is_some() {
         complete_otherwise(&state.world, &mut headers, &given);
     }
@@ -121,7 +122,10 @@ pub(crate) fn http_call(
         // The codec refuses it while it is sent. The connection is closed, and nobody is told later.
         return Err(Status::InternalFailure.into());
     }
-    state.place_call(number, (CallKind::Http, cluster), request, timeout);
+    state.place_call(number, (CallKind::Http, cluster), request, timeouts);
+    if let Some(call) = state.calls.pending.get_mut(&number) {
+        call.retries = retries;
+    }
     if !trailers.is_empty() {
         let what = "`proxy_http_call` was given trailers";
         call.lint(LintKind::CallTrailersDropped, what);
@@ -232,9 +236,29 @@ impl Proxy {
             self.world
                 .comes_to(slot, KnownDifference::UnreadableMessage);
         }
-        let response = self.world.clusters.answer(call.cluster, &call.request);
+        let mut timeouts = call.timeouts;
+        let tries = !self.world.mutated(Rule::NothingIsTriedAgain);
+        let mut retries = call.retries.take().filter(|_| tries);
+        let mut response = self.world.clusters.answer(call.cluster, &call.request);
+        let mut passed = Duration::ZERO;
+        while let Some(wait) = retries
+            .as_mut()
+            .and_then(|retries| time_to_retry(retries, &response, timeouts))
+            && (timeouts.whole.is_zero() || passed + wait < timeouts.whole)
+        {
+            passed += wait;
+            make_again(&mut call.request, codec, timeouts, passed);
+            self.world
+                .record_again(call.shown_by, call.id, &call.request);
+            response = self.world.clusters.answer(call.cluster, &call.request);
+        }
+        response.latency += passed;
+        if !timeouts.of_try.is_zero() {
+            timeouts.of_try += passed;
+        }
         let asked = Asked {
-            timeouts: call.timeouts,
+            timeouts,
+            retried: !passed.is_zero(),
             head: call.request.method() == b"HEAD",
             replied_bodiless: bodiless,
             codec,
@@ -310,9 +334,49 @@ impl Proxy {
     }
 }
 
+/// What Envoy changes of the request when a call is made again: it no longer knows that there is no body, and less
+/// time is left.
+fn make_again(request: &mut UpstreamRequest, codec: Codec, timeouts: Timeouts, passed: Duration) {
+    let headers = &mut request.message.headers;
+    if codec == Codec::Http1
+        && !headers.contains_key("content-length")
+        && !headers.contains_key("transfer-encoding")
+    {
+        headers.add_line(b"transfer-encoding", b"chunked");
+    }
+    if !timeouts.whole.is_zero() {
+        let left = timeouts.whole.saturating_sub(passed);
+        let told = timeouts.first().min(left).as_millis().max(1).to_string();
+        headers.set(b"x-envoy-expected-rq-timeout-ms", told.as_bytes());
+    }
+}
+
+/// How long after a try the next one begins, if there is one.
+fn time_to_retry(
+    retries: &mut Retries,
+    response: &Response,
+    timeouts: Timeouts,
+) -> Option<Duration> {
+    let of_try = Some(timeouts.of_try).filter(|of_try| !of_try.is_zero());
+    let late =
+        of_try.filter(|of_try| response.fault == Some(Fault::Never) || *of_try < response.latency);
+    let (time, came) = match (late, response.fault) {
+        (Some(of_try), _) => (of_try, Try::Late),
+        (None, Some(Fault::Never)) => return None,
+        (None, Some(Fault::Failed(failure))) => (response.latency, Try::Failed(failure)),
+        (None, None) => (response.latency, Try::Answered(&response.headers)),
+    };
+    match retries.next(came) {
+        Next::Retry(wait) => Some(time + wait),
+        Next::Keep | Next::Exceeded => None,
+    }
+}
+
 /// What a call asked for.
 struct Asked {
     timeouts: Timeouts,
+    /// Whether it is not the first try.
+    retried: bool,
     head: bool,
     /// Whether what Envoy's own router replies has no body.
     replied_bodiless: bool,
@@ -326,6 +390,7 @@ impl Asked {
     fn ending(&self, response: Response) -> Option<(Duration, HttpEnd, String)> {
         let Self {
             timeouts,
+            retried,
             head,
             replied_bodiless,
             codec,
@@ -346,7 +411,11 @@ impl Asked {
             return Some(timed_out(timeout));
         }
         if let Some(Fault::Failed(failure)) = response.fault {
-            let end = replied(failure.status(), &failure.body(envoy), replied_bodiless);
+            let end = replied(
+                failure.status(),
+                &failure.body(envoy, retried),
+                replied_bodiless,
+            );
             let note = format!("fails ({}) for", failure.details_before());
             return Some((time, end, note));
         }
@@ -438,6 +507,7 @@ mod tests {
     fn ended_by(response: Response, timeouts: Timeouts) -> String {
         let asked = Asked {
             timeouts,
+            retried: false,
             head: false,
             replied_bodiless: false,
             codec: Codec::Http1,

@@ -3,16 +3,30 @@
 use std::fmt;
 
 /// The response flags of a stream, as `%RESPONSE_FLAGS%` prints them: `UF`, `UC,URX`, or `-`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ResponseFlags(u64);
+///
+/// They are printed in the order in which they came to be; two are equal that have the same flags in any order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ResponseFlags {
+    bits: u64,
+    /// The numbers of the bits, each in five bits, the last one lowest.
+    order: u64,
+}
+
+/// How many bits a number has in there.
+const NUMBER: u32 = 5;
 
 macro_rules! flags {
     ($($(#[$doc:meta])* $name:ident $short:literal $bit:literal;)*) => {
         impl ResponseFlags {
-            $($(#[$doc])* pub const $name: Self = Self(1 << $bit);)*
+            $($(#[$doc])* pub const $name: Self = Self { bits: 1 << $bit, order: $bit };)*
 
-            /// Bits and short names, in the order in which Envoy lists them.
-            const NAMES: &[(Self, &str)] = &[$((Self::$name, $short)),*];
+            /// The short name of a bit.
+            fn name(bit: u64) -> &'static str {
+                match bit {
+                    $($bit => $short,)*
+                    _ => "",
+                }
+            }
         }
     };
 }
@@ -33,7 +47,7 @@ flags! {
     NO_ROUTE_FOUND "NR" 8;
     /// `DC`: the client went away.
     DOWNSTREAM_CONNECTION_TERMINATION "DC" 14;
-    /// `URX`: a TCP connection was tried as often as it may be.
+    /// `URX`: a request or a TCP connection was tried as often as it may be.
     UPSTREAM_RETRY_LIMIT_EXCEEDED "URX" 15;
     /// `SI`: nothing moved for the stream's idle timeout.
     STREAM_IDLE_TIMEOUT "SI" 16;
@@ -47,28 +61,39 @@ impl ResponseFlags {
     /// The flags as bits, as the property `response.flags` has them.
     #[must_use]
     pub const fn bits(self) -> u64 {
-        self.0
+        self.bits
     }
 
     /// Whether all flags of `other` are set.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
+        self.bits & other.bits == other.bits
     }
 
-    pub(crate) fn set(&mut self, other: Self) {
-        self.0 |= other.0;
+    /// Sets a flag, behind those that are set.
+    pub(crate) fn set(&mut self, flag: Self) {
+        if !self.contains(flag) {
+            self.bits |= flag.bits;
+            self.order = self.order << NUMBER | flag.order;
+        }
     }
 }
+
+impl PartialEq for ResponseFlags {
+    fn eq(&self, other: &Self) -> bool {
+        self.bits == other.bits
+    }
+}
+
+impl Eq for ResponseFlags {}
 
 impl fmt::Display for ResponseFlags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        for (flag, name) in Self::NAMES {
-            if self.contains(*flag) {
-                write!(f, "{separator}{name}")?;
-                separator = ",";
-            }
+        for place in (0..self.bits.count_ones()).rev() {
+            let bit = self.order >> (NUMBER * place) & ((1 << NUMBER) - 1);
+            write!(f, "{separator}{}", Self::name(bit))?;
+            separator = ",";
         }
         if separator.is_empty() {
             f.write_str("-")?;
@@ -87,6 +112,10 @@ mod tests {
         assert_eq!(flags.to_string(), "-");
         flags.set(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
         flags.set(ResponseFlags::NO_HEALTHY_UPSTREAM);
-        assert_eq!((flags.to_string().as_str(), flags.bits()), ("UH,UF", 0x22));
+        flags.set(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
+        assert_eq!((flags.to_string().as_str(), flags.bits()), ("UF,UH", 0x22));
+        let mut other = ResponseFlags::NO_HEALTHY_UPSTREAM;
+        other.set(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
+        assert_eq!((flags, other.to_string().as_str()), (other, "UH,UF"));
     }
 }

@@ -2,6 +2,7 @@
 
 mod connections;
 mod headers;
+mod retries;
 
 pub(crate) use connections::{IdleConnections, UpstreamConnection};
 
@@ -10,6 +11,7 @@ pub(crate) use self::headers::{
     Timeouts, are_unreadable, give_scheme, is_unreadable, on_the_wire, refusal, route_timeout,
     take_what_is_asked, unacceptable,
 };
+pub(crate) use self::retries::{Next, Retries, Try};
 use crate::abi::Direction;
 use crate::agenda::Event;
 use crate::arrival;
@@ -132,6 +134,7 @@ impl Proxy {
         if let Some(request) = &mut stream.exchange.upstream {
             request.complete = true;
         }
+        stream.tried_at = Some(now);
         if stream.asked_at.replace(now).is_none() {
             stream
                 .exchange
@@ -200,6 +203,10 @@ impl Proxy {
             None => {}
             Some(Fault::Never) => return Ok(()),
             Some(Fault::Failed(failure)) => {
+                if self.retry(slot, Try::Failed(failure))? {
+                    return Ok(());
+                }
+                let stream = &mut self.world.streams[slot];
                 if failure == UpstreamFailure::Refused {
                     stream.exchange.upstream = None;
                 }
@@ -222,6 +229,9 @@ impl Proxy {
         let status = status(&headers);
         let timeline = &mut stream.exchange.timeline;
         timeline.note_code("the upstream answers ", status);
+        if self.retry(slot, Try::Answered(&headers))? {
+            return Ok(());
+        }
         if !self.world.mutated(Rule::AnswersHaveNoDetails) {
             let stream = &mut self.world.streams[slot];
             stream.exchange.details = Some("via_upstream".to_owned());
@@ -312,7 +322,8 @@ impl Proxy {
             true => failure.details_after(),
             false => failure.details_before(),
         };
-        let body = failure.body(self.world.version);
+        let retried = self.world.streams[slot].retried > 0;
+        let body = failure.body(self.world.version, retried);
         let mut reply = Reply::own(failure.status().into(), &body, details);
         let (status, body) = (
             Rule::LostUpstreamHasAnotherStatus,
@@ -327,17 +338,18 @@ impl Proxy {
     fn watch(&mut self, slot: usize) {
         let stream = &mut self.world.streams[slot];
         let received = stream.response.headers.is_some() && !stream.response.reading;
-        if let Some(asked_at) = stream.asked_at
+        let ends = stream.ends_of_time();
+        let first = ends.into_iter().flatten().min();
+        if stream.asked_at.is_some()
             && !stream.finished
             && !received
-            && !stream.timeouts.first().is_zero()
+            && let Some(time) = first
             && stream.timer.is_none()
         {
             let event = Event::RouteTimeout {
                 slot,
                 stream: stream.exchange.id,
             };
-            let time = asked_at.saturating_add(stream.timeouts.first());
             let timer = self.world.schedule(time, event);
             self.world.streams[slot].timer = Some(timer);
         }
@@ -345,18 +357,27 @@ impl Proxy {
 
     /// The upstream has not answered in time, or not to its end.
     pub(crate) fn time_out(&mut self, slot: usize) -> Moved {
+        let now = self.world.clock.now();
         let stream = &mut self.world.streams[slot];
         stream.timer = None;
         if stream.response.headers.is_some() && !stream.response.reading {
             return Ok(());
         }
-        let details = stream.timeouts.details();
-        let of_try = std::mem::take(&mut stream.timeouts.of_try);
-        if !of_try.is_zero() && stream.response.headers.is_some() {
-            // It is in time for a try. From here on the whole counts.
+        let [of_try, whole] = stream.ends_of_time();
+        let is_of_try = whole.is_none_or(|whole| now < whole);
+        if is_of_try && of_try.is_none_or(|of_try| now < of_try) {
+            // There were headers in time for the try. From here on the whole counts.
             self.watch(slot);
             return Ok(());
         }
+        if is_of_try && self.retry(slot, Try::Late)? {
+            return Ok(());
+        }
+        let stream = &mut self.world.streams[slot];
+        let details = match is_of_try {
+            true => "upstream_per_try_timeout",
+            false => "response_timeout",
+        };
         stream.answer = None;
         stream
             .exchange

@@ -16,7 +16,7 @@ use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Outcome, StreamId};
 use crate::headers::Headers;
 use crate::response::Response;
-use crate::router::{Timeouts, UpstreamConnection};
+use crate::router::{Retries, Timeouts, UpstreamConnection};
 use crate::tcp_streams::TcpStream;
 use crate::tunnel::Tunnel;
 
@@ -49,6 +49,12 @@ pub(crate) struct Stream {
     pub(crate) started: Duration,
     /// When the upstream had the whole request.
     pub(crate) asked_at: Option<Duration>,
+    /// When it had it for the present try; not while one waits.
+    pub(crate) tried_at: Option<Duration>,
+    /// How often it was tried before.
+    pub(crate) retried: u64,
+    /// When it is tried again.
+    pub(crate) retries: Option<Retries>,
     /// What the upstream is about to answer.
     pub(crate) answer: Option<Box<Response>>,
     /// Bytes of the request's body that Envoy has read.
@@ -146,6 +152,19 @@ impl Stream {
 
     /// Whether an upstream's answer comes too late: there is another one, unless the request was let on behind that one
     /// before anything of it went downstream.
+    /// When the present try is over, if its response has no headers, and when the whole is.
+    pub(crate) fn ends_of_time(&self) -> [Option<Duration>; 2] {
+        let end = |from: Option<Duration>, time: Duration| {
+            from.filter(|_| !time.is_zero())
+                .map(|from| from.saturating_add(time))
+        };
+        let of_try = end(self.tried_at, self.timeouts.of_try);
+        [
+            of_try.filter(|_| self.response.headers.is_none()),
+            end(self.asked_at, self.timeouts.whole),
+        ]
+    }
+
     pub(crate) fn has_its_answer(&self) -> bool {
         self.response.headers.is_some() && (!self.asked_behind_a_reply || self.headers_sent)
     }

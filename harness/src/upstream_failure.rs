@@ -42,7 +42,7 @@ impl UpstreamFailure {
     }
 
     /// The body of that reply.
-    pub(crate) fn body(self, envoy: EnvoyVersion) -> String {
+    pub(crate) fn body(self, envoy: EnvoyVersion, retried: bool) -> String {
         let hidden = !envoy.is_before(VersionDifference::RepliesHideTheTransport);
         let transport = match self {
             Self::Refused if !hidden => {
@@ -50,8 +50,13 @@ impl UpstreamFailure {
             }
             _ => "",
         };
+        let latest = if retried {
+            "retried and the latest "
+        } else {
+            ""
+        };
         format!(
-            "upstream connect error or disconnect/reset before headers. reset reason: {}{transport}",
+            "upstream connect error or disconnect/reset before headers. {latest}reset reason: {}{transport}",
             self.reason()
         )
     }

@@ -255,7 +255,7 @@ impl Proxy {
                     let details = failure.details_after();
                     return self.stream_error(vm, token, id, INTERNAL, &details);
                 }
-                let (body, details) = (failure.body(envoy), failure.details_before());
+                let (body, details) = (failure.body(envoy, false), failure.details_before());
                 self.replied(vm, token, id, failure.status(), &body, &details)
             }
         }

@@ -276,6 +276,7 @@ rules! {
     TotalSizeIsTheBody "`request.total_size` does not count headers";
     GrpcStatusIsNotDerived "`response.grpc_status` is not derived from the status";
     TriesHaveNoTimeout "`x-envoy-upstream-rq-per-try-timeout-ms` ends no request";
+    NothingIsTriedAgain "a request is tried once, whatever a filter asks for";
     WhatIsAskedOfEnvoyGoesOn "`x-envoy-retry-on` and others that ask the router for something are sent on";
     AnySchemeGoesOn "a `:scheme` that Envoy does not know stays";
     ConnectNeedsNoProtocol "CONNECT may have a path without `:protocol`";

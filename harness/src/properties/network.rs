@@ -68,7 +68,7 @@ pub(super) fn upstream<'a>(
     match name {
         b"request_attempt_count" => {
             let asked = info.upstream >= Upstream::Selected;
-            Ok(Value::Uint(u64::from(asked)))
+            Ok(Value::Uint(u64::from(asked) + info.retried))
         }
         // A route names its cluster before anything is asked; the TCP proxy chooses it later, and has
         // a place for the reason from the first.

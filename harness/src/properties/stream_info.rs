@@ -32,6 +32,8 @@ pub(crate) struct StreamInfo<'a> {
     /// Whether the response's last byte has come.
     pub(crate) answered: bool,
     pub(crate) upstream: Upstream,
+    /// How often the request was tried before.
+    pub(crate) retried: u64,
     pub(crate) routing: Routing,
     pub(crate) dynamic_metadata: Option<&'a Metadata>,
     pub(crate) filter_state: &'a FilterState,
@@ -88,6 +90,7 @@ impl<'a> StreamInfo<'a> {
                 .contains(ResponseFlags::UPSTREAM_CONNECTION_FAILURE),
             answered: !stream.response.reading,
             latency: stream.latency,
+            retried: stream.retried,
             upstream: match (selected, connected) {
                 (true, true) => Upstream::Connected,
                 (true, false) => Upstream::Selected,

@@ -13,7 +13,7 @@ use crate::known_difference::KnownDifference;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response_flags::ResponseFlags;
-use crate::router::UpstreamConnection;
+use crate::router::{Retries, UpstreamConnection};
 use crate::stream::{Reply, Routing};
 use crate::tunnel::is_upgrade;
 use crate::upstream_failure::UpstreamFailure;
@@ -73,6 +73,7 @@ impl Proxy {
         if !overruled {
             headers.remove(b"x-envoy-upstream-rq-timeout-ms");
         }
+        stream.retries = Retries::asked(headers);
         if asked_of_envoy {
             take_what_is_asked(headers);
         }
