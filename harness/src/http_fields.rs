@@ -357,6 +357,7 @@ pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
 fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
     let at = state.place()?;
     let resumed = !state.world.mutated(Rule::ResumedBodyCanGetTrailers);
+    let replaces = !state.world.mutated(Rule::MadeTrailersJoinThoseThatCame);
     let stream = &mut state.world.streams[at.slot];
     match map {
         MapType::RequestHeaders | MapType::ResponseHeaders => {
@@ -377,6 +378,7 @@ fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
             let known = side.body != BodyView::None && !(side.body_forgotten && resumed);
             // Once there is no more body to come, a change makes trailers where there are none.
             let last = known && ended;
+            let anew = last && !side.trailers_visible && replaces;
             side.trailers_visible |= last;
             let visible = side.trailers_visible;
             let flow = stream.flow(direction);
@@ -384,8 +386,9 @@ fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
                 Some(_) if flow.trailers.is_none() => &mut flow.overwritten_trailers,
                 _ => &mut flow.trailers,
             };
-            if last {
-                trailers.get_or_insert_with(|| Headers::new(Kind::Trailers));
+            // They take the place of those that this filter does not see any more.
+            if anew || (last && trailers.is_none()) {
+                *trailers = Some(Headers::new(Kind::Trailers));
             }
             trailers.as_mut().filter(|_| visible)
         }

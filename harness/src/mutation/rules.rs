@@ -127,6 +127,7 @@ rules! {
     ResumeForgetsTrailers "a resumed stream does not send its trailers on";
     ResumeIsIgnored "`proxy_continue_stream` does nothing";
     ContinueKeepsTheMaps "`proxy_continue_stream(0)` leaves the maps in view";
+    MadeTrailersJoinThoseThatCame "trailers that a change makes join those that came before";
     ResumedBodyCanGetTrailers "trailers can be made for a request that `proxy_continue_stream` has resumed";
     ContinueOfAResponseKeepsTheMaps "`proxy_continue_stream(1)` leaves the request's maps in view";
     LastRequestFirst "what a callback asked for is done from the last to the first";
