@@ -177,7 +177,8 @@ impl Proxy {
             };
             let time = self.world.clock.now().saturating_add(response.latency);
             stream.answer = Some(Box::new(response));
-            self.world.schedule(time, event);
+            let due = self.world.schedule(time, event);
+            self.world.streams[slot].answer_due = Some(due);
         }
         self.watch(slot);
         Ok(())

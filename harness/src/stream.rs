@@ -57,6 +57,8 @@ pub(crate) struct Stream {
     pub(crate) retries: Option<Retries>,
     /// What the upstream is about to answer.
     pub(crate) answer: Option<Box<Response>>,
+    /// When that is.
+    pub(crate) answer_due: Option<Moment>,
     /// Bytes of the request's body that Envoy has read.
     pub(crate) request_bytes: u64,
     /// Whether the original request was a HEAD or a gRPC request: decides on local replies.

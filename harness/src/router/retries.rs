@@ -170,12 +170,12 @@ impl Proxy {
                     slot,
                     stream: stream.exchange.id,
                 };
-                // A try that waits has no timeout.
-                let timer = stream.timer.take();
+                // A try that waits has no timeout, and the one before no answer.
                 stream.tried_at = None;
-                if let Some(timer) = timer {
-                    self.world.cancel(timer);
-                }
+                let over = [stream.timer.take(), stream.answer_due.take()];
+                over.into_iter()
+                    .flatten()
+                    .for_each(|moment| self.world.cancel(moment));
                 self.watch(slot);
                 let time = self.world.clock.now().saturating_add(wait);
                 self.world.schedule(time, event);

@@ -36,6 +36,7 @@ mod probe;
 mod properties;
 mod proposals;
 mod reload;
+mod retries;
 mod shared_queues;
 mod shared_state;
 mod stats_sinks;
