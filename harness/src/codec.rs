@@ -1,5 +1,7 @@
 //! What the protocol of a peer changes about a message.
 
+pub(crate) mod nominated;
+pub(crate) mod refusal;
 pub(crate) mod target;
 
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
@@ -91,25 +93,15 @@ pub(crate) fn strip_keep_alive(headers: &mut Headers) {
     headers.remove(b"keep-alive");
 }
 
-/// The headers of a request as the codec and the connection manager hand them to the filters.
-pub(crate) fn arrived(protocol: Codec, mut headers: Headers) -> Headers {
-    match protocol {
-        Codec::Http1 => {
-            headers.trim();
-            target::absolute(&mut headers);
-            tunnel::ignore_http2(&mut headers);
-        }
-        Codec::Http2 => headers = as_frame(&headers),
-    }
-    let upgrade = protocol == Codec::Http1 && tunnel::is_upgrade(&headers);
-    if protocol == Codec::Http1 && !upgrade {
-        strip_nominated(&mut headers);
-    }
+/// Takes out of a request what is between two hops only, and what Envoy does not forward
+/// (`ConnectionManagerUtility::mutateRequestHeaders`).
+pub(crate) fn strip_request(headers: &mut Headers, codec: Codec) {
+    let upgrade = codec == Codec::Http1 && tunnel::is_upgrade(headers);
     let stays = |name: &&&[u8]| upgrade && OF_UPGRADE.contains(*name);
     let names = HOP_BY_HOP.iter().filter(|name| !stays(name));
     names.for_each(|name| headers.remove(name));
-    // Envoy forwards no other transfer coding than trailers.
-    if let Some(te) = headers.get("te") {
+    // Envoy forwards no other transfer coding than trailers, but with an upgrade.
+    if let Some(te) = headers.get("te").filter(|_| !upgrade) {
         let trailers = te
             .split(|byte| *byte == b',')
             .any(|coding| coding.trim_ascii() == b"trailers");
@@ -125,30 +117,13 @@ pub(crate) fn arrived(protocol: Codec, mut headers: Headers) -> Headers {
     {
         headers.remove(b"referer");
     }
-    headers
-}
-
-/// Removes the headers that `connection` nominates ([RFC 9110, 7.6.1]); `te` is sanitized instead.
-///
-/// [RFC 9110, 7.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
-fn strip_nominated(headers: &mut Headers) {
-    let nominated = headers.get("connection").unwrap_or_default().to_vec();
-    for name in nominated
-        .split(|byte| *byte == b',')
-        .map(<[u8]>::trim_ascii)
-    {
-        let kept = name.is_empty() || name.starts_with(b":") || name.eq_ignore_ascii_case(b"te");
-        if !kept && !name.eq_ignore_ascii_case(b"host") {
-            headers.remove(name);
-        }
-    }
 }
 
 /// The order in which a client of HTTP/2 sends pseudo headers, and its cookies in one line behind
 /// everything else ([RFC 9113, 8.2.3]).
 ///
 /// [RFC 9113, 8.2.3]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3
-fn as_frame(headers: &Headers) -> Headers {
+pub(crate) fn as_frame(headers: &Headers) -> Headers {
     let mut frame = Headers::new(Kind::Request);
     for name in [&b":method"[..], b":scheme", b":authority", b":path"] {
         for value in headers.get_all(name) {
@@ -218,7 +193,11 @@ mod tests {
         for (name, value) in lines {
             headers.add(name.as_bytes(), value.as_bytes());
         }
-        let headers = arrived(protocol, headers);
+        let version = EnvoyVersion::default();
+        let mut headers = refusal::read(protocol, headers, true, version)
+            .headers
+            .unwrap_or_else(|| Headers::new(Kind::Request));
+        strip_request(&mut headers, protocol);
         let lines = headers
             .iter()
             .map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii()));

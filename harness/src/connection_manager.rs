@@ -7,7 +7,7 @@ use crate::abi::Direction;
 use crate::agenda::Event;
 use crate::arrival::{self, Piece};
 use crate::calls::Pending;
-use crate::codec::{self, Codec, target};
+use crate::codec::{self, Codec, refusal};
 use crate::decimal;
 use crate::envoy_version::VersionDifference;
 use crate::error::HostError;
@@ -31,26 +31,29 @@ impl Proxy {
     /// The stream of a request that has arrived, before any filter has seen it.
     pub(crate) fn accept(&mut self, request: Request) -> usize {
         let whole = request.ends_with_headers();
-        let target = request.headers.get(":path");
-        let is_absolute = target.is_some_and(|target| !target.starts_with(b"/"));
-        let mut headers = codec::arrived(request.codec, request.headers);
+        let version = self.world.version;
+        let head = request.headers.get(":method") == Some(b"HEAD");
+        let arrived = refusal::read(request.codec, request.headers, whole, version);
+        let (is_absolute, closes) = (arrived.is_absolute, arrived.closes);
+        let (mut headers, refusal) = match arrived.headers {
+            Some(headers) => (headers, arrived.refused),
+            None => (Headers::empty(), arrived.refused),
+        };
+        let unread = refusal.is_some_and(|refused| refused.protocol_error);
+        // That comes before anything is added or taken out.
+        let refused = refusal.is_some();
+        if !refused {
+            codec::strip_request(&mut headers, request.codec);
+        }
         let endless = request.codec == Codec::Http1 && is_upgrade(&headers);
         let mut trailers = request.trailers;
         match request.codec {
             Codec::Http1 => trailers.iter_mut().for_each(Headers::trim),
             Codec::Http2 => trailers.iter_mut().for_each(codec::join_cookies),
         }
-        let version = self.world.version;
-        let refused = target::refused(&headers, request.codec == Codec::Http1, version);
-        // That comes before anything is added or taken out.
-        let refused = refused.is_some_and(|refused| refused.details == target::NOT_NORMAL);
-        if refused && request.codec == Codec::Http1 {
-            headers.remove(b":scheme");
-        }
         // Envoy says 100 itself, before any filter, and nobody behind it is asked.
         let expected = headers.get("expect");
         if expected.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
-            && !refused
             && !self.world.mutated(Rule::ExpectReachesFilters)
         {
             headers.remove(b"expect");
@@ -94,7 +97,7 @@ impl Proxy {
             content_type == b"application/grpc" || content_type.starts_with(b"application/grpc+");
         let suffixed = content_type.starts_with(b"application/grpc+");
         let grpc = grpc && !(suffixed && self.world.mutated(Rule::GrpcHasOneType));
-        let head = headers.get(":method") == Some(b"HEAD");
+        let stays_open = closes && self.world.mutated(Rule::CloseIsNotHeard);
         let slot = self.world.open();
         let earlier = request.after.and_then(|id| self.world.find(id));
         let earlier = earlier.map(|slot| &self.world.streams[slot]);
@@ -114,7 +117,7 @@ impl Proxy {
         let flow = &mut stream.request;
         flow.length_declared =
             request.codec == Codec::Http1 && headers.contains_key("content-length");
-        flow.headers = Some(headers);
+        flow.headers = (!unread).then_some(headers);
         flow.unread = arrival::arriving(request.pieces, now);
         flow.endless = endless;
         if first {
@@ -125,6 +128,8 @@ impl Proxy {
         flow.reading = endless || !whole;
         flow.end_with_data = end_with_data;
         stream.codec = request.codec;
+        stream.refused = refusal;
+        stream.closes = closes && !stays_open;
         stream.connection = connection;
         stream.dynamic_metadata = request.dynamic_metadata;
         stream.downstream = request.downstream;
@@ -140,13 +145,13 @@ impl Proxy {
         let spared = self.world.mutated(Rule::RefusedRequestsAreNotGone);
         let stream = &mut self.world.streams[slot];
         let whole = !stream.request.reading;
-        let headers = stream.request.headers.as_ref();
         let http1 = stream.codec == Codec::Http1;
-        let (upgrades, version) = (&self.world.upgrades, self.world.version);
-        let refused = headers.and_then(|headers| {
-            target::refused(headers, http1, version)
-                .or_else(|| target::refused_upgrade(headers, http1, upgrades))
-        });
+        let upgrades = &self.world.upgrades;
+        let upgrade = || {
+            let headers = stream.request.headers.as_ref()?;
+            refusal::refused_upgrade(headers, http1, upgrades)
+        };
+        let refused = stream.refused.take().or_else(upgrade);
         let Some(refused) = refused else {
             return Ok(false);
         };
@@ -158,12 +163,13 @@ impl Proxy {
         }
         stream.routing = match refused.protocol_error {
             true => Routing::Nothing,
-            false if refused.details == target::NO_UPGRADE => Routing::Route,
+            false if refused.details == refusal::NO_UPGRADE => Routing::Route,
             false => Routing::VirtualHost,
         };
-        stream.request.observed_end |= !refused.closes;
+        let closes = refused.closes || !whole;
+        stream.request.observed_end |= !closes;
         // The codec of HTTP/1.1 waits for the rest of a body.
-        stream.is_gone_below = refused.closes && (!http1 || whole) && !spared;
+        stream.is_gone_below = closes && (!http1 || whole) && !spared;
         stream.request.aborted = true;
         stream.exchange.details = Some(refused.details.to_owned());
         let reply = Reply::own(refused.status, refused.body, refused.details);
@@ -396,9 +402,12 @@ impl Proxy {
             headers.set(b"server", b"envoy");
         }
         let http1 = stream.codec == Codec::Http1;
-        if http1 && !is_upgrade(headers) && (unread && closes || stream.is_malformed) {
+        if http1
+            && !is_upgrade(headers)
+            && (unread && closes || stream.is_malformed || stream.closes)
+        {
             // HTTP/1.1 cannot tell the rest of the request from the next one, and Envoy takes whatever
-            // it answers 400 for such a request.
+            // it answers 400 for such a request. A client may ask for it, too.
             headers.set(b"connection", b"close");
         }
         stream.headers_sent = true;

@@ -12,6 +12,7 @@ use crate::attributes::Metadata;
 use crate::bare_streams::Bare;
 use crate::body::Body;
 use crate::codec::Codec;
+use crate::codec::refusal::Refused;
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Outcome, StreamId};
 use crate::headers::Headers;
@@ -42,6 +43,8 @@ pub(crate) struct Stream {
     pub(crate) connection: Option<u64>,
     /// What filters that are not Wasm said of it.
     pub(crate) dynamic_metadata: Option<Box<Metadata>>,
+    /// Why it is answered before any filter sees it.
+    pub(crate) refused: Option<Refused>,
     /// How far a route was found for it.
     pub(crate) routing: Routing,
     /// Who sends the request; none if it is whom the host has by default.
@@ -74,6 +77,8 @@ pub(crate) struct Stream {
     pub(crate) arriving: bool,
     /// Whether response headers went downstream.
     pub(crate) headers_sent: bool,
+    /// Whether its client asked for the connection to be closed.
+    pub(crate) closes: bool,
     /// Whether a local reply said 400, for which Envoy gives up the connection.
     pub(crate) is_malformed: bool,
     /// How its request goes to the upstream.

@@ -54,9 +54,21 @@ pub(crate) fn is_upgrade(headers: &Headers) -> bool {
 /// Takes an upgrade to HTTP/2 for none, as Envoy's codec does.
 pub(crate) fn ignore_http2(headers: &mut Headers) {
     let to = headers.get("upgrade").unwrap_or_default();
-    if to.eq_ignore_ascii_case(b"h2c") {
-        headers.remove(b"upgrade");
-        headers.remove(b"http2-settings");
+    if !to.eq_ignore_ascii_case(b"h2c") || !is_upgrade(headers) {
+        return;
+    }
+    headers.remove(b"upgrade");
+    headers.remove(b"http2-settings");
+    let of_http2 = |name: &&[u8]| {
+        let names = [&b"upgrade"[..], b"http2-settings"];
+        names.iter().any(|of| name.eq_ignore_ascii_case(of))
+    };
+    let named = headers.get("connection").unwrap_or_default();
+    let names = named.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let left: Vec<&[u8]> = names.filter(|name| !of_http2(name)).collect();
+    match left.join(&b","[..]) {
+        left if left.is_empty() => headers.remove(b"connection"),
+        left => headers.set(b"connection", &left),
     }
 }
 

@@ -1,184 +1,51 @@
-//! Targets of requests, and what Envoy makes of those, and of headers, that it does not route.
+//! Targets of requests, and what reads as a URL in a header.
 
-use crate::envoy_version::{EnvoyVersion, VersionDifference};
-use crate::headers::Headers;
-use crate::tunnel::is_upgrade;
+use std::net::IpAddr;
 
-/// Why a request is answered before any filter sees it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Refused {
-    pub(crate) status: u32,
-    pub(crate) body: &'static str,
-    pub(crate) details: &'static str,
-    /// Whether the peer broke the protocol.
-    pub(crate) protocol_error: bool,
-    /// Whether the connection is closed behind the answer.
-    pub(crate) closes: bool,
-}
-
-/// The details of a path that Envoy does not normalize.
-pub(crate) const NOT_NORMAL: &str = "path_normalization_failed";
-
-/// What Envoy answers to a target that it takes for none, as the filters would see it.
-pub(crate) fn refused(headers: &Headers, http1: bool, envoy: EnvoyVersion) -> Option<Refused> {
-    let target = headers.get(":path")?;
-    let method = headers.get(":method").unwrap_or_default();
-    let codec = |details| Refused {
-        status: 400,
-        body: "Bad Request",
-        details,
-        protocol_error: true,
-        closes: true,
+/// What `balsa_parser.cc` takes for a target that is not of CONNECT: a path, an asterisk, or a URL.
+pub(super) fn is_target(target: &[u8]) -> bool {
+    let of_path = |byte: &u8| matches!(byte, b'\t' | 0x0c | b'!'..=b'~');
+    if let [b'/' | b'*', rest @ ..] = target {
+        return rest.iter().all(of_path);
+    }
+    let of_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    let end = target.iter().position(|byte| !of_scheme(byte));
+    let (scheme, rest) = target.split_at(end.unwrap_or(target.len()));
+    let Some(rest) = rest.strip_prefix(b"://") else {
+        return false;
     };
-    let query = method == b"QUERY";
-    let unknown = query && envoy.is_before(VersionDifference::QueryIsKnown);
-    if http1 && (!target.is_ascii() || unknown || !is_method(method)) {
-        return Some(codec("http1.codec_error"));
-    }
-    let is_control = |&byte: &u8| byte < b' ' && byte != b'\t' || byte == 0x7f;
-    if http1
-        && !headers.are_free_of_controls()
-        && headers
-            .iter()
-            .any(|(name, value)| name != b":path" && value.iter().any(is_control))
-    {
-        return Some(codec("http1.invalid_characters"));
-    }
-    if query && !unknown && !headers.contains_key("content-type") {
-        return Some(Refused {
-            status: 400,
-            body: "",
-            details: "query_missing_content_type",
-            protocol_error: false,
-            closes: true,
-        });
-    }
-    match target {
-        b"" => None,
-        b"*" if http1 && method != b"OPTIONS" => Some(codec("http1.invalid_url")),
-        [b'/', ..] if target.contains(&b'#') => Some(Refused {
-            status: 400,
-            body: "",
-            details: NOT_NORMAL,
-            protocol_error: false,
-            closes: true,
-        }),
-        [b'/', ..] => None,
-        _ if http1 && (target == b"*" || after_scheme(target).is_some()) => Some(Refused {
-            status: 404,
-            body: "",
-            details: "absolute_path_rejected",
-            protocol_error: false,
-            closes: false,
-        }),
-        _ if http1 => Some(codec("http1.codec_error")),
-        _ => None,
-    }
-}
-
-/// The details of a request for an upgrade that the listener does not know.
-pub(crate) const NO_UPGRADE: &str = "upgrade_failed";
-
-/// What Envoy answers to a request for another upgrade than these.
-pub(crate) fn refused_upgrade(
-    headers: &Headers,
-    http1: bool,
-    upgrades: &[String],
-) -> Option<Refused> {
-    let to = headers.get("upgrade").unwrap_or_default();
-    let known = |upgrade: &String| upgrade.as_bytes().eq_ignore_ascii_case(to);
-    if !http1 || !is_upgrade(headers) || upgrades.iter().any(known) {
-        return None;
-    }
-    Some(Refused {
-        status: 403,
-        body: "",
-        details: NO_UPGRADE,
-        protocol_error: false,
-        closes: true,
-    })
-}
-
-/// Whether Envoy's codec of HTTP/1.1 takes this for a method, letter for letter (`balsa_parser.cc`).
-fn is_method(method: &[u8]) -> bool {
-    matches!(
-        method,
-        b"ACL"
-            | b"BIND"
-            | b"CHECKOUT"
-            | b"CONNECT"
-            | b"COPY"
-            | b"DELETE"
-            | b"GET"
-            | b"HEAD"
-            | b"LINK"
-            | b"LOCK"
-            | b"MERGE"
-            | b"MKACTIVITY"
-            | b"MKCALENDAR"
-            | b"MKCOL"
-            | b"MOVE"
-            | b"MSEARCH"
-            | b"NOTIFY"
-            | b"OPTIONS"
-            | b"PATCH"
-            | b"POST"
-            | b"PROPFIND"
-            | b"PROPPATCH"
-            | b"PURGE"
-            | b"PUT"
-            | b"QUERY"
-            | b"REBIND"
-            | b"REPORT"
-            | b"SEARCH"
-            | b"SOURCE"
-            | b"SUBSCRIBE"
-            | b"TRACE"
-            | b"UNBIND"
-            | b"UNLINK"
-            | b"UNLOCK"
-            | b"UNSUBSCRIBE"
-    )
-}
-
-/// What follows the scheme of a URL.
-fn after_scheme(target: &[u8]) -> Option<&[u8]> {
-    [&b"http://"[..], b"https://"]
-        .into_iter()
-        .find_map(|scheme| {
-            let (begin, rest) = target.split_at_checked(scheme.len())?;
-            begin.eq_ignore_ascii_case(scheme).then_some(rest)
-        })
-}
-
-/// Takes a URL as the target apart: its host becomes the request's ([RFC 9112, 3.2.2]). One whose path
-/// does not begin with a slash stays whole, and is refused.
-///
-/// [RFC 9112, 3.2.2]: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2
-pub(crate) fn absolute(headers: &mut Headers) {
-    let target = headers.get(":path").unwrap_or_default();
-    let Some(rest) = after_scheme(target) else {
-        return;
-    };
-    let end = rest
-        .iter()
-        .position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?'));
     let (host, path) = rest.split_at(end.unwrap_or(rest.len()));
-    let path = if path.is_empty() { b"/" } else { path };
-    if !path.starts_with(b"/") {
-        return;
-    }
-    let scheme = &target[..target.len() - rest.len() - b"://".len()];
-    let (scheme, host, path) = (scheme.to_ascii_lowercase(), host.to_vec(), path.to_vec());
-    let method = headers.get(":method").unwrap_or_default().to_vec();
-    headers.set(b":authority", &host);
-    for (name, value) in [
-        (&b":scheme"[..], scheme),
-        (b":path", path),
-        (b":method", method),
-    ] {
-        headers.replace(name, &value);
-    }
+    let of_host =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=@[]_~".contains(byte);
+    scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && host.iter().all(of_host)
+        && !host.windows(2).any(|pair| pair == b"@@")
+        && path.iter().all(of_path)
+}
+
+/// What a URL as the target is made of.
+pub(super) struct Url<'a> {
+    pub(super) scheme: &'a [u8],
+    /// Host and port.
+    pub(super) host: &'a [u8],
+    /// Path and query; nothing if there is neither.
+    pub(super) path: &'a [u8],
+}
+
+/// Takes a URL apart. None if its scheme, its host or its port is none.
+pub(super) fn url(target: &[u8]) -> Option<Url<'_>> {
+    let end = target.iter().position(|byte| *byte == b':')?;
+    let (scheme, rest) = target.split_at(end);
+    let rest = rest.strip_prefix(b"://")?;
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?'));
+    let (host, path) = rest.split_at(end.unwrap_or(rest.len()));
+    let mut users = host.splitn(2, |byte| *byte == b'@');
+    let (first, second) = (users.next()?, users.next());
+    let host = second.unwrap_or(first);
+    let is_url =
+        !scheme.is_empty() && scheme.iter().all(u8::is_ascii_alphabetic) && is_authority(host);
+    is_url.then_some(Url { scheme, host, path })
 }
 
 /// Whether Envoy keeps this as the `referer` of a request
@@ -230,14 +97,20 @@ fn is_authority(rest: &[u8]) -> bool {
             authority.split_at(colon.unwrap_or(authority.len()))
         }
     };
-    let in_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':');
+    let is_host = match authority.starts_with(b"[") {
+        true => std::str::from_utf8(host).is_ok_and(|host| host.parse::<IpAddr>().is_ok()),
+        false => {
+            let in_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+            !host.is_empty() && host.iter().all(in_host)
+        }
+    };
     let port = match port {
         [] => true,
         [b':', digits @ ..] => std::str::from_utf8(digits)
             .is_ok_and(|digits| !digits.is_empty() && digits.parse::<u16>().is_ok()),
         _ => false,
     };
-    !host.is_empty() && host.iter().all(in_host) && port
+    is_host && port
 }
 
 #[cfg(test)]
@@ -293,6 +166,7 @@ mod tests {
             "a<b",
             "http://%zz/",
             "http://a:80:80/",
+            "http://[a]/",
             "://a",
         ] {
             assert!(!is_referer(gone.as_bytes()), "{gone}");

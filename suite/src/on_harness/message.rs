@@ -34,12 +34,28 @@ pub(super) fn sent(
     protocol: Protocol,
 ) -> attache_harness::Request {
     let mut sent = attache_harness::Request::new(&request.method, &request.target);
+    let is_host = |name: &[u8]| protocol == Protocol::Http1 && name.eq_ignore_ascii_case(b"host");
+    let mut hosts = Vec::new();
     for (name, value) in peer::lines(request.headers.clone(), protocol) {
-        sent = sent.header(name, value);
+        if is_host(&name) {
+            hosts.push(value);
+        } else {
+            sent = sent.header(name, value);
+        }
+    }
+    // Several are one, as those of any header that Envoy holds once.
+    if let Some(first) = hosts.first() {
+        let named = hosts.iter().filter(|host| !host.is_empty());
+        let joined = named.map(Vec::as_slice).collect::<Vec<_>>().join(&b","[..]);
+        let host = if hosts.len() > 1 { &joined } else { first };
+        sent = sent.header("host", host);
     }
     let (pieces, chunked) = request.body.pieces(!request.trailers.is_empty());
     if let (Body::Whole(whole), false) = (&request.body, chunked) {
         sent = sent.body(whole);
+    }
+    if chunked && protocol == Protocol::Http1 {
+        sent = sent.header("transfer-encoding", "chunked");
     }
     if let Some((name, value)) = mark {
         sent = sent.header(name, value);
