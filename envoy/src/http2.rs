@@ -1,8 +1,12 @@
-//! A client for HTTP/2 with prior knowledge, with one request on a connection.
+//! A client for HTTP/2 with prior knowledge, with one request on a connection. It sends requests, too, that
+//! HTTP/2 forbids and a server has to refuse.
 //!
 //! Names and values are bytes where the protocol lets them be; the order of
 //! headers is kept but for repeated names, which come together.
 
+mod verbatim;
+
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::net::TcpStream;
@@ -13,6 +17,7 @@ use bytes::Bytes;
 use h2::{RecvStream, SendStream, client};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
+use self::verbatim::Verbatim;
 use crate::http1::{Header, Response};
 use crate::link::Pace;
 
@@ -77,14 +82,20 @@ pub fn exchange_on(
     request: &Request,
     timeout: Duration,
 ) -> Result<Response, Error> {
-    let head = head(request)?;
-    let trailers = header_map(&request.trailers)?;
+    let head = head(request).and_then(|head| Ok((head, header_map(&request.trailers)?)));
+    let (head, trailers, blocks) = match head {
+        Ok((head, trailers)) if is_sent_as_given(request, &head) => {
+            (head, trailers, VecDeque::new())
+        }
+        // Who writes the blocks is told of others.
+        _ => stand_ins(request)?,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Error::Connection)?;
     runtime.block_on(async {
-        let conversation = converse(stream, request, head, trailers);
+        let conversation = converse(stream, request, (head, trailers, blocks));
         tokio::time::timeout(timeout, conversation)
             .await
             .unwrap_or(Err(Error::TimedOut { limit: timeout }))
@@ -94,16 +105,23 @@ pub fn exchange_on(
 async fn converse(
     stream: TcpStream,
     request: &Request,
-    head: http::Request<()>,
-    trailers: HeaderMap,
+    (head, trailers, blocks): (http::Request<()>, HeaderMap, VecDeque<Vec<u8>>),
 ) -> Result<Response, Error> {
     let pace = Pace::of(&stream);
     stream.set_nonblocking(true).map_err(Error::Connection)?;
     let stream = tokio::net::TcpStream::from_std(stream).map_err(Error::Connection)?;
     stream.set_nodelay(true).map_err(Error::Connection)?;
-    let (sender, connection) = client::handshake(stream).await.map_err(Error::Reset)?;
-    // It ends with the runtime; its failure shows on the stream.
-    tokio::spawn(connection);
+    // The connection ends with the runtime; its failure shows on the stream.
+    let sender = if blocks.is_empty() {
+        let (sender, connection) = client::handshake(stream).await.map_err(Error::Reset)?;
+        tokio::spawn(connection);
+        sender
+    } else {
+        let stream = Verbatim::new(stream, blocks);
+        let (sender, connection) = client::handshake(stream).await.map_err(Error::Reset)?;
+        tokio::spawn(connection);
+        sender
+    };
     let mut sender = sender.ready().await.map_err(Error::Reset)?;
     let end = request.pieces.is_empty() && request.trailers.is_empty();
     let (answer, body) = sender.send_request(head, end).map_err(Error::Reset)?;
@@ -183,6 +201,76 @@ pub(crate) async fn receive_body(
     }
     let trailers = body.trailers().await?;
     Ok(trailers.as_ref().map(lines).unwrap_or_default())
+}
+
+/// Whether the crates `http` and `h2` send a request as it is: without a part of the target or the method
+/// CONNECT, and without what HTTP/2 forbids ([RFC 9113, 8.2.2]).
+///
+/// [RFC 9113, 8.2.2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2
+fn is_sent_as_given(request: &Request, head: &http::Request<()>) -> bool {
+    let of_connection = [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let forbidden = |header: &Header| {
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name.as_bytes());
+        of_connection.iter().any(|name| is(name)) || is("te") && header.value != b"trailers"
+    };
+    let uri = head.uri();
+    let target = uri.path_and_query().map(|target| target.as_str());
+    let authority = uri.authority().map(|authority| authority.as_str());
+    target.map(str::as_bytes) == Some(&request.target)
+        && authority.map(str::as_bytes) == Some(&request.authority)
+        && *head.method() != Method::CONNECT
+        && !request.headers.iter().any(forbidden)
+        && !request.trailers.iter().any(forbidden)
+}
+
+/// Lines with names in lower case, those of one name together, as the crate `http` keeps them.
+fn grouped(headers: &[Header]) -> Vec<(Vec<u8>, &[u8])> {
+    let mut lines: Vec<(Vec<u8>, &[u8])> = Vec::new();
+    for header in headers {
+        let name = header.name.to_ascii_lowercase();
+        let at = lines.iter().rposition(|(own, _)| *own == name);
+        lines.insert(at.map_or(lines.len(), |at| at + 1), (name, &header.value));
+    }
+    lines
+}
+
+/// A request that can be sent, and the blocks of headers that go out in its place.
+fn stand_ins(
+    request: &Request,
+) -> Result<(http::Request<()>, HeaderMap, VecDeque<Vec<u8>>), Error> {
+    let sendable = Request {
+        method: request.method.clone(),
+        target: b"/".to_vec(),
+        authority: b"stand-in".to_vec(),
+        ..Request::default()
+    };
+    let pseudo = [
+        (&b":method"[..], &request.method[..]),
+        (b":scheme", b"http"),
+        (b":authority", &request.authority),
+        (b":path", &request.target),
+    ];
+    let headers = grouped(&request.headers);
+    let lines = headers.iter().map(|(name, value)| (&name[..], *value));
+    let mut blocks = VecDeque::from([verbatim::block(pseudo.into_iter().chain(lines))]);
+    let mut stand_in = HeaderMap::new();
+    if !request.trailers.is_empty() {
+        let trailers = grouped(&request.trailers);
+        let lines = trailers.iter().map(|(name, value)| (&name[..], *value));
+        blocks.push_back(verbatim::block(lines));
+        stand_in.insert("x-stand-in", HeaderValue::from_static("1"));
+    }
+    if blocks.iter().any(|block| block.len() > verbatim::LONGEST) {
+        let part = "headers of more than 16 KiB".to_owned();
+        return Err(Error::Unsendable { part });
+    }
+    Ok((head(&sendable)?, stand_in, blocks))
 }
 
 fn head(request: &Request) -> Result<http::Request<()>, Error> {
@@ -297,10 +385,30 @@ mod tests {
         let answer = exchange(&upstream, &request("/")).unwrap_err();
         assert!(matches!(answer, Error::Reset(_)), "{answer}");
         let bad = Request {
-            headers: vec![Header::new("x y", "1")],
+            method: b"x y".to_vec(),
             ..request("/")
         };
         let refused = exchange(&upstream, &bad).unwrap_err();
         assert!(refused.to_string().contains("`x y`"), "{refused}");
+    }
+
+    #[test]
+    fn what_http2_forbids_is_sent_all_the_same() {
+        let upstream = Upstream::start_http2(|_| Reply::new(200)).unwrap();
+        let forbidden = Request {
+            headers: vec![Header::new("Connection", "close")],
+            pieces: vec![b"a".to_vec()],
+            trailers: vec![Header::new("x-t", "1")],
+            ..request("/")
+        };
+        // Its server resets what has such a header.
+        let answer = exchange(&upstream, &forbidden).unwrap_err();
+        assert!(matches!(answer, Error::Reset(_)), "{answer}");
+        let unusual = Request {
+            authority: b"a b".to_vec(),
+            ..forbidden.clone()
+        };
+        let answer = exchange(&upstream, &unusual).unwrap_err();
+        assert!(matches!(answer, Error::Reset(_)), "{answer}");
     }
 }

@@ -1,6 +1,7 @@
 //! What the protocol of a peer changes about a message.
 
-pub(crate) mod nominated;
+pub(crate) mod http2;
+mod nominated;
 pub(crate) mod refusal;
 pub(crate) mod target;
 

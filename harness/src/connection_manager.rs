@@ -1,6 +1,8 @@
 //! What stands before the filters: Envoy's connection manager and codec, as far as filters and the
 //! two peers see them.
 
+mod resets;
+
 use std::time::Duration;
 
 use crate::abi::Direction;
@@ -161,6 +163,11 @@ impl Proxy {
                 .flags
                 .set(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
         }
+        let Some(status) = refused.status else {
+            stream.exchange.details = Some(refused.details.to_owned());
+            self.reset(slot)?;
+            return Ok(true);
+        };
         stream.routing = match refused.protocol_error {
             true => Routing::Nothing,
             false if refused.details == refusal::NO_UPGRADE => Routing::Route,
@@ -172,7 +179,7 @@ impl Proxy {
         stream.is_gone_below = closes && (!http1 || whole) && !spared;
         stream.request.aborted = true;
         stream.exchange.details = Some(refused.details.to_owned());
-        let reply = Reply::own(refused.status, refused.body, refused.details);
+        let reply = Reply::own(status, refused.body, refused.details);
         self.reply_directly(slot, &reply)?;
         Ok(true)
     }
@@ -213,10 +220,13 @@ impl Proxy {
                 flow.reading = false;
                 flow.observed_end = true;
                 match flow.unread_trailers.take() {
-                    Some(trailers) => {
-                        flow.trailers = Some(trailers);
-                        self.trailers(slot, direction, None)?;
-                    }
+                    Some(trailers) => match self.refused_trailers(slot, direction, &trailers) {
+                        Some(details) => self.break_off(slot, details)?,
+                        None => {
+                            self.world.streams[slot].flow(direction).trailers = Some(trailers);
+                            self.trailers(slot, direction, None)?;
+                        }
+                    },
                     None => self.data(slot, direction, None, Data::Fresh(Vec::new()), true)?,
                 }
                 continue;
@@ -314,24 +324,6 @@ impl Proxy {
         };
         let reply = Reply::own(status, "stream timeout", "stream_idle_timeout");
         self.send_local_reply(slot, reply)
-    }
-
-    /// The client goes away: its stream is reset.
-    pub(crate) fn disconnect(&mut self, slot: usize) -> Moved {
-        let stream = &mut self.world.streams[slot];
-        stream.abandoned = true;
-        stream.exchange.timeline.note("the client disconnects");
-        if !self.world.mutated(Rule::DisconnectHasNoFlag) {
-            let exchange = &mut self.world.streams[slot].exchange;
-            exchange
-                .flags
-                .set(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
-        }
-        if !self.world.mutated(Rule::DisconnectHasNoDetails) {
-            let exchange = &mut self.world.streams[slot].exchange;
-            exchange.details = Some("downstream_remote_disconnect".to_owned());
-        }
-        self.reset(slot)
     }
 
     /// Response headers have passed every filter.

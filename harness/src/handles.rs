@@ -20,7 +20,12 @@ impl Proxy {
     ) -> Result<(), HostError> {
         let stream = &mut self.world.streams[slot];
         (stream.thread, stream.chain) = (thread, chain);
-        for at in 0..self.entries.chains[chain].plugins.len() {
+        // A stream that is reset before its headers gets no filters.
+        let resets = stream
+            .refused
+            .is_some_and(|refused| refused.status.is_none());
+        let plugins = self.entries.chains[chain].plugins.len();
+        for at in 0..if resets { 0 } else { plugins } {
             let plugin = self.entries.chains[chain].plugins[at];
             let handle = self.handle_for_stream(thread, plugin)?;
             let mut filter = Filter {

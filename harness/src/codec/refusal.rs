@@ -1,6 +1,6 @@
 //! Requests that Envoy answers before any filter sees them.
 
-use super::{Codec, as_frame, nominated, target};
+use super::{Codec, as_frame, http2, nominated, target};
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::headers::Headers;
 use crate::tunnel::{self, is_upgrade};
@@ -8,7 +8,8 @@ use crate::tunnel::{self, is_upgrade};
 /// Why a request is answered before any filter sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Refused {
-    pub(crate) status: u32,
+    /// None where the stream is reset instead.
+    pub(crate) status: Option<u32>,
     pub(crate) body: &'static str,
     pub(crate) details: &'static str,
     /// Whether the peer broke the protocol.
@@ -21,8 +22,19 @@ impl Refused {
     /// One by the codec, which has nobody see the headers.
     fn by_codec(details: &'static str) -> Self {
         Self {
-            status: 400,
+            status: Some(400),
             body: "Bad Request",
+            details,
+            protocol_error: true,
+            closes: true,
+        }
+    }
+
+    /// One by the codec of HTTP/2.
+    fn by_reset(details: &'static str) -> Self {
+        Self {
+            status: None,
+            body: "",
             details,
             protocol_error: true,
             closes: true,
@@ -32,7 +44,7 @@ impl Refused {
     /// One by the connection manager.
     fn by_manager(status: u32, details: &'static str) -> Self {
         Self {
-            status,
+            status: Some(status),
             body: "",
             details,
             protocol_error: false,
@@ -61,21 +73,26 @@ pub(crate) fn read(
     whole: bool,
     envoy: EnvoyVersion,
 ) -> Arrived {
-    let mut is_absolute = false;
-    match codec {
-        Codec::Http1 => match read_http1(&mut headers, envoy) {
-            Ok(absolute) => is_absolute = absolute,
-            Err(details) => {
-                return Arrived {
-                    headers: None,
-                    refused: Some(Refused::by_codec(details)),
-                    is_absolute,
-                    closes: false,
-                };
-            }
-        },
-        Codec::Http2 => headers = as_frame(&headers),
-    }
+    let read = match codec {
+        Codec::Http1 => read_http1(&mut headers, envoy).map_err(Refused::by_codec),
+        Codec::Http2 => {
+            headers = as_frame(&headers);
+            http2::request(&headers)
+                .map_err(Refused::by_reset)
+                .map(|()| false)
+        }
+    };
+    let is_absolute = match read {
+        Ok(is_absolute) => is_absolute,
+        Err(refused) => {
+            return Arrived {
+                headers: None,
+                refused: Some(refused),
+                is_absolute: false,
+                closes: false,
+            };
+        }
+    };
     let closes = codec == Codec::Http1 && asks_for_close(&headers);
     let refused = refused_by_manager(&headers, codec, envoy);
     if refused.is_some() && codec == Codec::Http1 {
@@ -189,7 +206,6 @@ fn refused_by_manager(headers: &Headers, codec: Codec, envoy: EnvoyVersion) -> O
             Some(Refused::by_manager(400, "path_normalization_failed"))
         }
         [b'/', ..] => None,
-        _ if codec == Codec::Http2 => None,
         _ => Some(Refused::by_manager(404, "absolute_path_rejected")),
     }
 }
@@ -209,7 +225,7 @@ pub(crate) fn refused_upgrade(
         return None;
     }
     Some(Refused {
-        status: 403,
+        status: Some(403),
         body: "",
         details: NO_UPGRADE,
         protocol_error: false,

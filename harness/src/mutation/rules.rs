@@ -255,6 +255,7 @@ rules! {
     ResponseHasNoServer "a response has no `server` of Envoy's";
     ResponseKeepsItsServer "a response keeps its `server`";
     BadRequestDoesNotClose "a local reply of 400 leaves the connection";
+    TrailersAreNotLookedAt "over HTTP/2 any trailers of a request are taken";
     CloseIsNotHeard "a connection stays although its client asks for a close";
     UnreadRequestDoesNotClose "a response to a request that was not read does not close the connection";
     EmptyResponseHasNoLength "a response without a body has no `content-length`";
