@@ -317,7 +317,9 @@ impl World {
     /// Records a call as its cluster receives it; what the codec refuses does not reach it.
     fn record_made(&mut self, token: u32, plugin: Option<usize>, call: &Pending) {
         let connects = !self.mutated(Rule::ConnectNeedsNoProtocol);
-        if unacceptable(call.request.headers(), connects).is_some() {
+        if unacceptable(call.request.headers(), connects).is_some()
+            || call.kind == CallKind::Http && self.not_taken(call).is_some()
+        {
             return;
         }
         let plugin = plugin.map(|plugin| self.plugins[plugin].name.to_string());

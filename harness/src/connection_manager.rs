@@ -138,6 +138,7 @@ impl Proxy {
         stream.started = now;
         stream.active_at = now;
         stream.head = head;
+        stream.exchange.head = head;
         stream.grpc = grpc;
         slot
     }

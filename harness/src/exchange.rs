@@ -178,6 +178,7 @@ pub struct LocalReply {
 /// One request and all that came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Exchange {
+    pub(crate) head: bool,
     pub(crate) id: StreamId,
     pub(crate) outcome: Outcome,
     pub(crate) upstream: Option<UpstreamRequest>,
@@ -224,6 +225,12 @@ impl Exchange {
             Some(request) => request,
             None => panic!("the request never reached the upstream\n{self}"),
         }
+    }
+
+    /// Whether the client asked with HEAD: over HTTP/1.1 it has the whole response with the headers.
+    #[must_use]
+    pub fn is_head(&self) -> bool {
+        self.head
     }
 
     /// The request as the upstream received it, if it did.

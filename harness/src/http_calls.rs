@@ -13,10 +13,11 @@ use self::connections::stays_open;
 use crate::abi::Status;
 use crate::arrival::Piece;
 use crate::call::{Answer, Call};
-use crate::calls::CallKind;
+use crate::calls::{CallKind, Pending};
 use crate::clusters::Decides;
 use crate::codec::{Codec, join_cookies, strip_keep_alive};
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
+use crate::error::HostError;
 use crate::exchange::{Message, UpstreamRequest};
 use crate::headers::{Headers, Kind};
 use crate::known_difference::KnownDifference;
@@ -25,9 +26,11 @@ use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response, has_no_body};
 use crate::router::{
-    Next, Retries, Timeouts, Try, give_scheme, is_unreadable, on_the_wire, route_timeout, status,
+    Retries, Timeouts, give_scheme, is_forbidden, is_unreadable, on_the_wire,
+    route_timeout, status,
     take_what_is_asked, unacceptable,
 };
+use crate::tunnel::is_upgrade;
 use crate::vm::{Deferred, Phase};
 use crate::world::World;
 
@@ -109,16 +112,29 @@ pub(crate) fn http_call(
         codec,
         state.world.version,
     ));
-    message.push(body);
+    // What follows an upgrade is not sent before the answer, which ends the call.
+    if codec == Codec::Http2
+        || !is_upgrade(message.headers())
+        || state.world.mutated(Rule::CallsMayBecomeTunnels)
+    {
+        message.push(body);
+    }
     let request = UpstreamRequest {
         cut: false,
         message,
         complete: true,
     };
+    let connects = !state.world.mutated(Rule::ConnectNeedsNoProtocol);
+    let unsent = unacceptable(request.headers(), connects).is_some();
+    if request.method() == b"CONNECT" && connects && !unsent {
+        return Err(call.give_up(|timeline| HostError::NotAnswered {
+            what: "a call of CONNECT with `:protocol`".to_owned(),
+            timeline,
+        }));
+    }
     let thread = state.thread;
     let idle = state.world.call_connections.take(thread, cluster);
-    let connects = !state.world.mutated(Rule::ConnectNeedsNoProtocol);
-    if idle && unacceptable(request.headers(), connects).is_some() {
+    if idle && unsent {
         // The codec refuses it while it is sent. The connection is closed, and nobody is told later.
         return Err(Status::InternalFailure.into());
     }
@@ -210,6 +226,28 @@ impl World {
     }
 }
 
+impl World {
+    /// What comes of a call that no server takes: over HTTP/2 it has what that forbids, or there is less of it than it says.
+    pub(crate) fn not_taken(&self, call: &Pending) -> Option<Response> {
+        let codec = self.call_codec(call.cluster);
+        let headers = call.request.headers();
+        let declared = headers.get("content-length");
+        let declared = declared.and_then(|length| str::from_utf8(length).ok()?.parse().ok());
+        let sent: usize = call.request.chunks().iter().map(Vec::len).sum();
+        let upgrade = codec == Codec::Http1 && is_upgrade(headers);
+        let waits = !upgrade && declared.is_some_and(|declared: usize| declared > sent);
+        let forbidden = is_forbidden(headers, codec);
+        let refused = self.clusters.refuses(call.cluster);
+        if refused || !(waits || forbidden) || self.mutated(Rule::ForbiddenLinesAreTaken) {
+            return None;
+        }
+        Some(match codec {
+            Codec::Http1 => Response::never(),
+            Codec::Http2 => Response::malformed(),
+        })
+    }
+}
+
 impl Proxy {
     /// The cluster answers; the response is handed over when it is whole.
     pub(crate) fn answer_http_call(&mut self, vm: usize, token: u32) -> Moved {
@@ -231,35 +269,23 @@ impl Proxy {
             }
             return self.end_http_call(vm, token);
         }
-        if unreadable {
+        if unreadable && self.world.not_taken(call).is_none() {
             let slot = self.world.account_of(call.maker);
             self.world
                 .comes_to(slot, KnownDifference::UnreadableMessage);
         }
-        let mut timeouts = call.timeouts;
-        let tries = !self.world.mutated(Rule::NothingIsTriedAgain);
-        let mut retries = call.retries.take().filter(|_| tries);
-        let mut response = self.world.clusters.answer(call.cluster, &call.request);
-        let mut passed = Duration::ZERO;
-        while let Some(wait) = retries
-            .as_mut()
-            .and_then(|retries| time_to_retry(retries, &response, timeouts))
-            && (timeouts.whole.is_zero() || passed + wait < timeouts.whole)
-        {
-            passed += wait;
-            make_again(&mut call.request, codec, timeouts, passed);
-            self.world
-                .record_again(call.shown_by, call.id, &call.request);
-            response = self.world.clusters.answer(call.cluster, &call.request);
-        }
-        response.latency += passed;
-        if !timeouts.of_try.is_zero() {
-            timeouts.of_try += passed;
-        }
+        let asked = call.request.headers();
+        let websocket = codec == Codec::Http1
+            && is_upgrade(asked)
+            && asked
+                .get("upgrade")
+                .is_some_and(|to| to.eq_ignore_ascii_case(b"websocket"));
+        let (response, timeouts, retried) = self.world.answered(call);
         let asked = Asked {
             timeouts,
-            retried: !passed.is_zero(),
+            retried,
             head: call.request.method() == b"HEAD",
+            websocket: websocket && !self.world.mutated(Rule::CallsMayBecomeTunnels),
             replied_bodiless: bodiless,
             codec,
             envoy: self.world.version,
@@ -334,50 +360,14 @@ impl Proxy {
     }
 }
 
-/// What Envoy changes of the request when a call is made again: it no longer knows that there is no body, and less
-/// time is left.
-fn make_again(request: &mut UpstreamRequest, codec: Codec, timeouts: Timeouts, passed: Duration) {
-    let headers = &mut request.message.headers;
-    if codec == Codec::Http1
-        && !headers.contains_key("content-length")
-        && !headers.contains_key("transfer-encoding")
-    {
-        headers.add_line(b"transfer-encoding", b"chunked");
-    }
-    if !timeouts.whole.is_zero() {
-        let left = timeouts.whole.saturating_sub(passed);
-        let told = timeouts.first().min(left).as_millis().max(1).to_string();
-        headers.set(b"x-envoy-expected-rq-timeout-ms", told.as_bytes());
-    }
-}
-
-/// How long after a try the next one begins, if there is one.
-fn time_to_retry(
-    retries: &mut Retries,
-    response: &Response,
-    timeouts: Timeouts,
-) -> Option<Duration> {
-    let of_try = Some(timeouts.of_try).filter(|of_try| !of_try.is_zero());
-    let late =
-        of_try.filter(|of_try| response.fault == Some(Fault::Never) || *of_try < response.latency);
-    let (time, came) = match (late, response.fault) {
-        (Some(of_try), _) => (of_try, Try::Late),
-        (None, Some(Fault::Never)) => return None,
-        (None, Some(Fault::Failed(failure))) => (response.latency, Try::Failed(failure)),
-        (None, None) => (response.latency, Try::Answered(&response.headers)),
-    };
-    match retries.next(came) {
-        Next::Retry(wait) => Some(time + wait),
-        Next::Keep | Next::Exceeded => None,
-    }
-}
-
 /// What a call asked for.
 struct Asked {
     timeouts: Timeouts,
     /// Whether it is not the first try.
     retried: bool,
     head: bool,
+    /// Whether it asks for a WebSocket, which no call becomes.
+    websocket: bool,
     /// Whether what Envoy's own router replies has no body.
     replied_bodiless: bool,
     codec: Codec,
@@ -392,6 +382,7 @@ impl Asked {
             timeouts,
             retried,
             head,
+            websocket,
             replied_bodiless,
             codec,
             envoy,
@@ -436,18 +427,23 @@ impl Asked {
             strip_keep_alive(&mut headers);
         }
         let code = status(&headers).unwrap_or(0);
-        let bodiless = head || has_no_body(code.try_into().unwrap_or(0));
+        let refused = websocket && code < 400;
+        let bodiless = head || refused || has_no_body(code.try_into().unwrap_or(0));
         let empty = response.pieces.is_empty() && trailers.is_none();
         // A response to HEAD says how its body would come.
-        let chunked = codec == Codec::Http1 && !empty && (head || !bodiless);
-        if chunked
+        let chunked = codec == Codec::Http1 && !empty && (head || refused || !bodiless);
+        if refused && headers.contains_key("content-length") {
+            headers.remove(b"content-length");
+        } else if chunked
             && !headers.contains_key("content-length")
             && !headers.contains_key("transfer-encoding")
         {
             headers.add(b"transfer-encoding", b"chunked");
         }
         let latency = response.latency.as_millis().to_string();
-        headers.set(b"x-envoy-upstream-service-time", latency.as_bytes());
+        if !refused {
+            headers.set(b"x-envoy-upstream-service-time", latency.as_bytes());
+        }
         let mut body = Vec::new();
         for piece in response.pieces.into_iter().filter(|_| !bodiless) {
             match piece {
@@ -509,6 +505,7 @@ mod tests {
             timeouts,
             retried: false,
             head: false,
+            websocket: false,
             replied_bodiless: false,
             codec: Codec::Http1,
             envoy: EnvoyVersion::default(),

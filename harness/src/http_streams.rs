@@ -39,13 +39,14 @@ pub(crate) fn send_local_response(
     let Some(place) = state.place().filter(|place| is_http(state, *place)) else {
         return nothing(call);
     };
+    let details = told(details, state, place.slot);
     if let Some(phase @ (Phase::Log | Phase::Done | Phase::Delete)) = state.own_phase() {
         let spared = answered_unread(state, place)
             && !state.world.mutated(Rule::ReplyBehindAnUnreadRequestCrashes);
         if spared && phase == Phase::Log {
             // Envoy notes the details before it looks what there is to do.
-            let details = told(&details, state);
             state.world.streams[place.slot].exchange.details = Some(details);
+            return Ok(());
         }
         if spared || state.world.mutated(Rule::ReplyBehindTheEndIsSurvived) {
             return Ok(());
@@ -58,7 +59,7 @@ pub(crate) fn send_local_response(
                 body,
                 headers,
                 grpc_status: (grpc <= 16).then_some(grpc),
-                details: told(&details, state),
+                details,
                 plugin: None,
             };
             state.deferred.push_back(Deferred::LocalReply(place, reply));
@@ -91,7 +92,7 @@ pub(crate) fn send_local_response(
         body,
         headers,
         grpc_status: (grpc <= highest).then_some(grpc),
-        details: told(&details, call.state()),
+        details,
         plugin,
     };
     let reply = Deferred::LocalReply(place, reply);
@@ -100,12 +101,27 @@ pub(crate) fn send_local_response(
 }
 
 /// Details as the access log has them.
-fn told(details: &[u8], state: &VmState) -> String {
-    let details = String::from_utf8_lossy(details);
-    match state.world.mutated(Rule::DetailsKeepBlanks) {
-        true => details.into_owned(),
-        false => details.replace(|character: char| character.is_ascii_whitespace(), "_"),
+fn told(mut details: Vec<u8>, state: &mut VmState, slot: usize) -> String {
+    if !state.world.mutated(Rule::DetailsKeepBlanks) {
+        let blanks = details
+            .iter_mut()
+            .filter(|byte| matches!(byte, b'\t'..=b'\r' | b' '));
+        blanks.for_each(|byte| *byte = b'_');
     }
+    match String::from_utf8(details) {
+        Ok(details) => details,
+        Err(error) => {
+            let bare = error.into_bytes();
+            let details = one_by_one(&bare);
+            state.world.streams[slot].bare_details.push(bare);
+            details
+        }
+    }
+}
+
+/// Bytes that are no text, as an access log in JSON has them: each by itself.
+pub(crate) fn one_by_one(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
 /// Whether a stream was answered before its request was read to its end: Envoy resets it then for a reply that comes

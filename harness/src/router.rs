@@ -8,13 +8,14 @@ pub(crate) use connections::{IdleConnections, UpstreamConnection};
 
 use self::headers::milliseconds;
 pub(crate) use self::headers::{
-    Timeouts, are_unreadable, give_scheme, is_unreadable, on_the_wire, refusal, route_timeout,
+    Timeouts, are_unreadable, give_scheme, is_forbidden, is_unreadable, on_the_wire, refusal,
+    route_timeout,
     take_what_is_asked, unacceptable,
 };
 pub(crate) use self::retries::{Next, Retries, Try};
 use crate::abi::Direction;
 use crate::agenda::Event;
-use crate::arrival;
+use crate::arrival::{self, Piece};
 use crate::calls::{CallEvent, CallId};
 use crate::clusters::UPSTREAM;
 use crate::codec::{self, Codec};
@@ -45,6 +46,13 @@ pub(crate) enum Asked {
 impl Proxy {
     pub(crate) fn send_upstream(&mut self, slot: usize, bytes: Vec<u8>, end: bool) -> Moved {
         if self.is_early(slot, &bytes) || self.world.streams[slot].finished {
+            let now = self.world.clock.now();
+            let stream = &mut self.world.streams[slot];
+            if end && !stream.finished && stream.asked_at.is_none() {
+                // The answer decides what becomes of it, but the client has said all.
+                stream.asked_at = Some(now);
+                self.watch(slot);
+            }
             return Ok(());
         }
         let stream = &self.world.streams[slot];
@@ -52,6 +60,7 @@ impl Proxy {
             return Ok(());
         }
         let length = bytes.len();
+        let refused_tunnel = stream.refused_tunnel;
         let answered =
             stream.response.headers.is_some() && !self.world.mutated(Rule::SurplusIsReceived);
         let Some(request) = &mut self.world.streams[slot].exchange.upstream else {
@@ -59,6 +68,7 @@ impl Proxy {
         };
         // A server that has answered all that was declared takes no more of it.
         let surplus = answered && request.complete && has_declared_length(&request.message);
+        let surplus = surplus || refused_tunnel;
         if !surplus {
             request.message.push(bytes);
         }
@@ -163,6 +173,14 @@ impl Proxy {
         let Some(request) = &self.world.streams[slot].exchange.upstream else {
             return Ok(());
         };
+        let taken = self.world.mutated(Rule::ForbiddenLinesAreTaken);
+        if is_forbidden(request.headers(), self.upstream_codec)
+            && !taken
+            && !self.world.clusters.refuses(UPSTREAM)
+        {
+            self.world.streams[slot].exchange.upstream = None;
+            return self.upstream_failed(slot, UpstreamFailure::Malformed);
+        }
         let response = self.world.clusters.answer(UPSTREAM, request);
         if response.fault != Some(Fault::Failed(UpstreamFailure::Refused)) {
             self.world.streams[slot].upstream_connection = UpstreamConnection::Connected;
@@ -237,6 +255,8 @@ impl Proxy {
             let stream = &mut self.world.streams[slot];
             stream.exchange.details = Some("via_upstream".to_owned());
         }
+        let had_body = !response.pieces.is_empty() || trailers.is_some();
+        let had_body = had_body && !headers.contains_key("content-length");
         let tunnel = self.answer_tunnel(slot, status, &mut headers, &mut response);
         let keeps_alive = self
             .world
@@ -257,13 +277,17 @@ impl Proxy {
         let bodiless =
             head || status.is_some_and(|status| has_no_body(status.try_into().unwrap_or(0)));
         let empty = response.pieces.is_empty() && trailers.is_none();
-        let end = tunnel.unwrap_or(bodiless || empty);
         let http1 = self.upstream_codec == Codec::Http1;
+        let cut = bodiless && !http1 && cut_behind_headers(&mut response, head);
+        let end = tunnel.unwrap_or(!cut && (bodiless || empty));
         if !keeps_alive {
             codec::strip_keep_alive(&mut headers);
         }
         // Filters see the framing of a response, other than that of a request.
-        let chunked = tunnel.is_none() && (!end || (head && !empty));
+        let chunked = match tunnel {
+            Some(end) => end && had_body,
+            None => !end || (head && !empty),
+        };
         if http1
             && framed
             && chunked
@@ -275,7 +299,8 @@ impl Proxy {
         if let Some(asked_at) = stream.asked_at {
             let latency = now - asked_at;
             stream.latency = Some(latency);
-            if timed {
+            // What is no handshake goes on with its status alone.
+            if timed && tunnel != Some(true) {
                 headers.set(
                     b"x-envoy-upstream-service-time",
                     milliseconds(latency).as_bytes(),
@@ -394,6 +419,24 @@ impl Proxy {
         self.garble(&mut reply, status, body, Rule::TimeoutHasNoDetails);
         self.send_local_reply(slot, reply)
     }
+}
+
+/// Whether a response without a body, over HTTP/2, is cut behind its headers: what comes is the reset then. A body behind
+/// 204 and 304 makes Envoy do so.
+fn cut_behind_headers(response: &mut Response, head: bool) -> bool {
+    let cut = |piece: &Piece| match piece {
+        Piece::Cut(failure) => Some(*failure),
+        _ => None,
+    };
+    let bytes = |piece: &Piece| matches!(piece, Piece::Chunk(bytes) if !bytes.is_empty());
+    let surplus = !head && response.pieces.iter().any(bytes);
+    let failure = match response.pieces.iter().find_map(cut) {
+        _ if surplus => UpstreamFailure::Malformed,
+        Some(failure) => failure,
+        None => return false,
+    };
+    response.pieces = vec![Piece::Cut(failure)];
+    true
 }
 
 pub(crate) fn status(headers: &Headers) -> Option<u32> {

@@ -16,6 +16,7 @@ use crate::codec::refusal::Refused;
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Outcome, StreamId};
 use crate::headers::Headers;
+use crate::http_streams::one_by_one;
 use crate::response::Response;
 use crate::router::{Retries, Timeouts, UpstreamConnection};
 use crate::tcp_streams::TcpStream;
@@ -39,6 +40,8 @@ pub(crate) struct Stream {
     pub(crate) codec: Codec,
     /// What its connections become where it asks for an upgrade.
     pub(crate) tunnel: Option<Box<Tunnel>>,
+    /// Whether its upstream has answered otherwise.
+    pub(crate) refused_tunnel: bool,
     /// The stream that began its connection; none if that is itself.
     pub(crate) connection: Option<u64>,
     /// What filters that are not Wasm said of it.
@@ -115,6 +118,8 @@ pub(crate) struct Stream {
     pub(crate) abandoned: bool,
     /// The details of a reply that came when the access log was written.
     pub(crate) late_details: Option<String>,
+    /// The details of replies that are no text.
+    pub(crate) bare_details: Vec<Vec<u8>>,
     /// Whether its codec has closed it, and a reply goes past its filters all the same.
     pub(crate) closed_below: bool,
     /// Whether the codec was told of its end; not so where the codec has told of it.
@@ -124,6 +129,13 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// The bytes that a filter gave as these details, which are no text maybe.
+    pub(crate) fn details_as_given<'a>(&'a self, details: &'a str) -> &'a [u8] {
+        let mut given = self.bare_details.iter();
+        let same = |bare: &&Vec<u8>| one_by_one(bare) == details;
+        given.find(same).map_or(details.as_bytes(), Vec::as_slice)
+    }
+
     /// The number of its connection.
     pub(crate) fn connection(&self) -> u64 {
         self.connection.unwrap_or(self.exchange.id.0)

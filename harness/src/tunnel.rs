@@ -167,6 +167,8 @@ impl Proxy {
             && status != Some(101)
         {
             request.complete = true;
+            // Its server has no more to do with the connection.
+            stream.refused_tunnel = true;
         }
         let Some(tunnel) = &mut stream.tunnel else {
             // Of an answer that switches to nothing the end comes apart.

@@ -282,10 +282,10 @@ fn is_under_way(exchange: &Exchange) -> bool {
 }
 
 /// Whether the client has the whole response though a filter holds its end: over HTTP/1.1 it knows by
-/// the length, or by a status that has no body.
+/// the length, or by a status or a method that has no body.
 fn is_whole(exchange: &Exchange, protocols: Protocols) -> bool {
     let whole = |response: &DownstreamResponse| {
-        if matches!(response.status(), 204 | 304) {
+        if matches!(response.status(), 204 | 304) || exchange.is_head() {
             return true;
         }
         let length = response.headers().get("content-length");

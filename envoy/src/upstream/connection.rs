@@ -52,7 +52,7 @@ fn answer_all(
         if says(&request, "expect", b"100-continue") {
             send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        if request.header("upgrade").next().is_some() {
+        if request.header("upgrade").next().is_some() && names(&request, b"upgrade") {
             return tunnel(stream, &mut wire, request, handler, record);
         }
         let framing = Framing::of_request(&request.headers)?;
@@ -156,6 +156,15 @@ fn tunnel(
     let talked = talk();
     record(request);
     talked
+}
+
+/// Whether `connection` has this name among others.
+fn names(request: &Request, name: &[u8]) -> bool {
+    let names = |value: &[u8]| {
+        let mut names = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        names.any(|own| own.eq_ignore_ascii_case(name))
+    };
+    request.header("connection").any(names)
 }
 
 fn says(request: &Request, name: &str, value: &[u8]) -> bool {

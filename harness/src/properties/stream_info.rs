@@ -23,7 +23,7 @@ pub(crate) struct StreamInfo<'a> {
     pub(crate) received: u64,
     pub(crate) sent: u64,
     pub(crate) code: Option<u32>,
-    pub(crate) details: Option<&'a str>,
+    pub(crate) details: Option<&'a [u8]>,
     pub(crate) flags: u64,
     /// Whether the upstream refused the connection.
     pub(crate) refused: bool,
@@ -83,7 +83,8 @@ impl<'a> StreamInfo<'a> {
             details: stream
                 .late_details
                 .as_deref()
-                .or(exchange.details.as_deref()),
+                .or(exchange.details.as_deref())
+                .map(|details| stream.details_as_given(details)),
             flags: exchange.flags.bits(),
             refused: exchange
                 .flags

@@ -94,8 +94,16 @@ impl Proxy {
             .exchange
             .timeline
             .note("the request's headers reach the upstream");
+        if connects && headers.get(":method") == Some(b"CONNECT") {
+            return Err(HostError::NotAnswered {
+                what: "CONNECT with `:protocol`, which is another request over each protocol,"
+                    .to_owned(),
+                timeline: self.timeline(Some(slot)),
+            });
+        }
         let mut sent = on_the_wire(headers, end, self.upstream_codec, self.world.version);
-        if is_unreadable(&sent, self.upstream_codec) {
+        let forbidden = is_forbidden(&sent, self.upstream_codec);
+        if !forbidden && is_unreadable(&sent, self.upstream_codec) {
             self.world
                 .comes_to(Some(slot), KnownDifference::UnreadableMessage);
         }
@@ -113,7 +121,7 @@ impl Proxy {
         if end {
             self.ask(slot)
         } else {
-            if decides == Decides::WithHeaders || tunnel {
+            if decides == Decides::WithHeaders || tunnel || forbidden {
                 self.ask_upstream(slot);
             }
             Ok(())
@@ -377,6 +385,28 @@ fn unsendable(headers: &Headers) -> Option<String> {
     })
 }
 
+/// Whether a request has what every server of HTTP/2 resets ([RFC 9113, 8.2.2]).
+///
+/// [RFC 9113, 8.2.2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2
+pub(crate) fn is_forbidden(headers: &Headers, codec: Codec) -> bool {
+    codec == Codec::Http2
+        && headers
+            .iter()
+            .any(|(name, value)| of_connection(name) || name == b"te" && value != b"trailers")
+}
+
+/// Whether a name is of a connection, which HTTP/2 has no place for.
+fn of_connection(name: &[u8]) -> bool {
+    let names = [
+        &b"connection"[..],
+        b"keep-alive",
+        b"proxy-connection",
+        b"transfer-encoding",
+        b"upgrade",
+    ];
+    names.contains(&name)
+}
+
 /// Whether Envoy sends a message that peers refuse: its target holds what no URL does, its method or a name is no token,
 /// its length no number, or over HTTP/2 it has what that forbids.
 pub(crate) fn is_unreadable(headers: &Headers, codec: Codec) -> bool {
@@ -418,9 +448,7 @@ fn is_no_frame(headers: &Headers) -> bool {
         // What ends the message is no interim response.
         b":status" => !matches!(value, [b'2'..=b'9', b'0'..=b'9', b'0'..=b'9']),
         [b':', ..] | b"" => true,
-        b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
-            true
-        }
+        name if of_connection(name) => true,
         b"te" => !response && value != b"trailers",
         _ => !is_token(name) || !is_header_value(value),
     };
