@@ -135,10 +135,11 @@ fn defer_overflow(state: &mut VmState, buffer: u32, before: usize, after: usize)
     let Some(direction) = direction_of_body(buffer) else {
         return;
     };
-    let limit = state.world.buffer_limit;
-    let Some(place) = state.place().filter(|_| before <= limit && after > limit) else {
+    let Some(place) = state.place() else { return };
+    let limit = state.world.buffer_limit_of(place.slot);
+    if before > limit || after <= limit {
         return;
-    };
+    }
     if state.world.mutated(Rule::WritesDoNotOverflow) {
         return;
     }

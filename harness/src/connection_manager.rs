@@ -193,7 +193,7 @@ impl Proxy {
     }
 
     fn read_pieces(&mut self, slot: usize, direction: Direction) -> Moved {
-        let limit = self.world.buffer_limit;
+        let limit = self.world.buffer_limit_of(slot);
         if self.world.streams[slot].flow(direction).aborted {
             return self.discard(slot, direction);
         }

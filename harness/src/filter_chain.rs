@@ -339,7 +339,7 @@ impl Proxy {
 
     /// Keeps bytes in the stream's buffer, and replies where it grows over its limit.
     pub(crate) fn hold(&mut self, slot: usize, direction: Direction, data: Data) -> Moved {
-        let mut limit = self.world.buffer_limit;
+        let mut limit = self.world.buffer_limit_of(slot);
         let Data::Fresh(bytes) = data else {
             return Ok(());
         };

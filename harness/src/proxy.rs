@@ -296,7 +296,6 @@ impl Proxy {
     }
 
     fn readable(&self) -> Option<(usize, Direction)> {
-        let limit = self.world.buffer_limit;
         self.world
             .streams
             .iter()
@@ -305,6 +304,7 @@ impl Proxy {
                 if stream.finished {
                     return None;
                 }
+                let limit = self.world.buffer_limit_of(slot);
                 let request = stream
                     .request
                     .can_read(limit)

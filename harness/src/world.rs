@@ -12,6 +12,7 @@ use crate::budgets::Budget;
 use crate::calls::CallOut;
 use crate::clock::Clock;
 use crate::clusters::Clusters;
+use crate::codec::Codec;
 use crate::dns::Dns;
 use crate::downstream::Downstream;
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
@@ -113,6 +114,9 @@ pub(crate) struct World {
     pub(crate) mutator: Option<Arc<Mutator>>,
 }
 
+/// Over HTTP/2 the window of a stream, `initial_stream_window_size`, is its limit, whatever the listener says.
+const HTTP2_LIMIT: usize = 16 << 20;
+
 impl World {
     pub(crate) fn new(log_level: LogLevel, buffer_limit: usize, clusters: Clusters) -> Self {
         let clock = Clock::default();
@@ -165,6 +169,16 @@ impl World {
         exchange.id = StreamId(self.opened);
         exchange.timeline.expect_little();
         slot
+    }
+
+    /// How much of a body may be held back in a stream.
+    pub(crate) fn buffer_limit_of(&self, slot: usize) -> usize {
+        let stream = &self.streams[slot];
+        if stream.codec == Codec::Http2 && !self.mutated(Rule::Http2HasTheListenersLimit) {
+            HTTP2_LIMIT
+        } else {
+            self.buffer_limit
+        }
     }
 
     /// Drops what the VMs of a `vm_id` shared. To be called when the last of them is gone.

@@ -124,7 +124,8 @@ impl HostBuilder {
     }
 
     /// Sets the bytes of a body that may be held back, as `per_connection_buffer_limit_bytes`;
-    /// 1 MiB unless set. 0 is no limit, as in Envoy.
+    /// 1 MiB unless set. 0 is no limit, as in Envoy. Of requests over HTTP/2, and their responses, 16 MiB may be
+    /// held back whatever this says.
     pub fn buffer_limit(mut self, bytes: usize) -> Self {
         self.buffer_limit = if bytes == 0 { usize::MAX } else { bytes };
         self

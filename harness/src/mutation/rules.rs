@@ -258,6 +258,7 @@ rules! {
     TrailersAreNotLookedAt "over HTTP/2 any trailers of a request are taken";
     ForbiddenLinesAreTaken "servers take requests with what HTTP/2 forbids, and calls with a longer body than there is";
     CallsMayBecomeTunnels "a call for a WebSocket is answered as any other";
+    Http2HasTheListenersLimit "over HTTP/2 the listener's limit of a buffer counts";
     CloseIsNotHeard "a connection stays although its client asks for a close";
     UnreadRequestDoesNotClose "a response to a request that was not read does not close the connection";
     EmptyResponseHasNoLength "a response without a body has no `content-length`";
