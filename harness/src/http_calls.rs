@@ -4,6 +4,7 @@
 //! fails is answered by a *response* of 503 or 504. Only one whose response has begun and does not
 //! end is answered by nothing, with status 11.
 
+mod again;
 mod connections;
 
 use std::time::Duration;
@@ -26,9 +27,8 @@ use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response, has_no_body};
 use crate::router::{
-    Retries, Timeouts, give_scheme, is_forbidden, is_unreadable, on_the_wire,
-    route_timeout, status,
-    take_what_is_asked, unacceptable,
+    Retries, Timeouts, give_scheme, is_forbidden, is_unreadable, on_the_wire, route_timeout,
+    status, take_what_is_asked, unacceptable,
 };
 use crate::tunnel::is_upgrade;
 use crate::vm::{Deferred, Phase};

@@ -9,8 +9,7 @@ pub(crate) use connections::{IdleConnections, UpstreamConnection};
 use self::headers::milliseconds;
 pub(crate) use self::headers::{
     Timeouts, are_unreadable, give_scheme, is_forbidden, is_unreadable, on_the_wire, refusal,
-    route_timeout,
-    take_what_is_asked, unacceptable,
+    route_timeout, take_what_is_asked, unacceptable,
 };
 pub(crate) use self::retries::{Next, Retries, Try};
 use crate::abi::Direction;
