@@ -178,6 +178,7 @@ impl Proxy {
                     self.reset(slot)?;
                 }
             }
+            while self.log_closed()? {}
             if thread == 0 {
                 self.flush_stats()?;
             }

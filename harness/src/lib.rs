@@ -43,7 +43,7 @@
 //! * kept messages of types that are Envoy's own, or whose schema is a reflection of FlatBuffers;
 //! * `xds.node.extensions` and the build's metadata, which each build of Envoy has of its own;
 //! * calls to a `google_grpc` target, which Envoy reaches without a cluster;
-//! * a retry of a request that is under way;
+//! * a retry of a request that is under way; those of gRPC call-outs, and how many there are at a time, are not played;
 //! * a resume, reply or close of a stream that is asked for in the middle of that stream's own host call, the end
 //!   of a root there, and a 17th callback inside of 16 others.
 

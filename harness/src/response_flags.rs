@@ -20,6 +20,8 @@ macro_rules! flags {
         impl ResponseFlags {
             $($(#[$doc])* pub const $name: Self = Self { bits: 1 << $bit, order: $bit };)*
 
+            const _FIT: () = assert!([$($bit),*].len() <= 12 $(&& $bit < 1 << NUMBER)*);
+
             /// The short name of a bit.
             fn name(bit: u64) -> &'static str {
                 match bit {

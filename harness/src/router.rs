@@ -50,6 +50,7 @@ impl Proxy {
             if end && !stream.finished && stream.asked_at.is_none() {
                 // The answer decides what becomes of it, but the client has said all.
                 stream.asked_at = Some(now);
+                stream.tried_at = Some(now);
                 self.watch(slot);
             }
             return Ok(());
@@ -72,6 +73,7 @@ impl Proxy {
             request.message.push(bytes);
         }
         self.tunnelled(slot, length);
+        self.keep_for_retries(slot);
         let Some(request) = &mut self.world.streams[slot].exchange.upstream else {
             return Ok(());
         };
@@ -225,7 +227,8 @@ impl Proxy {
                     return Ok(());
                 }
                 let stream = &mut self.world.streams[slot];
-                if failure == UpstreamFailure::Refused {
+                // What a try before it had sent has arrived.
+                if failure == UpstreamFailure::Refused && !stream.arrived {
                     stream.exchange.upstream = None;
                 }
                 return self.upstream_failed(slot, failure);

@@ -57,6 +57,8 @@ pub(crate) struct Stream {
     pub(crate) asked_at: Option<Duration>,
     /// When it had it for the present try; not while one waits.
     pub(crate) tried_at: Option<Duration>,
+    /// Whether a try before has come to the upstream.
+    pub(crate) arrived: bool,
     /// How often it was tried before.
     pub(crate) retried: u64,
     /// When it is tried again.
@@ -169,8 +171,6 @@ impl Stream {
             && self.upstream_connection == UpstreamConnection::Returned
     }
 
-    /// Whether an upstream's answer comes too late: there is another one, unless the request was let on behind that one
-    /// before anything of it went downstream.
     /// When the present try is over, if its response has no headers, and when the whole is.
     pub(crate) fn ends_of_time(&self) -> [Option<Duration>; 2] {
         let end = |from: Option<Duration>, time: Duration| {
@@ -184,6 +184,8 @@ impl Stream {
         ]
     }
 
+    /// Whether an upstream's answer comes too late: there is another one, unless the request was let on behind that one
+    /// before anything of it went downstream.
     pub(crate) fn has_its_answer(&self) -> bool {
         self.response.headers.is_some() && (!self.asked_behind_a_reply || self.headers_sent)
     }

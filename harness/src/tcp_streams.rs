@@ -483,16 +483,20 @@ impl Proxy {
             self.log_access(slot)?;
             return self.check_budget(slot);
         }
-        self.world.closed.push_back(slot);
+        let stream = self.world.streams[slot].exchange.id;
+        self.world.closed.push_back((slot, stream));
         Ok(())
     }
 
     /// Lets the access loggers of the next closed connection write: Envoy does that where it deletes what is left of
     /// one, once it has read all that came on the connection that it is at. Whether there was one.
     pub(crate) fn log_closed(&mut self) -> Result<bool, HostError> {
-        let Some(slot) = self.world.closed.pop_front() else {
+        let Some((slot, stream)) = self.world.closed.pop_front() else {
             return Ok(false);
         };
+        if self.world.streams[slot].exchange.id != stream {
+            return Ok(true);
+        }
         self.log_access(slot)?;
         self.check_budget(slot)?;
         Ok(true)

@@ -56,7 +56,7 @@ pub(crate) struct World {
     /// Who waits for the answer of a cluster, in the order in which they asked.
     pub(crate) asked: VecDeque<Asked>,
     /// Connections that are closed and not logged yet.
-    pub(crate) closed: VecDeque<usize>,
+    pub(crate) closed: VecDeque<(usize, StreamId)>,
     /// The cluster whose connection Envoy reads a gRPC answer from. What is asked of that cluster meanwhile is
     /// sent when all of it is read.
     pub(crate) reading_from: Option<usize>,

@@ -10,6 +10,9 @@ use crate::response::{Fault, Response};
 use crate::router::{Next, Retries, Timeouts, Try};
 use crate::world::World;
 
+/// After so many tries, minutes later, a call is one that waits for ever.
+const MOST: u32 = 1_000;
+
 impl World {
     /// What the cluster answers in the end, with the time that all tries took; the timeouts, as counted from the first
     /// one; and whether there were several.
@@ -20,19 +23,28 @@ impl World {
         let mut retries = call.retries.take().filter(|_| tries);
         let mut response = self.ask(call);
         let mut passed = Duration::ZERO;
+        let mut count = 0;
         while let Some(wait) = retries
             .as_mut()
             .and_then(|retries| time_to_retry(retries, &response, timeouts))
-            && (timeouts.whole.is_zero() || passed + wait < timeouts.whole)
         {
-            passed += wait;
+            passed = passed.saturating_add(wait);
+            count += 1;
+            let is_over = !timeouts.whole.is_zero() && passed >= timeouts.whole;
+            if is_over || count == MOST {
+                response = Response::never();
+                timeouts.of_try = Duration::ZERO;
+                break;
+            }
             make_again(&mut call.request, codec, timeouts, passed);
             self.record_again(call.shown_by, call.id, &call.request);
             response = self.ask(call);
         }
-        response.latency += passed;
+        response.latency = response.latency.saturating_add(passed);
         if !timeouts.of_try.is_zero() {
-            timeouts.of_try += passed;
+            let end = timeouts.of_try.saturating_add(passed);
+            let is_first = timeouts.whole.is_zero() || end < timeouts.whole;
+            timeouts.of_try = if is_first { end } else { Duration::ZERO };
         }
         (response, timeouts, !passed.is_zero())
     }
@@ -76,7 +88,7 @@ fn time_to_retry(
         (None, None) => (response.latency, Try::Answered(&response.headers)),
     };
     match retries.next(came) {
-        Next::Retry(wait) => Some(time + wait),
+        Next::Retry(wait) => Some(time.saturating_add(wait)),
         Next::Keep | Next::Exceeded => None,
     }
 }

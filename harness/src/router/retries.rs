@@ -25,8 +25,10 @@ const LONGEST_WAIT: Duration = Duration::from_millis(125);
 /// When a request is to be tried again.
 #[derive(Clone, Debug)]
 pub(crate) struct Retries {
-    /// `x-envoy-retry-on` and `x-envoy-retry-grpc-on`.
+    /// `x-envoy-retry-on`.
     on: Vec<Vec<u8>>,
+    /// `x-envoy-retry-grpc-on`.
+    on_grpc: Vec<Vec<u8>>,
     /// `x-envoy-retriable-status-codes`.
     codes: Vec<u32>,
     /// `x-envoy-retriable-header-names`.
@@ -63,7 +65,7 @@ impl Retries {
         let list = |name: &str| -> Vec<Vec<u8>> {
             let items = headers.get(name).unwrap_or_default();
             let items = items.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-            items.map(<[u8]>::to_ascii_lowercase).collect()
+            items.map(<[u8]>::to_vec).collect()
         };
         let given = |name: &str| headers.contains_key(name);
         if !given("x-envoy-retry-on") && !given("x-envoy-retry-grpc-on") {
@@ -73,9 +75,13 @@ impl Retries {
         let most = headers.get("x-envoy-max-retries").map(<[u8]>::trim_ascii);
         let codes = list("x-envoy-retriable-status-codes");
         let mut names = list("x-envoy-retriable-header-names");
+        names
+            .iter_mut()
+            .for_each(|name| name.make_ascii_lowercase());
         names.retain(|name| !name.is_empty());
         Some(Self {
-            on: [list("x-envoy-retry-on"), list("x-envoy-retry-grpc-on")].concat(),
+            on: list("x-envoy-retry-on"),
+            on_grpc: list("x-envoy-retry-grpc-on"),
             codes: codes.iter().filter_map(|code| number(code)).collect(),
             names,
             left: most.and_then(number).unwrap_or(USUAL),
@@ -137,7 +143,7 @@ impl Retries {
             || (self.is_on("retriable-status-codes") && self.codes.contains(&status))
             || (self.is_on("retriable-headers")
                 && self.names.iter().any(|name| headers.contains_key(name)))
-            || grpc.is_some_and(|name| self.is_on(name))
+            || grpc.is_some_and(|name| self.on_grpc.iter().any(|on| on == name.as_bytes()))
     }
 }
 
@@ -165,6 +171,7 @@ impl Proxy {
             Next::Retry(wait) => {
                 stream.exchange.timeline.note("the request is tried again");
                 stream.answer = None;
+                stream.arrived |= !matches!(came, Try::Failed(UpstreamFailure::Refused));
                 stream.upstream_asked = false;
                 let event = Event::Retry {
                     slot,
@@ -184,10 +191,31 @@ impl Proxy {
         }
     }
 
+    /// A body that is larger than what may be held back is sent once.
+    pub(super) fn keep_for_retries(&mut self, slot: usize) {
+        let limit = self.world.buffer_limit_of(slot);
+        let stream = &mut self.world.streams[slot];
+        let Some(request) = stream
+            .exchange
+            .upstream
+            .as_ref()
+            .filter(|_| stream.retries.is_some())
+        else {
+            return;
+        };
+        let size: usize = request.message.chunks().iter().map(Vec::len).sum();
+        if size > limit {
+            stream.retries = None;
+        }
+    }
+
     /// The next try begins.
     pub(crate) fn try_again(&mut self, slot: usize) -> Moved {
         let now = self.world.clock.now();
         let stream = &mut self.world.streams[slot];
+        if stream.has_its_answer() {
+            return Ok(());
+        }
         stream.tried_at = Some(now);
         stream.retried += 1;
         if let Some(timer) = stream.timer.take() {
@@ -233,7 +261,8 @@ mod tests {
             ("5xx", "500", true),
             ("5xx", "499", false),
             ("gateway-error", "500", false),
-            (" Gateway-Error ,x", "504", true),
+            (" gateway-error ,x", "504", true),
+            ("Gateway-Error", "504", false),
             ("retriable-4xx", "409", true),
             ("retriable-4xx", "404", false),
             ("retriable-status-codes", "418", true),
@@ -255,6 +284,8 @@ mod tests {
         let mut retries = asked(&[("x-envoy-retry-grpc-on", "unavailable")]).expect("asked");
         let grpc = [(":status", "200"), ("grpc-status", "14")];
         assert_eq!(next(&mut retries, &grpc), Next::Retry(WAIT));
+        let mut other = asked(&[("x-envoy-retry-on", "unavailable")]).expect("asked");
+        assert_eq!(next(&mut other, &grpc), Next::Keep);
         let names = ("x-envoy-retriable-header-names", "X-Again");
         let on = ("x-envoy-retry-on", "retriable-headers");
         let mut retries = asked(&[on, names]).expect("asked");

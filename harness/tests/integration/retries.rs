@@ -100,3 +100,32 @@ fn a_client_cannot_ask_for_a_retry() -> Tested {
     assert_eq!(exchange.flags().to_string(), "-");
     Ok(())
 }
+
+#[test]
+fn a_body_that_cannot_be_held_back_is_sent_once() -> Tested {
+    for (size, tries) in [(100, 4), (2_000, 1)] {
+        let filter = guest().on(
+            "request_headers",
+            "(drop (call $add_header_map_value (i32.const 0) s(x-envoy-retry-on) s(5xx)))
+             (drop (call $add_header_map_value (i32.const 0) s(x-envoy-max-retries) s(3))) i32.const 0",
+        );
+        let mut host = Host::builder()
+            .plugin(filter.plugin("guest"))
+            .buffer_limit(1_000)
+            .start()?;
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        host.upstream(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Response::new(503)
+        });
+        let piece = vec![b'x'; size / 4];
+        let request = (0..4).fold(Request::post("/"), |request, _| request.chunk(&piece));
+        let id = host.open(request)?;
+        host.advance_until_idle(Duration::from_secs(60))?;
+        let flags = host.exchange(id)?.flags().to_string();
+        assert_eq!(count.load(Ordering::Relaxed), tries, "{size} bytes");
+        assert_eq!(flags, if tries == 1 { "-" } else { "URX" });
+    }
+    Ok(())
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use attache_harness::{Arrival, End, Host, HostError, Outcome, StreamId, TcpReply};
 
-use super::{Tested, calls, hello, host, watches};
+use super::{Tested, answers, calls, hello, host, watches};
 use crate::guest::{guest, said};
 
 #[test]
@@ -195,6 +195,19 @@ fn connections_end_before_the_roots_of_their_worker() -> Tested {
         ["done"; 3],
         "the stream, the worker, the main thread"
     );
+    Ok(())
+}
+
+#[test]
+fn access_loggers_write_of_the_connections_that_a_shutdown_ends() -> Tested {
+    let mut host = Host::builder()
+        .tcp_chain("tcp", [watches(&[]).plugin("A")])
+        .access_logger(watches(&[("log", "(call $text s(logged))")]).plugin("L"))
+        .start()?;
+    host.tcp_upstream(answers);
+    let id = host.connect()?;
+    host.shut_down()?;
+    assert_eq!(said(host.connection(id)?.log()), ["logged"]);
     Ok(())
 }
 
