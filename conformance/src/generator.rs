@@ -3,6 +3,7 @@
 mod chain;
 mod connections;
 mod draw;
+mod likeness;
 mod peers;
 mod reload;
 mod script;
@@ -12,6 +13,7 @@ mod times;
 use serde_json::{Value, json};
 
 use self::draw::Draw;
+pub use self::likeness::Likeness;
 use self::times::Times;
 use crate::coverage::{self, Cell};
 
@@ -27,6 +29,17 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Draws a case that is put together of parts of a suite; the same seed always gives the same one, but
+    /// for its times.
+    #[must_use]
+    pub fn draw_like(like: &Likeness, seed: u64, attempt: u32) -> Self {
+        Self {
+            seed,
+            case: like.draw(seed, attempt),
+            crowded: false,
+        }
+    }
+
     /// Draws a case; the same seed always gives the same one, but for its times, which each attempt
     /// draws anew.
     ///

@@ -29,10 +29,10 @@ pub use crate::behaviour::{Statement, statements, with_links};
 pub use crate::cells::Cells;
 pub use crate::corpus::{corpus, repository};
 pub use crate::coverage::{Cell, Coverage, Reason, SEEDS};
-pub use crate::generator::Scenario;
+pub use crate::generator::{Likeness, Scenario};
 pub use crate::mutations::{
     Outcome, Stage, StageError, Thoroughness, known_survivors, sample, seed_of,
 };
-pub use crate::pacing::scenarios;
+pub use crate::pacing::{scenarios, scenarios_like};
 pub use crate::shrink::shrink;
 pub use crate::versions::{Played, entry, suites_for, versions_document, versions_text};

@@ -230,6 +230,19 @@ impl Suite {
         silent.map(|plan| plan.name.as_str())
     }
 
+    /// The file as JSON, with the paths of its modules made absolute: parts of it can stand in a suite
+    /// elsewhere.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut json = self.node.to_json();
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let folder = std::path::absolute(folder.join("."));
+        if let Ok(folder) = folder {
+            rooted(&mut json, &folder);
+        }
+        json
+    }
+
     /// The version of Envoy that the suite is for, if it says so.
     #[must_use]
     pub fn envoy(&self) -> Option<Version> {
@@ -359,6 +372,28 @@ impl Suite {
             })?;
         built.insert(key, module.path.clone());
         Ok(module.path)
+    }
+}
+
+/// Makes the paths of plugins absolute, wherever a suite has plugins.
+fn rooted(json: &mut serde_json::Value, folder: &Path) {
+    let children: Vec<&mut serde_json::Value> = match json {
+        serde_json::Value::Object(map) => {
+            // A plugin's own configuration may have anything.
+            if let Some(serde_json::Value::String(module)) = map.get_mut("module") {
+                *module = folder.join(&*module).display().to_string();
+            }
+            let own = |key: &String| !key.ends_with("configuration");
+            map.iter_mut()
+                .filter(|(key, _)| own(key))
+                .map(|(_, value)| value)
+                .collect()
+        }
+        serde_json::Value::Array(elements) => elements.iter_mut().collect(),
+        _ => return,
+    };
+    for child in children {
+        rooted(child, folder);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod deserializer;
 mod fault;
+mod json;
 mod parse;
 mod write;
 

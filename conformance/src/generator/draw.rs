@@ -10,6 +10,11 @@ impl Draw {
         Self(Rng::with_seed(seed))
     }
 
+    /// Another source for the same seed; the first of them is [`new`](Self::new).
+    pub(super) fn again(seed: u64, number: u64) -> Self {
+        Self::new(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95))
+    }
+
     /// True so many times of a hundred.
     pub(super) fn chance(&mut self, percent: u32) -> bool {
         self.0.u32(0..100) < percent

@@ -133,7 +133,7 @@ impl Wanted {
     }
 }
 
-fn request(draw: &mut Draw, http2: bool) -> Value {
+pub(super) fn request(draw: &mut Draw, http2: bool) -> Value {
     let method = draw.weighted(&[
         (4, "GET"),
         (5, "POST"),
@@ -189,17 +189,19 @@ pub(super) fn answer(draw: &mut Draw, protocol: &str, may_fail: bool) -> Value {
 
 fn headers(draw: &mut Draw) -> Vec<Value> {
     let count = draw.between(0, 4);
-    let line = |draw: &mut Draw| {
-        let mut line = Map::new();
-        let value = if draw.chance(5) {
-            json!({ "bytes": "\\xff\\x80" })
-        } else {
-            json!(draw.one_of(&VALUES))
-        };
-        line.insert(draw.one_of(&NAMES).to_owned(), value);
-        Value::Object(line)
-    };
     (0..count).map(|_| line(draw)).collect()
+}
+
+/// A line of headers.
+pub(super) fn line(draw: &mut Draw) -> Value {
+    let mut line = Map::new();
+    let value = if draw.chance(5) {
+        json!({ "bytes": "\\xff\\x80" })
+    } else {
+        json!(draw.one_of(&VALUES))
+    };
+    line.insert(draw.one_of(&NAMES).to_owned(), value);
+    Value::Object(line)
 }
 
 fn body(draw: &mut Draw, message: &mut Value) {

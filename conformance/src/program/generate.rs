@@ -8,9 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use attache_conformance::{Cells, Finding, Judged, Scenario, play, scenarios, shrink, suite_text};
+use attache_conformance::{
+    Cells, Finding, Judged, Likeness, Scenario, play, scenarios, scenarios_like, shrink, suite_text,
+};
 use attache_envoy::{Environment, RunFolder, Selection};
-use attache_suite::Target;
+use attache_suite::{Suite, SuiteError, Target};
 use serde_json::Value;
 
 use super::{print, say};
@@ -30,6 +32,16 @@ pub(crate) struct Generate {
     /// The first seed: a number, or a commit
     #[arg(long, value_parser = crate::read_seed, default_value = "0")]
     from: u64,
+
+    /// Draw cases about the plugins of this suite, which may be anybody's, of any language
+    ///
+    /// The chains, requests, answers and clusters that its cases have are put together anew, in any order: with
+    /// other methods, headers and bodies in pieces, over HTTP/1.1 and HTTP/2, on connections that are kept, with
+    /// clients, servers and clusters that fail, and now and then with a filter before or behind that makes host
+    /// calls by lot. What the suite expects does not matter: a case with the request is enough. Cases in
+    /// which things fall together, so that Envoy has them in any order, are left out.
+    #[arg(long, value_name = "FILE.suite.yaml")]
+    like: Option<PathBuf>,
 
     /// The Envoy to use: a binary, or a version such as 1.39
     #[arg(long, value_name = "PATH|VERSION")]
@@ -72,6 +84,8 @@ struct Tally {
     late: u64,
     /// Those that came out alike when they were played again, alone.
     settled: u64,
+    /// Those that were not played, since their times fall together and nothing of them can be left out.
+    left_out: usize,
     /// Those whose times fall together whatever is drawn.
     crowded: u64,
 }
@@ -80,6 +94,18 @@ impl Tally {
     fn played(&self) -> u64 {
         let ended = self.agreed + self.crashed + self.disagreed + self.unsteady + self.late;
         ended + self.stopped.values().sum::<u64>() + self.known.values().sum::<u64>()
+    }
+}
+
+/// Cases by their seeds.
+fn drawn(
+    like: Option<&Likeness>,
+    seeds: &[u64],
+    target: &Target,
+) -> Result<Vec<Scenario>, SuiteError> {
+    match like {
+        Some(like) => scenarios_like(like, seeds, target),
+        None => scenarios(seeds, target),
     }
 }
 
@@ -96,6 +122,9 @@ impl Generate {
             installation,
             folder: folder.to_path_buf(),
         };
+        let like = self.like.as_ref().map(Suite::load).transpose()?;
+        let like = like.map(|suite| Likeness::of(&suite));
+        let draw = |seeds: &[u64]| drawn(like.as_ref(), seeds, &target);
         let first = self.from;
         let mut seeds = (0..self.seeds).map(|number| first.wrapping_add(number));
         let mut next = || -> Vec<u64> {
@@ -106,9 +135,14 @@ impl Generate {
             }
         };
         let (mut tally, mut cells) = (Tally::default(), Cells::default());
-        let mut drawn = scenarios(&next(), &target)?;
+        let mut drawn = draw(&next())?;
         while !drawn.is_empty() {
-            let batch = drawn;
+            let mut batch = drawn;
+            if like.is_some() {
+                let all = batch.len();
+                batch.retain(|one| !one.crowded);
+                tally.left_out += all - batch.len();
+            }
             tally.crowded += batch.iter().map(|one| u64::from(one.crowded)).sum::<u64>();
             say(format_args!(
                 "{} cases are drawn, {} s",
@@ -119,7 +153,7 @@ impl Generate {
             // A real Envoy waits more than it works: the next cases are drawn meanwhile.
             let numbers = next();
             let (outcomes, following) = thread::scope(|scope| {
-                let following = scope.spawn(|| scenarios(&numbers, &target));
+                let following = scope.spawn(|| draw(&numbers));
                 (play(&cases, &target), following.join())
             });
             drawn = following.unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -156,6 +190,9 @@ impl Generate {
             tally.crowded,
             begun.elapsed().as_secs()
         ));
+        if tally.left_out > 0 {
+            print(format_args!("{} were left out", tally.left_out));
+        }
         let too_late = tally.late > tally.played() / LATE_IN;
         if too_late {
             say(format_args!("the machine is too busy to tell what differs"));
