@@ -165,7 +165,7 @@ impl Proxy {
             phase: Phase::Initialize,
             context: 0,
             slot: None,
-            limits: self.limits,
+            limit: self.limits.of(START_FUNCTION),
         };
         let module = self.plugins[plugin].module.clone();
         let state = VmState::new(home, first, module.abi());

@@ -116,7 +116,7 @@ impl Proxy {
             phase,
             context,
             slot,
-            limits: self.limits,
+            limit: self.limits.of(name),
         };
         let index = vm;
         let vm = &mut self.vms[index];
@@ -154,13 +154,13 @@ impl Proxy {
             Err(Failure::OutOfFuel) => Err(HostError::OutOfFuel {
                 plugin: self.world.plugins[plugin].name.to_string(),
                 callback: name,
-                limit: self.limits.fuel,
+                limit: self.limits.of(name).fuel,
                 timeline: self.timeline(slot),
             }),
             Err(Failure::OutOfTime) => Err(HostError::OutOfTime {
                 plugin: self.world.plugins[plugin].name.to_string(),
                 callback: name,
-                limit: self.limits.deadline,
+                limit: self.limits.of(name).deadline,
                 timeline: self.timeline(slot),
             }),
             Err(Failure::NoRoom(reason)) => Err(HostError::NoRoom { reason }),

@@ -23,7 +23,7 @@ use crate::calls::CallId;
 use crate::capabilities::Capabilities;
 use crate::engine::Ticker;
 use crate::expressions::Work;
-use crate::limits::Limits;
+use crate::limits::Limit;
 use crate::module::Module;
 use crate::mutation::Rule;
 use crate::stream::Reply;
@@ -69,7 +69,7 @@ pub(crate) struct Entry {
     pub(crate) context: u32,
     /// The stream on whose account the call goes.
     pub(crate) slot: Option<usize>,
-    pub(crate) limits: Limits,
+    pub(crate) limit: Limit,
 }
 
 impl Vm {
@@ -240,12 +240,12 @@ pub(crate) fn lend<C: AsContextMut<Data = VmState>, T>(
     state.work = Work::A_CALLBACK;
     state.callbacks += 1;
     state.callback = state.callbacks;
-    context.set_epoch_deadline(Ticker::ticks(entry.limits.deadline));
+    context.set_epoch_deadline(Ticker::ticks(entry.limit.deadline));
     let result = context
-        .set_fuel(entry.limits.fuel)
+        .set_fuel(entry.limit.fuel)
         .and_then(|()| run(&mut *store));
     let mut context = store.as_context_mut();
-    let burnt = entry.limits.fuel - context.get_fuel().unwrap_or(0);
+    let burnt = entry.limit.fuel - context.get_fuel().unwrap_or(0);
     let state = context.data_mut();
     std::mem::swap(&mut state.world, world);
     state.spent = Cost {

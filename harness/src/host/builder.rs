@@ -137,18 +137,19 @@ impl HostBuilder {
         self
     }
 
-    /// Sets the fuel that one callback may burn before the harness takes it for endless;
-    /// 2,000,000,000 unless set. Envoy has no such limit.
+    /// Sets the fuel that one callback may burn before the harness takes it for endless.
+    /// Unless set, 2,000,000,000; and 50,000,000,000 where a module starts or a plugin is configured, which
+    /// may read dictionaries and compile rules. Envoy has no such limit.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
-        self.limits.fuel = fuel;
+        self.limits.fuel = Some(fuel);
         self
     }
 
     /// Sets the time that one callback may take, by the clock on the wall, before the harness takes
-    /// it for endless: 10 seconds unless set. It ends what fuel lets pass, because its limit was
+    /// it for endless: 10 seconds unless set, and a minute for a start. It ends what fuel lets pass, because its limit was
     /// raised or the machine is slow. Envoy has no such limit.
     pub fn deadline(mut self, time: Duration) -> Self {
-        self.limits.deadline = time;
+        self.limits.deadline = Some(time);
         self
     }
 

@@ -160,7 +160,8 @@ impl Call<'_> {
     }
 
     fn move_this(&mut self, machine: &mut Proxy) -> Option<Moved> {
-        let limits = machine.limits;
+        // No start comes here: the machine moves for streams.
+        let limit = machine.limits.of("");
         let fuel = self.caller.get_fuel().ok()?;
         let state = self.state();
         let index = state.index;
@@ -212,7 +213,7 @@ impl Call<'_> {
             Err(HostError::Engine { reason })
         });
         // The rest of the callback has its fuel for itself, and its time anew: others may have taken it.
-        let deadline = Ticker::ticks(limits.deadline);
+        let deadline = Ticker::ticks(limit.deadline);
         self.caller.as_context_mut().set_epoch_deadline(deadline);
         self.caller.set_fuel(fuel).ok()?;
         (!gone).then_some(moved)
