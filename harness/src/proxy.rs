@@ -50,6 +50,8 @@ pub(crate) struct Proxy {
     pub(crate) entries: Entries,
     pub(crate) upstream_codec: Codec,
     pub(crate) tcp_upstream: TcpUpstream,
+    /// Other clusters that a filter may lead a TCP connection to, by name.
+    pub(crate) tcp_clusters: BTreeMap<String, TcpUpstream>,
     pub(crate) limits: Limits,
     /// What stats sinks were told of the counters of Envoy's Wasm code.
     pub(crate) flushed: BTreeMap<String, u64>,

@@ -57,6 +57,8 @@ flags! {
     DOWNSTREAM_PROTOCOL_ERROR "DPE" 18;
     /// `UPE`: the upstream's answer cannot be read.
     UPSTREAM_PROTOCOL_ERROR "UPE" 23;
+    /// `NC`: no cluster is called as the one that a connection is to go to.
+    NO_CLUSTER_FOUND "NC" 24;
 }
 
 impl ResponseFlags {

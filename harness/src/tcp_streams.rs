@@ -5,6 +5,7 @@
 //! pass. Observed on Envoy 1.40; the names are those of its `FilterManagerImpl`.
 
 mod callbacks;
+mod route;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub(crate) struct TcpStream {
     /// When the last of it is due.
     incoming_until: Duration,
     proxy: TcpProxy,
+    /// The cluster that a filter has named, where it is not the listener's.
+    cluster: Option<String>,
     /// Whether Envoy counts it as complete: when the TCP proxy writes its access logs, after the
     /// filters are gone.
     pub(crate) complete: bool,
@@ -235,9 +238,7 @@ impl Proxy {
     fn tcp_proxy(&mut self, slot: usize) -> Moved {
         let tcp = self.tcp(slot);
         if tcp.proxy == TcpProxy::Waiting {
-            tcp.proxy = TcpProxy::Connecting;
-            self.schedule(slot, TcpReply::default().connect());
-            return Ok(());
+            return self.choose_cluster(slot);
         }
         let bytes = std::mem::take(&mut tcp.read).into_bytes();
         if tcp.upstream_lost {
@@ -246,7 +247,7 @@ impl Proxy {
         }
         let end = tcp.read_end && tcp.upstream.end == End::Open;
         if !bytes.is_empty() {
-            let reply = (self.tcp_upstream)(Arrival::Data(&bytes));
+            let reply = self.tell_upstream(slot, Arrival::Data(&bytes));
             let note = format!("the upstream receives {} bytes", bytes.len());
             self.world.timeline(Some(slot)).note(note);
             self.tcp(slot).upstream.push(bytes);
@@ -256,7 +257,7 @@ impl Proxy {
             let note = "downstream's end reaches the upstream";
             self.world.timeline(Some(slot)).note(note);
             self.tcp(slot).upstream.end = End::Fin;
-            let reply = (self.tcp_upstream)(Arrival::End);
+            let reply = self.tell_upstream(slot, Arrival::End);
             self.schedule(slot, reply);
         }
         Ok(())
@@ -327,7 +328,7 @@ impl Proxy {
     }
 
     fn upstream_connects(&mut self, slot: usize) -> Moved {
-        let reply = (self.tcp_upstream)(Arrival::Connection);
+        let reply = self.tell_upstream(slot, Arrival::Connection);
         let refused = matches!(reply.steps.first(), Some((_, Step::Reset)));
         let note = match refused {
             true => "the upstream refuses the connection",

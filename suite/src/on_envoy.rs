@@ -141,7 +141,7 @@ pub(crate) struct Stage {
     /// Where those are that nobody listens at.
     _closed: ClosedPort,
     /// The upstream of cases of TCP.
-    tcp: Option<tcp::Server>,
+    tcp: Option<tcp::Servers>,
     /// The doubles that filters call out to.
     clusters: Doubles,
     /// The number of the case that is being played.
@@ -176,11 +176,11 @@ impl Stage {
         let listeners = (0..cases.len()).map(|number| listener(&cases, number, &folder));
         let refused = |case: &Case| case.is_refused();
         let of_tcp = first.is_some_and(|case| case.tcp.is_some());
-        let tcp = of_tcp.then(tcp::Server::start).transpose()?;
+        let tcp = of_tcp.then(|| tcp::Servers::start(&cases)).transpose()?;
         let closed = ClosedPort::take()?;
         let address = match (first, &tcp) {
             (Some(case), _) if refused(case) => closed.address(),
-            (_, Some(server)) => server.address(),
+            (_, Some(servers)) => servers.address(),
             _ => upstream.address(),
         };
         let mut bootstrap = Bootstrap::new(Endpoint::from(address), listeners.collect());
@@ -188,6 +188,9 @@ impl Stage {
             bootstrap.upstream_codec = attache_envoy::Codec::Http2;
         }
         bootstrap.clusters = clusters.configured(first, &closed);
+        bootstrap
+            .clusters
+            .extend(tcp.iter().flat_map(tcp::Servers::configured));
         if let Some(case) = first {
             entries::configure(&mut bootstrap, case);
         }
@@ -257,7 +260,7 @@ impl Stage {
     pub(crate) fn fit(one: &Case, other: &Case) -> bool {
         one.workers == other.workers
             && one.protocols.upstream == other.protocols.upstream
-            && one.tcp.is_some() == other.tcp.is_some()
+            && tcp::Servers::fit(one, other)
             && Doubles::fit(one, other)
     }
 
@@ -294,8 +297,8 @@ impl Stage {
         let mut connections = tcp::Clients::default();
         let mut reloads = Vec::new();
         let mut sorted = Vec::new();
-        if let (Some(server), Some(upstream)) = (&self.tcp, &case.tcp) {
-            server.play(upstream);
+        if let (Some(servers), Some(upstream)) = (&self.tcp, &case.tcp) {
+            servers.play(upstream);
         }
         for (place, step) in case.steps.iter().enumerate() {
             let milestone = forecast.and_then(|forecast| forecast.steps.get(place));
@@ -416,7 +419,7 @@ impl Stage {
         let mut before = None;
         loop {
             thread::sleep(TCP_QUIET);
-            let server = self.tcp.as_ref().map_or(0, tcp::Server::weight);
+            let server = self.tcp.as_ref().map_or(0, tcp::Servers::weight);
             let now = Some((clients.look(), server, self.envoy.log_lines()?.len()));
             if now == before || Instant::now() >= deadline {
                 return Ok(());

@@ -239,6 +239,7 @@ impl HostBuilder {
             ended: false,
             plugins: Vec::new(),
             entries,
+            tcp_clusters: BTreeMap::new(),
             tcp_upstream: Box::new(|arrival| match arrival {
                 Arrival::End => TcpReply::none().end(),
                 Arrival::Connection | Arrival::Data(_) => TcpReply::none(),

@@ -127,6 +127,17 @@ impl Host {
         self.proxy.tcp_upstream = Box::new(reply);
     }
 
+    /// Adds a cluster that TCP connections go to where a filter names it, as the filter state
+    /// `envoy.tcp_proxy.cluster`, which it sets by the foreign function `set_envoy_filter_state`. `upstream` is the
+    /// cluster that all others go to.
+    pub fn tcp_cluster(
+        &mut self,
+        name: impl Into<String>,
+        reply: impl FnMut(Arrival<'_>) -> TcpReply + Send + 'static,
+    ) {
+        self.proxy.tcp_clusters.insert(name.into(), Box::new(reply));
+    }
+
     fn connect_slot(&mut self, worker: usize, chain: Option<&str>) -> Result<StreamId, HostError> {
         self.check_alive()?;
         let chain = self.proxy.entries.find(Protocol::Tcp, chain)?;

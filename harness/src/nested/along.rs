@@ -142,6 +142,7 @@ impl Default for Proxy {
             entries: Entries::default(),
             upstream_codec: Codec::default(),
             tcp_upstream: Box::new(|_| TcpReply::none()),
+            tcp_clusters: BTreeMap::new(),
             limits: Limits::default(),
             flushed: BTreeMap::new(),
             environment: BTreeMap::new(),

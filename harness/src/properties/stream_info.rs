@@ -8,6 +8,7 @@ use crate::downstream::Downstream;
 use crate::filter_state::FilterState;
 use crate::response_flags::ResponseFlags;
 use crate::stream::{Routing, Stream};
+use crate::tcp_streams::TcpStream;
 
 /// A stream, or a connection, as properties see it. Header maps are not part of it: they come and
 /// go with the callbacks.
@@ -35,6 +36,8 @@ pub(crate) struct StreamInfo<'a> {
     /// How often the request was tried before.
     pub(crate) retried: u64,
     pub(crate) routing: Routing,
+    /// The cluster of a TCP connection, where a filter has named it.
+    pub(crate) named_cluster: Option<&'a str>,
     pub(crate) dynamic_metadata: Option<&'a Metadata>,
     pub(crate) filter_state: &'a FilterState,
 }
@@ -97,6 +100,7 @@ impl<'a> StreamInfo<'a> {
                 (true, false) => Upstream::Selected,
                 (false, _) => Upstream::None,
             },
+            named_cluster: tcp.and_then(TcpStream::named_cluster),
             dynamic_metadata: stream.dynamic_metadata.as_deref(),
             filter_state: &exchange.filter_state,
         }

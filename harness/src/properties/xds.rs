@@ -1,9 +1,13 @@
 //! The properties `xds.*`: Envoy's configuration around the filter.
 
+use std::sync::LazyLock;
+
 use super::stream_info::{StreamInfo, Upstream};
 use super::value::{ABSENT, Found, Value};
 use crate::attributes::{Attributes, Metadata};
 use crate::stream::Routing;
+
+static NOTHING: LazyLock<Metadata> = LazyLock::new(Metadata::default);
 
 /// A field of the configuration. Root contexts know the node and nothing else.
 pub(super) fn xds<'a>(
@@ -35,7 +39,11 @@ pub(super) fn xds<'a>(
         b"virtual_host_name" | b"virtual_host_metadata" if info.routing == Routing::Nothing => {
             Err(ABSENT)
         }
-        b"cluster_name" => Ok(Value::text(&attributes.cluster_name)),
+        b"cluster_name" => Ok(Value::text(
+            info.named_cluster.unwrap_or(&attributes.cluster_name),
+        )),
+        // Nothing is said of others than the listener's.
+        b"cluster_metadata" if info.named_cluster.is_some() => Ok(Value::Metadata(&NOTHING)),
         b"cluster_metadata" => Ok(Value::Metadata(&attributes.cluster_metadata)),
         b"route_name" if http => Ok(Value::text(&attributes.route_name)),
         b"route_metadata" if http => Ok(Value::Metadata(&attributes.route_metadata)),

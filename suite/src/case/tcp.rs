@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 /// What the upstream of a TCP chain does.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TcpUpstream {
@@ -7,6 +9,8 @@ pub(crate) struct TcpUpstream {
     pub(crate) answer: Option<Vec<u8>>,
     pub(crate) ends: TcpEnds,
     pub(crate) fault: Option<TcpFault>,
+    /// Others, by the names of their clusters.
+    pub(crate) clusters: BTreeMap<String, TcpUpstream>,
 }
 
 /// When an upstream ends its side.

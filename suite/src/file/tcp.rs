@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::{HarnessExpect, Matcher, Text};
@@ -18,6 +20,9 @@ pub(crate) struct TcpFile {
     pub(crate) ends: Option<TcpEndsFile>,
     /// What goes wrong.
     pub(crate) fault: Option<TcpFaultFile>,
+    /// Other upstreams, which a filter may lead a connection to: clusters by name, each with the keys above.
+    #[serde(default)]
+    pub(crate) clusters: BTreeMap<String, TcpFile>,
 }
 
 /// When a TCP upstream ends its side.

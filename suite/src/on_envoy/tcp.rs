@@ -1,6 +1,7 @@
 //! TCP connections through Envoy.
 
 mod server;
+mod servers;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -8,7 +9,7 @@ use std::time::Instant;
 
 use crate::case::TcpStep;
 use crate::seen::{Connection, PeerEnd, Received, Seen};
-pub(super) use server::Server;
+pub(super) use servers::Servers;
 
 /// The clients of a play.
 #[derive(Default)]
@@ -72,11 +73,11 @@ impl Clients {
         self.0.iter_mut().map(Client::look).sum()
     }
 
-    /// What they received, beside what the server did of theirs. Envoy connects in the order of the connections
+    /// What they received, beside what the servers did of theirs. Envoy connects in the order of the connections
     /// that are let on; one that was over before is none of those, nor one that is held, which is foreseen.
     pub(super) fn seen(
         &mut self,
-        server: Option<&Server>,
+        servers: Option<&Servers>,
         foreseen: Option<&Seen>,
     ) -> Vec<Connection> {
         let held = |number: usize| {
@@ -91,7 +92,7 @@ impl Clients {
                 downstream: client.received.clone(),
             });
         }
-        for (accepted, received) in server.map(Server::received).unwrap_or_default() {
+        for (accepted, received) in servers.map(Servers::received).unwrap_or_default() {
             let was_open = |client: &Client| {
                 client.begun <= accepted && client.over.is_none_or(|over| over > accepted)
             };

@@ -62,6 +62,10 @@ fn received(peer: &Peer) -> Received {
 
 /// Lets the upstream of the host do as the case says.
 pub(super) fn upstream(host: &mut Host, upstream: &TcpUpstream) {
+    for (name, cluster) in &upstream.clusters {
+        let cluster = cluster.clone();
+        host.tcp_cluster(name, move |arrival| reply(&cluster, arrival));
+    }
     let upstream = upstream.clone();
     host.tcp_upstream(move |arrival| reply(&upstream, arrival));
 }

@@ -27,12 +27,37 @@ pub(super) fn upstream(file: &TcpFile) -> Result<TcpUpstream, Fault> {
         TcpFaultFile::Refused => TcpFault::Refused,
         TcpFaultFile::Reset => TcpFault::Reset,
     });
+    let cluster = |(name, file): (&String, &TcpFile)| {
+        let upstream = named_upstream(name, file).map_err(|fault| fault.under(name))?;
+        Ok((name.clone(), upstream))
+    };
+    let clusters: Result<_, Fault> = file.clusters.iter().map(cluster).collect();
     Ok(TcpUpstream {
+        clusters: clusters.map_err(|fault| fault.under("clusters"))?,
         greeting: file.greeting.as_ref().map(|text| text.0.clone()),
         answer: file.answer.as_ref().map(|text| text.0.clone()),
         ends,
         fault,
     })
+}
+
+/// One that a filter may lead a connection to.
+fn named_upstream(name: &str, file: &TcpFile) -> Result<TcpUpstream, Fault> {
+    if name == "upstream" {
+        let reason =
+            "this is the cluster that connections go to; what it does stands under `tcp` itself";
+        return Err(Fault::new(reason));
+    }
+    if !file.clusters.is_empty() {
+        return Err(
+            Fault::new("a cluster has no clusters; name it beside this one").under("clusters"),
+        );
+    }
+    if file.fault == Some(TcpFaultFile::Refused) {
+        let reason = "somebody listens at each of these; drop this, or say it of `tcp` itself";
+        return Err(Fault::new(reason).under("fault"));
+    }
+    upstream(file)
 }
 
 /// The steps of a case of TCP.

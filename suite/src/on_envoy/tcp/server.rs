@@ -11,7 +11,7 @@ use crate::case::{TcpEnds, TcpFault, TcpUpstream};
 use crate::seen::{PeerEnd, Received};
 
 /// The upstream of TCP chains, a thread for each connection.
-pub(in crate::on_envoy) struct Server {
+pub(super) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -27,7 +27,7 @@ struct Shared {
 }
 
 impl Server {
-    pub(in crate::on_envoy) fn start() -> io::Result<Self> {
+    pub(super) fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
@@ -50,12 +50,12 @@ impl Server {
         Ok(Self { address, shared })
     }
 
-    pub(in crate::on_envoy) fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Forgets what was received, and does something else from now on.
-    pub(in crate::on_envoy) fn play(&self, upstream: &TcpUpstream) {
+    pub(super) fn play(&self, upstream: &TcpUpstream) {
         lock(&self.shared.upstream).clone_from(upstream);
         lock(&self.shared.connections).clear();
         lock(&self.shared.kept).clear();
@@ -71,7 +71,7 @@ impl Server {
     }
 
     /// How much that is, and how many have ended.
-    pub(in crate::on_envoy) fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         let connections = lock(&self.shared.connections);
         let weights = connections.iter().map(|(_, one)| lock(one).weight());
         connections.len() + weights.sum::<usize>()
