@@ -1,5 +1,6 @@
 //! What two hosts saw of one case, side by side.
 
+use crate::chance::same_but_for_chance;
 use crate::check::Difference;
 use crate::seen::Seen;
 
@@ -7,7 +8,7 @@ use crate::seen::Seen;
 pub(crate) fn compare(harness: &Seen, envoy: &Seen) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut compare = |key: String, harness: String, envoy: String| {
-        if harness != envoy {
+        if harness != envoy && !same_but_for_chance(&harness, &envoy) {
             let (harness, envoy) = changed(&harness, &envoy);
             differences.push(Difference {
                 key,

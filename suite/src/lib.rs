@@ -34,6 +34,7 @@
 
 mod bless;
 mod case;
+mod chance;
 mod check;
 mod compare;
 mod costs;
