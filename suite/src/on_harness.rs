@@ -142,6 +142,7 @@ fn play_on(
     let before = counters(host);
     let of_histograms = histograms(host, case);
     let mut abandoned = Vec::new();
+    let mut disconnected = Vec::new();
     let mut connections = tcp::Connections::default();
     let mut seen = Seen::default();
     let mut sorted = Vec::new();
@@ -156,7 +157,10 @@ fn play_on(
             Step::Request(request) => {
                 let mark = case.mark(streams.len());
                 let mut sent = message::sent(request, mark, case.protocols.downstream);
-                if let Some(id) = request.follows.and_then(|number| streams.get(number))
+                let before = request
+                    .follows
+                    .filter(|number| !disconnected.contains(number));
+                if let Some(id) = before.and_then(|number| streams.get(number))
                     && stream(host, *id, false, case.protocols)?
                         .0
                         .downstream
@@ -190,6 +194,7 @@ fn play_on(
                 paced.waited(since, host);
             }
             Step::Disconnect(number) => {
+                disconnected.push(*number);
                 if let Some(id) = streams.get(*number) {
                     // Who has an answer stays with it.
                     let exchange = host.exchange(*id)?;

@@ -130,7 +130,7 @@ impl Likeness {
     fn requests(&self, draw: &mut Draw, times: &Times, protocols: &Value) -> Value {
         let mut steps = Vec::new();
         let kept = protocols["downstream"] == json!("http1") && draw.chance(50);
-        let count = draw.between(1, 6);
+        let count = draw.weighted(&[(3, 1), (3, 2), (2, 3), (1, 5)]);
         for number in 0..count {
             let request = self.messages.request(draw, protocols);
             let mut upstream = self.messages.answer(draw, protocols);
@@ -147,7 +147,7 @@ impl Likeness {
                 step["name"] = json!(name);
             }
             steps.push(step);
-            if !self.clusters.is_empty() || draw.chance(20) {
+            if draw.chance(if self.clusters.is_empty() { 10 } else { 40 }) {
                 if gone && draw.chance(50) {
                     steps.push(json!({ "disconnect": name }));
                 }

@@ -17,6 +17,8 @@ pub(super) struct Client {
     endless: bool,
     answer: Receiver<Result<Ended, EnvoyError>>,
     ended: Option<Ended>,
+    /// Whether the client has closed its connection.
+    closed: bool,
 }
 
 /// How long the end of one's own connection takes to be noticed.
@@ -36,6 +38,7 @@ impl Client {
     pub(super) fn reusable(&mut self) -> Result<Option<TcpStream>, EnvoyError> {
         self.look()?;
         match &self.ended {
+            _ if self.closed => Ok(None),
             Some(ended) if ended.leaves_open() => Ok(Some(self.connection.try_clone()?)),
             _ => Ok(None),
         }
@@ -66,6 +69,7 @@ impl Client {
             endless: after == After::Upgraded,
             answer,
             ended: None,
+            closed: false,
         })
     }
 
@@ -89,6 +93,7 @@ impl Client {
             endless: false,
             answer,
             ended: None,
+            closed: false,
         })
     }
 
@@ -117,6 +122,7 @@ impl Client {
 
     /// Goes away. What came behind an upgrade stays with it.
     pub(super) fn close(&mut self) {
+        self.closed = true;
         // A connection that is closed already is as good.
         let _ = self.connection.shutdown(Shutdown::Both);
         if self.endless
