@@ -10,7 +10,7 @@ pub(crate) struct TcpUpstream {
     pub(crate) ends: TcpEnds,
     pub(crate) fault: Option<TcpFault>,
     /// Others, by the names of their clusters.
-    pub(crate) clusters: BTreeMap<String, TcpUpstream>,
+    pub(crate) clusters: BTreeMap<String, Self>,
 }
 
 /// When an upstream ends its side.

@@ -22,7 +22,7 @@ pub(crate) struct TcpFile {
     pub(crate) fault: Option<TcpFaultFile>,
     /// Other upstreams, which a filter may lead a connection to: clusters by name, each with the keys above.
     #[serde(default)]
-    pub(crate) clusters: BTreeMap<String, TcpFile>,
+    pub(crate) clusters: BTreeMap<String, Self>,
 }
 
 /// When a TCP upstream ends its side.

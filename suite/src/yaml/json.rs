@@ -27,7 +27,10 @@ impl Node {
 fn plain(text: &str) -> Json {
     let known = serde_json::from_str::<Json>(text).ok();
     let known = known.filter(|value| matches!(value, Json::Number(_) | Json::Bool(_)));
-    let known = known.filter(|value| value.to_string() == text);
+    let known = known.filter(|value| {
+        let written = value.to_string();
+        written == text
+    });
     known.unwrap_or_else(|| Json::String(text.to_owned()))
 }
 
