@@ -12,6 +12,7 @@ use crate::error::HostError;
 use crate::exchange::StreamId;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
+use crate::stream::Stream;
 use crate::vm::Phase;
 
 /// A place on the agenda: a time, and a number that tells those of one time apart.
@@ -116,7 +117,10 @@ impl Proxy {
                 self.fire(moment, event)?;
             } else if let Some((time, slot)) = idle {
                 self.world.clock.set(time);
-                self.end_idle(slot)?;
+                match self.world.streams[slot].tcp {
+                    Some(_) => self.end_idle_connection(slot)?,
+                    None => self.end_idle(slot)?,
+                }
             } else {
                 break;
             }
@@ -129,13 +133,14 @@ impl Proxy {
     /// The stream on which nothing moves for too long first, and when that is.
     fn first_idle(&self, until: Duration) -> Option<(Duration, usize)> {
         let timeout = self.world.idle_timeout;
-        if timeout.is_zero() {
-            return None;
-        }
         let streams = self.world.streams.iter().enumerate();
+        let idle_at = |stream: &Stream| match stream.tcp {
+            Some(_) => stream.tcp_idle_at(),
+            None if timeout.is_zero() || !stream.is_open() => None,
+            None => Some(stream.active_at.saturating_add(timeout)),
+        };
         streams
-            .filter(|(_, stream)| stream.is_open() && stream.tcp.is_none())
-            .map(|(slot, stream)| (stream.active_at.saturating_add(timeout), slot))
+            .filter_map(|(slot, stream)| Some((idle_at(stream)?, slot)))
             .filter(|(time, _)| *time <= until)
             .min()
     }

@@ -5,6 +5,7 @@
 //! pass. Observed on Envoy 1.40; the names are those of its `FilterManagerImpl`.
 
 mod callbacks;
+mod idle;
 mod route;
 
 use std::collections::VecDeque;
@@ -55,6 +56,8 @@ pub(crate) struct TcpStream {
     proxy: TcpProxy,
     /// The cluster that a filter has named, where it is not the listener's.
     cluster: Option<String>,
+    /// How long nothing may move, where a filter has said so.
+    idle_timeout: Option<Duration>,
     /// Whether Envoy counts it as complete: when the TCP proxy writes its access logs, after the
     /// filters are gone.
     pub(crate) complete: bool,
@@ -241,6 +244,8 @@ impl Proxy {
             return self.choose_cluster(slot);
         }
         let bytes = std::mem::take(&mut tcp.read).into_bytes();
+        self.moves(slot);
+        let tcp = self.tcp(slot);
         if tcp.upstream_lost {
             tcp.upstream_lost = bytes.is_empty() && !tcp.read_end;
             return Ok(());
@@ -290,6 +295,7 @@ impl Proxy {
             Some(Step::Send { bytes, end }) if !tcp.upstream_end_read => {
                 tcp.write.extend(&bytes);
                 tcp.upstream_end_read = end;
+                self.moves(slot);
                 self.write(slot, end)?;
                 self.end_if_both_did(slot, LastEnd::Read(CloseType::Local))
             }
@@ -340,7 +346,11 @@ impl Proxy {
             self.flag(slot, ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED);
             return self.close_connection(slot, CloseType::Local, Outcome::Reset);
         }
-        self.tcp(slot).proxy = TcpProxy::Connected;
+        let timeout = idle::timeout(&self.world.streams[slot].exchange.filter_state);
+        let tcp = self.tcp(slot);
+        tcp.proxy = TcpProxy::Connected;
+        tcp.idle_timeout = timeout;
+        self.moves(slot);
         self.schedule(slot, reply);
         self.read_socket(slot)
     }

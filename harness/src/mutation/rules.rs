@@ -374,6 +374,7 @@ rules! {
     TcpBuffersStayInView "data that has passed can be read behind the callback";
     TcpFailuresHaveNoFlags "`response.flags` of a TCP connection is 0 whatever its upstream did";
     TcpClustersAreNotChosen "a TCP connection goes to the listener's cluster, whichever a filter has named";
+    TcpIdleConnectionsStay "a TCP connection on which nothing moves stays, whatever a filter has said";
     TcpTrapsPass "a trap in a TCP filter lets everything pass";
     // Access loggers and stats sinks.
     LoggersAreNotAsked "access loggers are not called";
