@@ -46,6 +46,21 @@ fn steps_of_tcp_need_a_connection() {
             "about one connection",
         ),
         (
+            "tcp: {clusters: {upstream: {}}}\nsteps: [{connect: {}}]",
+            "tcp.clusters.upstream: ",
+            "this is the cluster that connections go to",
+        ),
+        (
+            "tcp: {clusters: {a: {clusters: {b: {}}}}}\nsteps: [{connect: {}}]",
+            "tcp.clusters.a.clusters: ",
+            "a cluster has no clusters",
+        ),
+        (
+            "tcp: {clusters: {a: {fault: refused}}}\nsteps: [{connect: {}}]",
+            "tcp.clusters.a.fault: ",
+            "somebody listens at each of these",
+        ),
+        (
             "tcp: {ends: after_answer}\nsteps: [{connect: {}}]",
             "tcp.ends: ",
             "there is no `answer`",
