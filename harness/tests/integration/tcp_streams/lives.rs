@@ -202,7 +202,10 @@ fn connections_end_before_the_roots_of_their_worker() -> Tested {
 fn access_loggers_write_of_the_connections_that_a_shutdown_ends() -> Tested {
     let mut host = Host::builder()
         .tcp_chain("tcp", [watches(&[]).plugin("A")])
-        .access_logger(watches(&[("log", "(call $text s(logged))")]).plugin("L"))
+        .tcp_access_loggers(
+            "tcp",
+            [guest().on("log", "(call $text s(logged))").plugin("L")],
+        )
         .start()?;
     host.tcp_upstream(answers);
     let id = host.connect()?;
