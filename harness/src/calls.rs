@@ -129,8 +129,8 @@ pub(crate) struct Pending {
     pub(crate) shown_by: Option<(usize, StreamId)>,
     /// What its answer will come to, once the cluster was asked.
     pub(crate) end: Option<HttpEnd>,
-    /// When it began.
-    started: Duration,
+    /// When all of it was sent, from which on its timeouts count; a gRPC stream sends on until it is closed here.
+    pub(crate) sent_at: Option<Duration>,
     pub(crate) grpc: GrpcProgress,
 }
 
@@ -141,7 +141,8 @@ impl Pending {
             true => self.timeouts.whole,
             false => self.timeouts.first(),
         };
-        !timeout.is_zero() && now >= self.started + timeout
+        let is_over = |sent_at: Duration| now >= sent_at.saturating_add(timeout);
+        !timeout.is_zero() && self.sent_at.is_some_and(is_over)
     }
 }
 
@@ -221,7 +222,7 @@ impl VmState {
             maker,
             shown_by: maker.or(effective),
             end: None,
-            started: self.world.clock.now(),
+            sent_at: (kind != CallKind::GrpcStream).then(|| self.world.clock.now()),
             grpc: GrpcProgress::default(),
         };
         self.calls.pending.insert(token, call);

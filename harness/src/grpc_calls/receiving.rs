@@ -180,7 +180,14 @@ impl Proxy {
         if let Some(reply) = reply {
             call.grpc.plan(reply, now);
         }
-        if matches!(event, CallEvent::Made) {
+        let at_once = self.world.mutated(Rule::OpenGrpcStreamsHaveATimeout);
+        let is_sent = match event {
+            CallEvent::Made => call.kind == CallKind::Grpc || at_once,
+            CallEvent::HalfClosed => !at_once,
+            CallEvent::Message(_) | CallEvent::Cancelled(_) => false,
+        };
+        if is_sent {
+            call.sent_at = Some(now);
             let Timeouts { whole, of_try } = call.timeouts;
             for timeout in [of_try, whole] {
                 if !timeout.is_zero() {

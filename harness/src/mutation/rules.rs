@@ -281,6 +281,7 @@ rules! {
     RequestSizeIsWhatCame "`request.size` is not the declared size";
     TotalSizeIsTheBody "`request.total_size` does not count headers";
     GrpcStatusIsNotDerived "`response.grpc_status` is not derived from the status";
+    OpenGrpcStreamsHaveATimeout "a gRPC stream has a timeout from its beginning on";
     TriesHaveNoTimeout "`x-envoy-upstream-rq-per-try-timeout-ms` ends no request";
     NothingIsTriedAgain "a request is tried once, whatever a filter asks for";
     WhatIsAskedOfEnvoyGoesOn "`x-envoy-retry-on` and others that ask the router for something are sent on";
