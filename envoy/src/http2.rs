@@ -71,6 +71,14 @@ pub enum Error {
     },
 }
 
+/// What the crate `h2` is given to send.
+struct Outgoing {
+    head: http::Request<()>,
+    trailers: HeaderMap,
+    /// What goes out in the place of its headers and trailers, if anything does.
+    blocks: VecDeque<Vec<u8>>,
+}
+
 /// Sends a request on a fresh connection and reads the answer. Whoever keeps a
 /// clone of the connection can end the exchange by closing it.
 ///
@@ -83,10 +91,12 @@ pub fn exchange_on(
     timeout: Duration,
 ) -> Result<Response, Error> {
     let head = head(request).and_then(|head| Ok((head, header_map(&request.trailers)?)));
-    let (head, trailers, blocks) = match head {
-        Ok((head, trailers)) if is_sent_as_given(request, &head) => {
-            (head, trailers, VecDeque::new())
-        }
+    let outgoing = match head {
+        Ok((head, trailers)) if is_sent_as_given(request, &head) => Outgoing {
+            head,
+            trailers,
+            blocks: VecDeque::new(),
+        },
         // Who writes the blocks is told of others.
         _ => stand_ins(request)?,
     };
@@ -95,7 +105,7 @@ pub fn exchange_on(
         .build()
         .map_err(Error::Connection)?;
     runtime.block_on(async {
-        let conversation = converse(stream, request, (head, trailers, blocks));
+        let conversation = converse(stream, request, outgoing);
         tokio::time::timeout(timeout, conversation)
             .await
             .unwrap_or(Err(Error::TimedOut { limit: timeout }))
@@ -105,8 +115,13 @@ pub fn exchange_on(
 async fn converse(
     stream: TcpStream,
     request: &Request,
-    (head, trailers, blocks): (http::Request<()>, HeaderMap, VecDeque<Vec<u8>>),
+    outgoing: Outgoing,
 ) -> Result<Response, Error> {
+    let Outgoing {
+        head,
+        trailers,
+        blocks,
+    } = outgoing;
     let pace = Pace::of(&stream);
     stream.set_nonblocking(true).map_err(Error::Connection)?;
     let stream = tokio::net::TcpStream::from_std(stream).map_err(Error::Connection)?;
@@ -241,9 +256,7 @@ fn grouped(headers: &[Header]) -> Vec<(Vec<u8>, &[u8])> {
 }
 
 /// A request that can be sent, and the blocks of headers that go out in its place.
-fn stand_ins(
-    request: &Request,
-) -> Result<(http::Request<()>, HeaderMap, VecDeque<Vec<u8>>), Error> {
+fn stand_ins(request: &Request) -> Result<Outgoing, Error> {
     let sendable = Request {
         method: request.method.clone(),
         target: b"/".to_vec(),
@@ -270,7 +283,11 @@ fn stand_ins(
         let part = "headers of more than 16 KiB".to_owned();
         return Err(Error::Unsendable { part });
     }
-    Ok((head(&sendable)?, stand_in, blocks))
+    Ok(Outgoing {
+        head: head(&sendable)?,
+        trailers: stand_in,
+        blocks,
+    })
 }
 
 fn head(request: &Request) -> Result<http::Request<()>, Error> {
