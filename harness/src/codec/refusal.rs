@@ -127,7 +127,7 @@ fn read_http1(headers: &mut Headers, envoy: EnvoyVersion) -> Result<bool, &'stat
     if !headers.are_free_of_controls()
         && headers
             .iter()
-            .any(|(name, value)| name != b":path" && value.iter().any(is_control))
+            .any(|(_, value)| value.iter().any(is_control))
     {
         return Err("http1.invalid_characters");
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// What `balsa_parser.cc` takes for a target that is not of CONNECT: a path, an asterisk, or a URL.
 pub(super) fn is_target(target: &[u8]) -> bool {
-    let of_path = |byte: &u8| matches!(byte, b'\t' | 0x0c | b'!'..=b'~');
+    let of_path = |byte: &u8| matches!(byte, 0x0c | b'!'..=b'~');
     if let [b'/' | b'*', rest @ ..] = target {
         return rest.iter().all(of_path);
     }

@@ -105,15 +105,29 @@ fn a_head_request_gets_headers_only() -> Tested {
 }
 
 #[test]
+fn a_target_with_a_blank_is_no_request_line() -> Tested {
+    for (target, details) in [
+        ("/a b", "http1.codec_error"),
+        ("/a\tb", "http1.codec_error"),
+        ("/a\x0cb", "http1.invalid_characters"),
+    ] {
+        let exchange = guest().host().send(Request::get(target))?;
+        assert_eq!(exchange.response().status(), 400, "{target:?}");
+        assert_eq!(exchange.details(), Some(details), "{target:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn repeated_and_odd_headers_reach_the_upstream_as_envoy_forwards_them() -> Tested {
-    let request = Request::get("/a b?c")
+    let request = Request::get("/a%20b?c")
         .header("HOST", "orders.test")
         .header("X-Odd", "1")
         .header("x-ODD", b"\x80")
         .header("Connection", "keep-alive");
     let exchange = guest().host().send(request)?;
     let sent = exchange.upstream_request();
-    assert_eq!(sent.path(), b"/a b?c");
+    assert_eq!(sent.path(), b"/a%20b?c");
     assert_eq!(
         sent.headers().get_all("x-odd").collect::<Vec<_>>(),
         [&b"1"[..], b"\x80"]
