@@ -176,8 +176,8 @@ impl Proxy {
         };
         let closes = refused.closes || !whole;
         stream.request.observed_end |= !closes;
-        // The codec of HTTP/1.1 waits for the rest of a body.
-        stream.is_gone_below = closes && (!http1 || whole) && !spared;
+        // The codec waits for the rest of a body.
+        stream.is_gone_below = closes && whole && !spared;
         stream.request.aborted = true;
         stream.exchange.details = Some(refused.details.to_owned());
         let reply = Reply::own(status, refused.body, refused.details);
