@@ -1,15 +1,16 @@
 //! What two hosts saw of one case, side by side.
 
-use crate::chance::same_but_for_chance;
+use crate::chance::Chance;
 use crate::check::Difference;
 use crate::seen::Seen;
 
 /// All that the harness saw otherwise than Envoy; `expected` is Envoy's, because it is right.
 pub(crate) fn compare(harness: &Seen, envoy: &Seen) -> Vec<Difference> {
     let mut differences = Vec::new();
+    let mut chance = Chance::default();
     let mut compare = |key: String, harness: String, envoy: String| {
-        if harness != envoy && !same_but_for_chance(&harness, &envoy) {
-            let (harness, envoy) = changed(&harness, &envoy);
+        if harness != envoy && !chance.same(&harness, &envoy) {
+            let (harness, envoy) = changed(&harness, &envoy, |one, other| chance.same(one, other));
             differences.push(Difference {
                 key,
                 expected: format!("on Envoy:\n{envoy}"),
@@ -84,12 +85,12 @@ fn lines(seen: &Seen) -> String {
     lines.join("\n")
 }
 
-/// Both texts without the lines at their beginning and end that are the same, but for one to find
+/// Both texts without the lines at their beginning and end that are the same by `alike`, but for one to find
 /// one's way by.
-fn changed(one: &str, other: &str) -> (String, String) {
+fn changed(one: &str, other: &str, mut alike: impl FnMut(&str, &str) -> bool) -> (String, String) {
     let (one, other): (Vec<&str>, Vec<&str>) = (one.lines().collect(), other.lines().collect());
-    let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| {
-        pairs.take_while(|(one, other)| one == other).count()
+    let mut same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| {
+        pairs.take_while(|(one, other)| alike(one, other)).count()
     };
     let start = same(&mut one.iter().zip(&other));
     let shorter = one.len().min(other.len()) - start;
@@ -108,10 +109,12 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_shown_with_a_line_around_it() {
-        let (one, other) = changed("a\nb\nc\nd\ne", "a\nb\nx\ny\nd\ne");
+        let (one, other) = changed("a\nb\nc\nd\ne", "a\nb\nx\ny\nd\ne", |one, other| {
+            one == other
+        });
         assert_eq!(one, "    b\n    c\n    d");
         assert_eq!(other, "    b\n    x\n    y\n    d");
-        let (one, other) = changed("a\na", "a\na\na");
+        let (one, other) = changed("a\na", "a\na\na", |one, other| one == other);
         assert_eq!(one, "    a");
         assert_eq!(other, "    a\n    a");
     }

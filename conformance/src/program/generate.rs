@@ -197,8 +197,12 @@ impl Generate {
         if too_late {
             say(format_args!("the machine is too busy to tell what differs"));
         }
+        let nothing = tally.played() == 0;
+        if nothing {
+            say(format_args!("no case was played, so nothing is known"));
+        }
         let unproven = tally.disagreed + tally.unsteady + tally.crowded;
-        let failed = unproven > self.tolerate || too_late;
+        let failed = unproven > self.tolerate || too_late || nothing;
         Ok(if failed {
             ExitCode::FAILURE
         } else {

@@ -137,6 +137,9 @@ impl AsyncWrite for Verbatim {
         let own = &mut *self;
         while !own.ready.is_empty() {
             let written = ready!(Pin::new(&mut own.stream).poll_write(context, &own.ready))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
             own.ready.drain(..written);
         }
         Pin::new(&mut own.stream).poll_flush(context)

@@ -128,8 +128,9 @@ impl Host {
     }
 
     /// Adds a cluster that TCP connections go to where a filter names it, as the filter state
-    /// `envoy.tcp_proxy.cluster`, which it sets by the foreign function `set_envoy_filter_state`. `upstream` is the
-    /// cluster that all others go to.
+    /// `envoy.tcp_proxy.cluster`, which it sets by the foreign function `set_envoy_filter_state`. All others
+    /// go to `upstream`, whose answers are those of [`tcp_upstream`](Self::tcp_upstream), whatever is added here by that
+    /// name.
     pub fn tcp_cluster(
         &mut self,
         name: impl Into<String>,

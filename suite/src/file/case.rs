@@ -40,7 +40,7 @@ pub(crate) struct CaseFile {
     pub(crate) protocols: Option<ProtocolsFile>,
     /// What requests may ask an upgrade to, instead of the suite's.
     pub(crate) upgrades: Option<Vec<String>>,
-    /// The buffer limit, instead of the suite's.
+    /// The buffer limit, instead of the suite's; clients of HTTP/2 have 16 MiB.
     pub(crate) buffer_limit: Option<NonZeroU32>,
     /// What the route's metadata say, instead of the suite's.
     pub(crate) route_metadata: Option<Metadata>,
