@@ -64,6 +64,7 @@ fn length_bit(name: &[u8]) -> u64 {
 impl Entry {
     /// Most names differ in length from the one that is looked for, and most that are looked for are
     /// in lower case, as all are in here.
+    #[inline(always)]
     fn is(self, name: &[u8], bytes: &[u8]) -> bool {
         if self.value - self.name != name.len() {
             return false;
@@ -131,6 +132,7 @@ impl Headers {
 
     /// The first value of `name`, in any case. `host` and `:authority` are one in a request.
     #[must_use]
+    #[inline(always)]
     pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
         let name = self.name(name.as_ref());
         self.position(name)
@@ -279,13 +281,20 @@ impl Headers {
         }
     }
 
+    /// Written out and always inlined: most names are known where this is called, and with them most of it is done.
+    #[inline(always)]
     fn position(&self, name: &[u8]) -> Option<usize> {
         if self.lengths & length_bit(name) == 0 {
             return None;
         }
-        self.entries
-            .iter()
-            .position(|entry| entry.is(name, &self.bytes))
+        let mut at = 0;
+        while let Some(entry) = self.entries.get(at) {
+            if entry.is(name, &self.bytes) {
+                return Some(at);
+            }
+            at += 1;
+        }
+        None
     }
 
     fn name_of(&self, entry: Entry) -> &[u8] {
