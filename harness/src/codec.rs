@@ -47,6 +47,11 @@ const HOP_BY_HOP: [&[u8]; 5] = [
     b"transfer-encoding",
 ];
 
+/// Whether a name is of a connection, which HTTP/2 has no place for.
+pub(crate) fn is_hop_by_hop(name: &[u8]) -> bool {
+    HOP_BY_HOP.contains(&name)
+}
+
 /// What stays of these where both messages are of an upgrade.
 const OF_UPGRADE: [&[u8]; 2] = [b"connection", b"upgrade"];
 

@@ -8,8 +8,8 @@ pub(crate) use connections::{IdleConnections, UpstreamConnection};
 
 use self::headers::milliseconds;
 pub(crate) use self::headers::{
-    Timeouts, are_unreadable, give_scheme, is_forbidden, is_unreadable, on_the_wire, refusal,
-    route_timeout, take_what_is_asked, unacceptable,
+    Timeouts, are_unreadable, give_scheme, is_forbidden, is_header_value, is_token, is_unreadable,
+    on_the_wire, refusal, route_timeout, take_what_is_asked, timeout_details, unacceptable,
 };
 pub(crate) use self::retries::{Next, Retries, Try};
 use crate::abi::Direction;
@@ -402,10 +402,7 @@ impl Proxy {
             return Ok(());
         }
         let stream = &mut self.world.streams[slot];
-        let details = match is_of_try {
-            true => "upstream_per_try_timeout",
-            false => "response_timeout",
-        };
+        let details = timeout_details(is_of_try);
         stream.answer = None;
         stream
             .exchange

@@ -1,6 +1,8 @@
 //! What Envoy's codec of HTTP/2 takes for headers and trailers (`header_validator.cc` of oghttp2).
 
+use super::is_hop_by_hop;
 use crate::headers::Headers;
+use crate::router::{is_header_value, is_token};
 
 /// The details of a line that is none.
 const FIELD: &str = "http2.invalid.header.field";
@@ -35,13 +37,10 @@ pub(crate) fn trailers(trailers: &Headers, body: u64) -> Result<(), &'static str
 }
 
 fn line((name, value): (&[u8], &[u8])) -> Result<(), &'static str> {
-    let in_value = |byte: &u8| *byte == b'\t' || *byte >= b' ' && *byte != 0x7f;
-    let in_name = |byte: &u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(byte)
-    };
+    // All names are in lower case here.
     let is_name = match name {
-        [b':', rest @ ..] => rest.iter().all(in_name),
-        name => !name.is_empty() && name.iter().all(in_name),
+        [b':', rest @ ..] => is_token(rest),
+        name => !name.is_empty() && is_token(name),
     };
     let fits = match name {
         b":authority" => is_authority(value),
@@ -50,12 +49,9 @@ fn line((name, value): (&[u8], &[u8])) -> Result<(), &'static str> {
         b"te" => value
             .split(|byte| *byte == b',')
             .all(|coding| coding.eq_ignore_ascii_case(b"trailers")),
-        b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
-            false
-        }
-        _ => true,
+        name => !is_hop_by_hop(name),
     };
-    if is_name && fits && value.iter().all(in_value) {
+    if is_name && fits && is_header_value(value) {
         Ok(())
     } else {
         Err(FIELD)

@@ -3,6 +3,7 @@
 use super::{Codec, as_frame, http2, nominated, target};
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::headers::Headers;
+use crate::router::is_header_value;
 use crate::tunnel::{self, is_upgrade};
 
 /// Why a request is answered before any filter sees it.
@@ -123,12 +124,7 @@ fn read_http1(headers: &mut Headers, envoy: EnvoyVersion) -> Result<bool, &'stat
     if unknown || !is_method(method) || !target::is_target(path) {
         return Err("http1.codec_error");
     }
-    let is_control = |&byte: &u8| byte < b' ' && byte != b'\t' || byte == 0x7f;
-    if !headers.are_free_of_controls()
-        && headers
-            .iter()
-            .any(|(_, value)| value.iter().any(is_control))
-    {
+    if !headers.are_free_of_controls() && headers.iter().any(|(_, value)| !is_header_value(value)) {
         return Err("http1.invalid_characters");
     }
     tunnel::ignore_http2(headers);

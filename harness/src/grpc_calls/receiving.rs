@@ -15,7 +15,7 @@ use crate::local_reply::grpc_status_of;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response::{Fault, Response};
-use crate::router::{Timeouts, is_unreadable, refusal, status, unacceptable};
+use crate::router::{Timeouts, is_unreadable, refusal, status, timeout_details, unacceptable};
 use crate::upstream_failure::UpstreamFailure;
 use crate::vm::Deferred;
 
@@ -231,7 +231,7 @@ impl Proxy {
         if call.grpc.headers_received {
             return self.stream_error(vm, token, id, INTERNAL, "response_timeout");
         }
-        let details = call.timeouts.details();
+        let details = timeout_details(!call.timeouts.of_try.is_zero());
         self.replied(vm, token, id, 504, "upstream request timeout", details)
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clusters::{Decides, UPSTREAM};
-use crate::codec::{Codec, gather_cookies};
+use crate::codec::{Codec, gather_cookies, is_hop_by_hop};
 use crate::decimal::Decimal;
 use crate::envoy_version::{EnvoyVersion, VersionDifference};
 use crate::error::HostError;
@@ -211,13 +211,13 @@ impl Timeouts {
             false => self.of_try,
         }
     }
+}
 
-    /// What the reply's details name when there are no headers in time.
-    pub(crate) fn details(self) -> &'static str {
-        match self.of_try.is_zero() {
-            true => "response_timeout",
-            false => "upstream_per_try_timeout",
-        }
+/// What the details of a reply name when the response, or that of a try, is not there in time.
+pub(crate) fn timeout_details(is_of_try: bool) -> &'static str {
+    match is_of_try {
+        true => "upstream_per_try_timeout",
+        false => "response_timeout",
     }
 }
 
@@ -392,19 +392,7 @@ pub(crate) fn is_forbidden(headers: &Headers, codec: Codec) -> bool {
     codec == Codec::Http2
         && headers
             .iter()
-            .any(|(name, value)| of_connection(name) || name == b"te" && value != b"trailers")
-}
-
-/// Whether a name is of a connection, which HTTP/2 has no place for.
-fn of_connection(name: &[u8]) -> bool {
-    let names = [
-        &b"connection"[..],
-        b"keep-alive",
-        b"proxy-connection",
-        b"transfer-encoding",
-        b"upgrade",
-    ];
-    names.contains(&name)
+            .any(|(name, value)| is_hop_by_hop(name) || name == b"te" && value != b"trailers")
 }
 
 /// Whether Envoy sends a message that peers refuse: its target holds what no URL does, its method or a name is no token,
@@ -448,7 +436,7 @@ fn is_no_frame(headers: &Headers) -> bool {
         // What ends the message is no interim response.
         b":status" => !matches!(value, [b'2'..=b'9', b'0'..=b'9', b'0'..=b'9']),
         [b':', ..] | b"" => true,
-        name if of_connection(name) => true,
+        name if is_hop_by_hop(name) => true,
         b"te" => !response && value != b"trailers",
         _ => !is_token(name) || !is_header_value(value),
     };
@@ -471,7 +459,7 @@ fn is_header_name(name: &[u8]) -> bool {
     is_token(name.strip_prefix(b":").unwrap_or(name))
 }
 
-fn is_token(name: &[u8]) -> bool {
+pub(crate) fn is_token(name: &[u8]) -> bool {
     const TOKEN: [bool; 256] = {
         let bytes = b"!#$%&'*+-.^_`|~0123456789\
             ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -489,7 +477,7 @@ fn is_token(name: &[u8]) -> bool {
 /// No control character but a tab ([RFC 9110, 5.5]).
 ///
 /// [RFC 9110, 5.5]: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
-fn is_header_value(value: &[u8]) -> bool {
+pub(crate) fn is_header_value(value: &[u8]) -> bool {
     value
         .iter()
         .all(|byte| *byte == b'\t' || !byte.is_ascii_control())
