@@ -171,7 +171,12 @@ pub(crate) fn begin_body(
     trailers: HeaderMap,
     pace: Pace,
 ) {
-    let mut sending = Box::pin(send_body(body, pieces, trailers, pace));
+    begin(send_body(body, pieces, trailers, pace));
+}
+
+/// Does the first step of a sending at once, and leaves the rest to the runtime.
+pub(crate) fn begin(sending: impl Future<Output = ()> + Send + 'static) {
+    let mut sending = Box::pin(sending);
     // Once, before the connection's task has its turn; whoever runs the rest is woken for it.
     let mut context = Context::from_waker(Waker::noop());
     if sending.as_mut().poll(&mut context).is_pending() {

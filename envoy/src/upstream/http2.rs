@@ -10,7 +10,7 @@ use super::Shared;
 use super::connection::Handler;
 use super::message::{Fault, Reply, Request};
 use crate::http1::Header;
-use crate::http2::{begin_body, header_map, lines, receive_body};
+use crate::http2::{begin, begin_body, header_map, lines, receive_body};
 use crate::link::Pace;
 
 /// Serves HTTP/2 with prior knowledge until the upstream is dropped.
@@ -147,7 +147,8 @@ async fn answer(
     }
 }
 
-/// Sends a body and resets the stream in the place of its end.
+/// Sends a body and resets the stream in the place of its end. As elsewhere, the first piece goes out
+/// with the headers: a client whose answer these end could leave before it.
 async fn send_cut(mut body: SendStream<Bytes>, pieces: Vec<Vec<u8>>, mut pace: Pace) {
     for piece in pieces {
         if body.send_data(piece.into(), false).is_err() {
@@ -179,8 +180,12 @@ fn send(answers: Answers, reply: Reply) {
     let end = pieces.is_empty() && trailers.is_empty();
     // A peer that is gone needs no answer.
     match respond.send_response(head, end && !cut) {
-        Ok(body) if cut => {
+        // A reset in the same write would take the headers' place.
+        Ok(body) if cut && pieces.is_empty() => {
             tokio::spawn(send_cut(body, pieces, pace));
+        }
+        Ok(body) if cut => {
+            begin(send_cut(body, pieces, pace));
         }
         Ok(body) if !end => {
             begin_body(body, pieces, trailers, pace);

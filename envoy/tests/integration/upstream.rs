@@ -3,7 +3,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use attache_envoy::http1::{Header, exchange};
-use attache_envoy::upstream::{Reply, Upstream, UpstreamError};
+use attache_envoy::upstream::{Fault, Reply, Upstream, UpstreamError};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -117,4 +117,36 @@ fn a_dropped_upstream_closes_its_connections_and_its_port() {
     drop(upstream);
     assert_eq!(idle.read(&mut [0]).unwrap_or(0), 0);
     assert!(TcpStream::connect(address).is_err());
+}
+
+/// A proxy that read the headers alone would answer its client, who may be gone before the rest comes.
+#[cfg(feature = "http2")]
+#[test]
+fn the_first_piece_of_a_body_that_is_cut_goes_out_with_the_headers() {
+    /// The preface with empty settings, and `GET /` on stream 1.
+    const REQUEST: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
+        \0\0\0\x04\0\0\0\0\0\
+        \0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01x";
+    const KINDS: [&[u8]; 2] = [b"\x01\x04\0\0\0\x01", b"\0\0\0\0\0\x01"];
+    let upstream =
+        Upstream::start_http2(|_| Reply::new(304).body(b"abc".to_vec()).fault(Fault::Cut)).unwrap();
+    for _ in 0..50 {
+        let mut stream = TcpStream::connect(upstream.address()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.write_all(REQUEST).unwrap();
+        let mut buffer = [0; 4096];
+        loop {
+            let read = stream.read(&mut buffer).unwrap();
+            assert_ne!(read, 0, "closed before an answer");
+            let shows = |kind: &[u8]| buffer[..read].windows(kind.len()).any(|some| some == kind);
+            if shows(KINDS[0]) {
+                assert!(
+                    shows(KINDS[1]),
+                    "headers without the body: {:x?}",
+                    &buffer[..read]
+                );
+                break;
+            }
+        }
+    }
 }
