@@ -1,6 +1,8 @@
 //! How far a case comes, and when: what the harness says is waited for on Envoy, where times are real and
 //! the machine may be busy.
 
+use std::time::Duration;
+
 use crate::seen::Seen;
 
 /// What the harness saw of a case.
@@ -10,6 +12,8 @@ pub(crate) struct Forecast {
     pub(crate) steps: Vec<Milestone>,
     /// And in the end.
     pub(crate) end: Milestone,
+    /// How long it lasts.
+    pub(crate) lasts: Duration,
     pub(crate) seen: Seen,
 }
 

@@ -58,6 +58,7 @@ pub(crate) struct Played {
     /// How far it had come when each step was over, and in the end.
     pub(crate) steps: Vec<Milestone>,
     pub(crate) end: Milestone,
+    pub(crate) lasts: Duration,
 }
 
 impl Played {
@@ -66,6 +67,7 @@ impl Played {
         Forecast {
             steps: self.steps.clone(),
             end: self.end,
+            lasts: self.lasts,
             seen: self.seen.clone(),
         }
     }
@@ -137,7 +139,7 @@ fn play_on(
     paced: &mut Paced,
     streams: &mut Vec<StreamId>,
 ) -> Result<Played, HostError> {
-    let started = first_line(host, case);
+    let (started, begun) = (first_line(host, case), host.now());
     let called = host.calls().len();
     let before = counters(host);
     let of_histograms = histograms(host, case);
@@ -250,6 +252,7 @@ fn play_on(
         insights,
         steps,
         end,
+        lasts: host.now().saturating_sub(begun),
     })
 }
 

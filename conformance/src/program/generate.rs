@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::{print, say};
 
 /// So many cases are played before what came of them is looked at; a suite's file has 200,000 values at most.
-const BATCH: usize = 100;
+const BATCH: usize = 200;
 /// More than one in so many that are never in time are too many to tell anything.
 const LATE_IN: u64 = 10;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use attache_envoy::{Envoy, LogLine, LogReader};
 
-use super::{EnvoyError, LATE, LOG_POLL};
+use super::{EnvoyError, LATE, LOG_FLUSH, LOG_POLL};
 use crate::case::Case;
 use crate::forecast::Milestone;
 use crate::seen::Line;
@@ -16,6 +16,8 @@ pub(super) struct Log<'a> {
     scope: String,
     reader: LogReader,
     lines: usize,
+    /// How long more is waited for: not again, once it did not come.
+    patience: Duration,
 }
 
 impl<'a> Log<'a> {
@@ -26,6 +28,7 @@ impl<'a> Log<'a> {
             scope,
             reader: envoy.read_log(),
             lines: 0,
+            patience: LATE,
         };
         log.look()?;
         if !case.log_from_start {
@@ -37,10 +40,14 @@ impl<'a> Log<'a> {
     /// Waits until there are as many as were foreseen.
     pub(super) fn catch_up(&mut self, milestone: Option<&Milestone>) -> Result<(), EnvoyError> {
         let lines = milestone.map_or(0, |milestone| milestone.lines);
-        let deadline = Instant::now() + LATE;
+        let deadline = Instant::now() + self.patience;
         loop {
             self.look()?;
-            if self.lines >= lines || Instant::now() >= deadline {
+            if self.lines >= lines {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                self.patience = LOG_FLUSH;
                 return Ok(());
             }
             thread::sleep(LOG_POLL);

@@ -1,5 +1,6 @@
 //! Plays cases on real Envoys, several of them at a time.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
@@ -13,6 +14,7 @@ use super::{Progress, as_refused, chain, judge};
 use crate::case::{Case, Fault, Filter, Policy, Reply};
 use crate::compare::compare;
 use crate::drift::drift;
+use crate::known_ground::is_explained;
 use crate::on_envoy::{EnvoyError, Stage};
 use crate::pace::Pace;
 use crate::plan::Plan;
@@ -23,7 +25,11 @@ use crate::seen::{Line, Seen};
 const MOST_PLUGINS: usize = 24;
 /// So many Envoys run at a time. They wait more than they work: for their logs, and for requests that
 /// are held.
-const LANES: usize = 12;
+const LANES: usize = 20;
+/// What a case takes on Envoy besides what it lasts by the harness: for its connections and its logs.
+const BESIDES: Duration = Duration::from_millis(500);
+/// What an Envoy plays at the least before another one is worth its start.
+const WORTH_A_START: Duration = Duration::from_secs(5);
 /// So many of them start at a time, which is all work.
 const STARTS: usize = 2;
 /// The same when cases are played again, because the machine may have been too busy for their times:
@@ -43,6 +49,13 @@ enum News {
     Played(Vec<Outcome>),
 }
 
+/// Cases that share an Envoy.
+struct Group {
+    cases: Vec<usize>,
+    plugins: usize,
+    takes: Duration,
+}
+
 /// What became of a case.
 struct Outcome {
     number: usize,
@@ -52,6 +65,8 @@ struct Outcome {
     good: bool,
     /// How far its times came apart, if too far to tell anything.
     late: Option<Duration>,
+    /// Whether known differences explain what is not as it should be.
+    explained: bool,
 }
 
 /// What became of a case that was not as it should be, when it was played again.
@@ -87,7 +102,8 @@ impl Doubt {
     /// Whether no further play would change anything.
     fn is_settled(&self) -> bool {
         let unsteady = self.differs || (self.good.is_some() && self.bad.is_some());
-        self.alike >= 2 || self.good.is_some() || unsteady
+        let explained = self.bad.as_ref().is_some_and(|bad| bad.explained);
+        explained || self.alike >= 2 || self.good.is_some() || unsteady
     }
 
     fn enter(self, reports: &mut [CaseReport], plays: usize) {
@@ -112,7 +128,7 @@ impl Envoys<'_> {
         let groups = self.groups(reports);
         let mut doubtful: BTreeMap<usize, Doubt> = BTreeMap::new();
         for outcome in self.round(groups, LANES, reports, progress) {
-            if outcome.good {
+            if outcome.good || outcome.explained {
                 outcome.enter(reports, Looks::first());
             } else {
                 doubtful.insert(outcome.number, Doubt::default());
@@ -133,10 +149,10 @@ impl Envoys<'_> {
         }
     }
 
-    /// Which cases share an Envoy; those that need it have their own.
+    /// Which cases share an Envoy; those that need it have their own. All lanes have something to do until the
+    /// end: no group takes longer than a lane's share, and the longest come first.
     fn groups(&self, reports: &mut [CaseReport]) -> Vec<Vec<usize>> {
-        let mut groups: Vec<Vec<usize>> = Vec::new();
-        let mut alone = Vec::new();
+        let (mut shared, mut alone) = (Vec::new(), Vec::new());
         for (number, plan) in self.plans.iter().enumerate() {
             let report = &mut reports[number];
             if plan.expect.stopped.is_some() {
@@ -145,24 +161,43 @@ impl Envoys<'_> {
                     .verdicts
                     .push((Player::Envoy, Verdict::Skipped(reason)));
             } else if wants_its_own(plan) || fails(report) {
-                alone.push(vec![number]);
+                alone.push(number);
             } else {
-                let fits = |group: &&mut Vec<usize>| {
-                    let cases = || group.iter().map(|member| &self.plans[*member].case);
-                    let plugins: usize = cases().map(|case| case.plugins().count()).sum();
-                    plugins + plan.case.plugins().count() <= MOST_PLUGINS
-                        && cases()
-                            .next()
-                            .is_some_and(|first| Stage::fit(first, &plan.case))
-                };
-                match groups.iter_mut().find(fits) {
-                    Some(group) => group.push(number),
-                    None => groups.push(vec![number]),
-                }
+                shared.push(number);
             }
         }
-        groups.extend(alone);
-        groups
+        let takes: Vec<Duration> = reports.iter().map(takes).collect();
+        let all: Duration = shared.iter().chain(&alone).map(|one| takes[*one]).sum();
+        let share = (all / u32::try_from(LANES).unwrap_or(1)).max(WORTH_A_START);
+        let mut groups: Vec<Group> = Vec::new();
+        for number in shared {
+            let case = &self.plans[number].case;
+            let plugins = case.plugins().count();
+            let fits = |group: &&mut Group| {
+                group.plugins + plugins <= MOST_PLUGINS
+                    && group.takes + takes[number] <= share
+                    && Stage::fit(&self.plans[group.cases[0]].case, case)
+            };
+            match groups.iter_mut().find(fits) {
+                Some(group) => {
+                    group.cases.push(number);
+                    group.plugins += plugins;
+                    group.takes += takes[number];
+                }
+                None => groups.push(Group {
+                    cases: vec![number],
+                    plugins,
+                    takes: takes[number],
+                }),
+            }
+        }
+        groups.extend(alone.into_iter().map(|number| Group {
+            cases: vec![number],
+            plugins: 0,
+            takes: takes[number],
+        }));
+        groups.sort_by_key(|group| Reverse(group.takes));
+        groups.into_iter().map(|group| group.cases).collect()
     }
 
     /// Plays groups of cases, each on an Envoy of its own, so many at a time.
@@ -243,9 +278,11 @@ impl Envoys<'_> {
                     let verdict = judge(&self.plans[number], &seen, None);
                     let agrees = agrees(&reports[number], &seen);
                     let late = late(&reports[number], &seen);
+                    let explained = late.is_none() && explains(&reports[number], Some(&seen));
                     let mut outcome = Outcome::new(number, verdict, Some(seen));
                     outcome.good &= agrees;
                     outcome.late = late;
+                    outcome.explained = explained && !outcome.good;
                     outcomes.push(outcome);
                 }
                 Err(error) if group.len() > 1 => {
@@ -254,7 +291,9 @@ impl Envoys<'_> {
                 }
                 Err(error) => {
                     let verdict = Verdict::Error(stage.explain(&error));
-                    return vec![Outcome::new(number, verdict, None)];
+                    let mut outcome = Outcome::new(number, verdict, None);
+                    outcome.explained = explains(&reports[number], None);
+                    return vec![outcome];
                 }
             }
         }
@@ -272,6 +311,7 @@ impl Outcome {
             verdict,
             seen,
             late: None,
+            explained: false,
         }
     }
 
@@ -300,6 +340,7 @@ fn left(group: &[usize], error: &EnvoyError) -> Vec<Outcome> {
         seen: None,
         good: false,
         late: None,
+        explained: false,
     };
     group.iter().map(outcome).collect()
 }
@@ -324,6 +365,12 @@ fn crash(mut stage: Stage) -> Verdict {
 fn agrees(report: &CaseReport, seen: &Seen) -> bool {
     let harness = report.on_harness.as_ref();
     harness.is_none_or(|harness| compare(harness, seen).is_empty())
+}
+
+/// Whether known differences explain what Envoy did otherwise than the harness.
+fn explains(report: &CaseReport, seen: Option<&Seen>) -> bool {
+    let harness = report.on_harness.as_ref();
+    harness.is_some_and(|harness| is_explained(&report.known, harness, seen))
 }
 
 /// By how much a play was late, if that is more than what lies between two things of the case.
@@ -352,6 +399,12 @@ fn wants_its_own(plan: &Plan) -> bool {
         || !plan.reloads.is_empty()
         || plan.case.entries.are_of_process()
         || plan.case.plugins().any(reloads)
+}
+
+/// How long a case takes on Envoy, about.
+fn takes(report: &CaseReport) -> Duration {
+    let forecast = report.forecast.as_ref();
+    BESIDES.saturating_add(forecast.map_or(Duration::ZERO, |forecast| forecast.lasts))
 }
 
 /// Whether the harness did not come to the end of it.
@@ -461,6 +514,16 @@ mod tests {
         assert!(settled && looks.steady && looks.late.is_none());
         let (settled, looks, _) = heard([play("x", false, None), play("y", false, None)]);
         assert!(!looks.steady && settled);
+    }
+
+    #[test]
+    fn what_is_known_needs_no_second_play() {
+        let explained = Outcome {
+            explained: true,
+            ..play("x", false, None)
+        };
+        let (settled, looks, _) = heard([explained]);
+        assert!(settled && looks.steady && looks.late.is_none());
     }
 
     #[test]
