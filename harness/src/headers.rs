@@ -156,6 +156,7 @@ impl Headers {
 
     /// Whether `name` is there, be it with an empty value.
     #[must_use]
+    #[inline(always)]
     pub fn contains_key(&self, name: impl AsRef<[u8]>) -> bool {
         self.get(name).is_some()
     }
@@ -252,6 +253,10 @@ impl Headers {
         for at in 0..self.entries.len() {
             let entry = self.entries[at];
             let value = self.value_of(entry);
+            let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+            if !blank(value.first()) && !blank(value.last()) {
+                continue;
+            }
             let trimmed = trim_blanks(value);
             if trimmed.len() < value.len() {
                 let (name, value) = (
@@ -263,11 +268,17 @@ impl Headers {
         }
     }
 
+    /// Inlined up to where there is something to do: mostly there is nothing.
+    #[inline(always)]
     pub(crate) fn remove(&mut self, name: &[u8]) {
         let name = self.name(name);
-        if self.lengths & length_bit(name) == 0 {
-            return;
+        if self.lengths & length_bit(name) != 0 {
+            self.take_out(name);
         }
+    }
+
+    #[inline(never)]
+    fn take_out(&mut self, name: &[u8]) {
         let bytes = &self.bytes;
         self.entries.retain(|entry| !entry.is(name, bytes));
     }

@@ -177,11 +177,12 @@ fn is_host(host: &[u8]) -> bool {
 
 /// Whether a client of HTTP/1.1 asks for its connection to be closed (`HeaderUtility::shouldCloseConnection`).
 fn asks_for_close(headers: &Headers) -> bool {
-    ["connection", "proxy-connection"].iter().any(|name| {
-        let named = headers.get(name).unwrap_or_default();
+    let close = |named: &[u8]| {
         let mut names = named.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         names.any(|name| name.eq_ignore_ascii_case(b"close"))
-    })
+    };
+    headers.get("connection").is_some_and(close)
+        || headers.get("proxy-connection").is_some_and(close)
 }
 
 /// What the connection manager answers to a request that it takes for none.
