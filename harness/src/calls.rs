@@ -15,7 +15,7 @@ use crate::http_calls::{HttpEnd, HttpResponse};
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::router::{Asked, Retries, Timeouts, unacceptable};
-use crate::vm::VmState;
+use crate::vm::{Vm, VmState};
 use crate::world::World;
 
 /// The kinds of call-outs, by the remainder of their tokens.
@@ -390,6 +390,15 @@ impl Proxy {
     ) -> Moved {
         if let CallEvent::Cancelled(cluster) = event {
             self.cancel_at_cluster(*cluster);
+            // The connection that was opened for it stays, for the next one.
+            let lost = self
+                .world
+                .mutated(Rule::CancelledGrpcCallsLeaveNoConnection);
+            let thread = self.vms.get(vm).map(Vm::thread);
+            if let Some(thread) = thread.filter(|_| !lost && !self.world.clusters.refuses(*cluster))
+            {
+                self.world.grpc_connections.insert((thread, *cluster));
+            }
             return Ok(());
         }
         let Some(guest) = self.vms.get_mut(vm) else {

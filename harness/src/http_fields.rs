@@ -247,6 +247,9 @@ fn change<F: FnOnce(&mut Headers)>(
         };
     };
     change(headers);
+    if let (MapType::RequestHeaders, Some(at)) = (map, call.state().place()) {
+        call.world().write_anew(at.slot);
+    }
     if matches!(map, MapType::RequestHeaders | MapType::ResponseHeaders) && sets_encoding(call) {
         let what = format!("in the {}", map.name());
         call.lint(LintKind::TransferEncodingAdded, what);

@@ -8,8 +8,9 @@ pub(crate) use connections::{IdleConnections, UpstreamConnection};
 
 use self::headers::milliseconds;
 pub(crate) use self::headers::{
-    Timeouts, are_unreadable, give_scheme, is_forbidden, is_header_value, is_token, is_unreadable,
-    on_the_wire, refusal, route_timeout, take_what_is_asked, timeout_details, unacceptable,
+    Timeouts, Written, are_unreadable, give_scheme, is_forbidden, is_header_value, is_token,
+    is_unreadable, on_the_wire, refusal, route_timeout, take_what_is_asked, timeout_details,
+    unacceptable,
 };
 pub(crate) use self::retries::{Next, Retries, Try};
 use crate::abi::Direction;

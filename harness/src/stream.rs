@@ -18,7 +18,7 @@ use crate::exchange::{Exchange, Outcome, StreamId};
 use crate::headers::Headers;
 use crate::http_streams::one_by_one;
 use crate::response::Response;
-use crate::router::{Retries, Timeouts, UpstreamConnection};
+use crate::router::{Retries, Timeouts, UpstreamConnection, Written};
 use crate::tcp_streams::TcpStream;
 use crate::tunnel::Tunnel;
 
@@ -88,6 +88,8 @@ pub(crate) struct Stream {
     pub(crate) is_malformed: bool,
     /// How its request goes to the upstream.
     pub(crate) upstream_connection: UpstreamConnection,
+    /// What its request's headers were written with, if they were.
+    pub(crate) written: Option<Written>,
     /// Whether a host of the upstream was chosen for it.
     pub(crate) host_is_chosen: bool,
     /// Whether a filter resumed its request when a local reply was on its way.

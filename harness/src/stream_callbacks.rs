@@ -20,6 +20,9 @@ enum Verdict {
     Open,
     /// The VM has failed, and the stream with it.
     Closed,
+    /// It let the message go on, in a stream that a reply had ended before: Envoy takes what it had in view for passed
+    /// on, and goes no further.
+    Passed,
 }
 
 /// Stops everything in a headers callback, drops the piece in a body callback, holds trailers.
@@ -94,15 +97,14 @@ impl Proxy {
             Verdict::Result(5..) if mutated(Rule::UnknownHeadersResultContinues) => {
                 Iteration::Continue
             }
-            Verdict::Result(_) | Verdict::Closed => Iteration::StopAllWatermark,
+            Verdict::Result(_) | Verdict::Closed | Verdict::Passed => Iteration::StopAllWatermark,
         };
+        if iteration == Iteration::Continue || matches!(verdict, Verdict::Passed) {
+            let side = self.world.streams[slot].side(filter, direction);
+            side.headers_visible = false;
+        }
         Ok(match iteration {
-            Iteration::Continue => {
-                self.world.streams[slot]
-                    .side(filter, direction)
-                    .headers_visible = false;
-                HeadersResult::Continue
-            }
+            Iteration::Continue => HeadersResult::Continue,
             stop => HeadersResult::Stop(stop),
         })
     }
@@ -205,7 +207,7 @@ impl Proxy {
             Verdict::Result(4..) if self.world.mutated(Rule::UnknownBodyResultContinues) => {
                 DataResult::Continue
             }
-            Verdict::Result(_) | Verdict::Closed => DataResult::StopNoBuffer,
+            Verdict::Result(_) | Verdict::Closed | Verdict::Passed => DataResult::StopNoBuffer,
         };
         let forgets = self.world.mutated(Rule::BufferedBodyIsNotShownAgain);
         let hides = self.world.mutated(Rule::PausedBodyIsHidden);
@@ -276,7 +278,7 @@ impl Proxy {
             Verdict::Result(2..) if self.world.mutated(Rule::UnknownTrailersResultContinues) => {
                 TrailersResult::Continue
             }
-            Verdict::Result(_) | Verdict::Closed => TrailersResult::Stop,
+            Verdict::Result(_) | Verdict::Closed | Verdict::Passed => TrailersResult::Stop,
         })
     }
 
@@ -337,8 +339,10 @@ impl Proxy {
         stream.side(filter, direction).in_callback = false;
         let aborted = stream.flow(direction).aborted
             && !self.world.mutated(Rule::ReplyDoesNotStopTheCallback);
+        let kept = self.world.mutated(Rule::PassedHeadersStayInView);
         // Envoy forces a stop behind a local reply, whatever the callback returned.
         Ok(match verdict {
+            Verdict::Result(0 | 2) if aborted && !stops && !kept => Verdict::Passed,
             Verdict::Result(_) if aborted => Verdict::Closed,
             Verdict::Result(_)
                 if stops && !self.world.mutated(Rule::ReplyDoesNotStopTheCallback) =>

@@ -147,6 +147,7 @@ rules! {
     CloseReplacesDetails "`proxy_close_stream` replaces the details";
     // Local replies.
     ReplyDoesNotStopTheCallback "a callback that made a reply may continue";
+    PassedHeadersStayInView "headers that a callback lets go on stay in view behind a reply that was made before it";
     ReplyPassesOwnFilter "a reply is not shown to the filter that made it";
     ReplyPassesNoFilter "a reply is shown to no filter";
     EmptyReplyHasABodyCallback "a reply without a body has a body callback";
@@ -336,6 +337,7 @@ rules! {
     GrpcMetadataIsMiscounted "callbacks about gRPC metadata are told of one entry more";
     GrpcMetadataTellsNoServiceTime "gRPC metadata does not tell how long the upstream took";
     CancelledGrpcStreamsAreSent "what a stream was sent in the turn that cancels it goes out";
+    CancelledGrpcCallsLeaveNoConnection "the connection that a gRPC call opened goes with the call that is cancelled before it is sent";
     CancelledGrpcCallsAreNotSent "a gRPC call that is cancelled by the callback that made it is never sent";
     GrpcCallsEndBeforeTheirAnswer "the token of a gRPC call is unknown in the callback of its answer";
     GrpcStreamsEndBeforeTheirClose "the token of a gRPC stream is unknown in `proxy_on_grpc_close`";
@@ -440,6 +442,7 @@ rules! {
     // Time and logs.
     PeriodOf0Ticks "a tick period of 0 does not stop the timer";
     FirstTickAtOnce "the first tick comes at once";
+    HeadersAreWrittenBeforeTheConnection "what a filter changes of headers that have gone on while a connection is made is not sent";
     RequestIsRefusedBeforeItsConnection "a request that cannot be sent is refused before there is a connection";
     UpstreamIsConnectedAtOnce "a request is at the upstream in the turn in which its connection is begun";
     TicksSlowDown "every tick but the first takes two periods";

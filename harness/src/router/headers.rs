@@ -13,10 +13,11 @@ use crate::known_difference::KnownDifference;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
 use crate::response_flags::ResponseFlags;
-use crate::router::{Retries, UpstreamConnection};
+use crate::router::{Asked, Retries, UpstreamConnection};
 use crate::stream::{Reply, Routing};
 use crate::tunnel::is_upgrade;
 use crate::upstream_failure::UpstreamFailure;
+use crate::world::World;
 
 impl Proxy {
     /// A reply looks for the route anew, where a filter has changed the headers of a request that the router has not
@@ -112,7 +113,9 @@ impl Proxy {
         }
         let tunnel = self.asks_for_tunnel(slot, &sent);
         self.connect_upstream(slot);
+        let codec = self.upstream_codec;
         let stream = &mut self.world.streams[slot];
+        stream.written = Some(Written { end, codec });
         stream.exchange.upstream = Some(UpstreamRequest {
             cut: false,
             message: Message::new(sent),
@@ -149,6 +152,7 @@ impl Proxy {
         let Some(why) = self.world.streams[slot].unacceptable.take() else {
             return Ok(false);
         };
+        self.world.streams[slot].exchange.upstream = None;
         if self.world.streams[slot].response.headers.is_some() {
             return Ok(true);
         }
@@ -192,6 +196,39 @@ impl Proxy {
             sent.remove(b"content-length");
         }
     }
+}
+
+impl World {
+    /// A filter has changed the headers of a request that has gone on: where its connection is still made, they are
+    /// not written yet.
+    pub(crate) fn write_anew(&mut self, slot: usize) {
+        let connecting = UpstreamConnection::Connecting(self.clock.now());
+        let at_once = self.mutated(Rule::HeadersAreWrittenBeforeTheConnection);
+        let stream = &mut self.streams[slot];
+        if at_once || stream.upstream_connection != connecting {
+            return;
+        }
+        if let (Some(Written { end, codec }), Some(headers), Some(sent)) = (
+            stream.written,
+            &stream.request.headers,
+            &mut stream.exchange.upstream,
+        ) {
+            sent.message.headers = on_the_wire(headers, end, codec, self.version);
+            stream.unacceptable = unacceptable(headers, true);
+            if stream.unacceptable.is_some() && !std::mem::replace(&mut stream.upstream_asked, true)
+            {
+                self.asked.push_back(Asked::Stream(slot));
+            }
+        }
+    }
+}
+
+/// What a request's headers were written with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written {
+    /// Whether the request ends with them.
+    end: bool,
+    codec: Codec,
 }
 
 /// How long a request may take.
