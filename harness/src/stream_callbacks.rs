@@ -20,9 +20,9 @@ enum Verdict {
     Open,
     /// The VM has failed, and the stream with it.
     Closed,
-    /// It let the message go on, in a stream that a reply had ended before: Envoy takes what it had in view for passed
-    /// on, and goes no further.
-    Passed,
+    /// It returned this in a stream that a reply had ended before: where it let the message go on, Envoy takes what it
+    /// had in view for passed on, and goes no further.
+    Ended(u32),
 }
 
 /// Stops everything in a headers callback, drops the piece in a body callback, holds trailers.
@@ -97,9 +97,9 @@ impl Proxy {
             Verdict::Result(5..) if mutated(Rule::UnknownHeadersResultContinues) => {
                 Iteration::Continue
             }
-            Verdict::Result(_) | Verdict::Closed | Verdict::Passed => Iteration::StopAllWatermark,
+            Verdict::Result(_) | Verdict::Closed | Verdict::Ended(_) => Iteration::StopAllWatermark,
         };
-        if iteration == Iteration::Continue || matches!(verdict, Verdict::Passed) {
+        if iteration == Iteration::Continue || matches!(verdict, Verdict::Ended(0 | 2)) {
             let side = self.world.streams[slot].side(filter, direction);
             side.headers_visible = false;
         }
@@ -207,15 +207,17 @@ impl Proxy {
             Verdict::Result(4..) if self.world.mutated(Rule::UnknownBodyResultContinues) => {
                 DataResult::Continue
             }
-            Verdict::Result(_) | Verdict::Closed | Verdict::Passed => DataResult::StopNoBuffer,
+            Verdict::Result(_) | Verdict::Closed | Verdict::Ended(_) => DataResult::StopNoBuffer,
         };
         let forgets = self.world.mutated(Rule::BufferedBodyIsNotShownAgain);
         let hides = self.world.mutated(Rule::PausedBodyIsHidden);
+        let passes = matches!(verdict, Verdict::Ended(0));
         let stream = &mut self.world.streams[slot];
         let side = stream.side(filter, direction);
         side.buffering = result == DataResult::StopAndBuffer && !forgets;
         side.body = match (result, &*data) {
             (DataResult::Continue, _) => BodyView::None,
+            _ if passes => BodyView::None,
             _ if hides => BodyView::None,
             (DataResult::StopAndBuffer, _) | (_, Data::Buffered) => BodyView::Buffered,
             (_, Data::Fresh(_)) => BodyView::Moved,
@@ -265,20 +267,22 @@ impl Proxy {
                 ),
             }
         })?;
+        if matches!(
+            verdict,
+            Verdict::Result(0) | Verdict::Open | Verdict::Ended(0)
+        ) {
+            let side = self.world.streams[slot].side(filter, direction);
+            side.trailers_visible = false;
+        }
         Ok(match verdict {
-            Verdict::Result(0) | Verdict::Open => {
-                self.world.streams[slot]
-                    .side(filter, direction)
-                    .trailers_visible = false;
-                TrailersResult::Continue
-            }
+            Verdict::Result(0) | Verdict::Open => TrailersResult::Continue,
             Verdict::Result(1) if self.world.mutated(Rule::Trailers1Continues) => {
                 TrailersResult::Continue
             }
             Verdict::Result(2..) if self.world.mutated(Rule::UnknownTrailersResultContinues) => {
                 TrailersResult::Continue
             }
-            Verdict::Result(_) | Verdict::Closed | Verdict::Passed => TrailersResult::Stop,
+            Verdict::Result(_) | Verdict::Closed | Verdict::Ended(_) => TrailersResult::Stop,
         })
     }
 
@@ -342,7 +346,7 @@ impl Proxy {
         let kept = self.world.mutated(Rule::PassedHeadersStayInView);
         // Envoy forces a stop behind a local reply, whatever the callback returned.
         Ok(match verdict {
-            Verdict::Result(0 | 2) if aborted && !stops && !kept => Verdict::Passed,
+            Verdict::Result(code) if aborted && !stops && !kept => Verdict::Ended(code),
             Verdict::Result(_) if aborted => Verdict::Closed,
             Verdict::Result(_)
                 if stops && !self.world.mutated(Rule::ReplyDoesNotStopTheCallback) =>
