@@ -139,4 +139,25 @@ mod tests {
             suite_of([&case]).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         }
     }
+
+    #[test]
+    fn a_plugin_that_comes_later_registers_no_queue_when_it_starts() {
+        let cases = (0..1_000).map(|seed| Scenario::draw(seed, 0).case);
+        let steps: Vec<serde_json::Value> = cases
+            .filter_map(|case| case["steps"].as_array().cloned())
+            .flatten()
+            .collect();
+        let scripts = steps
+            .iter()
+            .filter_map(|step| step["reload"].get("configuration"));
+        let starts: Vec<String> = scripts
+            .map(|script| format!("{}{}", script["vm_start"], script["configure"]))
+            .collect();
+        assert!(starts.len() > 10, "{} reloads", starts.len());
+        assert!(
+            !starts
+                .iter()
+                .any(|start| start.contains("register_shared_queue"))
+        );
+    }
 }

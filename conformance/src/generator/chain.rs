@@ -80,7 +80,7 @@ impl Chain {
                     entry,
                     planted: None,
                 };
-                script::script(draw, &role, &drawn)
+                calm(script::script(draw, &role, &drawn))
             }
             _ => Value::Null,
         };
@@ -102,6 +102,17 @@ impl Chain {
     pub(super) fn replaced_name(&self) -> &Value {
         &self.plugins[self.replaced]["name"]
     }
+}
+
+/// A script of a plugin that comes later, without the registrations of its start: a queue calls whoever was last, and
+/// Envoy's main thread and its worker start the plugin in any order, under ids of their own.
+fn calm(mut script: Value) -> Value {
+    for callback in ["vm_start", "configure"] {
+        if let Some(acts) = script.get_mut(callback).and_then(Value::as_array_mut) {
+            acts.retain(|act| act["call"] != "register_shared_queue");
+        }
+    }
+    script
 }
 
 fn known(package: &str) -> &'static str {
