@@ -44,7 +44,7 @@ pub(crate) const NOTICED_AFTER: Duration = Duration::from_millis(250);
 /// How long Envoy has to notice that servers have closed their connections.
 const CLOSED_AFTER: Duration = Duration::from_millis(20);
 /// How long the client of a stream that is cut has to read what came last.
-const CUT_AFTER: Duration = Duration::from_millis(40);
+pub(crate) const CUT_AFTER: Duration = Duration::from_millis(40);
 /// How long an Envoy for many cases has to start, on a machine that does more than that.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 /// How long Envoy usually takes to write its logs.

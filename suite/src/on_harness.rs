@@ -19,7 +19,7 @@ use self::host::{describe, serve};
 use crate::case::{Case, Protocol, Protocols, Request, Step};
 use crate::forecast::{Forecast, Milestone};
 use crate::known_ground::Ground;
-use crate::on_envoy::{HELD_AFTER, HELD_IN_THE_END, NOTICED_AFTER, Until};
+use crate::on_envoy::{CUT_AFTER, HELD_AFTER, HELD_IN_THE_END, NOTICED_AFTER, Until};
 use crate::pace::{Pace, Paced};
 use crate::seen::{Access, Calls, Ended, Line, Seen, Stream, grown};
 
@@ -172,6 +172,10 @@ fn play_on(
                 }
                 streams.push(host.open(sent)?);
                 if !settle(host, case, streams, HELD_AFTER, Until::PassedOn)? {
+                    paced.waited(since, host);
+                } else if is_cut(host, case, streams) {
+                    let since = host.now();
+                    pass(host, case, streams, CUT_AFTER)?;
                     paced.waited(since, host);
                 }
             }
@@ -381,6 +385,13 @@ fn leave(host: &mut Host, case: &Case, streams: &[StreamId]) -> Result<(), HostE
         }
     }
     Ok(())
+}
+
+/// Whether the connection of the last request is cut, which its client notices a little later over HTTP/1.1.
+fn is_cut(host: &Host, case: &Case, streams: &[StreamId]) -> bool {
+    let last = streams.last().and_then(|id| host.exchange(*id).ok());
+    let cut = last.is_some_and(|exchange| *exchange.outcome() == Outcome::Reset);
+    cut && case.protocols.downstream == Protocol::Http1
 }
 
 /// Whether requests have come as far as is waited for.
