@@ -15,6 +15,7 @@ impl Callbacks {
     const RESPONSE_TRAILERS: u32 = 1 << 6;
     const COMPLETE: u32 = 1 << 7;
     const HOLDS: u32 = 1 << 8;
+    const BESIDE: u32 = 1 << 9;
 
     const CONNECTION: u32 = 1 << 16;
     const DOWNSTREAM: u32 = 1 << 17;
@@ -23,7 +24,7 @@ impl Callbacks {
     const ACCESS_LOG: u32 = 1 << 20;
     const SERVICE: u32 = 1 << 21;
 
-    const KNOWN: u32 = 0x003f_01ff;
+    const KNOWN: u32 = 0x003f_03ff;
 
     /// `None` for bits of an SDK that is newer than this crate: what they ask for must not be
     /// dropped.
@@ -63,7 +64,7 @@ impl Callbacks {
             // Only building calls it.
             crate::interpreter::EXPORT => false,
             _ if self.required().any(|required| required == name) => true,
-            _ if self.waits() && AWAITED.contains(&name) => true,
+            _ if self.has(Self::WAITS | Self::BESIDE) && AWAITED.contains(&name) => true,
             // A filter that is configured where it cannot work refuses there: without the first
             // callback of a TCP connection it would let everything pass. Where it is right, the host
             // never makes that callback.
@@ -88,6 +89,7 @@ impl Callbacks {
             (Self::CLOSE, "close"),
             (Self::WAITS, "waits"),
             (Self::HOLDS, "holds"),
+            (Self::BESIDE, "beside"),
             (Self::ACCESS_LOG, "access_log"),
             (Self::SERVICE, "service"),
         ];
@@ -191,6 +193,18 @@ mod tests {
         }
         assert!(!waits.keeps("proxy_on_response_body"));
         assert!(Callbacks(0b111).keeps("proxy_on_response_trailers"));
+    }
+
+    #[test]
+    fn what_goes_on_beside_the_streams_costs_them_no_callback() {
+        let beside = Callbacks(1 | Callbacks::BESIDE);
+        assert_eq!(
+            beside.required().collect::<Vec<_>>(),
+            Callbacks(1).required().collect::<Vec<_>>()
+        );
+        for name in AWAITED {
+            assert!(beside.keeps(name) && !Callbacks(1).keeps(name), "{name}");
+        }
     }
 
     #[test]

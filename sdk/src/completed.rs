@@ -186,7 +186,40 @@ impl Completed {
             .map(Duration::from_nanos)
     }
 
-    /// The request's headers as the upstream got them.
+    /// The request's method, as the upstream got it (`request.method`).
+    #[must_use]
+    pub fn method(&self) -> Option<Vec<u8>> {
+        self.bytes(&["request", "method"])
+    }
+
+    /// The request's path with its query, as the upstream got them (`request.path`).
+    ///
+    /// ```
+    /// use attache::prelude::*;
+    ///
+    /// /// What a line of a log begins with.
+    /// fn line(stream: &Completed) -> String {
+    ///     let part = |bytes: Option<Vec<u8>>| bytes.unwrap_or_default().escape_ascii().to_string();
+    ///     format!(
+    ///         "{} {} {}",
+    ///         part(stream.method()),
+    ///         part(stream.authority()),
+    ///         part(stream.path()),
+    ///     )
+    /// }
+    /// ```
+    #[must_use]
+    pub fn path(&self) -> Option<Vec<u8>> {
+        self.bytes(&["request", "path"])
+    }
+
+    /// The host of the request, as the upstream got it (`request.host`).
+    #[must_use]
+    pub fn authority(&self) -> Option<Vec<u8>> {
+        self.bytes(&["request", "host"])
+    }
+
+    /// The request's headers as the upstream got them, without pseudo headers.
     ///
     /// ```
     /// use attache::prelude::*;

@@ -182,6 +182,65 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
     /// }
     /// ```
     fn on_complete(&self, _stream: &Completed) {}
+
+    /// Runs beside the streams, once for each plugin and thread, as [`Service::run`](crate::Service::run) does: to fetch
+    /// keys from time to time, to send what was collected, to receive from a queue. Nothing unless said otherwise.
+    /// Needs [`Phases::BESIDE`].
+    ///
+    /// It shares the filter with the streams of its thread. The main thread has a copy too, and no streams.
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    /// use std::time::Duration;
+    ///
+    /// use attache::prelude::*;
+    ///
+    /// /// Tells the upstream which release it is behind.
+    /// struct Release {
+    ///     releases: Cluster,
+    ///     current: RefCell<Option<HeaderValue>>,
+    /// }
+    ///
+    /// impl HttpFilter for Release {
+    ///     type Config = ();
+    ///
+    ///     const PHASES: Phases = Phases::REQUEST.union(Phases::BESIDE);
+    ///
+    ///     fn configure((): (), plugin: &Plugin) -> Result<Self, ConfigError> {
+    ///         Ok(Self { releases: plugin.cluster("releases"), current: RefCell::default() })
+    ///     }
+    ///
+    ///     async fn call(&self, mut request: Request, next: Next) -> Result<Response, Error> {
+    ///         if let Some(release) = &*self.current.borrow() {
+    ///             request.headers_mut().insert("x-release", release);
+    ///         }
+    ///         next.forward(request)
+    ///     }
+    ///
+    ///     async fn run(&self, _plugin: &Plugin) -> Result<(), Error> {
+    ///         let mut minutes = attache::interval(Duration::from_secs(60));
+    ///         loop {
+    ///             minutes.tick().await?;
+    ///             let answer = self.releases.get("/current").send().await;
+    ///             // An error here would end the run, and with it all that comes later.
+    ///             match answer.and_then(|answer| answer.error_for_server_failure()) {
+    ///                 Ok(answer) => {
+    ///                     self.current.replace(HeaderValue::from_bytes(answer.body()).ok());
+    ///                 }
+    ///                 Err(error) => log::warn!("the release stays what it was: {error}"),
+    ///             }
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] is logged, and ends the run. It does not begin again by itself.
+    fn run(&self, plugin: &Plugin) -> impl Future<Output = Result<(), Error>> {
+        let _ = plugin;
+        std::future::ready(Ok(()))
+    }
 }
 
 /// What becomes of a stream when its filter fails.

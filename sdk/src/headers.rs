@@ -53,7 +53,7 @@ pub(crate) fn forget() {
 /// nothing. Where several values are set and nothing was read, it is then that the headers are: it saves more calls
 /// than it costs. Names and values that the `http` crate refuses still match and can be removed.
 ///
-/// Pseudo headers are not in it; see [`Request::path`](crate::Request::path) and its neighbours.
+/// Pseudo headers are not in it, nor found by their names; see [`Request::path`](crate::Request::path) and its neighbours.
 /// `host` is the name of `:authority`, as in Envoy.
 ///
 /// When the host cannot be asked, the headers look empty, and passing the request or response on

@@ -20,7 +20,7 @@ use crate::mode::Mode;
 use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::stream::Stream;
-use crate::tasks::root::RootTask;
+use crate::tasks::root::{RootTask, live_with};
 use crate::tcp::{self, TcpFilter};
 
 /// A type that [`filters!`](crate::filters) takes, and its kind.
@@ -125,6 +125,9 @@ impl<F: HttpFilter<M>, M: Mode> Registered<Http<M>> for F {
         plugin: &Plugin,
     ) -> Result<Installed, ConfigError> {
         let filter = F::configure(settings, plugin)?;
+        if const { !F::PHASES.contains(Phases::BESIDE) } {
+            root::is_declared(filter.run(plugin))?;
+        }
         Ok(Installed(Rc::new(Configured::<F, Http<M>>::new(
             filter, root_id,
         ))))
@@ -144,6 +147,16 @@ impl<F: HttpFilter<M>, M: Mode> AnyPlugin for Configured<F, Http<M>> {
 
     fn is_http(&self) -> bool {
         true
+    }
+
+    fn start(self: Rc<Self>, root: u32) -> Option<Rc<RootTask>> {
+        match const { F::PHASES.contains(Phases::BESIDE) } {
+            true => Some(live_with(root, async move {
+                let run = self.filter.run(&root::plugin()).await;
+                root::say(self.root_id, run);
+            })),
+            false => None,
+        }
     }
 }
 
@@ -165,6 +178,9 @@ impl<F: TcpFilter> Registered<Tcp> for F {
         plugin: &Plugin,
     ) -> Result<Installed, ConfigError> {
         let filter = F::configure(settings, plugin)?;
+        if const { !F::PHASES.contains(Phases::BESIDE) } {
+            root::is_declared(filter.run(plugin))?;
+        }
         Ok(Installed(Rc::new(tcp::Configured { filter, root_id })))
     }
 }
@@ -177,5 +193,15 @@ impl<F: TcpFilter> AnyPlugin for tcp::Configured<F> {
     #[cfg(target_arch = "wasm32")]
     fn tcp_context(self: Rc<Self>, root: u32, id: u32) -> Option<Box<dyn StreamContext>> {
         Some(crate::entry::tcp::context(root, id, self))
+    }
+
+    fn start(self: Rc<Self>, root: u32) -> Option<Rc<RootTask>> {
+        match const { F::PHASES.contains(Phases::BESIDE) } {
+            true => Some(live_with(root, async move {
+                let run = self.filter.run(&root::plugin()).await;
+                root::say(self.root_id, run);
+            })),
+            false => None,
+        }
     }
 }

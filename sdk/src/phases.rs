@@ -39,7 +39,10 @@ use crate::mode::Mode;
 ///     .union(Phases::UPSTREAM)
 ///     .union(Phases::CLOSE);
 ///
-/// assert!(Phases::ALL.contains(JUDGE | TRAILERS));
+/// /// Of one that only adds headers, which it fetches from time to time.
+/// const FETCHED: Phases = Phases::REQUEST.union(Phases::BESIDE);
+///
+/// assert!(Phases::ALL.contains(JUDGE | TRAILERS | FETCHED));
 /// assert!(Phases::TCP.contains(METER) && !Phases::ALL.contains(METER));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,8 +67,11 @@ impl Phases {
     pub const RESPONSE_TRAILERS: Self = Self(1 << 6);
     /// The end of the stream, or the TCP connection, when its access log is written.
     pub const COMPLETE: Self = Self(1 << 7);
-    /// Everything of an HTTP stream.
-    pub const ALL: Self = Self(0xff);
+    /// What goes on beside the streams: [`HttpFilter::run`], and calls that are
+    /// [sent and forgotten](crate::cluster::Call::send_and_forget). Costs streams no callback.
+    pub const BESIDE: Self = Self(1 << 9);
+    /// Everything of an HTTP filter.
+    pub const ALL: Self = Self(0xff | Self::BESIDE.0);
 
     /// New connections; every TCP filter has them.
     pub const CONNECTION: Self = Self(1 << 16);
@@ -75,8 +81,8 @@ impl Phases {
     pub const UPSTREAM: Self = Self(1 << 18);
     /// The end of a TCP connection.
     pub const CLOSE: Self = Self(1 << 19);
-    /// Everything of a TCP connection.
-    pub const TCP: Self = Self(0b1111 << 16 | Self::WAITS.0 | Self::COMPLETE.0);
+    /// Everything of a TCP filter.
+    pub const TCP: Self = Self(0b1111 << 16 | Self::WAITS.0 | Self::COMPLETE.0 | Self::BESIDE.0);
 
     /// What an access logger needs.
     pub(crate) const ACCESS_LOG: Self = Self(1 << 20 | Self::WAITS.0);
@@ -160,7 +166,7 @@ mod tests {
             declaration("a-scrub", Phases::REQUEST | Phases::WAITS | Phases::HOLDS);
         assert_eq!(&line, b"a-scrub 00000105\n");
         let line: [u8; 14] = declaration("list", Phases::TCP);
-        assert_eq!(&line, b"list 000f0084\n");
+        assert_eq!(&line, b"list 000f0284\n");
     }
 
     #[test]

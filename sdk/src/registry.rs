@@ -13,7 +13,7 @@ type Install = fn(&'static str, &[u8], &Plugin) -> Result<Installed, ConfigError
 pub struct Registration {
     root_id: &'static str,
     is_http: bool,
-    waits: bool,
+    hears_answers: bool,
     install: Install,
 }
 
@@ -24,7 +24,7 @@ pub const fn register<F: Registered<Kind>, Kind>(root_id: &'static str) -> Regis
     Registration {
         root_id,
         is_http: F::IS_HTTP,
-        waits: F::PHASES.contains(Phases::WAITS),
+        hears_answers: F::PHASES.contains(Phases::WAITS) || F::PHASES.contains(Phases::BESIDE),
         install: install::<F, Kind>,
     }
 }
@@ -55,8 +55,8 @@ impl Registration {
     }
 
     /// Whether it may wait for answers.
-    pub(crate) fn waits(&self) -> bool {
-        self.waits
+    pub(crate) fn hears_answers(&self) -> bool {
+        self.hears_answers
     }
 
     pub(crate) fn install(&self, bytes: &[u8], plugin: &Plugin) -> Result<Installed, ConfigError> {
@@ -67,7 +67,9 @@ impl Registration {
 /// Whether the module hears of answers to call-outs: one that lacks the callback would keep each call for ever.
 pub(crate) fn hears_answers() -> bool {
     #[cfg(target_arch = "wasm32")]
-    let hears = crate::entry::registry().iter().any(Registration::waits);
+    let hears = crate::entry::registry()
+        .iter()
+        .any(Registration::hears_answers);
     // Without a host there is no module either.
     #[cfg(not(target_arch = "wasm32"))]
     let hears = true;

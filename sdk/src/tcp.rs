@@ -146,6 +146,53 @@ pub trait TcpFilter: Sized + 'static {
     /// }
     /// ```
     fn on_complete(&self, _connection: &CompletedConnection) {}
+
+    /// Runs beside the connections, once for each plugin and thread, as
+    /// [`HttpFilter::run`](crate::HttpFilter::run) does. Nothing unless said otherwise. Needs [`Phases::BESIDE`].
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::time::Duration;
+    ///
+    /// use attache::prelude::*;
+    ///
+    /// /// Lets so many connections through a second.
+    /// struct Turnstile(Cell<u32>);
+    ///
+    /// impl TcpFilter for Turnstile {
+    ///     type Config = ();
+    ///
+    ///     const PHASES: Phases = Phases::CONNECTION.union(Phases::BESIDE);
+    ///
+    ///     fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+    ///         Ok(Self(Cell::new(0)))
+    ///     }
+    ///
+    ///     async fn call(&self, connection: Connection, next: TcpNext) -> Result<Ending, Error> {
+    ///         match self.0.get().checked_sub(1) {
+    ///             Some(left) => self.0.set(left),
+    ///             None => return Ok(Ending::close()),
+    ///         }
+    ///         next.forward(connection)
+    ///     }
+    ///
+    ///     async fn run(&self, _plugin: &Plugin) -> Result<(), Error> {
+    ///         let mut seconds = attache::interval(Duration::from_secs(1));
+    ///         loop {
+    ///             seconds.tick().await?;
+    ///             self.0.set(100);
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] is logged, and ends the run. It does not begin again by itself.
+    fn run(&self, plugin: &Plugin) -> impl Future<Output = Result<(), Error>> {
+        let _ = plugin;
+        std::future::ready(Ok(()))
+    }
 }
 
 /// A filter's future for one connection.

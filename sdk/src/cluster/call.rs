@@ -223,8 +223,8 @@ impl Call {
     /// impl HttpFilter for Audit {
     ///     type Config = ();
     ///
-    ///     // `WAITS`: the answer is heard of, though by nobody in particular.
-    ///     const PHASES: Phases = Phases::REQUEST.union(Phases::COMPLETE).union(Phases::WAITS);
+    ///     // `BESIDE`: the answer is heard of, though by nobody in particular.
+    ///     const PHASES: Phases = Phases::REQUEST.union(Phases::COMPLETE).union(Phases::BESIDE);
     ///
     ///     fn configure((): (), plugin: &Plugin) -> Result<Self, ConfigError> {
     ///         Ok(Self { audit: plugin.cluster("audit") })
@@ -246,10 +246,10 @@ impl Call {
     /// # Errors
     ///
     /// A [`CallError`] for a call that could not be made: there is no such cluster, or no filter of the module declares
-    /// [`Phases::WAITS`](crate::Phases::WAITS), so that the module has no callback for answers.
+    /// [`Phases::BESIDE`](crate::Phases::BESIDE) or [`Phases::WAITS`](crate::Phases::WAITS), so that the module has no callback for answers.
     pub fn send_and_forget(self) -> Result<(), CallError> {
         if !registry::hears_answers() {
-            let what = "no filter of the module declares `Phases::WAITS`";
+            let what = "no filter of the module declares `Phases::BESIDE` or `Phases::WAITS`";
             return Err(CallError::new(
                 &self.cluster,
                 CallErrorKind::Unsendable { what },

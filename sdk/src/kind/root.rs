@@ -1,6 +1,8 @@
-//! The kinds without streams of their own: access loggers and services.
+//! The kinds without streams of their own, access loggers and services, and what runs beside the streams of others.
 
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use log::error;
 #[cfg(target_arch = "wasm32")]
@@ -12,7 +14,7 @@ use crate::completed::Completed;
 use crate::config::ConfigError;
 use crate::error::{Chain, Error};
 use crate::phases::Phases;
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, property_text};
 use crate::service::Service;
 use crate::tasks::{self, Shown, root::RootTask, root::live_with};
 
@@ -120,7 +122,26 @@ where
     }))
 }
 
-fn say(name: &str, end: Result<(), Error>) {
+/// The plugin of the root context that runs, which a filter of streams does not keep.
+pub(super) fn plugin() -> Plugin {
+    Plugin::new(property_text("plugin_root_id"))
+}
+
+/// Refuses a filter whose run would never come to its end, since it is not declared and so is not run. What comes
+/// of one that nobody wrote is known when it is compiled.
+#[inline]
+pub(super) fn is_declared(run: impl Future<Output = Result<(), Error>>) -> Result<(), ConfigError> {
+    match pin!(run).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(())) => Ok(()),
+        Poll::Ready(Err(fault)) => Err(fault.into()),
+        Poll::Pending => Err(ConfigError::at(
+            "",
+            "`run` waits, which needs `Phases::BESIDE`",
+        )),
+    }
+}
+
+pub(super) fn say(name: &str, end: Result<(), Error>) {
     if let Err(fault) = end {
         error!("filter={name} its run ended: {}", Chain(&fault));
     }

@@ -1,4 +1,4 @@
-//! Futures that live with a root context: services.
+//! Futures that live with a root context: services, and what runs beside streams.
 
 use std::cell::RefCell;
 use std::pin::Pin;
