@@ -50,6 +50,9 @@ pub trait HttpFilter<M: Mode = Streaming>: Sized + 'static {
     /// The plugin configuration. Give it `#[serde(deny_unknown_fields)]`: a misspelt option that
     /// is ignored is a filter that does less than its operator thinks.
     ///
+    /// It is JSON. Where Envoy has none, it is read from the empty object, so that defaults apply; a text, a list or an
+    /// `Option` alone is refused then.
+    ///
     /// `#[serde(untagged)]`, `tag` and `flatten` work, but their faults name the enclosing object.
     ///
     /// A field of a number takes text too: where the configuration is a `Struct`, Envoy reads numbers

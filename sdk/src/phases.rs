@@ -56,6 +56,9 @@ impl Phases {
     /// The future may wait for something other than `next`. While it does, the stream's body and
     /// trailers are held, so those callbacks stay exported (with Envoy's
     /// `allow_on_headers_stop_iteration`, a request would otherwise go on unjudged).
+    ///
+    /// What is awaited beside `next`, such as a [`timeout`](crate::timeout()) around it, is something other, too. Without this
+    /// it is a fault of the stream, but for wakers that something outside of this crate keeps: those are not heard.
     pub const WAITS: Self = Self(1 << 2);
     /// The request's body, and its trailers, behind which a body may end.
     pub const REQUEST_BODY: Self = Self(1 << 3);

@@ -46,7 +46,7 @@ use std::task::{Context, Poll, Waker};
 use crate::error::Error;
 use crate::host::shared;
 use crate::plugin::Plugin;
-use crate::tasks::events;
+use crate::tasks::{self, events};
 
 /// How many items a receiver hands out before others get a turn.
 const ITEMS_A_TURN: u32 = 64;
@@ -342,7 +342,7 @@ impl Receiver {
         let entry = Waiting {
             receiver: self.id,
             token: self.token,
-            waker: waker.clone(),
+            waker: tasks::copied(waker),
         };
         WAITING.with_borrow_mut(|waiting| waiting.push(entry));
     }

@@ -5,6 +5,8 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use crate::tasks;
+
 /// Makes one of several that want the same do the work, while the others wait for what it gets.
 ///
 /// The one may end before: its client goes away. Then one of those who wait does the work in its
@@ -178,7 +180,7 @@ impl<V: Clone> Seat<V> {
             state.number += 1;
             state.number
         });
-        let before = state.waiting.insert(number, waker.clone());
+        let before = state.waiting.insert(number, tasks::copied(waker));
         drop(state);
         drop(before);
         Poll::Pending

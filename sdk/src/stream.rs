@@ -314,7 +314,8 @@ impl Stream {
     fn pending(&self) {
         let holds =
             self.flow(Direction::Request).is_held() || self.flow(Direction::Response).is_held();
-        if holds && !self.link.phases().contains(Phases::WAITS) {
+        let waits = holds || tasks::is_unheard(self.id());
+        if waits && !self.link.phases().contains(Phases::WAITS) {
             self.end_task();
             self.fail(&Error::misuse(
                 "the filter waits for something other than `next`, which needs `Phases::WAITS`",

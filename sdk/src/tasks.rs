@@ -37,6 +37,8 @@ thread_local! {
     static ANY_WOKEN: Cell<bool> = const { Cell::new(false) };
     /// What the host shows of the request whose future runs now.
     static REQUEST: Cell<Shown> = const { Cell::new(Shown::Nothing) };
+    /// The stream that was the last to wait for what it will not hear of.
+    static UNHEARD: Cell<u32> = const { Cell::new(0) };
     /// What may be woken from another callback.
     static WAITING: RefCell<Table> = const { RefCell::new(Table::new()) };
 }
@@ -44,6 +46,20 @@ thread_local! {
 /// The waker of what is polled in its own callbacks only. In one place: what `Waker::noop` answers is
 /// another one wherever it is compiled in, and two that look different are cloned and woken.
 static NOBODY: &Waker = Waker::noop();
+
+/// A copy of the waker of a future, for what is told of outside of the callbacks of its stream. A stream that is polled in
+/// those only is noted: it would wait for ever.
+pub(crate) fn copied(waker: &Waker) -> Waker {
+    if waker.will_wake(NOBODY) {
+        UNHEARD.set(EFFECTIVE.get());
+    }
+    waker.clone()
+}
+
+/// Whether a stream that is polled in its own callbacks only has begun to wait for something else.
+pub(crate) fn is_unheard(id: u32) -> bool {
+    UNHEARD.get() == id
+}
 
 /// What the host shows of a request's headers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

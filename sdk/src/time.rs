@@ -240,7 +240,7 @@ impl Timers {
             key: (now.saturating_add(span), self.number),
         };
         let ticker = self.roots.entry(wait.root).or_default();
-        ticker.waiting.insert(wait.key, waker.clone());
+        ticker.waiting.insert(wait.key, tasks::copied(waker));
         if let Err(refusal) = ticker.arm(now) {
             ticker.waiting.remove(&wait.key);
             return Err(refusal);

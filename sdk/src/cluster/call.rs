@@ -311,7 +311,7 @@ impl Call {
             cluster: Rc::clone(&self.cluster),
             limit: self.limit,
             outcome: RefCell::new(None),
-            waker: RefCell::new(waker.clone()),
+            waker: RefCell::new(tasks::copied(waker)),
         });
         let pending: Rc<dyn Pending> = Rc::<Slot>::clone(&slot);
         calls::insert(token, registrant, pending);

@@ -372,7 +372,7 @@ impl Future for Unary {
                             cluster: rpc.cluster,
                             limit: rpc.limit,
                             outcome: RefCell::new(None),
-                            waker: RefCell::new(context.waker().clone()),
+                            waker: RefCell::new(tasks::copied(context.waker())),
                         });
                         let pending: Rc<dyn Pending> = Rc::<Slot>::clone(&slot);
                         calls::insert(token, registrant, pending);

@@ -12,7 +12,7 @@ use crate::headers::Headers;
 use crate::host::calls::{grpc_cancel, grpc_close, grpc_send, grpc_stream};
 use crate::host::{self, Map};
 use crate::status::HostError;
-use crate::tasks::events::Kind;
+use crate::tasks::{self, events::Kind};
 
 /// A gRPC stream to a cluster. Dropping it resets the stream, unless it has ended.
 ///
@@ -69,7 +69,7 @@ impl GrpcStream {
                 messages: VecDeque::new(),
                 held: 0,
                 end: None,
-                waker: waker.clone(),
+                waker: tasks::copied(waker),
             }),
         });
         let pending: Rc<dyn Pending> = Rc::<Inbox>::clone(&inbox);

@@ -246,7 +246,8 @@ impl TcpStream {
             Poll::Pending => {
                 self.task.replace(Some(task));
                 let waits = self.filter.phases().contains(Phases::WAITS);
-                if !self.link.passed.get() && !waits {
+                let is_unheard = tasks::is_unheard(self.id);
+                if (!self.link.passed.get() || is_unheard) && !waits {
                     self.fail(&Error::misuse(
                         "the filter waits for something other than `next`, which needs \
                          `Phases::WAITS`",
