@@ -46,6 +46,21 @@ use crate::tasks;
 ///     )
 /// }
 /// ```
+///
+/// ```
+/// use attache::prelude::*;
+///
+/// /// What a line of a log begins with.
+/// fn line(stream: &Completed) -> String {
+///     let part = |bytes: Option<Vec<u8>>| bytes.unwrap_or_default().escape_ascii().to_string();
+///     format!(
+///         "{} {} {}",
+///         part(stream.method()),
+///         part(stream.authority()),
+///         part(stream.path()),
+///     )
+/// }
+/// ```
 pub struct Completed {
     stream: u32,
     kept: Option<Rc<dyn Any>>,
@@ -193,21 +208,6 @@ impl Completed {
     }
 
     /// The request's path with its query, as the upstream got them (`request.path`).
-    ///
-    /// ```
-    /// use attache::prelude::*;
-    ///
-    /// /// What a line of a log begins with.
-    /// fn line(stream: &Completed) -> String {
-    ///     let part = |bytes: Option<Vec<u8>>| bytes.unwrap_or_default().escape_ascii().to_string();
-    ///     format!(
-    ///         "{} {} {}",
-    ///         part(stream.method()),
-    ///         part(stream.authority()),
-    ///         part(stream.path()),
-    ///     )
-    /// }
-    /// ```
     #[must_use]
     pub fn path(&self) -> Option<Vec<u8>> {
         self.bytes(&["request", "path"])

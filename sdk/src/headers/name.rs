@@ -34,6 +34,7 @@ pub trait FieldName: sealed::Sealed {
     /// }
     ///
     /// assert!(is_own("x-envoy-attempt-count"));
+    /// assert!(is_own(&String::from("x-envoy-internal")));
     /// assert!(!is_own(attache::http::header::VIA));
     /// ```
     fn as_bytes(&self) -> &[u8];
@@ -73,5 +74,6 @@ field_names! {
     setting::HeaderName: true => |name| name.as_str().as_bytes(),
     &setting::HeaderName: true => |name| name.as_str().as_bytes(),
     &str: false => |name| str::as_bytes(name),
+    &String: false => |name| str::as_bytes(name),
     &[u8]: false => |name| name,
 }

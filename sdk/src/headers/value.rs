@@ -32,6 +32,11 @@ use crate::setting;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` may hold what is no value of a header",
+    label = "not a value of a header yet",
+    note = "make it a `HeaderValue` by `HeaderValue::try_from`, and answer whoever wrote it where that fails"
+)]
 pub trait FieldValue: sealed::Sealed {}
 
 pub(crate) mod sealed {
