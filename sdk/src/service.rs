@@ -9,7 +9,8 @@ use crate::plugin::Plugin;
 /// `bootstrap_extensions`, `envoy.bootstrap.wasm`).
 ///
 /// Its future lives as long as the plugin. It waits for time ([`interval`](crate::interval),
-/// [`sleep`](crate::sleep)), for items of a [queue](crate::queue), and for answers to call-outs.
+/// [`sleep`](crate::sleep)), for items of a [queue](crate::queue), and for answers to call-outs. What a filter needs for its
+/// own streams it does in a [`run`](crate::HttpFilter::run) of its own.
 ///
 /// ```
 /// use std::time::Duration;
