@@ -556,7 +556,10 @@ impl Proxy {
         let code = self.world.streams[slot].response_code.unwrap_or_else(none);
         let stream = &mut self.world.streams[slot];
         stream.exchange.response_code = code;
-        stream.prepared = None;
+        // A reply that waits for the end of a request callback is made all the same: see `left`.
+        if !stream.request.in_callback {
+            stream.prepared = None;
+        }
         let id = stream.exchange.id;
         let made_here = |call: &Pending| call.maker == Some((slot, id));
         let waits = |vm: &mut Vm| vm.state().calls.pending.values().any(made_here);

@@ -356,6 +356,19 @@ pub(crate) fn readable(state: &VmState, map: MapType) -> Option<&Headers> {
     flow.as_ref().filter(|_| seen)
 }
 
+/// The response's headers for a property. Envoy looks first for those that the filter has in view, which a reply of
+/// another filter may have taken the place of, in the log as well.
+pub(crate) fn response_of_property(state: &VmState) -> Option<&Headers> {
+    let own = state.place().and_then(|at| {
+        let stream = &state.world.streams[at.slot];
+        let side = &stream.filters[at.filter].response;
+        let kept = side.headers_visible && side.sees_overwritten;
+        stream.response.overwritten.as_ref().filter(|_| kept)
+    });
+    let own = own.filter(|_| !state.world.mutated(Rule::LogPropertiesAreOfTheReply));
+    own.or_else(|| readable(state, MapType::ResponseHeaders))
+}
+
 /// The map that the effective context may change now.
 fn writable(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
     let at = state.place()?;

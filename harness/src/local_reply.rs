@@ -45,11 +45,7 @@ impl World {
             }
             return None;
         }
-        if stream.request.in_callback {
-            stream.request.aborted = true;
-        } else if stream.response.in_callback {
-            stream.response.aborted = true;
-        }
+        stream.abort_callback();
         stream.exchange.details = Some(reply.details.clone());
         stream.exchange.local_reply = Some(LocalReply {
             status: reply.status,

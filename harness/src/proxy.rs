@@ -322,6 +322,15 @@ impl Proxy {
         let stream = &mut self.world.streams[place.slot];
         let unanswered = direction == Direction::Response && stream.response.headers.is_none();
         let open = stream.flow(direction).open_behind_the_end;
+        // Envoy looks whether one of its callbacks has ended the response, and does nothing then.
+        let ended =
+            direction == Direction::Response && stream.response.aborted && !stream.overtaken;
+        if ended && stream.finished && !self.world.mutated(Rule::EndedInsideIsResumed) {
+            let note = "the response has ended in a callback, and is not resumed";
+            self.world.timeline(Some(place.slot)).note(note);
+            return Ok(());
+        }
+        let stream = &mut self.world.streams[place.slot];
         if stream.finished
             && !open
             && direction == Direction::Response
@@ -369,10 +378,12 @@ impl Proxy {
 
     fn close_stream(&mut self, place: Place, direction: Direction) -> Moved {
         let stream = &mut self.world.streams[place.slot];
-        if stream.finished || stream.prepared.is_some() {
+        let replied =
+            stream.prepared.is_some() && self.world.mutated(Rule::CloseBesideATrapCrashes);
+        let stream = &mut self.world.streams[place.slot];
+        if stream.finished || replied {
             let survived = stream.finished && stream.survives_a_close();
-            stream.request.aborted |= stream.request.in_callback;
-            stream.response.aborted |= stream.response.in_callback && !stream.request.in_callback;
+            stream.abort_callback();
             stream.codec_knows_its_end |= stream.finished;
             if survived && !self.world.mutated(Rule::EveryCloseBehindTheEndCrashes) {
                 let note = "`proxy_close_stream` on a stream that is over does nothing";
@@ -400,7 +411,11 @@ impl Proxy {
         if self.world.mutated(Rule::CloseIsIgnored) {
             return Ok(());
         }
+        let stays = self.world.mutated(Rule::ClosedInsideGoesOn);
         let stream = &mut self.world.streams[place.slot];
+        if !stays {
+            stream.abort_callback();
+        }
         for direction in [Direction::Request, Direction::Response] {
             let side = stream.side(place.filter, direction);
             side.closed_inside = side.in_callback;

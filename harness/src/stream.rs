@@ -150,6 +150,15 @@ impl Stream {
         self.exchange.id != StreamId::default() && !self.finished
     }
 
+    /// An end that comes in a callback: the direction of the callback goes through no further filter.
+    pub(crate) fn abort_callback(&mut self) {
+        if self.request.in_callback {
+            self.request.aborted = true;
+        } else if self.response.in_callback {
+            self.response.aborted = true;
+        }
+    }
+
     /// Whether Envoy would take one more `proxy_close_stream` for the end of a stream that is under way: it
     /// resets what its codec was not told of or whose request is not whole, and a second reset does nothing.
     /// Any other stream it ends for good a second time.
@@ -280,7 +289,7 @@ pub(crate) struct Flow {
     pub(crate) observed_end: bool,
     /// Whether a callback of this direction is being made.
     pub(crate) in_callback: bool,
-    /// Whether a local reply ended this direction.
+    /// Whether a local reply or a close ended this direction in one of its callbacks.
     pub(crate) aborted: bool,
     /// Whether resuming moves this direction although the stream is over. Envoy asks before it resumes whether the
     /// end of the response has gone through the filters, and it has not where a local reply took the response's

@@ -143,6 +143,7 @@ rules! {
     ResponseOverflowHasAnotherBody "the reply for a response that overflows has another body";
     ResponseOverflowHasNoDetails "the reply for a response that overflows has no details";
     CloseIsIgnored "`proxy_close_stream` does not close";
+    ClosedInsideGoesOn "a response that one of its callbacks has closed goes on when it is resumed behind that";
     CloseHasNoDetails "`proxy_close_stream` leaves no details";
     CloseReplacesDetails "`proxy_close_stream` replaces the details";
     // Local replies.
@@ -273,6 +274,7 @@ rules! {
     AbsentMapsAreNoBytes "an empty header map is no bytes";
     HeaderPropertiesLackTheLastByte "a header map lacks its last NUL";
     PropertyKeysEndAtNul "a key of `proxy_set_property` ends at NUL";
+    LogPropertiesAreOfTheReply "`response.headers` is in the log the reply that took the place of what the filter had in view";
     PropertiesAreSetOnce "a property is not set a second time";
     NulAtTheEndIsAPart "NUL at the end of a path is a part of it";
     OwnPropertiesHavePrefix "what a guest has set is not read by its key";
@@ -432,6 +434,8 @@ rules! {
     CloseBehindTheEndIsSurvived "`proxy_close_stream(0)` in `proxy_on_log` is ignored";
     ContinueOfNoResponseIsSurvived "`proxy_continue_stream(1)` before a response is ignored";
     ClosedContextsAreCreatedOnce "a context whose creation closes its stream is not created again for the log";
+    EndedInsideIsResumed "a response that one of its callbacks has ended is resumed behind that end";
+    CloseBesideATrapCrashes "a close beside a trap in a request callback crashes Envoy over HTTP/2, too";
     EveryCloseBehindTheEndCrashes "`proxy_close_stream` behind the end crashes Envoy, whoever ended the stream";
     NoResponseIsResumedInTheEnd "`proxy_continue_stream(1)` of an ended stream without a response is survived";
     EndingTwiceIsSurvived "the second end of a stream in one callback is ignored";

@@ -6,7 +6,7 @@ use super::stream_info::StreamInfo;
 use super::value::{ABSENT, Found, Value};
 use crate::abi::MapType;
 use crate::headers::Headers;
-use crate::http_fields::readable;
+use crate::http_fields::{readable, response_of_property};
 use crate::local_reply::grpc_status_of;
 use crate::mutation::Rule;
 use crate::vm::VmState;
@@ -71,7 +71,7 @@ pub(super) fn stands_in_headers(name: &[u8]) -> bool {
 
 /// A field of the response, with the same rule for what stands in its headers and trailers.
 pub(super) fn response<'a>(state: &'a VmState, info: &StreamInfo<'a>, name: &[u8]) -> Found<'a> {
-    let headers = readable(state, MapType::ResponseHeaders);
+    let headers = response_of_property(state);
     let trailers = readable(state, MapType::ResponseTrailers);
     let value = match name {
         b"code" => info.code.map(Value::int),
