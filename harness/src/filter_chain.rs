@@ -58,6 +58,7 @@ impl Proxy {
             self.world.streams[slot].flow(direction).observed_end = true;
         }
         let mut body_behind = None;
+        let mut lost = None;
         for step in from.map_or(0, |step| step + 1)..self.world.streams[slot].filters.len() {
             let filter = self.world.filter_at(slot, direction, step);
             if self.world.streams[slot].filters[filter].vm.is_none() {
@@ -67,8 +68,8 @@ impl Proxy {
             self.world.streams[slot].flow(direction).in_callback = true;
             let result = self.headers_callback(slot, filter, direction, end)?;
             let went_on = matches!(result, HeadersResult::Continue);
-            self.check_passed_once(slot, step, direction, Part::Headers, went_on)?;
-            if self.left(slot, direction)? {
+            let at = (slot, step);
+            if self.ends_here(at, direction, Part::Headers, went_on, &mut lost)? {
                 return Ok(());
             }
             let side = self.world.streams[slot].side(filter, direction);
@@ -90,6 +91,9 @@ impl Proxy {
                 body_behind = Some(step);
                 end = false;
             }
+        }
+        if let Some(error) = lost {
+            return Err(error);
         }
         match direction {
             Direction::Request => self.route(slot, end)?,
@@ -120,6 +124,7 @@ impl Proxy {
         let had_trailers = self.world.streams[slot].flow(direction).trailers.is_some();
         let mut trailers_from = None;
         let mut passed = true;
+        let mut lost = None;
         for step in self.first_step(slot, direction, from)..self.world.streams[slot].filters.len() {
             let filter = self.world.filter_at(slot, direction, step);
             if self.world.streams[slot].filters[filter].vm.is_none() {
@@ -147,8 +152,8 @@ impl Proxy {
             self.world.streams[slot].flow(direction).in_callback = true;
             let result = self.data_callback(slot, filter, direction, &mut data, told)?;
             let went_on = result == DataResult::Continue;
-            self.check_passed_once(slot, step, direction, Part::Body, went_on)?;
-            if self.left(slot, direction)? {
+            let at = (slot, step);
+            if self.ends_here(at, direction, Part::Body, went_on, &mut lost)? {
                 return Ok(());
             }
             if !had_trailers
@@ -173,6 +178,9 @@ impl Proxy {
             }
             // A request's new trailers go on all the same.
             break;
+        }
+        if let Some(error) = lost.filter(|_| passed) {
+            return Err(error);
         }
         if passed {
             self.deliver(slot, direction, data, end)?;
@@ -244,6 +252,7 @@ impl Proxy {
         if self.is_closed(slot, direction) {
             return Ok(());
         }
+        let mut lost = None;
         for step in self.first_step(slot, direction, from)..self.world.streams[slot].filters.len() {
             let filter = self.world.filter_at(slot, direction, step);
             if self.world.streams[slot].filters[filter].vm.is_none() {
@@ -258,8 +267,8 @@ impl Proxy {
             self.world.streams[slot].flow(direction).in_callback = true;
             let result = self.trailers_callback(slot, filter, direction)?;
             let went_on = matches!(result, TrailersResult::Continue);
-            self.check_passed_once(slot, step, direction, Part::Trailers, went_on)?;
-            if self.left(slot, direction)? {
+            let at = (slot, step);
+            if self.ends_here(at, direction, Part::Trailers, went_on, &mut lost)? {
                 return Ok(());
             }
             let side = self.world.streams[slot].side(filter, direction);
@@ -277,6 +286,9 @@ impl Proxy {
                     return Ok(());
                 }
             }
+        }
+        if let Some(error) = lost {
+            return Err(error);
         }
         match direction {
             Direction::Request => self.ask_with_trailers(slot),

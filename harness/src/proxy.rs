@@ -419,6 +419,8 @@ impl Proxy {
         for direction in [Direction::Request, Direction::Response] {
             let side = stream.side(place.filter, direction);
             side.closed_inside = side.in_callback;
+            let flow = stream.flow(direction);
+            flow.closed |= flow.in_callback;
         }
         self.reset(place.slot)
     }

@@ -291,6 +291,8 @@ pub(crate) struct Flow {
     pub(crate) in_callback: bool,
     /// Whether a local reply or a close ended this direction in one of its callbacks.
     pub(crate) aborted: bool,
+    /// Whether that was a close: the trailers that were on their way go on all the same.
+    pub(crate) closed: bool,
     /// Whether resuming moves this direction although the stream is over. Envoy asks before it resumes whether the
     /// end of the response has gone through the filters, and it has not where a local reply took the response's
     /// place, or where the stream was reset.

@@ -340,11 +340,9 @@ impl Proxy {
         let stops = std::mem::take(&mut self.vms[vm].state().stops);
         self.run_deferred(vm)?;
         let stream = &mut self.world.streams[slot];
-        let side = stream.side(filter, direction);
-        side.in_callback = false;
-        let closed = side.closed_inside;
+        stream.side(filter, direction).in_callback = false;
         let aborted = stream.flow(direction).aborted
-            && !closed
+            && !stream.flow(direction).closed
             && !self.world.mutated(Rule::ReplyDoesNotStopTheCallback);
         let kept = self.world.mutated(Rule::PassedHeadersStayInView);
         // Envoy forces a stop behind a local reply, whatever the callback returned.

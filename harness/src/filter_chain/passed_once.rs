@@ -8,7 +8,7 @@ use crate::abi::Direction;
 use crate::codec::Codec;
 use crate::error::HostError;
 use crate::mutation::Rule;
-use crate::proxy::{Moved, Proxy};
+use crate::proxy::Proxy;
 use crate::stream::Iteration;
 
 /// What a callback is about.
@@ -20,22 +20,42 @@ pub(super) enum Part {
 }
 
 impl Proxy {
-    /// Refuses what crashes Envoy, or corrupts what it sends.
-    pub(super) fn check_passed_once(
+    /// After a callback: whether its filter is where this way ends. What crashes Envoy at the end of the way is `lost`:
+    /// it goes on behind the end of the stream, to filters whose contexts are deleted, and one of them may stop it.
+    pub(super) fn ends_here(
+        &mut self,
+        (slot, step): (usize, usize),
+        direction: Direction,
+        part: Part,
+        went_on: bool,
+        lost: &mut Option<HostError>,
+    ) -> Result<bool, HostError> {
+        let crash = self.check_passed_once(slot, step, direction, part, went_on)?;
+        if self.world.mutated(Rule::FiltersBehindTheEndStopNothing)
+            && let Some(error) = crash
+        {
+            return Err(error);
+        }
+        *lost = lost.take().or(crash);
+        Ok(self.left(slot, direction)? && lost.is_none())
+    }
+
+    /// Refuses what corrupts what Envoy sends, and hands back what crashes it if no filter behind stops there.
+    fn check_passed_once(
         &mut self,
         slot: usize,
         step: usize,
         direction: Direction,
         part: Part,
         went_on: bool,
-    ) -> Moved {
+    ) -> Result<Option<HostError>, HostError> {
         let filter = self.world.filter_at(slot, direction, step);
         let stream = &mut self.world.streams[slot];
         let side = stream.side(filter, direction);
         let continued = std::mem::take(&mut side.continued_inside);
         let closed = std::mem::take(&mut side.closed_inside);
         if !went_on {
-            return Ok(());
+            return Ok(None);
         }
         let number = match direction {
             Direction::Request => 0,
@@ -45,20 +65,20 @@ impl Proxy {
         let held = side.iteration == Iteration::StopSingle;
         let over = stream.finished && direction == Direction::Response;
         if over && closed && !held && part == Part::Trailers {
-            return Err(HostError::EnvoyWouldCrash {
+            return Ok(Some(HostError::EnvoyWouldCrash {
                 call: "proxy_close_stream".to_owned(),
                 why:
                     "may not be followed by Continue in `proxy_on_response_trailers`: Envoy sends \
                       the trailers on a connection that is gone; return Pause"
                         .to_owned(),
                 timeline: self.timeline(Some(slot)),
-            });
+            }));
         }
         if !continued || (part == Part::Body && !over) {
-            return Ok(());
+            return Ok(None);
         }
         if self.world.mutated(Rule::PassingTwiceIsTaken) {
-            return Ok(());
+            return Ok(None);
         }
         let crashes = over
             && match part {
@@ -67,33 +87,32 @@ impl Proxy {
                 Part::Trailers => true,
             };
         if part == Part::Body && !crashes {
-            return Ok(());
+            return Ok(None);
         }
         let call = format!("proxy_continue_stream({number})");
         let timeline = self.timeline(Some(slot));
-        Err(if crashes {
-            HostError::EnvoyWouldCrash {
+        if crashes {
+            return Ok(Some(HostError::EnvoyWouldCrash {
                 call,
                 why:
                     "may not be followed by Continue in the same callback: it sent the end of the \
                       response, and Envoy goes on with a stream that is gone; just return Continue"
                         .to_owned(),
                 timeline,
-            }
-        } else {
-            HostError::Misuse {
-                call,
-                why: format!(
-                    "is followed by Continue in the same callback: Envoy sends the {direction}'s {} \
+            }));
+        }
+        Err(HostError::Misuse {
+            call,
+            why: format!(
+                "is followed by Continue in the same callback: Envoy sends the {direction}'s {} \
                      on twice, and the stream hangs or is garbled; just return Continue",
-                    match part {
-                        Part::Headers => "headers",
-                        Part::Body => "body",
-                        Part::Trailers => "trailers",
-                    }
-                ),
-                timeline,
-            }
+                match part {
+                    Part::Headers => "headers",
+                    Part::Body => "body",
+                    Part::Trailers => "trailers",
+                }
+            ),
+            timeline,
         })
     }
 

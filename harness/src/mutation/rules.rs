@@ -436,6 +436,7 @@ rules! {
     ClosedContextsAreCreatedOnce "a context whose creation closes its stream is not created again for the log";
     EndedInsideIsResumed "a response that one of its callbacks has ended is resumed behind that end";
     CloseBesideATrapCrashes "a close beside a trap in a request callback crashes Envoy over HTTP/2, too";
+    FiltersBehindTheEndStopNothing "what goes on behind the end of its stream crashes Envoy, whether a filter stops it or not";
     EveryCloseBehindTheEndCrashes "`proxy_close_stream` behind the end crashes Envoy, whoever ended the stream";
     NoResponseIsResumedInTheEnd "`proxy_continue_stream(1)` of an ended stream without a response is survived";
     EndingTwiceIsSurvived "the second end of a stream in one callback is ignored";
