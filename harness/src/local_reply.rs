@@ -115,6 +115,8 @@ impl Proxy {
     /// The reply goes past the filters that have seen the request.
     pub(crate) fn reply_through_chain(&mut self, slot: usize, reply: Reply) -> Moved {
         self.look_for_a_route_again(slot);
+        let stream = &mut self.world.streams[slot];
+        stream.upstream_left = reply.plugin.is_some() && stream.exchange.upstream.is_some();
         self.leave_upstream(slot);
         if self.world.mutated(Rule::ReplyPassesNoFilter) {
             self.world.streams[slot].request.aborted = true;

@@ -60,6 +60,9 @@ impl Proxy {
         if stream.has_lost_its_upstream() && !self.world.mutated(Rule::LostUpstreamsReceive) {
             return Ok(());
         }
+        if stream.upstream_left && !self.world.mutated(Rule::LeftUpstreamsReceive) {
+            return self.reply_to_lost_data(slot);
+        }
         let length = bytes.len();
         let refused_tunnel = stream.refused_tunnel;
         let answered =
@@ -91,11 +94,25 @@ impl Proxy {
         Ok(())
     }
 
+    /// A filter lets go of a body for whose request there is no upstream any more, in a callback of the reply that
+    /// left it. The router looks for that, and replies itself.
+    fn reply_to_lost_data(&mut self, slot: usize) -> Moved {
+        let text = "upstream is closed prematurely during decoding data from downstream";
+        let reply = Reply::own(503, text, "upstream_reset_before_response_started");
+        let stream = &mut self.world.streams[slot];
+        // It is the request that this ends: the reply's headers go on.
+        let inside = std::mem::replace(&mut stream.request.in_callback, true);
+        stream.reply_replaced = true;
+        let moved = self.send_local_reply(slot, reply);
+        self.world.streams[slot].request.in_callback = inside;
+        moved
+    }
+
     pub(crate) fn ask_with_trailers(&mut self, slot: usize) -> Moved {
         let codec = self.upstream_codec;
         let mutated = self.world.mutated(Rule::RequestTrailersAreCarriedOtherwise);
         let stream = &mut self.world.streams[slot];
-        if stream.finished {
+        if stream.finished || stream.upstream_left {
             return Ok(());
         }
         if stream.asked_at.is_some() && stream.response.headers.is_none() {

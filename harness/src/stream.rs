@@ -90,6 +90,10 @@ pub(crate) struct Stream {
     pub(crate) upstream_connection: UpstreamConnection,
     /// What its request's headers were written with, if they were.
     pub(crate) written: Option<Written>,
+    /// Whether a filter's reply ended its request to the upstream.
+    pub(crate) upstream_left: bool,
+    /// Whether the router replied in the place of a reply that was on its way, in one of the callbacks of that.
+    pub(crate) reply_replaced: bool,
     /// Whether a host of the upstream was chosen for it.
     pub(crate) host_is_chosen: bool,
     /// Whether a filter resumed its request when a local reply was on its way.

@@ -42,12 +42,16 @@ impl Proxy {
             return Ok(HeadersResult::Continue);
         }
         let stream = &mut self.world.streams[slot];
-        let count = stream
-            .flow(direction)
-            .headers
-            .as_ref()
-            .map_or(0, |headers| number(headers.len()));
-        stream.side(filter, direction).headers_visible = true;
+        let replaced = stream.reply_replaced && direction == Direction::Response;
+        let flow = stream.flow(direction);
+        let headers = match replaced {
+            true => &flow.overwritten,
+            false => &flow.headers,
+        };
+        let count = headers.as_ref().map_or(0, |headers| number(headers.len()));
+        let side = stream.side(filter, direction);
+        side.headers_visible = true;
+        side.sees_overwritten |= replaced;
         stream.filters[filter].end_of_stream = end;
         let plugin = stream.filters[filter].plugin;
         let count = count + self.off_by_one(Rule::HeadersAreMiscounted);

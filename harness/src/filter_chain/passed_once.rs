@@ -64,6 +64,9 @@ impl Proxy {
         // What held the body is to be resumed by the trailers, and resuming does look whether the stream is over.
         let held = side.iteration == Iteration::StopSingle;
         let over = stream.finished && direction == Direction::Response;
+        if over && part == Part::Headers && stream.reply_replaced {
+            return Ok(Some(self.replaced_goes_on(slot)));
+        }
         if over && closed && !held && part == Part::Trailers {
             return Ok(Some(HostError::EnvoyWouldCrash {
                 call: "proxy_close_stream".to_owned(),
@@ -132,5 +135,29 @@ impl Proxy {
             let stream = &mut self.world.streams[slot];
             stream.filters[filter].vm.is_some() && stream.side(filter, direction).end_stream
         })
+    }
+
+    /// The headers of a reply go on behind the one that the router made in its place.
+    fn replaced_goes_on(&mut self, slot: usize) -> HostError {
+        let call = "proxy_continue_stream(0)".to_owned();
+        let timeline = self.timeline(Some(slot));
+        match self.world.streams[slot].codec {
+            Codec::Http2 => HostError::EnvoyWouldCrash {
+                call,
+                why: "may not let a body go whose upstream a reply has left, and the reply's headers with \
+                      it: Envoy has answered 503 for the body, and goes on with a stream that is gone; do \
+                      not resume what was replied to"
+                    .to_owned(),
+                timeline,
+            },
+            Codec::Http1 => HostError::Misuse {
+                call,
+                why: "lets a body go whose upstream a reply has left, and the reply's headers continue: \
+                      Envoy has answered 503 for the body, and writes a second response behind it; do not \
+                      resume what was replied to"
+                    .to_owned(),
+                timeline,
+            },
+        }
     }
 }

@@ -241,6 +241,7 @@ rules! {
     AnswersHaveNoDetails "an answer of the upstream has no details";
     FiltersSeeNoChunking "filters do not see that a response comes in chunks";
     FiltersSeeNoServiceTime "filters do not see how long the upstream took";
+    LeftUpstreamsReceive "what a filter lets on behind a reply that left the upstream is received there";
     LostUpstreamsReceive "what a filter lets on behind the loss of the upstream is received there";
     LostUpstreamHasNoFlag "a lost upstream has no response flag";
     LostUpstreamHasAnotherStatus "a lost upstream is answered with another status";
