@@ -149,12 +149,21 @@ impl VmState {
     }
 
     /// Whether nobody can tell if Envoy does this at once or behind the outer callback: headers and
-    /// trailers that are resumed go to the router, which answers later. Bodies leave the view.
+    /// trailers that are resumed go to the router, which answers later, and so does the end of a connection. Bodies
+    /// leave the view.
     fn shows_later(&self, action: &Deferred) -> bool {
-        let Deferred::Continue(place, Direction::Request) = action else {
+        let (Deferred::Continue(place, Direction::Request) | Deferred::ContinueReading(place)) =
+            action
+        else {
             return false;
         };
         let stream = &self.world.streams[place.slot];
+        if let Some(tcp) = &stream.tcp {
+            let is_last = place.filter + 1 == tcp.filters.len();
+            let is_own = self.about() == Some(place.slot);
+            let in_end = self.export == "proxy_on_downstream_data" && tcp.read.is_empty();
+            return is_last && is_own && in_end;
+        }
         let is_last = place.filter + 1 == stream.filters.len();
         let own = self
             .contexts
