@@ -47,8 +47,8 @@ pub(crate) enum CallEvent {
     Message(Vec<u8>),
     /// The guest sends no more in a gRPC stream.
     HalfClosed,
-    /// The guest gave up; with the cluster, as the call is forgotten.
-    Cancelled(usize),
+    /// The guest gave up; with the cluster, as the call is forgotten, and whether it was not sent so far.
+    Cancelled(usize, bool),
 }
 
 /// A call-out as its cluster got it.
@@ -247,16 +247,6 @@ impl VmState {
     /// taken back; what goes out on a connection that is there has gone.
     pub(crate) fn take_back(&mut self, token: u32, call: &Pending) {
         let is_of_it = |asked: &Asked| matches!(asked, Asked::Call { id, .. } if *id == call.id);
-        let is_made = |asked: &Asked| {
-            is_of_it(asked)
-                && matches!(
-                    asked,
-                    Asked::Call {
-                        event: CallEvent::Made,
-                        ..
-                    }
-                )
-        };
         let read = self.world.reading_from == Some(call.cluster);
         if read && !self.world.mutated(Rule::CancelledGrpcStreamsAreSent) {
             self.world.asked.retain(|asked| !is_of_it(asked));
@@ -267,12 +257,20 @@ impl VmState {
             .grpc_connections
             .contains(&(self.thread, call.cluster));
         if connected
-            && self.world.asked.iter().any(is_made)
+            && self.is_unsent(call.id)
             && !self.world.mutated(Rule::CancelledGrpcCallsAreNotSent)
         {
             let plugin = self.contexts.get(&call.root).map(|context| context.plugin);
             self.world.record_made(token, plugin, call);
         }
+    }
+
+    /// Whether a call is made, and did not go to its cluster so far.
+    pub(crate) fn is_unsent(&self, of: CallId) -> bool {
+        let mut asked = self.world.asked.iter();
+        asked.any(
+            |asked| matches!(asked, Asked::Call { id, event: CallEvent::Made, .. } if *id == of),
+        )
     }
 
     pub(crate) fn call_mut(&mut self, token: u32, id: CallId) -> Option<&mut Pending> {
@@ -296,7 +294,7 @@ impl CallEvent {
         match self {
             Self::Message(message) => request.message.push(frames::framed(message)),
             Self::HalfClosed => request.complete = true,
-            Self::Made | Self::Cancelled(_) => {}
+            Self::Made | Self::Cancelled(..) => {}
         }
     }
 }
@@ -388,15 +386,15 @@ impl Proxy {
         id: CallId,
         event: &CallEvent,
     ) -> Moved {
-        if let CallEvent::Cancelled(cluster) = event {
+        if let CallEvent::Cancelled(cluster, unsent) = event {
             self.cancel_at_cluster(*cluster);
             // The connection that was opened for it stays, for the next one.
             let lost = self
                 .world
                 .mutated(Rule::CancelledGrpcCallsLeaveNoConnection);
             let thread = self.vms.get(vm).map(Vm::thread);
-            if let Some(thread) = thread.filter(|_| !lost && !self.world.clusters.refuses(*cluster))
-            {
+            let opened = *unsent && !lost && !self.world.clusters.refuses(*cluster);
+            if let Some(thread) = thread.filter(|_| opened) {
                 self.world.grpc_connections.insert((thread, *cluster));
             }
             return Ok(());
@@ -429,7 +427,7 @@ impl Proxy {
                     self.world.grpc_connections.insert(connection);
                 }
             }
-            CallEvent::Cancelled(_) => {}
+            CallEvent::Cancelled(..) => {}
         }
         match kind {
             CallKind::Http => self.answer_http_call(vm, token),

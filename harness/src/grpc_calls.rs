@@ -190,9 +190,10 @@ fn cancel_known(call: &mut Call<'_>, token: u32) -> Answer {
         return Err(Status::NotFound.into());
     }
     let gone = state.calls.pending.remove(&token).ok_or(Status::NotFound)?;
+    let unsent = state.is_unsent(gone.id);
     state.take_back(token, &gone);
     if !gone.grpc.is_closed_by_peer() {
-        let event = CallEvent::Cancelled(gone.cluster);
+        let event = CallEvent::Cancelled(gone.cluster, unsent);
         let (vm, id) = (state.index, gone.id);
         let asked = Asked::Call {
             vm,

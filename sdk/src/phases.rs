@@ -58,7 +58,8 @@ impl Phases {
     /// `allow_on_headers_stop_iteration`, a request would otherwise go on unjudged).
     ///
     /// What is awaited beside `next`, such as a [`timeout`](crate::timeout()) around it, is something other, too. Without this
-    /// it is a fault of the stream, but for wakers that something outside of this crate keeps: those are not heard.
+    /// it is a fault of the stream, also where it is given up in the same turn; but for wakers that something outside of this
+    /// crate keeps: those are not heard.
     pub const WAITS: Self = Self(1 << 2);
     /// The request's body, and its trailers, behind which a body may end.
     pub const REQUEST_BODY: Self = Self(1 << 3);

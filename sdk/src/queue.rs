@@ -109,8 +109,8 @@ impl Plugin {
     /// host call.
     ///
     /// Of all VMs that ask for one queue, Envoy tells only the last of new items, so receiving is for
-    /// what runs once in a proxy: a service with `singleton: true`. An HTTP filter that waits for items
-    /// needs [`Phases::WAITS`](crate::Phases::WAITS).
+    /// what runs once in a proxy: a service with `singleton: true`. A stream that waits for items
+    /// needs [`Phases::WAITS`](crate::Phases::WAITS), the `run` of its filter [`Phases::BESIDE`](crate::Phases::BESIDE).
     ///
     /// ```
     /// use attache::prelude::*;

@@ -273,6 +273,7 @@ impl Stream {
             true => Shown::Nothing,
             false => Shown::Coming,
         });
+        tasks::hear_anew();
         // Looked at where they are: an answer is large.
         let mut polled = task.as_mut().poll(&mut self.place.context());
         tasks::show_request(Shown::Nothing);

@@ -56,6 +56,11 @@ pub(crate) fn copied(waker: &Waker) -> Waker {
     waker.clone()
 }
 
+/// Forgets what was noted: what a stream waits for is told anew in each of its polls, or was told before.
+pub(crate) fn hear_anew() {
+    UNHEARD.set(0);
+}
+
 /// Whether a stream that is polled in its own callbacks only has begun to wait for something else.
 pub(crate) fn is_unheard(id: u32) -> bool {
     UNHEARD.get() == id

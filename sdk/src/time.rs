@@ -38,8 +38,8 @@ thread_local! {
 
 /// Waits for `duration`, to the millisecond. Nothing passes for no time at all.
 ///
-/// The wait begins when the future is first polled. It needs
-/// [`Phases::WAITS`](crate::Phases::WAITS), and it ends early where the host's clock is set forward
+/// The wait begins when the future is first polled. In a stream it needs
+/// [`Phases::WAITS`](crate::Phases::WAITS), in the `run` of a filter [`Phases::BESIDE`](crate::Phases::BESIDE). It ends early where the host's clock is set forward
 /// meanwhile: the host tells the time of day only.
 ///
 /// ```

@@ -214,10 +214,20 @@ impl World {
             &mut stream.exchange.upstream,
         ) {
             sent.message.headers = on_the_wire(headers, end, codec, self.version);
-            stream.unacceptable = unacceptable(headers, true);
-            if stream.unacceptable.is_some() && !std::mem::replace(&mut stream.upstream_asked, true)
-            {
-                self.asked.push_back(Asked::Stream(slot));
+            let unsent = !sent.complete;
+            let before = std::mem::replace(&mut stream.unacceptable, unacceptable(headers, true));
+            match (before, &stream.unacceptable) {
+                (None, Some(_)) if !stream.upstream_asked => {
+                    stream.upstream_asked = true;
+                    self.asked.push_back(Asked::Stream(slot));
+                }
+                // It can be written again, and is not whole.
+                (Some(_), None) if unsent => {
+                    stream.upstream_asked = false;
+                    let is_own = |asked: &Asked| matches!(asked, Asked::Stream(of) if *of == slot);
+                    self.asked.retain(|asked| !is_own(asked));
+                }
+                _ => {}
             }
         }
     }

@@ -179,7 +179,7 @@ impl Call {
 
     /// Makes the call, when the future is first polled.
     ///
-    /// To wait for it needs [`Phases::WAITS`](crate::Phases::WAITS). Dropping the future does not
+    /// A stream that waits for it needs [`Phases::WAITS`](crate::Phases::WAITS). Dropping the future does not
     /// stop an HTTP call, for which the host has no means; its answer is then nobody's.
     ///
     /// ```
@@ -246,7 +246,8 @@ impl Call {
     /// # Errors
     ///
     /// A [`CallError`] for a call that could not be made: there is no such cluster, or no filter of the module declares
-    /// [`Phases::BESIDE`](crate::Phases::BESIDE) or [`Phases::WAITS`](crate::Phases::WAITS), so that the module has no callback for answers.
+    /// [`Phases::BESIDE`](crate::Phases::BESIDE) or [`Phases::WAITS`](crate::Phases::WAITS), so that the module has no
+    /// callback for answers.
     pub fn send_and_forget(self) -> Result<(), CallError> {
         if !registry::hears_answers() {
             let what = "no filter of the module declares `Phases::BESIDE` or `Phases::WAITS`";

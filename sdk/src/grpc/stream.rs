@@ -69,7 +69,7 @@ impl GrpcStream {
                 messages: VecDeque::new(),
                 held: 0,
                 end: None,
-                waker: tasks::copied(waker),
+                waker: waker.clone(),
             }),
         });
         let pending: Rc<dyn Pending> = Rc::<Inbox>::clone(&inbox);
@@ -136,7 +136,7 @@ impl GrpcStream {
             if let Some(end) = &state.end {
                 return Poll::Ready(end.clone().map(|()| None));
             }
-            let before = std::mem::replace(&mut state.waker, context.waker().clone());
+            let before = std::mem::replace(&mut state.waker, tasks::copied(context.waker()));
             drop(state);
             drop(before);
             Poll::Pending

@@ -235,6 +235,7 @@ impl TcpStream {
         let Some(mut task) = self.task.take() else {
             return;
         };
+        tasks::hear_anew();
         match task.as_mut().poll(&mut self.place.context()) {
             Poll::Ready(answer) => {
                 drop(task);

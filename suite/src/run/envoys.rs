@@ -128,7 +128,7 @@ impl Envoys<'_> {
         let groups = self.groups(reports);
         let mut doubtful: BTreeMap<usize, Doubt> = BTreeMap::new();
         for outcome in self.round(groups, LANES, reports, progress) {
-            if outcome.good || outcome.explained {
+            if outcome.good {
                 outcome.enter(reports, Looks::first());
             } else {
                 doubtful.insert(outcome.number, Doubt::default());
@@ -167,7 +167,8 @@ impl Envoys<'_> {
             }
         }
         let takes: Vec<Duration> = reports.iter().map(takes).collect();
-        let all: Duration = shared.iter().chain(&alone).map(|one| takes[*one]).sum();
+        let every = shared.iter().chain(&alone).map(|one| takes[*one]);
+        let all = every.fold(Duration::ZERO, Duration::saturating_add);
         let share = (all / u32::try_from(LANES).unwrap_or(1)).max(WORTH_A_START);
         let mut groups: Vec<Group> = Vec::new();
         for number in shared {
@@ -175,7 +176,7 @@ impl Envoys<'_> {
             let plugins = case.plugins().count();
             let fits = |group: &&mut Group| {
                 group.plugins + plugins <= MOST_PLUGINS
-                    && group.takes + takes[number] <= share
+                    && group.takes.saturating_add(takes[number]) <= share
                     && Stage::fit(&self.plans[group.cases[0]].case, case)
             };
             match groups.iter_mut().find(fits) {
@@ -370,7 +371,8 @@ fn agrees(report: &CaseReport, seen: &Seen) -> bool {
 /// Whether known differences explain what Envoy did otherwise than the harness.
 fn explains(report: &CaseReport, seen: Option<&Seen>) -> bool {
     let harness = report.on_harness.as_ref();
-    harness.is_some_and(|harness| is_explained(&report.known, harness, seen))
+    let known = &report.known;
+    !known.is_empty() && harness.is_some_and(|harness| is_explained(known, harness, seen))
 }
 
 /// By how much a play was late, if that is more than what lies between two things of the case.
