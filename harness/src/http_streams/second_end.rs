@@ -4,7 +4,6 @@
 //! whether the stream has ended meanwhile. In a response callback the second end finds the stream
 //! gone; see `Proxy::ended_twice`.
 
-use crate::abi::Direction;
 use crate::call::{Call, Stop};
 use crate::error::HostError;
 use crate::vm::{Deferred, Place};
@@ -16,18 +15,11 @@ pub(super) enum End {
     Close,
 }
 
-/// Refuses a reply and a close of a request in one callback, and a close behind
-/// `proxy_continue_stream(1)` in response trailers. A second reply to a request is just ignored.
+/// Refuses a reply and a close of a request in one callback. A second reply to a request is just ignored.
 pub(super) fn check(call: &mut Call<'_>, place: Place, end: End) -> Result<(), Stop> {
     let state = call.state();
-    let stream = &mut state.world.streams[place.slot];
+    let stream = &state.world.streams[place.slot];
     let responding = stream.response.headers.is_some();
-    let in_trailers = stream
-        .side(place.filter, Direction::Response)
-        .trailers_visible;
-    let crash = state.deferred.iter().any(|action| {
-        matches!(action, Deferred::Continue(at, Direction::Response) if at.slot == place.slot && in_trailers)
-    });
     let odd = !responding
         && state.deferred.iter().any(|action| match action {
             Deferred::LocalReply(at, _) => at.slot == place.slot && end == End::Close,
@@ -35,16 +27,6 @@ pub(super) fn check(call: &mut Call<'_>, place: Place, end: End) -> Result<(), S
             _ => false,
         });
     let name = call.record.name.to_owned();
-    if crash {
-        return Err(call.give_up(|timeline| HostError::EnvoyWouldCrash {
-            call: name,
-            why:
-                "may not follow `proxy_continue_stream(1)` in `proxy_on_response_trailers`, which \
-                  has ended the stream; return after the first of them"
-                    .to_owned(),
-            timeline,
-        }));
-    }
     if odd {
         return Err(call.give_up(|timeline| HostError::Misuse {
             call: name,
