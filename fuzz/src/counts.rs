@@ -27,7 +27,7 @@ pub fn templates(data: &[u8]) {
     }
 }
 
-/// Segment by segment, with nothing prepared.
+/// Segment by segment, with nothing prepared: `{name...}` and `**` take what is left, a name in braces and `*` a segment.
 fn takes(template: &str, path: &[u8]) -> bool {
     let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();
     let mut parts = path.split(|&byte| byte == b'/');
@@ -35,10 +35,10 @@ fn takes(template: &str, path: &[u8]) -> bool {
         let Some(part) = parts.next() else {
             return false;
         };
-        if segment.ends_with("...}") {
+        if segment == "**" || segment.ends_with("=**}") || segment.ends_with("...}") {
             return true;
         }
-        let fits = match segment.starts_with('{') {
+        let fits = match segment == "*" || segment.starts_with('{') {
             true => !part.is_empty(),
             false => part == segment.as_bytes(),
         };
