@@ -62,6 +62,21 @@ impl Clock {
     }
 }
 
+/// The last `date` that was asked for: a second has many streams, and one date.
+#[derive(Debug, Default)]
+pub(crate) struct LastDate(Option<(u64, [u8; 29])>);
+
+impl LastDate {
+    /// What [`Clock::http_date`] says.
+    pub(crate) fn at(&mut self, clock: Clock) -> [u8; 29] {
+        let second = clock.now().as_secs();
+        match self.0 {
+            Some((of, date)) if of == second => date,
+            _ => self.0.insert((second, clock.http_date())).1,
+        }
+    }
+}
+
 /// Year, month from 0 and day of month from 1, so many days after 1970-01-01: the arithmetic of
 /// [`civil_from_days`](https://howardhinnant.github.io/date_algorithms.html), whose years begin in
 /// March so that the leap day is their last.

@@ -72,7 +72,7 @@ impl Proxy {
             && !headers.contains_key("x-forwarded-proto")
             && !self.world.mutated(Rule::NoForwardedProto)
         {
-            headers.add(b"x-forwarded-proto", b"http");
+            headers.add_own(b"x-forwarded-proto", b"http");
         }
         if !refused && !self.world.mutated(Rule::CertificatesAreForwarded) {
             headers.remove(b"x-forwarded-client-cert");
@@ -92,7 +92,7 @@ impl Proxy {
         if !refused && unnamed && !self.world.mutated(Rule::NoRequestId) {
             let mut id = *b"00000000-0000-4000-8000-000000000000";
             decimal::fill_hexadecimal(&mut id[24..], self.world.next_number());
-            headers.set(b"x-request-id", &id);
+            headers.set_own(b"x-request-id", &id);
         }
         let content_type = headers.get("content-type").unwrap_or_default();
         let grpc =
@@ -165,7 +165,7 @@ impl Proxy {
                 .set(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
         }
         let Some(status) = refused.status else {
-            stream.exchange.details = Some(refused.details.to_owned());
+            stream.exchange.details = Some(refused.details.into());
             self.reset(slot)?;
             return Ok(true);
         };
@@ -179,7 +179,7 @@ impl Proxy {
         // The codec waits for the rest of a body.
         stream.is_gone_below = closes && whole && !spared;
         stream.request.aborted = true;
-        stream.exchange.details = Some(refused.details.to_owned());
+        stream.exchange.details = Some(refused.details.into());
         let reply = Reply::own(status, refused.body, refused.details);
         self.reply_directly(slot, &reply)?;
         Ok(true)
@@ -363,7 +363,7 @@ impl Proxy {
             stream.headers_sent |= stream.logs;
             return Ok(());
         }
-        let date = self.world.clock.http_date();
+        let date = self.world.last_date.at(self.world.clock);
         let envoy = self.world.version;
         let hops_stay = self.world.mutated(Rule::ResponseKeepsHopByHopHeaders);
         let dated = !self.world.mutated(Rule::ResponseHasNoDate);
@@ -389,10 +389,10 @@ impl Proxy {
             codec::strip_response(headers, stream.codec, envoy, asked && upgraded);
         }
         if dated && !headers.contains_key("date") {
-            headers.add(b"date", &date);
+            headers.add_own(b"date", &date);
         }
         if served && !(server_stays && headers.contains_key("server")) {
-            headers.set(b"server", b"envoy");
+            headers.set_own(b"server", b"envoy");
         }
         let http1 = stream.codec == Codec::Http1;
         if http1
@@ -401,7 +401,7 @@ impl Proxy {
         {
             // HTTP/1.1 cannot tell the rest of the request from the next one, and Envoy takes whatever
             // it answers 400 for such a request. A client may ask for it, too.
-            headers.set(b"connection", b"close");
+            headers.set_own(b"connection", b"close");
         }
         stream.headers_sent = true;
         stream.active_at = self.world.clock.now();

@@ -1,5 +1,6 @@
 //! What became of one request.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
@@ -184,7 +185,7 @@ pub struct Exchange {
     pub(crate) upstream: Option<UpstreamRequest>,
     pub(crate) response: Option<DownstreamResponse>,
     pub(crate) local_reply: Option<LocalReply>,
-    pub(crate) details: Option<String>,
+    pub(crate) details: Option<Cow<'static, str>>,
     pub(crate) flags: ResponseFlags,
     pub(crate) response_code: u32,
     pub(crate) filter_state: FilterState,

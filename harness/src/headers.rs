@@ -215,6 +215,15 @@ impl Headers {
         self.compact();
     }
 
+    /// The same for a name that Envoy gives itself, other than a pseudo header.
+    pub(crate) fn add_own(&mut self, name: &'static [u8], value: &[u8]) {
+        if self.position(name).is_some() {
+            return self.add(name, value);
+        }
+        let entry = self.store_lower(name, value);
+        self.entries.push(entry);
+    }
+
     /// Whether a value that is added is joined to one that is there.
     pub(crate) fn joins(&self, name: &[u8]) -> bool {
         let name = self.name(name);
@@ -245,6 +254,16 @@ impl Headers {
         match self.position(self.name(name)) {
             Some(at) => self.entries[at] = self.store(self.name(name), value),
             None => self.add(name, value),
+        }
+    }
+
+    /// The same for a name that Envoy gives itself, other than a pseudo header.
+    pub(crate) fn set_own(&mut self, name: &'static [u8], value: &[u8]) {
+        let at = self.position(name);
+        let entry = self.store_lower(name, value);
+        match at {
+            Some(at) => self.entries[at] = entry,
+            None => self.entries.push(entry),
         }
     }
 

@@ -45,7 +45,7 @@ pub(crate) fn send_local_response(
             && !state.world.mutated(Rule::ReplyBehindAnUnreadRequestCrashes);
         if spared && phase == Phase::Log {
             // Envoy notes the details before it looks what there is to do.
-            state.world.streams[place.slot].exchange.details = Some(details);
+            state.world.streams[place.slot].exchange.details = Some(details.into());
             return Ok(());
         }
         if spared || state.world.mutated(Rule::ReplyBehindTheEndIsSurvived) {

@@ -34,7 +34,7 @@ impl World {
             // Envoy notes the details before it looks whether there is a reply.
             if !self.mutated(Rule::SecondReplyHasNoDetails) {
                 let stream = &mut self.streams[slot];
-                stream.exchange.details = Some(reply.details.clone());
+                stream.exchange.details = Some(reply.details.clone().into());
             }
             if self.mutated(Rule::SecondReplyWins) {
                 let stream = &mut self.streams[slot];
@@ -46,7 +46,7 @@ impl World {
             return None;
         }
         stream.abort_callback();
-        stream.exchange.details = Some(reply.details.clone());
+        stream.exchange.details = Some(reply.details.clone().into());
         stream.exchange.local_reply = Some(LocalReply {
             status: reply.status,
             body: reply.body.clone(),
@@ -173,7 +173,7 @@ impl Proxy {
         stream.request.aborted |= in_request;
         stream.response.aborted |= stream.response.in_callback && !in_request;
         match stream.logs {
-            true => stream.exchange.details = Some(reply.details.clone()),
+            true => stream.exchange.details = Some(reply.details.clone().into()),
             false => stream.late_details = Some(reply.details.clone()),
         }
         if stream.headers_sent {

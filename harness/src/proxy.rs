@@ -123,16 +123,16 @@ impl Proxy {
         let index = vm;
         let vm = &mut self.vms[index];
         let failed_before = vm.failed;
-        let plugin = vm.plugin_of(context);
+        let calling = vm.calling(entry, name);
         let result = if vm.runs_inside {
-            self.call_along(index, entry, name, find, arguments)
+            self.call_along(index, calling, find, arguments)
         } else {
-            vm.call(&mut self.world, entry, name, find, arguments)
+            vm.call(&mut self.world, calling, find, arguments)
         };
         let Some(result) = result else {
             return Ok(Called::Missing);
         };
-        let called = self.after(slot, plugin, name, result)?;
+        let called = self.after(slot, calling.plugin, name, result)?;
         if self.vms[index].failed && !failed_before {
             // An answer comes to the root, and leaves its stream waiting like the others.
             self.lint_hanging(index, slot.filter(|_| phase != Phase::CallOut));
@@ -405,8 +405,8 @@ impl Proxy {
         if !known && self.world.mutated(Rule::CloseHasNoDetails) {
             // It stays as it is.
         } else if !known || self.world.mutated(Rule::CloseReplacesDetails) {
-            let details = "wasm_close_stream".to_owned();
-            self.world.streams[place.slot].exchange.details = Some(details);
+            let details = Some("wasm_close_stream".into());
+            self.world.streams[place.slot].exchange.details = details;
         }
         if self.world.mutated(Rule::CloseIsIgnored) {
             return Ok(());

@@ -273,7 +273,7 @@ impl Proxy {
         }
         if !self.world.mutated(Rule::AnswersHaveNoDetails) {
             let stream = &mut self.world.streams[slot];
-            stream.exchange.details = Some("via_upstream".to_owned());
+            stream.exchange.details = Some("via_upstream".into());
         }
         let had_body = !response.pieces.is_empty() || trailers.is_some();
         let had_body = had_body && !headers.contains_key("content-length");
@@ -358,7 +358,7 @@ impl Proxy {
         let begun = stream.response.headers.is_some();
         if stream.headers_sent {
             if !undetailed {
-                stream.exchange.details = Some(failure.details_after());
+                stream.exchange.details = Some(failure.details_after().into());
             }
             return self.reset(slot);
         }
@@ -428,7 +428,7 @@ impl Proxy {
             .set(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT);
         stream.exchange.timeline.note("the route's timeout is over");
         if stream.headers_sent {
-            stream.exchange.details = Some("response_timeout".to_owned());
+            stream.exchange.details = Some("response_timeout".into());
             return self.reset(slot);
         }
         let mut reply = Reply::own(504, "upstream request timeout", details);
@@ -474,11 +474,9 @@ fn has_declared_length(message: &Message) -> bool {
 /// Envoy never corrects a `content-length`: the peer waits for the missing bytes, or takes the
 /// surplus for the next message.
 pub(crate) fn wrong_length(what: &str, message: &Message) -> Option<String> {
+    let wrong = other_length(what, message)?;
     let status = status(message.headers()).and_then(|status| u16::try_from(status).ok());
-    if status.is_some_and(has_no_body) {
-        return None;
-    }
-    other_length(what, message)
+    (!status.is_some_and(has_no_body)).then_some(wrong)
 }
 
 /// The same where no status makes the peer take a body for none: over HTTP/2.

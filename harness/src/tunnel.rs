@@ -204,7 +204,7 @@ impl Proxy {
                 headers.remove(b"content-length");
                 response.pieces.clear();
                 let details = "websocket_handshake_unsuccessful".to_owned();
-                stream.exchange.details = Some(details);
+                stream.exchange.details = Some(details.into());
                 stream.tunnel = None;
                 Some(true)
             }

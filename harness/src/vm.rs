@@ -176,12 +176,10 @@ impl Vm {
     pub(crate) fn call<P: Arguments, R: Results>(
         &mut self,
         world: &mut Box<World>,
-        entry: Entry,
-        name: &'static str,
+        calling: Calling,
         find: Find<TypedFunc<P, R>>,
         arguments: P,
     ) -> Option<Result<R, Failure>> {
-        let calling = self.calling(entry, name);
         let Self {
             instance,
             callbacks,
@@ -193,7 +191,7 @@ impl Vm {
             return None;
         };
         let before = calling.begin(world, store.data_mut(), &arguments);
-        let result = lend(store, failed, world, entry, |store| {
+        let result = lend(store, failed, world, calling.entry, |store| {
             function.call(store, arguments)
         });
         *failed |= result.is_err();

@@ -10,7 +10,7 @@ use crate::appointments::Appointment;
 use crate::attributes::Attributes;
 use crate::budgets::Budget;
 use crate::calls::CallOut;
-use crate::clock::Clock;
+use crate::clock::{Clock, LastDate};
 use crate::clusters::Clusters;
 use crate::codec::Codec;
 use crate::dns::Dns;
@@ -45,6 +45,7 @@ pub(crate) struct World {
     /// All plugins of the host; an index stays what it is.
     pub(crate) plugins: Vec<Arc<PluginInfo>>,
     pub(crate) clock: Clock,
+    pub(crate) last_date: LastDate,
     /// When the host started.
     pub(crate) started: Duration,
     pub(crate) agenda: Agenda,
@@ -123,6 +124,7 @@ impl World {
         Self {
             clusters,
             clock,
+            last_date: LastDate::default(),
             started: clock.now(),
             log_level: Some(log_level),
             buffer_limit,

@@ -145,8 +145,11 @@ fn read_http1(headers: &mut Headers, envoy: EnvoyVersion) -> Result<bool, &'stat
 /// [RFC 9112, 3.2.2]: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2
 fn absolute(headers: &mut Headers) -> Result<bool, &'static str> {
     let path = headers.get(":path").unwrap_or_default();
+    if path.starts_with(b"/") {
+        return Ok(false);
+    }
     let method = headers.get(":method").unwrap_or_default();
-    if path.starts_with(b"/") || method == b"OPTIONS" && path.starts_with(b"*") {
+    if method == b"OPTIONS" && path.starts_with(b"*") {
         return Ok(false);
     }
     let Some(url) = target::url(path) else {

@@ -21,7 +21,7 @@ impl Proxy {
         }
         if !self.world.mutated(Rule::DisconnectHasNoDetails) {
             let exchange = &mut self.world.streams[slot].exchange;
-            exchange.details = Some("downstream_remote_disconnect".to_owned());
+            exchange.details = Some("downstream_remote_disconnect".into());
         }
         self.reset(slot)
     }
@@ -48,7 +48,7 @@ impl Proxy {
         let exchange = &mut stream.exchange;
         exchange.timeline.note("the client breaks the protocol");
         exchange.flags.set(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
-        exchange.details = Some(details.to_owned());
+        exchange.details = Some(details.to_owned().into());
         self.reset(slot)
     }
 }

@@ -20,7 +20,9 @@ use crate::error::HostError;
 use crate::limits::Limits;
 use crate::mutation::Rule;
 use crate::proxy::{Moved, Proxy};
-use crate::vm::{Arguments, Entry, Failure, Find, Instance, Order, Results, Role, VmState, lend};
+use crate::vm::{
+    Arguments, Calling, Entry, Failure, Find, Instance, Order, Results, Role, VmState, lend,
+};
 
 /// What Rust gives a thread, and what guests are limited for.
 const STACK: usize = 2 << 20;
@@ -30,14 +32,13 @@ impl Proxy {
     pub(crate) fn call_along<P: Arguments, R: Results>(
         &mut self,
         index: usize,
-        entry: Entry,
-        name: &'static str,
+        calling: Calling,
         find: Find<TypedFunc<P, R>>,
         arguments: P,
     ) -> Option<Result<R, Failure>> {
+        let entry = calling.entry;
         let vm = &mut self.vms[index];
         let function = find(&vm.callbacks).clone()?;
-        let calling = vm.calling(entry, name);
         let before = calling.begin(&mut self.world, vm.state(), &arguments);
         let mut failed = vm.failed;
         let instance = std::mem::replace(&mut vm.instance, Instance::Away(None));

@@ -279,7 +279,8 @@ pub(crate) fn route_timeout(headers: &mut Headers, of_route: Duration) -> Timeou
     let own = !of_try.is_zero() && (timeout.is_zero() || of_try < timeout);
     let told = if own { of_try } else { timeout };
     if !told.is_zero() {
-        headers.replace(
+        headers.remove(b"x-envoy-expected-rq-timeout-ms");
+        headers.add_own(
             b"x-envoy-expected-rq-timeout-ms",
             milliseconds(told).as_bytes(),
         );

@@ -7,9 +7,9 @@ use crate::world::World;
 /// A callback that is being made.
 #[derive(Clone, Copy)]
 pub(crate) struct Calling {
-    pub(super) entry: Entry,
+    pub(crate) entry: Entry,
     pub(super) name: &'static str,
-    pub(super) plugin: usize,
+    pub(crate) plugin: usize,
     /// Whether its cost is kept by itself.
     pub(super) counts: bool,
 }
