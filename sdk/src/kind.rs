@@ -20,7 +20,7 @@ use crate::mode::Mode;
 use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::stream::Stream;
-use crate::tasks::root::{RootTask, live_with};
+use crate::tasks::root::RootTask;
 use crate::tcp::{self, TcpFilter};
 
 /// A type that [`filters!`](crate::filters) takes, and its kind.
@@ -151,9 +151,8 @@ impl<F: HttpFilter<M>, M: Mode> AnyPlugin for Configured<F, Http<M>> {
 
     fn start(self: Rc<Self>, root: u32) -> Option<Rc<RootTask>> {
         match const { F::PHASES.contains(Phases::BESIDE) } {
-            true => Some(live_with(root, async move {
-                let run = self.filter.run(&root::plugin()).await;
-                root::say(self.root_id, run);
+            true => Some(root::runs(root, self.root_id, async move || {
+                self.filter.run(&root::plugin()).await
             })),
             false => None,
         }
@@ -197,9 +196,8 @@ impl<F: TcpFilter> AnyPlugin for tcp::Configured<F> {
 
     fn start(self: Rc<Self>, root: u32) -> Option<Rc<RootTask>> {
         match const { F::PHASES.contains(Phases::BESIDE) } {
-            true => Some(live_with(root, async move {
-                let run = self.filter.run(&root::plugin()).await;
-                root::say(self.root_id, run);
+            true => Some(root::runs(root, self.root_id, async move || {
+                self.filter.run(&root::plugin()).await
             })),
             false => None,
         }

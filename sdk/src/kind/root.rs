@@ -64,8 +64,8 @@ impl<F: AccessLogger> AnyPlugin for Configured<F, Log> {
     }
 
     fn start(self: Rc<Self>, root: u32) -> Option<Rc<RootTask>> {
-        Some(live_with(root, async move {
-            say(self.root_id, self.filter.run(&self.plugin).await);
+        Some(runs(root, self.root_id, async move || {
+            self.filter.run(&self.plugin).await
         }))
     }
 }
@@ -99,8 +99,8 @@ impl<F: Service> AnyPlugin for Configured<F, Run> {
     }
 
     fn start(self: Rc<Self>, root: u32) -> Option<Rc<RootTask>> {
-        Some(live_with(root, async move {
-            say(self.root_id, self.filter.run(&self.plugin).await);
+        Some(runs(root, self.root_id, async move || {
+            self.filter.run(&self.plugin).await
         }))
     }
 }
@@ -137,8 +137,15 @@ pub(super) fn is_declared<R: Future>(_run: R) -> Result<(), ConfigError> {
     Err(ConfigError::at("", "`run` needs `Phases::BESIDE`"))
 }
 
-pub(super) fn say(name: &str, end: Result<(), Error>) {
-    if let Err(fault) = end {
-        error!("filter={name} its run ended: {}", Chain(&fault));
-    }
+/// Has `run` live with root context `root`.
+pub(super) fn runs(
+    root: u32,
+    name: &'static str,
+    run: impl AsyncFnOnce() -> Result<(), Error> + 'static,
+) -> Rc<RootTask> {
+    live_with(root, async move {
+        if let Err(fault) = run().await {
+            error!("filter={name} its run ended: {}", Chain(&fault));
+        }
+    })
 }
