@@ -8,6 +8,7 @@ mod fuzzing;
 mod growth;
 #[cfg(feature = "harness")]
 mod harness;
+#[path = "../../suite/src/program/bench/on_envoy/interval.rs"]
 mod interval;
 mod on_envoy;
 mod process;
