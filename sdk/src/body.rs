@@ -14,9 +14,12 @@ use crate::stream::Handle;
 
 mod piece;
 mod watchdog;
+mod watched;
 
+pub(crate) use self::piece::Ending;
 pub use self::piece::{BodyTransform, Piece};
 use self::watchdog::Watchdog;
+pub use self::watched::Watched;
 
 /// The body was asked for to read it: its length stays what the headers say.
 ///
@@ -186,11 +189,18 @@ pub(crate) fn map_body(link: &Link, direction: Direction, transform: impl BodyTr
 }
 
 /// The headers do not change for that.
-pub(crate) fn watch_body(link: &Link, direction: Direction, mut look: impl FnMut(&[u8]) + 'static) {
+pub(crate) fn watch_body<W: Watched>(
+    link: &Link,
+    direction: Direction,
+    mut look: impl FnMut(&[u8]) -> W + 'static,
+) {
     map_body(link, direction, move |piece: &mut Piece<'_>| {
-        if !piece.rest().is_empty() {
-            look(piece.rest());
-            piece.keep(usize::MAX);
+        if piece.rest().is_empty() {
+            return;
+        }
+        match look(piece.rest()).refusal() {
+            Some(reply) => piece.refuse(reply),
+            None => piece.keep(usize::MAX),
         }
     });
 }

@@ -9,8 +9,7 @@ use crate::host::{self, Direction};
 use crate::next;
 use crate::tasks;
 
-use self::editor::Edit;
-pub(crate) use self::editor::Editor;
+pub(crate) use self::editor::{Edit, Editor};
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use self::rewriter::{Rewriter, Step};
 
@@ -33,6 +32,8 @@ pub(crate) enum Verdict {
     Pause,
     /// It cannot go on whole, so the stream must not.
     Cut,
+    /// The filter has ended the stream.
+    Refused,
 }
 
 /// How far the headers have come.
@@ -294,13 +295,14 @@ impl Flow {
         is_edited
     }
 
-    /// Decides what becomes of it. Acts on the effective context.
-    pub(crate) fn settle(&self, stream: u32) -> Result<(), Error> {
+    /// Decides what becomes of it. Acts on the effective context. Answers who ends the stream, where the filter has
+    /// ended it here.
+    pub(crate) fn settle(&self, stream: u32) -> Result<Option<Box<dyn Edit>>, Error> {
         self.fresh.set(false);
         self.verdict.set(Verdict::Continue);
         // Taken out while the filter's code runs.
         let Some(mut editor) = self.editor.take() else {
-            return Ok(());
+            return Ok(None);
         };
         let verdict = editor.flush(self, stream);
         if verdict.is_err() {
@@ -308,16 +310,24 @@ impl Flow {
             if editor.is_needed() {
                 self.verdict.set(Verdict::Cut);
             }
-        } else {
-            self.editor.replace(Some(editor));
         }
-        self.verdict.set(verdict?);
-        Ok(())
+        let verdict = verdict?;
+        self.verdict.set(verdict);
+        if verdict == Verdict::Refused {
+            return Ok(Some(editor));
+        }
+        self.editor.replace(Some(editor));
+        Ok(None)
     }
 
     /// Whether the stream has to be cut off here.
     pub(crate) fn is_cut(&self) -> bool {
         self.verdict.get() == Verdict::Cut
+    }
+
+    /// Whether all of the message has gone on.
+    pub(crate) fn has_gone(&self) -> bool {
+        self.is_whole() && self.is_away() && !self.paused.get()
     }
 
     /// The answer to the callback of this direction.

@@ -159,7 +159,8 @@ pub mod together;
 
 pub use crate::access_logger::AccessLogger;
 pub use crate::body::{
-    Bodiless, BodyTransform, Collect, Collected, Incoming, Piece, Reading, Rewriting, Whole,
+    Bodiless, BodyTransform, Collect, Collected, Incoming, Piece, Reading, Rewriting, Watched,
+    Whole,
 };
 pub use crate::cache::Cache;
 pub use crate::clock::Timestamp;

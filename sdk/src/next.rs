@@ -117,6 +117,11 @@ impl Link {
         self.early.take().map(|answer| *answer)
     }
 
+    /// Whether the future waits for the stream's end.
+    pub(crate) fn awaits_end(&self) -> bool {
+        self.awaits_end.get()
+    }
+
     /// Whether the future wants to see the stream's end, which it then does.
     pub(crate) fn complete(&self) -> bool {
         self.complete.set(self.awaits_end.get());

@@ -3,7 +3,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use crate::body::{self, BodyTransform, Collect, Rewriting};
+use crate::body::{self, BodyTransform, Collect, Rewriting, Watched};
 use crate::error::Error;
 use crate::flow::Flow;
 use crate::headers::Headers;
@@ -252,7 +252,7 @@ impl<M: Mode> Request<M> {
 
     /// Looks at the body while it passes, in pieces as the network has cut it. The headers stay as they
     /// are. Needs [`Phases::REQUEST_BODY`](crate::Phases::REQUEST_BODY), and takes the place of
-    /// [`map_body`](Self::map_body).
+    /// [`map_body`](Self::map_body). What the closure answers may end the stream; see [`Watched`].
     ///
     /// ```
     /// # use attache::prelude::*;
@@ -265,7 +265,7 @@ impl<M: Mode> Request<M> {
     /// next.run(request).await
     /// # }
     /// ```
-    pub fn watch_body(&mut self, look: impl FnMut(&[u8]) + 'static) {
+    pub fn watch_body<W: Watched>(&mut self, look: impl FnMut(&[u8]) -> W + 'static) {
         body::watch_body(&self.link, Direction::Request, look);
     }
 

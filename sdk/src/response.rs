@@ -2,7 +2,7 @@ use std::marker::PhantomData;
 
 use http::StatusCode;
 
-use crate::body::{self, BodyTransform, Collect, Incoming, Reading, Rewriting};
+use crate::body::{self, BodyTransform, Collect, Incoming, Reading, Rewriting, Watched};
 use crate::completed::Complete;
 use crate::error::Error;
 use crate::flow::{Flow, Gate};
@@ -200,7 +200,8 @@ impl<M: Mode> Response<M> {
 
     /// Looks at the body of the upstream's response while it passes, in pieces as the network has cut it.
     /// The headers stay as they are. Needs [`Phases::RESPONSE_BODY`](crate::Phases::RESPONSE_BODY), and
-    /// takes the place of [`map_body`](Self::map_body).
+    /// takes the place of [`map_body`](Self::map_body). What the closure answers may end the stream; see
+    /// [`Watched`].
     ///
     /// ```
     /// # use attache::prelude::*;
@@ -210,7 +211,7 @@ impl<M: Mode> Response<M> {
     /// Ok(response)
     /// # }
     /// ```
-    pub fn watch_body(&mut self, look: impl FnMut(&[u8]) + 'static) {
+    pub fn watch_body<W: Watched>(&mut self, look: impl FnMut(&[u8]) -> W + 'static) {
         if let Some(link) = self.answer.upstream() {
             body::watch_body(link, Direction::Response, look);
         }
@@ -471,6 +472,15 @@ impl<M: Mode, K> SentResponse<M, K> {
 }
 
 impl<M: Mode> From<LocalReply> for Response<M> {
+    fn from(reply: LocalReply) -> Self {
+        Self {
+            answer: reply.into(),
+            mode: PhantomData,
+        }
+    }
+}
+
+impl From<LocalReply> for Answer {
     fn from(mut reply: LocalReply) -> Self {
         let mut headers = Headers::detached();
         for (name, value) in reply.headers.drain(..) {
@@ -479,6 +489,10 @@ impl<M: Mode> From<LocalReply> for Response<M> {
         if reply.is_flawed {
             headers.fail();
         }
-        Self::of(None, headers, Origin::Local(Box::new(reply)))
+        Self {
+            link: None,
+            headers,
+            origin: Origin::Local(Box::new(reply)),
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use http::StatusCode;
-use log::{error, warn};
+use log::error;
 
 use crate::error::{Chain, Error};
 use crate::filter::{AnyFilter, FailureMode, Task as FilterFuture};
@@ -219,13 +219,16 @@ impl Stream {
     #[inline(never)]
     fn decide(&self, direction: Direction) {
         let flow = self.flow(direction);
-        if let Err(fault) = flow.settle(self.id()) {
-            self.end_task();
-            self.fail(&fault);
+        match flow.settle(self.id()) {
+            Ok(None) => {}
+            Ok(Some(ended)) => ended.end(direction, self),
+            Err(fault) => {
+                self.end_task();
+                self.fail(&fault);
+            }
         }
         if flow.is_cut() && !self.over.get() {
-            let name = self.filter.root_id();
-            warn!("filter={name} cannot write the rest of a body");
+            self.say(format_args!("cannot write the rest of a body"));
             self.end_task();
             self.close(direction);
         }
@@ -380,6 +383,34 @@ impl Stream {
         }
         self.set_over();
         reply.send(headers)
+    }
+
+    /// Ends the stream in the midst of a body that goes in `direction`, because the filter wants it so.
+    pub(crate) fn refuse(&self, direction: Direction, reply: LocalReply) {
+        if !self.link.awaits_end() {
+            self.end_task();
+        }
+        let responds = self.callback.get() == Some(Direction::Response);
+        if direction == Direction::Request && !responds && self.flow(direction.other()).has_gone() {
+            // There is nobody left to answer, and nothing to close.
+            return self.set_over();
+        }
+        let is_out = self.is_out_of_reach();
+        let fault = match is_out {
+            true => None,
+            false => self.accept(&mut reply.into()).err(),
+        };
+        if let Some(fault) = &fault {
+            self.say(format_args!("reason={}", Chain(fault)));
+            metrics::failed();
+        }
+        if is_out || fault.is_some() {
+            self.close(if is_out {
+                Direction::Response
+            } else {
+                Direction::Request
+            });
+        }
     }
 
     fn set_over(&self) {

@@ -151,7 +151,8 @@ pub fn plugin(root_id: &str) -> Plugin {
 ///
 /// # Errors
 ///
-/// That of the transform, and one where it leaves more than its [`hold_limit`](BodyTransform::hold_limit).
+/// That of the transform, one where it leaves more than its [`hold_limit`](BodyTransform::hold_limit), and one with the
+/// status where it [refuses](crate::Piece::refuse) the body.
 pub fn map_body<P: AsRef<[u8]>>(
     transform: impl BodyTransform,
     pieces: impl IntoIterator<Item = P>,
@@ -164,6 +165,11 @@ pub fn map_body<P: AsRef<[u8]>>(
         let news = held.get(seen..).unwrap_or_default().to_vec();
         match rewriter.step(news, held.len(), is_last)? {
             Step::Wait => return Ok(()),
+            Step::Refuse => {
+                let ending = rewriter.take_ending();
+                let status = ending.map_or(0, |ending| ending.reply().status.as_u16());
+                return Err(Error::filter(format!("the body is refused: {status}")));
+            }
             Step::Pass => gone.append(&mut held),
             Step::Replace(body) => gone.extend(body),
         }
@@ -208,6 +214,7 @@ impl AnyFilter for Nobody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LocalReply;
     use crate::body::Piece;
 
     #[test]
@@ -264,6 +271,16 @@ mod tests {
             }
         };
         assert_eq!(map_body(last, ["[1", ",2"]).unwrap(), b"[1,2]");
+    }
+
+    #[test]
+    fn a_refused_body_is_an_error_with_its_status() {
+        let refuses = |piece: &mut Piece<'_>| {
+            piece.refuse(LocalReply::new(http::StatusCode::FORBIDDEN));
+        };
+        let error = map_body(refuses, ["a"]).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "the body is refused: 403");
     }
 
     #[test]

@@ -2,6 +2,9 @@ use std::fmt;
 
 use crate::error::Error;
 use crate::headers::Headers;
+use crate::host::Direction;
+use crate::response::LocalReply;
+use crate::stream::Stream;
 
 /// Changes a body while it passes, piece by piece.
 ///
@@ -136,6 +139,7 @@ pub struct Piece<'a> {
     is_last: bool,
     output: &'a mut Vec<u8>,
     changed: &'a mut bool,
+    ending: Option<Box<dyn Ending>>,
 }
 
 impl<'a> Piece<'a> {
@@ -152,6 +156,7 @@ impl<'a> Piece<'a> {
             is_last,
             output,
             changed,
+            ending: None,
         }
     }
 
@@ -204,6 +209,38 @@ impl<'a> Piece<'a> {
         }
     }
 
+    /// Ends the stream in the midst of this body: nothing of this piece goes on, nor what comes behind it. What has gone
+    /// on before, the other side has seen.
+    ///
+    /// The client gets `reply`, as long as no response can be on its way to it: the request went on by
+    /// [`Next::run`](crate::Next::run) or [`Next::send`](crate::Next::send), and the headers of a response have not gone on.
+    /// Else the stream is reset, so that nobody takes the body for a whole one. This is the filter's decision and no fault:
+    /// its [`failure_mode`](crate::HttpFilter::failure_mode) is not asked.
+    ///
+    /// The filter's future ends here, unless it waits for the [end of the stream](crate::Response::complete), which it then
+    /// sees.
+    ///
+    /// ```
+    /// use attache::Piece;
+    /// use attache::prelude::*;
+    ///
+    /// /// Lets nothing through behind a NUL.
+    /// fn text_only(piece: &mut Piece<'_>) {
+    ///     if piece.rest().contains(&0) {
+    ///         piece.refuse(LocalReply::new(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    ///     } else {
+    ///         piece.keep(usize::MAX);
+    ///     }
+    /// }
+    /// ```
+    pub fn refuse(&mut self, reply: LocalReply) {
+        self.ending = Some(Box::new(reply));
+    }
+
+    pub(crate) fn take_ending(&mut self) -> Option<Box<dyn Ending>> {
+        self.ending.take()
+    }
+
     fn change(&mut self) {
         self.copy_kept();
         *self.changed = true;
@@ -223,6 +260,24 @@ impl<'a> Piece<'a> {
         let kept = self.input.get(self.copied..self.at).unwrap_or_default();
         self.output.extend_from_slice(kept);
         self.copied = self.at;
+    }
+}
+
+/// How a transform has ended its stream. Without its type, so that a module whose transforms end none lacks the code.
+pub(crate) trait Ending {
+    fn end(self: Box<Self>, direction: Direction, stream: &Stream);
+    #[cfg(not(target_arch = "wasm32"))]
+    fn reply(&self) -> &LocalReply;
+}
+
+impl Ending for LocalReply {
+    fn end(self: Box<Self>, direction: Direction, stream: &Stream) {
+        stream.refuse(direction, *self);
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn reply(&self) -> &LocalReply {
+        self
     }
 }
 

@@ -4,12 +4,13 @@ use crate::body::BodyTransform;
 use crate::error::Error;
 use crate::headers::Headers;
 use crate::host::{self, Direction, Map};
+use crate::stream::Stream;
 
 use super::rewriter::{Rewriter, Step};
 use super::{Flow, Stage, Verdict};
 
 /// An [`Editor`], for who does not know that there is such a type.
-pub(super) trait Edit {
+pub(crate) trait Edit {
     fn editor(&mut self) -> &mut Editor;
     /// Makes the headers say what the body will be.
     fn prepare(&mut self, headers: &mut Headers) -> Result<(), Error>;
@@ -18,6 +19,8 @@ pub(super) trait Edit {
     /// Whether what the host has cannot go on alone: bytes of the body are in here, or the headers
     /// tell the length of another one.
     fn is_needed(&self) -> bool;
+    /// Ends the stream that its transform has ended.
+    fn end(self: Box<Self>, direction: Direction, stream: &Stream);
 }
 
 /// A [`Rewriter`], for an editor that does not know that there is such a type: one that changes trailers
@@ -32,6 +35,8 @@ trait Rewrite {
         replacement: Option<Vec<u8>>,
         is_last: bool,
     ) -> Result<Verdict, Error>;
+    /// Ends the stream that the transform has ended.
+    fn end(self: Box<Self>, direction: Direction, stream: &Stream);
 }
 
 /// What is done to trailers.
@@ -139,12 +144,19 @@ impl Rewrite for Rewriter {
         let is_late = flow.stage.get() == Stage::Trailers && size == 0;
         match self.step(news, size, is_last)? {
             Step::Wait => return Ok(Verdict::Pause),
+            Step::Refuse => return Ok(Verdict::Refused),
             Step::Replace(body) if is_late && !body.is_empty() => return Ok(Verdict::Cut),
             Step::Replace(body) if !is_late => host::set_body(flow.direction, &body)?,
             Step::Replace(_) | Step::Pass => {}
         }
         self.written();
         Ok(Verdict::Continue)
+    }
+
+    fn end(mut self: Box<Self>, direction: Direction, stream: &Stream) {
+        if let Some(ending) = self.take_ending() {
+            ending.end(direction, stream);
+        }
     }
 }
 
@@ -180,6 +192,12 @@ impl Edit for Editor {
 
     fn is_needed(&self) -> bool {
         self.promised || self.rewriter.as_ref().is_some_and(|it| it.is_drained())
+    }
+
+    fn end(self: Box<Self>, direction: Direction, stream: &Stream) {
+        if let Some(rewriter) = self.rewriter {
+            rewriter.end(direction, stream);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A transform at work on a body that comes in pieces. Knows no host.
 
-use crate::body::{BodyTransform, Piece};
+use crate::body::{BodyTransform, Ending, Piece};
 use crate::error::Error;
 
 /// Drives a [`BodyTransform`] and remembers what has not gone on.
@@ -21,6 +21,8 @@ pub(crate) struct Rewriter {
     drained: bool,
     /// Whether such bytes are in what goes on now, which may yet fail to be written.
     unwritten: bool,
+    /// What the transform has ended the stream with.
+    ending: Option<Box<dyn Ending>>,
 }
 
 /// What is to be done with the host's buffer.
@@ -32,6 +34,8 @@ pub(crate) enum Step {
     Pass,
     /// It goes on with these bytes in it.
     Replace(Vec<u8>),
+    /// It goes nowhere: the transform has ended the stream.
+    Refuse,
 }
 
 impl Rewriter {
@@ -44,6 +48,7 @@ impl Rewriter {
             changed: false,
             drained: false,
             unwritten: false,
+            ending: None,
         }
     }
 
@@ -64,6 +69,11 @@ impl Rewriter {
     /// Whether the host's buffer lacks bytes that came, so that without this they would be lost.
     pub(crate) fn is_drained(&self) -> bool {
         self.drained || self.unwritten
+    }
+
+    /// What the transform has ended the stream with, if it has.
+    pub(crate) fn take_ending(&mut self) -> Option<Box<dyn Ending>> {
+        self.ending.take()
     }
 
     /// Says that what goes on is in the host's buffer.
@@ -87,7 +97,13 @@ impl Rewriter {
             input
         };
         let mut piece = Piece::new(&input, is_last, &mut self.output, &mut self.changed);
-        self.transform.body(&mut piece)?;
+        let outcome = self.transform.body(&mut piece);
+        self.ending = piece.take_ending();
+        // The decision to end the stream stands, whatever fails behind it.
+        if self.ending.is_some() {
+            return Ok(Step::Refuse);
+        }
+        outcome?;
         if is_last {
             piece.keep(usize::MAX);
         }

@@ -29,9 +29,9 @@ use crate::pairs;
 /// assert_eq!(unknown().status(), Some(StatusCode::UNAUTHORIZED));
 /// assert!(unknown().headers().contains(WWW_AUTHENTICATE));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LocalReply {
-    pub(super) status: StatusCode,
+    pub(crate) status: StatusCode,
     pub(super) headers: Vec<(Vec<u8>, HeaderValue)>,
     /// Whether one is left out.
     pub(super) is_flawed: bool,
@@ -125,7 +125,7 @@ impl LocalReply {
 ///
 /// let bodies: [Body; 3] = ["text".into(), String::from("text").into(), vec![0xff].into()];
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Body(Cow<'static, [u8]>);
 
 impl From<&'static str> for Body {

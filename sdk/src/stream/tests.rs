@@ -57,6 +57,8 @@ enum Work {
     Replace,
     /// Lets them through a transform that holds the last two bytes back.
     Map,
+    /// Ends the stream with its first piece, and waits for its end.
+    Refuse,
 }
 
 /// Does its work in both directions.
@@ -83,6 +85,14 @@ impl BodyTransform for HoldsTwo {
 
     fn hold_limit(&self) -> usize {
         2
+    }
+}
+
+/// What is larger than two bytes is refused.
+fn refuse(piece: &[u8]) -> Result<(), LocalReply> {
+    match piece.len() {
+        0..=2 => Ok(()),
+        _ => Err(LocalReply::new(StatusCode::PAYLOAD_TOO_LARGE)),
     }
 }
 
@@ -129,6 +139,14 @@ impl HttpFilter for Worker {
                 response.map_body(HoldsTwo);
                 Ok(response)
             }
+            Work::Refuse => {
+                request.watch_body(refuse);
+                let mut response = next.run(request).await?;
+                response.watch_body(refuse);
+                let completed = response.complete().await?;
+                self.too_large.set(self.too_large.get() + 1);
+                Ok(completed.into())
+            }
         }
     }
 
@@ -153,10 +171,16 @@ impl HttpFilter<Holding> for Worker {
             Collected::Whole(whole) if self.work == Work::Replace => whole.replace("new")?,
             collected => self.look(collected),
         }
+        if self.work == Work::Refuse {
+            request.watch_body(refuse);
+        }
         let mut response = next.run(request).await?;
         match response.collect(LIMIT).await? {
             Collected::Whole(whole) if self.work == Work::Replace => whole.replace("new")?,
             collected => self.look(collected),
+        }
+        if self.work == Work::Refuse {
+            response.watch_body(refuse);
         }
         Ok(response)
     }
@@ -247,7 +271,7 @@ fn show(stream: &Rc<Stream>, request: &[Event], response: &[Event]) {
 }
 
 fn show_all(prepare: impl Fn()) {
-    for work in [Work::Read, Work::Replace, Work::Map] {
+    for work in [Work::Read, Work::Replace, Work::Map, Work::Refuse] {
         for failure_mode in [FailureMode::Deny, FailureMode::Allow] {
             let worker = worker(work, failure_mode);
             for (request, response) in messages().iter().zip(messages().iter().rev()) {
@@ -306,6 +330,65 @@ fn a_stream_is_answered_once_whatever_fails() {
             assert_eq!((times(REPLY), times(RESUME), times(CLOSE)), (1, 0, 0));
         }
     }
+}
+
+#[test]
+fn a_stream_that_a_body_ends_is_answered_or_closed_once() {
+    for failure_mode in [FailureMode::Deny, FailureMode::Allow] {
+        for status in (0..=12).chain([4711, u32::MAX]) {
+            obedient();
+            double::answer_to(REPLY, double::Answer::status(status));
+            let worker = worker(Work::Refuse, failure_mode);
+            let stream = stream::<Streaming>(&worker);
+            stream.callback(Direction::Request, HEADERS);
+            let action = stream.callback(Direction::Request, body(6, true));
+            let closes = usize::from(status != 0);
+            assert_eq!(action, Action::Pause);
+            let counted = (times(REPLY), times(RESUME), times(CLOSE));
+            assert_eq!(counted, (1, 0, closes), "{status}");
+        }
+    }
+}
+
+#[test]
+fn a_body_ends_its_stream_by_a_close_where_a_response_is_on_its_way() {
+    obedient();
+    let worker = worker(Work::Refuse, FailureMode::Allow);
+    let stream = stream::<Streaming>(&worker);
+    stream.callback(Direction::Request, HEADERS);
+    let action = stream.callback(Direction::Response, HEADERS);
+    assert_eq!(action, Action::Continue);
+    let action = stream.callback(Direction::Request, body(6, false));
+    assert_eq!(action, Action::Pause);
+    assert_eq!((times(REPLY), times(RESUME), times(CLOSE)), (0, 0, 1));
+    // The other body says nothing more.
+    stream.callback(Direction::Response, body(6, true));
+    assert_eq!((times(REPLY), times(CLOSE)), (0, 1));
+    // Who waits for the end sees it all the same.
+    assert_eq!(worker.too_large.get(), 0);
+    stream.end(End::AccessLog);
+    assert_eq!(worker.too_large.get(), 1);
+}
+
+#[test]
+fn a_stream_whose_response_is_whole_is_not_closed() {
+    obedient();
+    let stream = stream::<Streaming>(&worker(Work::Refuse, FailureMode::Deny));
+    stream.callback(Direction::Request, HEADERS);
+    stream.callback(Direction::Response, Event::Headers { is_last: true });
+    stream.callback(Direction::Request, body(6, true));
+    assert_eq!((times(REPLY), times(RESUME), times(CLOSE)), (0, 0, 0));
+}
+
+#[test]
+fn a_response_whose_headers_are_held_is_answered_otherwise() {
+    obedient();
+    let stream = stream::<Holding>(&worker(Work::Refuse, FailureMode::Deny));
+    stream.callback(Direction::Request, Event::Headers { is_last: true });
+    stream.callback(Direction::Response, HEADERS);
+    let action = stream.callback(Direction::Response, body(6, true));
+    assert_eq!(action, Action::Pause);
+    assert_eq!((times(REPLY), times(RESUME), times(CLOSE)), (1, 0, 0));
 }
 
 #[test]

@@ -52,6 +52,10 @@ mod sdk_state {
     attache_suite::suite!("tests/suites/sdk-state.suite.yaml");
 }
 
+mod sdk_refusals {
+    attache_suite::suite!("tests/suites/sdk-refusals.suite.yaml");
+}
+
 mod sdk_transforms {
     attache_suite::suite!("tests/suites/sdk-transforms.suite.yaml");
 }

@@ -37,6 +37,7 @@ fn play(mut rewriter: Rewriter, chunks: &[&[u8]], ends: Ends) -> (Option<Vec<u8>
         match rewriter.step(news, buffer.len(), is_last).unwrap() {
             Step::Wait => return true,
             Step::Pass => passed.append(&mut buffer),
+            Step::Refuse => panic!("nobody refuses"),
             Step::Replace(bytes) if late && buffer.is_empty() && !bytes.is_empty() => return false,
             Step::Replace(bytes) => {
                 writes += 1;
@@ -120,4 +121,36 @@ fn more_than_the_limit_is_not_held() {
     );
     let fault = rewriter.step(b"ng".to_vec(), 6, false).unwrap_err();
     assert!(fault.to_string().contains("hold_limit"), "{fault}");
+}
+
+#[test]
+fn a_refusal_ends_the_body_and_the_piece_goes_nowhere() {
+    let reply = || crate::LocalReply::new(http::StatusCode::FORBIDDEN);
+    let refuses = move |piece: &mut Piece<'_>| match piece.rest().contains(&b'!') {
+        true => {
+            piece.keep(1);
+            piece.refuse(reply());
+        }
+        false => piece.keep(usize::MAX),
+    };
+    let mut rewriter = Rewriter::new(Box::new(refuses));
+    assert_eq!(rewriter.step(b"ab".to_vec(), 2, false).unwrap(), Step::Pass);
+    let step = rewriter.step(b"c!".to_vec(), 2, true).unwrap();
+    assert_eq!(step, Step::Refuse);
+    let ending = rewriter.take_ending().unwrap();
+    assert_eq!(ending.reply(), &reply());
+}
+
+#[test]
+fn a_fault_behind_a_refusal_does_not_take_it_back() {
+    struct Both;
+    impl BodyTransform for Both {
+        fn body(&mut self, piece: &mut Piece<'_>) -> Result<(), Error> {
+            piece.refuse(crate::LocalReply::new(http::StatusCode::FORBIDDEN));
+            Err(Error::filter("and then that"))
+        }
+    }
+    let mut rewriter = Rewriter::new(Box::new(Both));
+    let step = rewriter.step(b"a".to_vec(), 1, false).unwrap();
+    assert_eq!(step, Step::Refuse);
 }
