@@ -99,14 +99,26 @@ fn workspace(folder: &Path) -> anyhow::Result<Option<(PathBuf, String)>> {
     Ok(None)
 }
 
+/// Why cargo failed: its error, and what it was caused by in the end.
+fn reason(said: &str) -> String {
+    let Some(error) = said.lines().find_map(|line| line.strip_prefix("error: ")) else {
+        return said.to_owned();
+    };
+    let causes = said.split_once("Caused by:").map(|(_, causes)| causes);
+    let cause = causes.and_then(|causes| causes.lines().rfind(|line| !line.trim().is_empty()));
+    cause.map_or_else(
+        || error.to_owned(),
+        |cause| format!("{error}: {}", cause.trim()),
+    )
+}
+
 /// Cargo makes the folder, and enters it in the workspace and in the version control that are there.
 fn create(folder: &Path, screen: &Screen) -> anyhow::Result<()> {
     let parent = folder.parent().unwrap_or(folder);
     let output = cargo(parent, &["new", "--lib"], Some(folder))?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        let error = said.lines().find_map(|line| line.strip_prefix("error: "));
-        bail!("cargo does not make the crate: {}", error.unwrap_or(&said));
+        bail!("cargo does not make the crate: {}", reason(&said));
     }
     for line in said.lines() {
         if let Some(what) = line.trim_start().strip_prefix("Adding ") {
@@ -200,4 +212,19 @@ fn next(arguments: &New, template: &Template, screen: &Screen) -> String {
     add("cargo test", "its tests; the first time builds the harness");
     let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
     format!("{}\n{lines}", screen.tint(Tone::Strong, "Next:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_says_is_told_with_its_last_cause() {
+        let full = "    Creating library `a` package\nerror: failed to create package `a` at `/x/a`\n\n\
+                    Caused by:\n  could not write\n\nCaused by:\n  No space left on device\n";
+        let told = "failed to create package `a` at `/x/a`: No space left on device";
+        assert_eq!(reason(full), told);
+        assert_eq!(reason("error: no name\nhelp: take one\n"), "no name");
+        assert_eq!(reason("killed"), "killed");
+    }
 }

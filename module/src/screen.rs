@@ -116,7 +116,10 @@ impl Screen {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 std::process::exit(UNREAD.into())
             }
-            written => written,
+            written => written.map_err(|error| {
+                let what = format!("cannot write to standard output: {error}");
+                io::Error::new(error.kind(), what)
+            }),
         }
     }
 

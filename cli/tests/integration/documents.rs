@@ -85,6 +85,24 @@ fn shells_get_a_script_that_they_can_read() {
     }
 }
 
+/// `/dev/full` is a disk without room.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure_with_its_place() {
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut command = attache(&["completions", "bash"]);
+    let output = command.stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        err.starts_with("error: cannot write to standard output: No space left on device"),
+        "{err}"
+    );
+}
+
 #[test]
 fn bash_completes_a_verb() {
     let file = folder("completes").join("script");
