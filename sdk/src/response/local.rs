@@ -29,7 +29,7 @@ use crate::pairs;
 /// assert_eq!(unknown().status(), Some(StatusCode::UNAUTHORIZED));
 /// assert!(unknown().headers().contains(WWW_AUTHENTICATE));
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct LocalReply {
     pub(crate) status: StatusCode,
     pub(super) headers: Vec<(Vec<u8>, HeaderValue)>,
@@ -125,7 +125,7 @@ impl LocalReply {
 ///
 /// let bodies: [Body; 3] = ["text".into(), String::from("text").into(), vec![0xff].into()];
 /// ```
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Body(Cow<'static, [u8]>);
 
 impl From<&'static str> for Body {
