@@ -135,6 +135,15 @@ impl Plan {
         }
         let mut answers = clusters(&file.clusters)?;
         answers.extend(clusters(&case.clusters)?);
+        let mut led_to = tcp.iter().flat_map(|tcp| tcp.clusters.keys());
+        if let Some(name) = led_to.find(|name| answers.contains_key(*name)) {
+            let reason =
+                "a cluster of this name answers calls, under `clusters`; take another name";
+            return Err(Fault::new(reason)
+                .under(name)
+                .under("clusters")
+                .under("tcp"));
+        }
         let expect = case.expect.clone().unwrap_or_default();
         alone(&expect)?;
         visible::check(case, &plugins.names(), &answers)?;

@@ -56,6 +56,11 @@ fn steps_of_tcp_need_a_connection() {
             "a cluster has no clusters",
         ),
         (
+            "clusters: {a: {}}\ntcp: {clusters: {a: {}}}\nsteps: [{connect: {}}]",
+            "tcp.clusters.a: ",
+            "take another name",
+        ),
+        (
             "tcp: {clusters: {a: {fault: refused}}}\nsteps: [{connect: {}}]",
             "tcp.clusters.a.fault: ",
             "somebody listens at each of these",
