@@ -47,8 +47,13 @@ pub(crate) enum CallEvent {
     Message(Vec<u8>),
     /// The guest sends no more in a gRPC stream.
     HalfClosed,
-    /// The guest gave up; with the cluster, as the call is forgotten, and whether it was not sent so far.
-    Cancelled(usize, bool),
+    /// The guest gave up.
+    Cancelled {
+        /// The call is forgotten.
+        cluster: usize,
+        /// Whether it was not sent so far.
+        unsent: bool,
+    },
 }
 
 /// A call-out as its cluster got it.
@@ -294,7 +299,7 @@ impl CallEvent {
         match self {
             Self::Message(message) => request.message.push(frames::framed(message)),
             Self::HalfClosed => request.complete = true,
-            Self::Made | Self::Cancelled(..) => {}
+            Self::Made | Self::Cancelled { .. } => {}
         }
     }
 }
@@ -386,7 +391,7 @@ impl Proxy {
         id: CallId,
         event: &CallEvent,
     ) -> Moved {
-        if let CallEvent::Cancelled(cluster, unsent) = event {
+        if let CallEvent::Cancelled { cluster, unsent } = event {
             self.cancel_at_cluster(*cluster);
             // The connection that was opened for it stays, for the next one.
             let lost = self
@@ -427,7 +432,7 @@ impl Proxy {
                     self.world.grpc_connections.insert(connection);
                 }
             }
-            CallEvent::Cancelled(..) => {}
+            CallEvent::Cancelled { .. } => {}
         }
         match kind {
             CallKind::Http => self.answer_http_call(vm, token),

@@ -193,7 +193,8 @@ fn cancel_known(call: &mut Call<'_>, token: u32) -> Answer {
     let unsent = state.is_unsent(gone.id);
     state.take_back(token, &gone);
     if !gone.grpc.is_closed_by_peer() {
-        let event = CallEvent::Cancelled(gone.cluster, unsent);
+        let cluster = gone.cluster;
+        let event = CallEvent::Cancelled { cluster, unsent };
         let (vm, id) = (state.index, gone.id);
         let asked = Asked::Call {
             vm,

@@ -203,8 +203,7 @@ impl Proxy {
             Some(status) if tunnel.websocket && status < 400 => {
                 headers.remove(b"content-length");
                 response.pieces.clear();
-                let details = "websocket_handshake_unsuccessful".to_owned();
-                stream.exchange.details = Some(details.into());
+                stream.exchange.details = Some("websocket_handshake_unsuccessful".into());
                 stream.tunnel = None;
                 Some(true)
             }

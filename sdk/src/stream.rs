@@ -395,21 +395,11 @@ impl Stream {
             // There is nobody left to answer, and nothing to close.
             return self.set_over();
         }
-        let is_out = self.is_out_of_reach();
-        let fault = match is_out {
-            true => None,
-            false => self.accept(&mut reply.into()).err(),
-        };
-        if let Some(fault) = &fault {
-            self.say(format_args!("reason={}", Chain(fault)));
-            metrics::failed();
+        if self.is_out_of_reach() {
+            return self.close(Direction::Response);
         }
-        if is_out || fault.is_some() {
-            self.close(if is_out {
-                Direction::Response
-            } else {
-                Direction::Request
-            });
+        if let Err(fault) = self.accept(&mut reply.into()) {
+            self.fail(&fault);
         }
     }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use attache_harness::EnvoyVersion;
 
-use crate::case::{Case, Protocol, Protocols, Reply, Step};
+use crate::case::{Case, Cluster, Protocol, Protocols, Reply, Step, TcpUpstream};
 use crate::file::{
     CaseExpect, CaseFile, ConnectionExpect, FaultFile, LogFromFile, Matcher, ProtocolFile,
     ProtocolsFile, ReplyFile, StepFile, StreamExpect, SuiteFile,
@@ -135,14 +135,8 @@ impl Plan {
         }
         let mut answers = clusters(&file.clusters)?;
         answers.extend(clusters(&case.clusters)?);
-        let mut led_to = tcp.iter().flat_map(|tcp| tcp.clusters.keys());
-        if let Some(name) = led_to.find(|name| answers.contains_key(*name)) {
-            let reason =
-                "a cluster of this name answers calls, under `clusters`; take another name";
-            return Err(Fault::new(reason)
-                .under(name)
-                .under("clusters")
-                .under("tcp"));
+        if let Some(tcp) = &tcp {
+            apart(tcp, &answers)?;
         }
         let expect = case.expect.clone().unwrap_or_default();
         alone(&expect)?;
@@ -220,13 +214,26 @@ fn sound(file: &SuiteFile, folder: Option<&Path>) -> Result<(), Fault> {
         return Err(Fault::new(reason).under("workers"));
     }
     plugin::sound(file, folder)?;
-    if let Some(tcp) = &file.tcp {
-        tcp::upstream(tcp).map_err(|fault| fault.under("tcp"))?;
-    }
+    let tcp = file.tcp.as_ref().map(tcp::upstream).transpose();
+    let tcp = tcp.map_err(|fault| fault.under("tcp"))?;
     if let Some(upstream) = &file.upstream {
         reply(upstream).map_err(|fault| fault.under("upstream"))?;
     }
-    clusters(&file.clusters).map(|_| ())
+    let answers = clusters(&file.clusters)?;
+    tcp.map_or(Ok(()), |tcp| apart(&tcp, &answers))
+}
+
+/// Refuses a cluster that answers calls and takes connections.
+fn apart(tcp: &TcpUpstream, answers: &BTreeMap<String, Cluster>) -> Result<(), Fault> {
+    let mut led_to = tcp.clusters.keys();
+    let Some(name) = led_to.find(|name| answers.contains_key(*name)) else {
+        return Ok(());
+    };
+    let reason = "a cluster of this name answers calls, under `clusters`; take another name";
+    Err(Fault::new(reason)
+        .under(name)
+        .under("clusters")
+        .under("tcp"))
 }
 
 fn protocols(file: &SuiteFile, case: &CaseFile) -> ProtocolsFile {

@@ -164,12 +164,12 @@ impl Proxy {
                 clusters.grpc_event(cluster, &GrpcEvent::Message(message))
             }
             CallEvent::HalfClosed => clusters.grpc_event(cluster, &GrpcEvent::HalfClosed),
-            CallEvent::Cancelled(..) => None,
+            CallEvent::Cancelled { .. } => None,
         };
         let whole = match event {
             CallEvent::Made => call.kind == CallKind::Grpc || early,
             CallEvent::HalfClosed => !early,
-            CallEvent::Message(_) | CallEvent::Cancelled(..) => false,
+            CallEvent::Message(_) | CallEvent::Cancelled { .. } => false,
         };
         let reply = match told {
             Some(reply) if reply.is_empty() => None,
@@ -184,7 +184,7 @@ impl Proxy {
         let is_sent = match event {
             CallEvent::Made => call.kind == CallKind::Grpc || at_once,
             CallEvent::HalfClosed => !at_once,
-            CallEvent::Message(_) | CallEvent::Cancelled(..) => false,
+            CallEvent::Message(_) | CallEvent::Cancelled { .. } => false,
         };
         if is_sent {
             call.sent_at = Some(now);

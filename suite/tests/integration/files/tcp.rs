@@ -83,6 +83,15 @@ fn steps_of_tcp_need_a_connection() {
 }
 
 #[test]
+fn a_cluster_of_the_whole_suite_is_refused_where_it_stands() {
+    let text = suite("tcp: {}\nsteps: [{connect: {}}]");
+    let shared = "\nclusters: {a: {}}\ntcp: {clusters: {a: {}}}\ncases:";
+    let refusal = refusal(&text.replace("\ncases:", shared));
+    assert!(refusal.contains(" tcp.clusters.a: "), "{refusal}");
+    assert!(!refusal.contains("cases[0]"), "{refusal}");
+}
+
+#[test]
 fn what_peers_received_is_written_down() {
     let steps = "steps:\n  - connect: {}\n  - send: hello\n  - half_close: client";
     let blessed = |case: &str| blessed_text(suite_around("probe", case));
