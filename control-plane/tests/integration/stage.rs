@@ -62,12 +62,13 @@ pub(crate) fn marked(module: &[u8], word: &str) -> Vec<u8> {
 
 /// A control plane, its folder of rollouts, and an upstream.
 pub(crate) struct Stage {
-    pub(crate) folder: Scratch,
     pub(crate) plane: Arc<Plane>,
     pub(crate) discovery: SocketAddr,
     pub(crate) api: SocketAddr,
     pub(crate) upstream: Upstream,
     runtime: Option<Runtime>,
+    /// Goes last: what still runs would write into it anew.
+    pub(crate) folder: Scratch,
 }
 
 /// What an Envoy says of itself, and what it has.
