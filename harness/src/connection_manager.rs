@@ -22,7 +22,9 @@ use crate::proxy::{Moved, Proxy};
 use crate::request::Request;
 use crate::response::has_no_body;
 use crate::response_flags::ResponseFlags;
-use crate::router::{are_unreadable, is_unreadable, other_length, status, wrong_length};
+use crate::router::{
+    are_unreadable, exceeds_declared_length, is_unreadable, other_length, status, wrong_length,
+};
 use crate::stream::{Reply, Routing, Stream};
 use crate::tcp_streams::CloseType;
 use crate::tunnel::is_upgrade;
@@ -459,11 +461,20 @@ impl Proxy {
         {
             response.message.push(bytes);
         }
+        let response = stream.exchange.response.as_ref();
+        let surplus = response.is_some_and(|it| exceeds_declared_length(&it.message));
         if of_head && stream.codec == Codec::Http2 {
             self.world
                 .comes_to(Some(slot), KnownDifference::UnreadableMessage);
         }
-        if end { self.complete(slot) } else { Ok(()) }
+        if end {
+            self.complete(slot)
+        } else if surplus {
+            // The client has all that it waits for, though a filter may hold the end.
+            self.look_at_response_length(slot)
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn send_trailers(&mut self, slot: usize) -> Moved {
@@ -499,12 +510,8 @@ impl Proxy {
         self.complete(slot)
     }
 
-    /// Downstream has the whole response.
-    pub(crate) fn complete(&mut self, slot: usize) -> Moved {
-        let stream = &mut self.world.streams[slot];
-        if stream.finished && !stream.abandoned {
-            stream.exchange.outcome = Outcome::Completed;
-        }
+    /// A response that is not as long as it declares ends the exchange: see [`wrong_length`].
+    fn look_at_response_length(&self, slot: usize) -> Moved {
         let stream = &self.world.streams[slot];
         let look = match stream.codec {
             Codec::Http1 => wrong_length,
@@ -521,6 +528,16 @@ impl Proxy {
                 timeline: stream.exchange.timeline.clone(),
             });
         }
+        Ok(())
+    }
+
+    /// Downstream has the whole response.
+    pub(crate) fn complete(&mut self, slot: usize) -> Moved {
+        let stream = &mut self.world.streams[slot];
+        if stream.finished && !stream.abandoned {
+            stream.exchange.outcome = Outcome::Completed;
+        }
+        self.look_at_response_length(slot)?;
         self.finish(slot, Outcome::Completed)
     }
 

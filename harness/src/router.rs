@@ -84,6 +84,9 @@ impl Proxy {
         if end {
             return self.ask(slot);
         }
+        if !surplus && exceeds_declared_length(&request.message) {
+            return self.look_at_length(slot);
+        }
         // A server of HTTP/1.1 knows by the length that it has all, though a filter may hold the end.
         if self.upstream_codec == Codec::Http1 && has_declared_length(&request.message) {
             request.complete = true;
@@ -146,20 +149,26 @@ impl Proxy {
         self.ask(slot)
     }
 
-    /// The whole request is at the upstream, which answers when Envoy comes to it.
-    fn ask(&mut self, slot: usize) -> Moved {
-        let now = self.world.clock.now();
-        let unchecked = self.world.mutated(Rule::RequestLengthIsNotLookedAt);
-        let stream = &mut self.world.streams[slot];
+    /// A request that is not as long as it declares ends the exchange: see [`wrong_length`].
+    fn look_at_length(&self, slot: usize) -> Moved {
+        let stream = &self.world.streams[slot];
         if let Some(request) = &stream.exchange.upstream
             && let Some(why) = wrong_length("request", request)
-            && !unchecked
+            && !self.world.mutated(Rule::RequestLengthIsNotLookedAt)
         {
             return Err(HostError::BodyLength {
                 why,
                 timeline: stream.exchange.timeline.clone(),
             });
         }
+        Ok(())
+    }
+
+    /// The whole request is at the upstream, which answers when Envoy comes to it.
+    fn ask(&mut self, slot: usize) -> Moved {
+        let now = self.world.clock.now();
+        self.look_at_length(slot)?;
+        let stream = &mut self.world.streams[slot];
         if let Some(request) = &mut stream.exchange.upstream {
             request.complete = true;
         }
@@ -481,9 +490,8 @@ pub(crate) fn wrong_length(what: &str, message: &Message) -> Option<String> {
 
 /// The same where no status makes the peer take a body for none: over HTTP/2.
 pub(crate) fn other_length(what: &str, message: &Message) -> Option<String> {
-    let declared = message.headers().get("content-length")?;
-    let declared: usize = str::from_utf8(declared).ok()?.parse().ok()?;
-    let actual: usize = message.chunks().iter().map(Vec::len).sum();
+    let declared = declared_length(message)?;
+    let actual = length(message);
     if declared == actual {
         return None;
     }
@@ -491,4 +499,18 @@ pub(crate) fn other_length(what: &str, message: &Message) -> Option<String> {
         "the {what} declares `content-length: {declared}` and carries {actual} bytes; remove the \
          header in the headers callback before a body is changed"
     ))
+}
+
+/// Whether a message is longer than it says, whatever still comes.
+pub(crate) fn exceeds_declared_length(message: &Message) -> bool {
+    declared_length(message).is_some_and(|declared| length(message) > declared)
+}
+
+fn declared_length(message: &Message) -> Option<usize> {
+    let declared = message.headers().get("content-length")?;
+    str::from_utf8(declared).ok()?.parse().ok()
+}
+
+fn length(message: &Message) -> usize {
+    message.chunks().iter().map(Vec::len).sum()
 }
