@@ -58,7 +58,13 @@ fn listener(candidate: &Candidate, goes: Goes) -> Value {
         ],
     });
     match goes {
-        Goes::Nowhere => route["direct_response"] = json!({"status": 200}),
+        Goes::Nowhere { answer } => {
+            let body = json!({"inline_string": "x".repeat(answer)});
+            route["direct_response"] = match answer {
+                0 => json!({"status": 200}),
+                _ => json!({"status": 200, "body": body}),
+            };
+        }
         Goes::Upstream => route["route"] = json!({"cluster": "upstream"}),
     }
     let manager = json!({

@@ -9,7 +9,7 @@ use super::filters::{header_mutation, lua, wasm_configured};
 use super::guests::Modules;
 use super::peers::Peers;
 use super::table::table;
-use super::work::{Candidate, Goes, Work};
+use super::work::{Candidate, Goes, NOWHERE, Work};
 use super::{Bench, installation};
 use crate::report::Extent;
 use crate::report::outcome::Found;
@@ -120,7 +120,7 @@ fn work(
         note: note.to_owned(),
         request: request.into(),
         requests: 200,
-        goes: Goes::Nowhere,
+        goes: NOWHERE,
         candidates: all,
         ours,
     }

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub(crate) fn run(root: &Path) -> anyhow::Result<Found> {
     let folder = RunFolder::claim(&root.join("target/tmp/bench-instructions"))?;
     let modules = Modules::new(root, &folder);
-    let mut works = vec![counted(&modules)?];
+    let mut works = Vec::from(counted(&modules)?);
     works.extend(collection::works(&modules)?);
     let columns = ["", "instructions added", "times that of ours"];
     let mut found = Found {

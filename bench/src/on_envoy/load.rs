@@ -77,14 +77,36 @@ pub(crate) fn hold(
     (0..count).map(connect).collect()
 }
 
-/// Reads a response without a body.
+/// Reads a response, and gives its head. Its body is as long as the head says.
 fn response(stream: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
-    while !bytes.ends_with(b"\r\n\r\n") {
+    let mut read = |bytes: &mut Vec<u8>| -> anyhow::Result<()> {
         let read = stream.read(&mut buffer).context("no response")?;
         ensure!(read > 0, "the connection ended");
         bytes.extend_from_slice(&buffer[..read]);
+        Ok(())
+    };
+    let head = loop {
+        if let Some(at) = bytes.windows(4).position(|it| it == b"\r\n\r\n") {
+            break at + 4;
+        }
+        read(&mut bytes)?;
+    };
+    let length = body_length(&bytes[..head])?;
+    while bytes.len() < head + length {
+        read(&mut bytes)?;
     }
+    ensure!(bytes.len() == head + length, "more than one response");
+    bytes.truncate(head);
     Ok(bytes)
+}
+
+/// The `content-length` of a response's head; none is a response without a body.
+fn body_length(head: &[u8]) -> anyhow::Result<usize> {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let mut lines = head.lines();
+    lines
+        .find_map(|line| line.strip_prefix("content-length:"))
+        .map_or(Ok(0), |length| Ok(length.trim().parse()?))
 }

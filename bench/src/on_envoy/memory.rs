@@ -10,7 +10,7 @@ use super::filters::{lua, wasm, wasm_configured};
 use super::guests::Modules;
 use super::load::{Client, hold};
 use super::peers::Peers;
-use super::work::{Candidate, Goes, Work};
+use super::work::{Candidate, NOWHERE, Work};
 use super::{bootstrap, installation};
 use crate::process::Process;
 use crate::report::Extent;
@@ -64,7 +64,7 @@ fn chains(candidates: Vec<Candidate>) -> Work {
         note: String::new(),
         request: GET.into(),
         requests: 200,
-        goes: Goes::Nowhere,
+        goes: NOWHERE,
         candidates,
         ours: WITHOUT,
     }

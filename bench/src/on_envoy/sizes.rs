@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::filters::{lua, wasm, wasm_configured};
 use super::guests::Modules;
 use super::peers::Peers;
-use super::work::{Candidate, Goes, Work};
+use super::work::{Candidate, NOWHERE, Work};
 use super::{bootstrap, installation};
 use crate::interval::Median;
 use crate::process::Process;
@@ -140,7 +140,7 @@ fn start(filters: Vec<Value>, folder: &Path) -> anyhow::Result<(f64, f64)> {
         note: String::new(),
         request: Vec::new(),
         requests: 0,
-        goes: Goes::Nowhere,
+        goes: NOWHERE,
         candidates: vec![candidate],
         ours: WITHOUT,
     };

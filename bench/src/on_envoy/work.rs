@@ -34,8 +34,10 @@ pub(crate) struct Work {
 /// Who answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Goes {
-    /// Envoy itself, so that no upstream takes part.
-    Nowhere,
+    /// Envoy itself, so that no upstream takes part, with a body of so many bytes.
+    Nowhere {
+        answer: usize,
+    },
     Upstream,
 }
 
@@ -99,6 +101,12 @@ const GET: &str =
 
 const RESPONSE_HEADERS: &str = "proxy_on_response_headers";
 
+/// A response of headers alone.
+pub(crate) const NOWHERE: Goes = Goes::Nowhere { answer: 0 };
+
+/// Bytes of a response's body that no filter looks at.
+const ANSWER: usize = 1024;
+
 /// Measures all works, each in an Envoy of its own.
 pub(crate) fn run(root: &Path, extent: Extent) -> anyhow::Result<Found> {
     let folder = RunFolder::claim(&root.join("target/tmp/bench"))?;
@@ -111,6 +119,7 @@ pub(crate) fn run(root: &Path, extent: Extent) -> anyhow::Result<Found> {
     for (work, peers) in [
         (headers(&modules, 0)?, peers(0)?),
         (headers(&modules, 2)?, peers(1)?),
+        (answered(&modules)?, peers(1)?),
         (headers(&modules, 10)?, peers(5)?),
         (call(&modules)?, peers(1)?),
         (buffered(&modules)?, peers(0)?),
@@ -227,10 +236,25 @@ fn headers(modules: &Modules<'_>, count: usize) -> anyhow::Result<Work> {
         note: note.to_owned(),
         request: GET.into(),
         requests: 200,
-        goes: Goes::Nowhere,
+        goes: NOWHERE,
         candidates,
         ours: SDK,
     })
+}
+
+/// The same two, where the response has a body, as most have.
+fn answered(modules: &Modules<'_>) -> anyhow::Result<Work> {
+    let mut work = headers(modules, 2)?;
+    work.title = "Two header operations, and a response with a body";
+    work.note = format!(
+        "The same, and the response has a body of {ANSWER} bytes that no filter looks at. A module that exports a callback for \
+         bodies is called with it, as bare proxy-wasm does whatever the filter needs."
+    );
+    work.goes = Goes::Nowhere { answer: ANSWER };
+    for candidate in &mut work.candidates {
+        candidate.has.push("content-length: 1024");
+    }
+    Ok(work)
 }
 
 /// A call-out, and one header put into the request.
@@ -257,7 +281,7 @@ fn call(modules: &Modules<'_>) -> anyhow::Result<Work> {
             .to_owned(),
         request: GET.into(),
         requests: 120,
-        goes: Goes::Nowhere,
+        goes: NOWHERE,
         candidates: all,
         ours: SDK,
     })
@@ -314,9 +338,11 @@ fn streamed(modules: &Modules<'_>) -> anyhow::Result<Work> {
 }
 
 /// Two header operations without what needs a server, and without raw imports: what valgrind has room for.
-pub(crate) fn counted(modules: &Modules<'_>) -> anyhow::Result<Work> {
-    let mut work = headers(modules, 2)?;
-    work.candidates
-        .retain(|candidate| ![RAW, AUTHZ, PROC].contains(&candidate.name));
-    Ok(work)
+pub(crate) fn counted(modules: &Modules<'_>) -> anyhow::Result<[Work; 2]> {
+    let mut works = [headers(modules, 2)?, answered(modules)?];
+    for work in &mut works {
+        work.candidates
+            .retain(|candidate| ![RAW, AUTHZ, PROC].contains(&candidate.name));
+    }
+    Ok(works)
 }
