@@ -5,11 +5,15 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use http::StatusCode;
+
 use crate::error::Error;
+use crate::flow::TooMuch;
 use crate::headers::Headers;
 use crate::host::Direction;
 use crate::next::Link;
 use crate::phases::Phases;
+use crate::response::LocalReply;
 use crate::stream::Handle;
 
 mod piece;
@@ -170,6 +174,36 @@ type Borrow<'a, K> = (&'a mut (), fn() -> K);
 pub struct Bodiless;
 
 pub(crate) fn map_body(link: &Link, direction: Direction, transform: impl BodyTransform) {
+    let ends: TooMuch = match direction {
+        Direction::Request => request_too_large,
+        Direction::Response => |limit| too_much(limit, StatusCode::BAD_GATEWAY),
+    };
+    transform_body(link, direction, transform, Some(ends));
+}
+
+pub(crate) fn request_too_large(limit: usize) -> Box<dyn Ending> {
+    too_much(limit, StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+/// Ends a stream whose transform would hold more than its limit: how much there is to hold, the peer chooses, so that
+/// it is no fault that a failure mode may pass over.
+fn too_much(limit: usize, status: StatusCode) -> Box<dyn Ending> {
+    log::warn!(
+        "a body ends here: its transform would hold more than its `hold_limit` of {limit} bytes"
+    );
+    // `RESOURCE_EXHAUSTED`.
+    let reply = LocalReply::new(status)
+        .details("attache_hold_limit")
+        .grpc_status(8);
+    Box::new(reply)
+}
+
+fn transform_body(
+    link: &Link,
+    direction: Direction,
+    transform: impl BodyTransform,
+    too_much: Option<TooMuch>,
+) {
     let (phase, refusal) = match direction {
         Direction::Request => (
             Phases::REQUEST_BODY,
@@ -181,7 +215,7 @@ pub(crate) fn map_body(link: &Link, direction: Direction, transform: impl BodyTr
         ),
     };
     link.flow(direction).edit(|editor| {
-        editor.map_body(Box::new(transform));
+        editor.map_body(Box::new(transform), too_much);
         if !link.phases().contains(phase) {
             editor.refuse(refusal);
         }
@@ -194,7 +228,7 @@ pub(crate) fn watch_body<W: Watched>(
     direction: Direction,
     mut look: impl FnMut(&[u8]) -> W + 'static,
 ) {
-    map_body(link, direction, move |piece: &mut Piece<'_>| {
+    let watch = move |piece: &mut Piece<'_>| {
         if piece.rest().is_empty() {
             return;
         }
@@ -202,7 +236,8 @@ pub(crate) fn watch_body<W: Watched>(
             Some(reply) => piece.refuse(reply),
             None => piece.keep(usize::MAX),
         }
-    });
+    };
+    transform_body(link, direction, watch, None);
 }
 
 pub(crate) fn map_trailers(

@@ -10,6 +10,7 @@ use crate::next;
 use crate::tasks;
 
 pub(crate) use self::editor::{Edit, Editor};
+pub(crate) use self::rewriter::TooMuch;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use self::rewriter::{Rewriter, Step};
 

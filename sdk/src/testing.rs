@@ -29,7 +29,7 @@ use std::rc::Rc;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 
-use crate::body::BodyTransform;
+use crate::body::{BodyTransform, request_too_large};
 use crate::error::Error;
 use crate::filter::{AnyFilter, FailureMode, Task};
 use crate::flow::{Gate, Rewriter, Step};
@@ -151,13 +151,13 @@ pub fn plugin(root_id: &str) -> Plugin {
 ///
 /// # Errors
 ///
-/// That of the transform, one where it leaves more than its [`hold_limit`](BodyTransform::hold_limit), and one with the
-/// status where it [refuses](crate::Piece::refuse) the body.
+/// That of the transform, and one with the status where it [refuses](crate::Piece::refuse) the body or leaves more than
+/// its [`hold_limit`](BodyTransform::hold_limit): 413, as of a request.
 pub fn map_body<P: AsRef<[u8]>>(
     transform: impl BodyTransform,
     pieces: impl IntoIterator<Item = P>,
 ) -> Result<Vec<u8>, Error> {
-    let mut rewriter = Rewriter::new(Box::new(transform));
+    let mut rewriter = Rewriter::new(Box::new(transform), Some(request_too_large));
     let (mut held, mut gone) = (Vec::new(), Vec::new());
     let mut show = |came: &[u8], is_last| -> Result<(), Error> {
         let seen = rewriter.seen();

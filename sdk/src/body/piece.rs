@@ -76,8 +76,10 @@ pub trait BodyTransform: 'static {
         Ok(())
     }
 
-    /// How many bytes may be left and wait. One that leaves more ends its stream by the failure
-    /// mode. Keep it below the listener's `per_connection_buffer_limit_bytes`.
+    /// How many bytes may be left and wait. One that leaves more ends its stream, whatever the failure mode: how
+    /// long a word or a line is, the peer chooses, which must not switch the transform off. A request is answered
+    /// 413; a response 502, or cut off where it is on its way. Keep it below the listener's
+    /// `per_connection_buffer_limit_bytes`.
     ///
     /// ```
     /// use attache::prelude::*;

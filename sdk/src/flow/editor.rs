@@ -6,7 +6,7 @@ use crate::headers::Headers;
 use crate::host::{self, Direction, Map};
 use crate::stream::Stream;
 
-use super::rewriter::{Rewriter, Step};
+use super::rewriter::{Rewriter, Step, TooMuch};
 use super::{Flow, Stage, Verdict};
 
 /// An [`Editor`], for who does not know that there is such a type.
@@ -57,8 +57,12 @@ pub(crate) struct Editor {
 }
 
 impl Editor {
-    pub(crate) fn map_body(&mut self, transform: Box<dyn BodyTransform>) {
-        let rewriter = Box::new(Rewriter::new(transform));
+    pub(crate) fn map_body(
+        &mut self,
+        transform: Box<dyn BodyTransform>,
+        too_much: Option<TooMuch>,
+    ) {
+        let rewriter = Box::new(Rewriter::new(transform, too_much));
         if self.rewriter.replace(rewriter).is_some() {
             self.fault = Some("the filter maps the body of one message twice");
         }

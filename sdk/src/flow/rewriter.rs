@@ -23,7 +23,12 @@ pub(crate) struct Rewriter {
     unwritten: bool,
     /// What the transform has ended the stream with.
     ending: Option<Box<dyn Ending>>,
+    /// None for a transform that leaves nothing: its module lacks the code.
+    too_much: Option<TooMuch>,
 }
+
+/// What a stream ends with whose transform would hold more than its limit.
+pub(crate) type TooMuch = fn(usize) -> Box<dyn Ending>;
 
 /// What is to be done with the host's buffer.
 #[derive(Debug, Eq, PartialEq)]
@@ -39,7 +44,7 @@ pub(crate) enum Step {
 }
 
 impl Rewriter {
-    pub(crate) fn new(transform: Box<dyn BodyTransform>) -> Self {
+    pub(crate) fn new(transform: Box<dyn BodyTransform>, too_much: Option<TooMuch>) -> Self {
         Self {
             transform,
             seen: 0,
@@ -49,6 +54,7 @@ impl Rewriter {
             drained: false,
             unwritten: false,
             ending: None,
+            too_much,
         }
     }
 
@@ -113,9 +119,8 @@ impl Rewriter {
         }
         let limit = self.transform.hold_limit();
         if held > limit {
-            return Err(Error::misuse(
-                "a body transform holds back more than its `hold_limit`",
-            ));
+            self.ending = self.too_much.map(|end| end(limit));
+            return Ok(Step::Refuse);
         }
         self.tail = input.get(input.len() - held..).unwrap_or_default().to_vec();
         if size <= limit {

@@ -1,4 +1,5 @@
 use std::cell::{Cell, OnceCell};
+use std::fmt;
 
 use crate::error::Error;
 use crate::host::{self, Peer};
@@ -54,7 +55,8 @@ pub trait DataTransform: 'static {
     /// Called when bytes arrive, and at the direction's end.
     fn data(&mut self, data: &mut Data);
 
-    /// How many bytes may be held back. What is over it meets the filter's failure mode.
+    /// How many bytes may be held back. One that holds more closes its connection, whatever the failure mode: how
+    /// much there is to hold, the peer chooses, which must not switch the transform off.
     fn limit(&self) -> usize {
         64 * 1024
     }
@@ -82,7 +84,6 @@ impl<F: FnMut(&mut Data) + 'static> DataTransform for F {
 ///     }
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Data {
     peer: Peer,
     /// What the host no longer has.
@@ -95,6 +96,17 @@ pub struct Data {
     output: Option<Vec<u8>>,
     held_from: Option<usize>,
     closes: bool,
+}
+
+/// How many, not which: they may be secrets.
+impl fmt::Debug for Data {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Data")
+            .field("size", &self.len())
+            .field("is_last", &self.last)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Data {
@@ -216,8 +228,8 @@ impl Data {
         self.closes
     }
 
-    /// Writes what goes on to the host, and hands over what is held back.
-    pub(super) fn commit(mut self, limit: usize) -> Result<Vec<u8>, Error> {
+    /// Writes what goes on to the host, and hands over what is held back; `None` if that is more than `limit`.
+    pub(super) fn commit(mut self, limit: usize) -> Result<Option<Vec<u8>>, Error> {
         let held_from = self
             .held_from
             .filter(|&from| !self.last && from < self.len());
@@ -229,21 +241,18 @@ impl Data {
         }
         if held_from.is_none() && self.output.is_none() {
             self.pass()?;
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
         let mut all = self.all.take().unwrap_or_default();
         let held = held_from.map_or_else(Vec::new, |from| all.split_off(from.min(all.len())));
         if held.len() > limit {
-            self.pass()?;
-            return Err(Error::misuse(
-                "a transform holds more bytes back than its limit",
-            ));
+            return Ok(None);
         }
         let output = self.output.take().unwrap_or(all);
         if self.size > 0 || !output.is_empty() {
             host::set_data(self.peer, self.size, &output)?;
         }
-        Ok(held)
+        Ok(Some(held))
     }
 
     /// Lets everything go on as it came.

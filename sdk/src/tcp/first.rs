@@ -1,3 +1,4 @@
+use std::fmt;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
@@ -24,10 +25,19 @@ use crate::tcp::next::RunTcp;
 /// Ok(first.forward())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct FirstBytes {
     link: Rc<Link>,
     bytes: Vec<u8>,
+}
+
+/// How many, not which: they may be secrets.
+impl fmt::Debug for FirstBytes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("FirstBytes")
+            .field("size", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What came of waiting for more of a client's first bytes.

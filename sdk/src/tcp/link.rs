@@ -119,7 +119,13 @@ impl Link {
         if data.closes() {
             return Ok(true);
         }
-        let held = data.commit(transform.limit())?;
+        let limit = transform.limit();
+        let Some(held) = data.commit(limit)? else {
+            log::warn!(
+                "a connection ends here: its transform would hold more than its `limit` of {limit} bytes"
+            );
+            return Ok(true);
+        };
         let mut side = self.side(peer).borrow_mut();
         side.held = held;
         side.transform = Some(transform);

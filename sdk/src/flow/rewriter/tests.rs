@@ -1,4 +1,5 @@
 use super::*;
+use crate::body::request_too_large;
 
 /// Puts `[word]` in place of `word`, wherever it stands.
 struct Mark {
@@ -61,10 +62,13 @@ enum Ends {
 }
 
 fn mark(limit: usize) -> Rewriter {
-    Rewriter::new(Box::new(Mark {
-        word: b"secret",
-        limit,
-    }))
+    Rewriter::new(
+        Box::new(Mark {
+            word: b"secret",
+            limit,
+        }),
+        Some(request_too_large),
+    )
 }
 
 /// Each way to cut `text` in up to three.
@@ -111,16 +115,21 @@ fn what_does_not_change_is_not_written() {
 
 #[test]
 fn more_than_the_limit_is_not_held() {
-    let mut rewriter = Rewriter::new(Box::new(Mark {
-        word: b"a long word",
-        limit: 4,
-    }));
+    let mut rewriter = Rewriter::new(
+        Box::new(Mark {
+            word: b"a long word",
+            limit: 4,
+        }),
+        Some(request_too_large),
+    );
     assert_eq!(
         rewriter.step(b"a lo".to_vec(), 4, false).unwrap(),
         Step::Wait
     );
-    let fault = rewriter.step(b"ng".to_vec(), 6, false).unwrap_err();
-    assert!(fault.to_string().contains("hold_limit"), "{fault}");
+    let step = rewriter.step(b"ng".to_vec(), 6, false).unwrap();
+    assert_eq!(step, Step::Refuse);
+    let ending = rewriter.take_ending().unwrap();
+    assert_eq!(ending.reply().status, http::StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[test]
@@ -133,7 +142,7 @@ fn a_refusal_ends_the_body_and_the_piece_goes_nowhere() {
         }
         false => piece.keep(usize::MAX),
     };
-    let mut rewriter = Rewriter::new(Box::new(refuses));
+    let mut rewriter = Rewriter::new(Box::new(refuses), None);
     assert_eq!(rewriter.step(b"ab".to_vec(), 2, false).unwrap(), Step::Pass);
     let step = rewriter.step(b"c!".to_vec(), 2, true).unwrap();
     assert_eq!(step, Step::Refuse);
@@ -150,7 +159,7 @@ fn a_fault_behind_a_refusal_does_not_take_it_back() {
             Err(Error::filter("and then that"))
         }
     }
-    let mut rewriter = Rewriter::new(Box::new(Both));
+    let mut rewriter = Rewriter::new(Box::new(Both), None);
     let step = rewriter.step(b"a".to_vec(), 1, false).unwrap();
     assert_eq!(step, Step::Refuse);
 }
