@@ -11,6 +11,10 @@ use crate::clock::Timestamp;
 /// ago makes room, whatever has expired first. Keys are kept in order and not hashed, so nobody can
 /// choose keys that make it slow.
 ///
+/// The bound is a count, not bytes, and each key is kept twice. Where a client chooses the key, such as a credential,
+/// keep none that are long: of ten thousand keys of 60 KiB, as long as Envoy lets headers be, each worker would hold
+/// more than a gigabyte, and a module gives no memory back.
+///
 /// The caller says what time it is, so that a look and a later insertion cost one host call together,
 /// and tests need no host:
 ///

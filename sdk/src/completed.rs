@@ -162,7 +162,8 @@ impl Completed {
         self.number(&["response", "grpc_status"])
     }
 
-    /// Bytes of the request's body (`request.size`).
+    /// The request's `content-length`, as its client declared it, be it true or not; without one the bytes of its body
+    /// (`request.size`).
     #[must_use]
     pub fn request_size(&self) -> Option<u64> {
         self.number(&["request", "size"])
@@ -193,8 +194,7 @@ impl Completed {
             .map(Duration::from_nanos)
     }
 
-    /// From the request's last byte upstream to the response's first
-    /// (`response.backend_latency`).
+    /// From the request's first byte to the upstream to the response's last (`response.backend_latency`).
     #[must_use]
     pub fn backend_latency(&self) -> Option<Duration> {
         self.number(&["response", "backend_latency"])

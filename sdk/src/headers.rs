@@ -12,6 +12,7 @@ use crate::tasks;
 
 use self::list::{AUTHORITY, List, Write};
 pub use self::name::FieldName;
+pub(crate) use self::name::is_token;
 pub use self::value::FieldValue;
 use self::writes::Writes;
 
@@ -80,6 +81,9 @@ pub struct Headers {
     list: OnceCell<Box<List>>,
 }
 
+/// The stream of headers that no host map stands behind: contexts count from 1.
+const NOBODY: u32 = 0;
+
 /// What becomes of a header; see [`Headers::rewrite`].
 ///
 /// ```
@@ -95,7 +99,7 @@ pub struct Headers {
 ///
 /// assert_eq!(scrub(b"x-internal-user", b"ada"), Fate::Goes);
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "there is nothing else to do with one"
@@ -107,6 +111,17 @@ pub enum Fate {
     Goes,
     /// It has another value.
     Becomes(HeaderValue),
+}
+
+/// Without the value, which may be a secret.
+impl fmt::Debug for Fate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Stays => "Stays",
+            Self::Goes => "Goes",
+            Self::Becomes(_) => "Becomes(..)",
+        })
+    }
 }
 
 impl Headers {
@@ -129,10 +144,7 @@ impl Headers {
 
     /// Headers that no host map stands behind.
     pub(crate) fn detached() -> Self {
-        Self {
-            list: OnceCell::from(Box::default()),
-            ..Self::new(Map::ResponseHeaders, 0)
-        }
+        Self::new(Map::ResponseHeaders, NOBODY)
     }
 
     /// Headers that were read already, and that no host map stands behind.
@@ -462,6 +474,9 @@ impl Headers {
     }
 
     fn read(&self) -> Result<List, Error> {
+        if self.stream == NOBODY {
+            return Ok(List::default());
+        }
         let pairs = tasks::within(self.stream, || READER.get()(self.map))??;
         // A map that is not there reads as an empty one; real headers have at least their
         // pseudo headers.

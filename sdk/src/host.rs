@@ -24,6 +24,8 @@ mod absent;
 ))]
 mod allocator;
 #[cfg(test)]
+pub(crate) use self::allocator::allocations;
+#[cfg(test)]
 pub(crate) mod double;
 #[cfg(target_arch = "wasm32")]
 mod imports;

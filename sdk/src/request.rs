@@ -3,6 +3,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use http::Method;
+
 use crate::body::{self, BodyTransform, Collect, Rewriting, Watched};
 use crate::error::Error;
 use crate::flow::Flow;
@@ -218,6 +220,38 @@ impl<M: Mode> Request<M> {
             true => Ok(()),
             false => Err(InvalidAuthority),
         }
+    }
+
+    /// Sets the method, by which Envoy then chooses the route.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
+    /// // A form can only POST.
+    /// let wants_put = request.headers().get("x-http-method-override").is_some_and(|it| it == b"PUT");
+    /// if wants_put && request.method() == b"POST" && request.set_method(&Method::PUT).is_err() {
+    ///     return Ok(Response::local(StatusCode::BAD_REQUEST, "no such method\n"));
+    /// }
+    /// next.run(request).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMethod`] where it would change what the messages are made of: to `HEAD` or `CONNECT`, and from `CONNECT`.
+    /// The request is unchanged then.
+    pub fn set_method(&mut self, method: &Method) -> Result<(), InvalidMethod> {
+        let own = self.method();
+        if own == method.as_str().as_bytes() {
+            return Ok(());
+        }
+        let is_tunnel = own == b"CONNECT" || *method == Method::CONNECT;
+        if is_tunnel || *method == Method::HEAD {
+            return Err(InvalidMethod);
+        }
+        self.headers
+            .set_pseudo(":method", method.as_str().as_bytes());
+        Ok(())
     }
 
     /// Sets a pseudo header; false where the value would not stay one line.
@@ -483,6 +517,27 @@ impl fmt::Display for InvalidAuthority {
 }
 
 impl std::error::Error for InvalidAuthority {}
+
+/// A method that a request cannot be given, since its messages would be made otherwise.
+///
+/// ```
+/// # use attache::prelude::*;
+/// # use attache::InvalidMethod;
+/// fn to_post(request: &mut Request) -> Result<(), InvalidMethod> {
+///     request.set_method(&Method::POST)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct InvalidMethod;
+
+impl fmt::Display for InvalidMethod {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a method cannot become HEAD or CONNECT, nor CONNECT another")
+    }
+}
+
+impl std::error::Error for InvalidMethod {}
 
 #[cfg(test)]
 mod tests {

@@ -14,8 +14,11 @@ use crate::stream::Handle;
 use crate::tasks;
 
 pub use self::local::{Body, LocalReply};
+pub use self::status::InvalidStatus;
+use self::status::is_bodiless;
 
 mod local;
+mod status;
 
 /// What a filter answers with: the upstream's response, a local reply, or word that the request
 /// went on and its response is not this filter's business.
@@ -117,6 +120,39 @@ impl<M: Mode> Response<M> {
             Origin::Local(reply) => Some(reply.status),
             Origin::Forwarded | Origin::Sent => None,
         }
+    }
+
+    /// Sets the status. One from [`Next::forward`](crate::Next::forward) has none to set.
+    ///
+    /// ```
+    /// # use attache::prelude::*;
+    /// # async fn call(request: Request, next: Next) -> Result<Response, Error> {
+    /// let mut response = next.run(request).await?;
+    /// // Who may not see it is not told that it is there.
+    /// if response.status() == Some(StatusCode::FORBIDDEN) && response.set_status(StatusCode::NOT_FOUND).is_err() {
+    ///     log::warn!("the status stays");
+    /// }
+    /// Ok(response)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidStatus`] where the new status or the old one says that there is no body (1xx, 204 and 304; RFC 9110, 6.4.1),
+    /// since the client would then take a body for the next response, or wait for one. The response is unchanged then.
+    pub fn set_status(&mut self, status: StatusCode) -> Result<(), InvalidStatus> {
+        let old = self.status().ok_or(InvalidStatus)?;
+        if old != status && [old, status].into_iter().any(is_bodiless) {
+            return Err(InvalidStatus);
+        }
+        match &mut self.answer.origin {
+            Origin::Local(reply) => reply.status = status,
+            _ => self
+                .answer
+                .headers
+                .set_pseudo(":status", status.as_str().as_bytes()),
+        }
+        Ok(())
     }
 
     /// The headers: the upstream's, or those of the local reply. A response from

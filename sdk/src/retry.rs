@@ -226,17 +226,24 @@ fn jittered(pause: Duration) -> Duration {
     pause / 2 + pause / 2 * u32::from(byte) / 255
 }
 
-/// An answer with 502, 503 or 504, and a call that nothing answered.
+/// An answer with 502, 503 or 504, also one that [`CallResponse::error_for_server_failure`] has made an error, and a call
+/// that nothing answered.
 impl Retryable for Result<CallResponse, CallError> {
     fn may_go_better(&self) -> bool {
-        match self {
-            Ok(response) => matches!(
-                response.status(),
+        let passes = |status| {
+            matches!(
+                status,
                 StatusCode::BAD_GATEWAY
                     | StatusCode::SERVICE_UNAVAILABLE
                     | StatusCode::GATEWAY_TIMEOUT
-            ),
-            Err(error) => matches!(error.kind(), CallErrorKind::Unanswered { .. }),
+            )
+        };
+        match self {
+            Ok(response) => passes(response.status()),
+            Err(error) => match error.kind() {
+                CallErrorKind::ServerFailure(status) => passes(*status),
+                kind => matches!(kind, CallErrorKind::Unanswered { .. }),
+            },
         }
     }
 

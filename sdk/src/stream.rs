@@ -14,6 +14,7 @@ use crate::filter::{AnyFilter, FailureMode, Task as FilterFuture};
 use crate::flow::{Action, Flow, Gate};
 use crate::headers::{self, Headers};
 use crate::host::{self, Direction};
+use crate::logging;
 use crate::metrics;
 use crate::next::{Link, Way};
 use crate::phases::Phases;
@@ -163,6 +164,7 @@ impl Stream {
     fn request_headers(self: &Rc<Self>, is_last: bool) -> bool {
         self.flow(Direction::Request)
             .headers_came(Gate::Held, is_last);
+        logging::stream(self.id(), true);
         let task = Rc::clone(&self.filter).start(Handle(Rc::clone(self)));
         self.task.set(Some(task));
         true
@@ -204,6 +206,7 @@ impl Stream {
         }
         self.place.leave();
         self.end_task();
+        logging::stream(self.id(), false);
         // It may hold credentials.
         headers::forget();
     }
@@ -224,7 +227,7 @@ impl Stream {
             Ok(Some(ended)) => ended.end(direction, self),
             Err(fault) => {
                 self.end_task();
-                self.fail(&fault);
+                self.fail(&fault, false);
             }
         }
         if flow.is_cut() && !self.over.get() {
@@ -321,9 +324,9 @@ impl Stream {
         let waits = holds || tasks::is_unheard(self.id());
         if waits && !self.link.phases().contains(Phases::WAITS) {
             self.end_task();
-            self.fail(&Error::misuse(
-                "the filter waits for something other than `next`, which needs `Phases::WAITS`",
-            ));
+            let what =
+                "the filter waits for something other than `next`, which needs `Phases::WAITS`";
+            self.fail(&Error::misuse(what), true);
         }
     }
 
@@ -338,7 +341,7 @@ impl Stream {
         };
         if let Some(fault) = refused.as_ref().or(answer.as_ref().err()) {
             self.end_task();
-            self.fail(fault);
+            self.fail(fault, true);
         }
     }
 
@@ -399,7 +402,7 @@ impl Stream {
             return self.close(Direction::Response);
         }
         if let Err(fault) = self.accept(&mut reply.into()) {
-            self.fail(&fault);
+            self.fail(&fault, true);
         }
     }
 
@@ -409,7 +412,8 @@ impl Stream {
         self.flow(Direction::Request).set_gate(Gate::Shut);
     }
 
-    fn fail(&self, fault: &Error) {
+    /// `is_late`: it is the future's, which makes none of a request that it has let go and whose response it does not see.
+    fn fail(&self, fault: &Error, is_late: bool) {
         let mode = self.filter.failure_mode();
         self.say(format_args!(
             "failure_mode={mode:?} reason={}",
@@ -424,7 +428,7 @@ impl Stream {
             self.say(format_args!(
                 "its changes are written in part and cannot be taken back"
             ));
-        } else if !is_over && (mode == FailureMode::Allow || self.is_forwarded()) {
+        } else if !is_over && (mode == FailureMode::Allow || (is_late && self.is_forwarded())) {
             for direction in directions {
                 self.flow(direction).release();
             }
@@ -432,10 +436,7 @@ impl Stream {
         }
         let reply =
             LocalReply::new(StatusCode::SERVICE_UNAVAILABLE).details("attache_filter_failed");
-        let is_out = match is_torn {
-            true => self.is_out_of_reach(),
-            false => self.flow(Direction::Response).is_away(),
-        };
+        let is_out = self.is_out_of_reach();
         if is_out || is_over || self.reply(&reply, &mut Headers::detached()).is_err() {
             // Without an answer the client would wait for ever.
             self.close(if is_out {

@@ -9,6 +9,9 @@ use attache::cluster::CallError;
 use attache::prelude::*;
 use attache::{Cache, SingleFlight, Timestamp, setting};
 
+/// Bytes of a credential whose verdict is remembered.
+const LONGEST_REMEMBERED: usize = 4096;
+
 /// The filter.
 #[derive(Debug)]
 pub struct ExtAuth {
@@ -52,8 +55,11 @@ impl ExtAuth {
             Ok(answer.error_for_server_failure()?.status() == StatusCode::OK)
         };
         let verdict = self.flights.run(credential.to_vec(), ask).await?;
-        let now = Timestamp::now()?;
-        self.verdicts.insert(credential.to_vec(), verdict, now);
+        // Clients choose how long it is, and the cache counts its values, not their bytes.
+        if credential.len() <= LONGEST_REMEMBERED {
+            let now = Timestamp::now()?;
+            self.verdicts.insert(credential.to_vec(), verdict, now);
+        }
         Ok(verdict)
     }
 }

@@ -12,7 +12,7 @@ use super::error::{CallError, CallErrorKind};
 use super::forwarded;
 use super::response::{CallResponse, Counts};
 use crate::calls::{self, Family, Pending, Token};
-use crate::headers::FieldName;
+use crate::headers::{FieldName, is_token};
 use crate::host::calls::{HttpCall, http_call};
 use crate::registry;
 use crate::tasks::{self, events::Kind};
@@ -82,16 +82,31 @@ impl Call {
         }
     }
 
-    /// Adds a header; a repeated name gives two. The value goes out as it is, UTF-8 or not.
+    /// Adds a header; a repeated name gives two, or one with both values between commas where Envoy holds the header
+    /// once, such as `authorization`. `host` is [`authority`](Self::authority). The value goes out as it is, UTF-8 or
+    /// not.
+    ///
+    /// ```
+    /// use attache::cluster::{Call, Cluster};
+    /// use attache::prelude::*;
+    ///
+    /// fn check(authz: &Cluster, tenant: &str) -> Call {
+    ///     authz.get("/check").header(ACCEPT, "application/json").header("x-tenant", tenant)
+    /// }
+    /// ```
     pub fn header(mut self, name: impl FieldName, value: impl AsRef<[u8]>) -> Self {
-        let pair = self.pair(name.as_bytes(), value.as_ref());
-        self.headers.push(pair);
+        let (name, value) = self.pair(name, value.as_ref());
+        if name == b"host" {
+            self.authority = Some(value);
+        } else {
+            self.headers.push((name, value));
+        }
         self
     }
 
     /// Sets `:authority`, the `host` of HTTP/1.1. It is the cluster's name unless set.
     pub fn authority(mut self, authority: impl AsRef<[u8]>) -> Self {
-        let (_, authority) = self.pair(b"host", authority.as_ref());
+        let (_, authority) = self.pair("host", authority.as_ref());
         self.authority = Some(authority);
         self
     }
@@ -111,13 +126,16 @@ impl Call {
         self
     }
 
-    /// Sets the body to `value` as JSON, and `content-type` to `application/json`.
+    /// Sets the body to `value` as JSON, and `content-type` to `application/json`, unless it is set already.
     pub fn json(mut self, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(body) => self.body = body,
             Err(_) => self.fault = Some("the value has no form in JSON"),
         }
-        self.header("content-type", "application/json")
+        match self.headers.iter().any(|(name, _)| name == b"content-type") {
+            true => self,
+            false => self.header("content-type", "application/json"),
+        }
     }
 
     /// Adds a trailer. Envoy drops trailers where the cluster speaks HTTP/1.1 and there is a body.
@@ -130,7 +148,7 @@ impl Call {
     /// }
     /// ```
     pub fn trailer(mut self, name: impl FieldName, value: impl AsRef<[u8]>) -> Self {
-        let pair = self.pair(name.as_bytes(), value.as_ref());
+        let pair = self.pair(name, value.as_ref());
         self.trailers.push(pair);
         self
     }
@@ -259,14 +277,14 @@ impl Call {
         self.make().map(drop)
     }
 
-    fn pair(&mut self, name: &[u8], value: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        if name.first() == Some(&b':') || name.is_empty() {
-            self.fault = Some("a header has no name, or that of a pseudo header");
+    fn pair(&mut self, name: impl FieldName, value: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        if !is_token(&name) {
+            self.fault = Some("the name of a header is no token");
         }
-        if breaks_line(name) || breaks_line(value) {
+        if breaks_line(value) {
             self.fault = Some("a header has a carriage return, line feed or NUL");
         }
-        (name.to_ascii_lowercase(), value.to_vec())
+        (name.as_bytes().to_ascii_lowercase(), value.to_vec())
     }
 
     /// Makes the call.

@@ -65,6 +65,8 @@ impl Document {
     /// # Ok::<(), ConfigError>(())
     /// ```
     ///
+    /// For configurations: the work on an object grows with the square of its keys. Bound what a client sends first.
+    ///
     /// # Errors
     ///
     /// A [`ConfigError`](crate::ConfigError) with line and column of what is no JSON, or with the place

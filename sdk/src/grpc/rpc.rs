@@ -10,7 +10,7 @@ use super::target::service;
 use crate::calls::{self, Family, Pending, Token};
 use crate::cluster::{CallError, CallErrorKind, DEFAULT_LIMIT, DEFAULT_TIMEOUT};
 use crate::cluster::{breaks_line, forwarded_headers, milliseconds};
-use crate::headers::FieldName;
+use crate::headers::{FieldName, is_token};
 use crate::host::calls::{GrpcCall, Received, call_status, grpc_call, grpc_cancel, received};
 use crate::tasks::{self, events::Kind};
 use crate::time::{Sleep, sleep};
@@ -61,14 +61,14 @@ impl Rpc {
 
     /// Adds initial metadata; a repeated name gives two values.
     pub fn metadata(mut self, name: impl FieldName, value: impl AsRef<[u8]>) -> Self {
-        let (name, value) = (name.as_bytes(), value.as_ref());
-        if name.is_empty() || name.first() == Some(&b':') {
-            self.fault = Some("metadata has no name, or that of a pseudo header");
+        let value = value.as_ref();
+        if !is_token(&name) {
+            self.fault = Some("the name of metadata is no token");
         }
-        if breaks_line(name) || breaks_line(value) {
+        if breaks_line(value) {
             self.fault = Some("metadata has a carriage return, line feed or NUL");
         }
-        let pair = (name.to_ascii_lowercase(), value.to_vec());
+        let pair = (name.as_bytes().to_ascii_lowercase(), value.to_vec());
         self.metadata.push(pair);
         self
     }

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt;
 
 use http::{HeaderValue, StatusCode};
 
@@ -29,7 +30,7 @@ use crate::pairs;
 /// assert_eq!(unknown().status(), Some(StatusCode::UNAUTHORIZED));
 /// assert!(unknown().headers().contains(WWW_AUTHENTICATE));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LocalReply {
     pub(crate) status: StatusCode,
     pub(super) headers: Vec<(Vec<u8>, HeaderValue)>,
@@ -38,6 +39,22 @@ pub struct LocalReply {
     body: Body,
     details: Cow<'static, str>,
     grpc_status: Option<u8>,
+}
+
+/// Without values and body, which may be secrets.
+impl fmt::Debug for LocalReply {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.headers.iter().map(|(name, _)| name.escape_ascii());
+        let names: Vec<String> = names.map(|name| name.to_string()).collect();
+        formatter
+            .debug_struct("LocalReply")
+            .field("status", &self.status.as_u16())
+            .field("headers", &names)
+            .field("body", &self.body)
+            .field("details", &self.details)
+            .field("grpc_status", &self.grpc_status)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LocalReply {
@@ -125,8 +142,15 @@ impl LocalReply {
 ///
 /// let bodies: [Body; 3] = ["text".into(), String::from("text").into(), vec![0xff].into()];
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Body(Cow<'static, [u8]>);
+
+/// How large it is: what is in it may be a secret.
+impl fmt::Debug for Body {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Body({} bytes)", self.0.len())
+    }
+}
 
 impl From<&'static str> for Body {
     fn from(text: &'static str) -> Self {

@@ -451,3 +451,45 @@ fn the_response_of_a_tunnel_is_not_held_to_its_end() {
         assert_eq!(action == Action::Continue, found == 1, "{status} {method}");
     }
 }
+
+/// Touches nothing, by one way or the other.
+#[derive(Clone, Copy)]
+struct Passes(Way);
+
+impl HttpFilter for Passes {
+    type Config = ();
+
+    const PHASES: Phases = Phases::REQUEST.union(Phases::RESPONSE);
+
+    fn configure((): (), _plugin: &Plugin) -> Result<Self, ConfigError> {
+        Ok(Self(Way::Forwarded))
+    }
+
+    async fn call(&self, request: Request, next: Next) -> Result<Response, Error> {
+        match self.0 {
+            Way::Forwarded => next.forward(request),
+            Way::Run => next.run(request).await,
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_touches_nothing_takes_two_allocations_and_no_host_call() {
+    double::answer([double::Answer::ok()]);
+    for way in [Way::Forwarded, Way::Run] {
+        let filter: Configured<Passes, Http<Streaming>> = Configured::new(Passes(way), "passes");
+        let filter: Rc<dyn AnyFilter> = Rc::new(filter);
+        let passed = || {
+            let stream = Stream::new(1, 2, Rc::clone(&filter));
+            stream.callback(Direction::Request, Event::Headers { is_last: true });
+            stream.callback(Direction::Response, HEADERS);
+            stream.end(End::Deletion);
+        };
+        // What a thread makes once.
+        passed();
+        let before = double::calls().len();
+        // The stream, and its future.
+        assert_eq!(host::allocations(passed), 2);
+        assert_eq!(double::calls().len(), before);
+    }
+}
