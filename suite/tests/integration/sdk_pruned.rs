@@ -3,41 +3,69 @@
 
 use std::path::PathBuf;
 
-use attache_suite::{Case, Filter, Reply, Request, on_harness};
+use attache_suite::{Case, Filter, Reply, Request, Seen, on_both, on_harness};
 
-use crate::both::{chain, module};
+use crate::both::{chain, envoy, folder, module};
 
 #[test]
 fn a_module_of_request_headers_does_what_it_did_before_pruning() {
-    alike("auth-scrub", "auth-scrub", "{}");
+    alike(HEADERS, harness);
 }
 
 #[test]
 fn a_module_that_waits_does_what_it_did_before_pruning() {
-    alike("gate", "gate", "{}");
-    alike("gate", "hasty", "{}");
+    alike(WAITS, harness);
 }
 
 #[test]
 fn a_module_of_bodies_does_what_it_did_before_pruning() {
-    alike("bodies", "rewrite", "{}");
-    alike("bodies", "judge", r#"{"limit": 100}"#);
-    alike("bodies", "sealed", r#"{"limit": 100}"#);
-    alike("bodies", "audit", "{}");
+    alike(BODIES, harness);
 }
 
-fn alike(package: &'static str, root_id: &str, configuration: &str) {
-    let finished = module(package);
-    for headers_stopped in [false, true] {
-        let play = |module: PathBuf| {
-            let case = case(root_id, module, configuration, headers_stopped);
-            on_harness(&case).unwrap_or_else(|error| panic!("{}", chain(&error)))
-        };
-        assert_eq!(
-            play(finished.clone()),
-            play(linked(&finished)),
-            "{root_id}, headers stopped: {headers_stopped}"
-        );
+#[test]
+#[ignore = "needs Envoy"]
+fn modules_do_what_they_did_before_pruning_on_envoy() {
+    for subjects in [HEADERS, WAITS, BODIES] {
+        alike(subjects, |case| {
+            let folder = folder("pruned");
+            let played = on_both(case, envoy(), &folder);
+            let (predicted, seen) = played.unwrap_or_else(|error| panic!("{}", chain(&error)));
+            assert_eq!(predicted, seen, "left: the harness, right: Envoy");
+            seen
+        });
+    }
+}
+
+/// Packages, their root ids and configurations.
+type Subjects = &'static [(&'static str, &'static str, &'static str)];
+
+const HEADERS: Subjects = &[("auth-scrub", "auth-scrub", "{}")];
+
+const WAITS: Subjects = &[("gate", "gate", "{}"), ("gate", "hasty", "{}")];
+
+const BODIES: Subjects = &[
+    ("bodies", "rewrite", "{}"),
+    ("bodies", "judge", r#"{"limit": 100}"#),
+    ("bodies", "sealed", r#"{"limit": 100}"#),
+    ("bodies", "audit", "{}"),
+];
+
+fn harness(case: &Case) -> Seen {
+    on_harness(case).unwrap_or_else(|error| panic!("{}", chain(&error)))
+}
+
+fn alike(subjects: Subjects, play: impl Fn(&Case) -> Seen) {
+    for (package, root_id, configuration) in subjects {
+        for headers_stopped in [false, true] {
+            let finished = module(package);
+            let linked = linked(&finished);
+            let [finished, linked] = [finished, linked]
+                .map(|module| play(&case(root_id, module, configuration, headers_stopped)));
+            assert_eq!(
+                finished, linked,
+                "{root_id}, headers stopped: {headers_stopped}"
+            );
+        }
     }
 }
 
