@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn at_the_root(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
@@ -43,6 +43,47 @@ fn each_dependency_says_what_it_saves() {
         .map(|(name, _)| *name)
         .collect();
     assert!(without.is_empty(), "no reason is given for {without:?}");
+}
+
+/// The lines of all sections of dependencies of a manifest that name a version themselves.
+fn versions(manifest: &str) -> Vec<&str> {
+    let mut versions = Vec::new();
+    let mut of_dependencies = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            of_dependencies = line.ends_with("dependencies]");
+        } else if of_dependencies && line.contains(" = ") && !line.starts_with('#') {
+            let is_ours = line.contains("path = ") && !line.contains("version = ");
+            let is_at_the_root = line.contains("workspace = true");
+            if !is_ours && !is_at_the_root {
+                versions.push(line);
+            }
+        }
+    }
+    versions
+}
+
+#[test]
+fn so_does_each_of_the_bench_and_of_fuzzing() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut manifests: Vec<PathBuf> = ["bench", "bench/dynamic", "fuzz", "fuzz/host"]
+        .map(|folder| root.join(folder))
+        .into();
+    let guests = fs::read_dir(root.join("bench/guests")).unwrap();
+    manifests.extend(guests.map(|guest| guest.unwrap().path()));
+    let mut all = 0;
+    for folder in manifests {
+        let path = folder.join("Cargo.toml");
+        let manifest = fs::read_to_string(&path).unwrap();
+        for line in versions(&manifest) {
+            all += 1;
+            let reason = line.split_once(" # ").map(|(_, reason)| reason.trim());
+            let says_so = reason.is_some_and(|reason| !reason.is_empty());
+            assert!(says_so, "{}: no reason for `{line}`", path.display());
+        }
+    }
+    // Five of the bench, three of fuzzing, and the crate that the SDK is compared with.
+    assert!(all > 8, "{all}");
 }
 
 #[test]
