@@ -15,7 +15,7 @@ pub struct Cost {
     pub fuel: u64,
     /// How often the host entered a guest: callbacks and calls of the allocator.
     pub crossings: u64,
-    /// How often a guest called the host; in Envoy about 0.6 us each.
+    /// How often a guest called the host.
     pub host_calls: u64,
     /// Bytes that host calls handed over, either way.
     pub bytes_copied: u64,

@@ -9,7 +9,7 @@ use super::subject::HERE;
 ///
 /// The harness plays a set of requests through the module as it is shipped, a hundred times to warm it up
 /// and then for the count, and 1,000 times more to see whether memory grows. Fuel is about one a WebAssembly
-/// instruction; in Envoy a host call costs about 0.6 us. The same module costs the same, on any machine, so
+/// instruction; what host calls take in Envoy is not in it. The same module costs the same, on any machine, so
 /// that a file of one run says what a change has cost.
 ///
 /// Of a suite, each case is counted as it is played: from a fresh start, with its clusters and times.
