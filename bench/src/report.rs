@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use self::machine::Machine;
-use self::outcome::{Found, Outcome};
+use self::outcome::{Found, Outcome, Plot};
 use self::quote::Outcomes;
 use crate::on_envoy;
 
@@ -279,9 +279,6 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
         } = part
             .run(root, extent, &targets)
             .with_context(|| format!("the part `{}` did not end well", part.name()))?;
-        for plot in &plots {
-            fs::write(folder.join(format!("{}.svg", plot.name)), plot::svg(plot))?;
-        }
         let outcome = Outcome {
             command: format!(
                 "cargo run --release -- report --part {}{options}",
@@ -307,6 +304,18 @@ fn kept(docs: &Path, part: Part) -> PathBuf {
 
 /// Writes the pages from what was found, and the figures that other pages quote.
 pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
+    for (path, text) in pages(root)? {
+        if fs::read_to_string(&path).is_ok_and(|old| old == text) {
+            continue;
+        }
+        eprintln!("written: {}", path.display());
+        fs::write(&path, text)?;
+    }
+    Ok(())
+}
+
+/// The pages with all that was found and their plots, and where each is kept.
+fn pages(root: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let docs = root.join("docs");
     let mut outcomes = Outcomes::new();
     for part in Part::ALL {
@@ -317,31 +326,28 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
             outcomes.insert(part.name(), outcome);
         }
     }
-    let put = |path: &Path, text: &str| -> anyhow::Result<()> {
-        if fs::read_to_string(path).is_ok_and(|old| old == text) {
-            return Ok(());
-        }
-        eprintln!("written: {}", path.display());
-        Ok(fs::write(path, text)?)
-    };
+    let mut pages = Vec::new();
     for page in Page::ALL {
         let mut text = page.introduction().to_owned();
         for part in Part::ALL.into_iter().filter(|part| part.page() == page) {
             if let Some(outcome) = outcomes.get(part.name()) {
                 text.push_str(&document::part(part, outcome, page.name()));
+                let folder = docs.join(page.name());
+                let file = |plot: &Plot| folder.join(format!("{}.svg", plot.name));
+                pages.extend(outcome.plots.iter().map(|it| (file(it), plot::svg(it))));
             }
         }
         let path = docs.join(format!("{}.md", page.name()));
-        put(&path, &(text.trim_end().to_owned() + "\n"))?;
+        pages.push((path, text.trim_end().to_owned() + "\n"));
     }
     let scope = quote::filled(include_str!("report/scope.md"), &outcomes)?;
-    put(&docs.join("scope.md"), &scope)?;
+    pages.push((docs.join("scope.md"), scope));
     for filter in fs::read_dir(root.join("filters"))? {
         let path = filter?.path().join("README.md");
         let text = quote::with_tables(&fs::read_to_string(&path)?, &outcomes)?;
-        put(&path, &text)?;
+        pages.push((path, text));
     }
-    Ok(())
+    Ok(pages)
 }
 
 #[cfg(test)]
@@ -367,5 +373,38 @@ mod tests {
             error.to_string().contains("there are work, collection"),
             "{error}"
         );
+    }
+
+    /// The first line in which two texts differ, counted from 1, as both have it.
+    fn first_difference<'t>(left: &'t str, right: &'t str) -> (usize, &'t str, &'t str) {
+        let end = std::iter::repeat("(the end)");
+        let both = left
+            .split('\n')
+            .chain(end.clone())
+            .zip(right.split('\n').chain(end));
+        let longer = left.split('\n').count().max(right.split('\n').count());
+        let mut lines = (1..).zip(both).take(longer + 1);
+        let (line, (left, right)) = lines.find(|(_, (left, right))| left != right).unwrap();
+        (line, left, right)
+    }
+
+    #[test]
+    fn the_pages_say_what_was_found_and_nothing_else() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let pages = pages(root).unwrap();
+        let ends_with = |end| pages.iter().filter(|(path, _)| path.ends_with(end)).count();
+        let kinds = ["README.md", "scope.md", "benchmarks.md", "reliability.md"];
+        assert_eq!(kinds.map(ends_with), [3, 1, 1, 1]);
+        for (path, text) in pages {
+            let kept = fs::read_to_string(&path).unwrap();
+            if kept == text {
+                continue;
+            }
+            let (line, kept, text) = first_difference(&kept, &text);
+            panic!(
+                "{}:{line}: the page has\n  {kept}\nand the bench would write\n  {text}\n`bench pages` writes it",
+                path.display()
+            );
+        }
     }
 }
