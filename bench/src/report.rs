@@ -153,7 +153,8 @@ impl Part {
             Self::Growth => {
                 "Fuel is the harness's count of executed instructions in the module, host calls not among them: the same on \
                  every machine. The exponent is the slope of each curve's upper half, both axes by logarithms: 1 is \
-                 twice the cost for twice as much, 2 is four times."
+                 twice the cost for twice as much, 2 is four times. Bodies that are collected end at 256 KiB, since the guest \
+                 that does so takes less than a MiB; the other bodies go as far as the line below says."
             }
             Self::Fuzz => {
                 "What reads bytes that somebody else chose is given bytes by libFuzzer, which looks for ways that no input took \
