@@ -138,7 +138,8 @@ impl Part {
             }
             Self::Instructions => {
                 "Counted by valgrind, which plays Envoy: the same on a busy machine. What a request takes more than without the \
-                 filter, once V8 has compiled all that it will; of three turns the cheapest."
+                 filter, once V8 has compiled all that it will; of three turns the cheapest. Behind a budget, \
+                 the interval goes from the lowest to the highest of the turns."
             }
             Self::Harness => {
                 "Medians of the host for tests, and what else starts code beside it. Of the hosts for tests that others publish none \

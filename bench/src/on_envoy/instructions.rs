@@ -12,9 +12,10 @@ use attache_envoy::{Installation, RunFolder, StartOptions};
 
 use super::guests::Modules;
 use super::peers::Peers;
+use super::table::budgets;
 use super::work::{Work, counted};
 use super::{Bench, collection, installation};
-use crate::report::outcome::{Found, Table};
+use crate::report::outcome::{Cell, Found, Table};
 
 /// Requests to each listener before anything counts: until then V8 has compiled all that it will.
 const WARM: usize = 800;
@@ -38,12 +39,15 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<Found> {
         ..Found::default()
     };
     for work in works {
-        let counts = count(&work, &folder)?;
+        let turns = count(&work, &folder)?;
+        let least = |turns: &Vec<f64>| turns.iter().copied().fold(f64::INFINITY, f64::min);
+        let counts: Vec<f64> = turns.iter().map(least).collect();
         let mut table = Table::new(work.title, &work.note, &columns);
         table.columns[2] = format!("times that of {}", work.ours);
         let added = |at: usize| (counts[at] - counts[0]) / work.candidates[at].filters.len() as f64;
         let named = |name: &str| work.candidates.iter().position(|it| it.name == name);
-        let ours = added(named(work.ours).context("ours is not there")?);
+        let ours_at = named(work.ours).context("ours is not there")?;
+        let ours = added(ours_at);
         for (at, candidate) in work.candidates.iter().enumerate() {
             if at == 0 {
                 let name = format!("{}, in all", candidate.name);
@@ -53,6 +57,15 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<Found> {
                 table.row(candidate.name, [own.round().into(), (own / ours).into()]);
             }
         }
+        table.budgets = budgets(&work, |at| {
+            let value = ours / added(at);
+            let copies = |at: usize| work.candidates[at].filters.len() as f64;
+            let in_turn = |turn: usize, at: usize| (turns[at][turn] - turns[0][turn]) / copies(at);
+            let of = |turn| in_turn(turn, ours_at) / in_turn(turn, at);
+            let low = (0..TURNS).map(of).fold(value, f64::min);
+            let high = (0..TURNS).map(of).fold(value, f64::max);
+            Cell::Median { value, low, high }
+        })?;
         found.tables.push(table);
     }
     Ok(found)
@@ -76,8 +89,8 @@ fn played(folder: &Path, counts: &Path) -> anyhow::Result<Installation> {
     Ok(installation)
 }
 
-/// Instructions a request of each candidate.
-fn count(work: &Work, folder: &Path) -> anyhow::Result<Vec<f64>> {
+/// Instructions a request of each candidate, turn by turn.
+fn count(work: &Work, folder: &Path) -> anyhow::Result<Vec<Vec<f64>>> {
     let counts = folder.join(format!("counts-{}", work.title.replace(' ', "-")));
     let options = StartOptions {
         concurrency: 1,
@@ -92,16 +105,16 @@ fn count(work: &Work, folder: &Path) -> anyhow::Result<Vec<f64>> {
         eprintln!("{}: warming up {}", work.title, candidate.name);
         client.send(WARM)?;
     }
-    let mut cheapest = vec![f64::INFINITY; work.candidates.len()];
+    let mut turns = vec![Vec::with_capacity(TURNS); work.candidates.len()];
     for _ in 0..TURNS {
-        for (client, cheapest) in bench.clients.iter_mut().zip(&mut cheapest) {
+        for (client, turns) in bench.clients.iter_mut().zip(&mut turns) {
             valgrind.count()?;
             let (sent, _) = client.send(work.requests)?;
-            *cheapest = cheapest.min(valgrind.count()? as f64 / sent as f64);
+            turns.push(valgrind.count()? as f64 / sent as f64);
         }
     }
     bench.envoy.stop()?;
-    Ok(cheapest)
+    Ok(turns)
 }
 
 /// The process that plays Envoy.

@@ -248,7 +248,8 @@ fn answered(modules: &Modules<'_>) -> anyhow::Result<Work> {
     work.title = "Two header operations, and a response with a body";
     work.note = format!(
         "The same, and the response has a body of {ANSWER} bytes that no filter looks at. A module that exports a callback for \
-         bodies is called with it, as bare proxy-wasm does whatever the filter needs."
+         bodies is called with it, as bare proxy-wasm does whatever the filter needs. The budget is that of the table \
+         above, and was set for it."
     );
     work.goes = Goes::Nowhere { answer: ANSWER };
     for candidate in &mut work.candidates {

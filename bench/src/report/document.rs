@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Part;
-use super::outcome::{Cell, Outcome, Table};
+use super::outcome::{Budget, Cell, Outcome, Table};
 
 /// A part of a page, whose folder has the plots.
 pub(super) fn part(part: Part, outcome: &Outcome, folder: &str) -> String {
@@ -52,6 +52,24 @@ fn write_table(text: &mut String, found: &Table) {
     }
     text.push_str(&table(found));
     text.push('\n');
+    for budget in &found.budgets {
+        let _ = write!(text, "{}\n\n", told(budget));
+    }
+}
+
+/// What became of a budget, as a sentence.
+fn told(budget: &Budget) -> String {
+    let Budget {
+        ours,
+        of,
+        at_most,
+        takes,
+    } = budget;
+    format!(
+        "Budget: {ours} takes at most {at_most:.2} of {of}. It takes {}: {}.",
+        shown(takes),
+        budget.verdict()
+    )
 }
 
 /// A table without its title.
@@ -106,6 +124,29 @@ fn figure(number: f64, digits: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_is_followed_by_its_budgets() {
+        let mut table = Table::new("t", "", &["", "x"]);
+        table.row("r", [Cell::Number(1.0)]);
+        table.budgets.push(Budget {
+            ours: "SDK".to_owned(),
+            of: "bare".to_owned(),
+            at_most: 0.9,
+            takes: Cell::Median {
+                value: 1.1,
+                low: 1.0,
+                high: 1.2,
+            },
+        });
+        let mut text = String::new();
+        write_table(&mut text, &table);
+        let line = "Budget: SDK takes at most 0.90 of bare. It takes 1.10 (1.00 to 1.20): missed.";
+        assert!(
+            text.ends_with(&format!("| r | 1 |\n\n{line}\n\n")),
+            "{text}"
+        );
+    }
 
     #[test]
     fn figures_are_as_fine_as_they_are_small() {

@@ -33,6 +33,20 @@ pub(crate) struct Table {
     /// The first is that of the rows' names.
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Row>,
+    /// What was promised of the rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) budgets: Vec<Budget>,
+}
+
+/// How much one row may take of another, at most, and what it takes.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Budget {
+    /// The row that has the budget.
+    pub(crate) ours: String,
+    /// The row that it is held against.
+    pub(crate) of: String,
+    pub(crate) at_most: f64,
+    pub(crate) takes: Cell,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -74,6 +88,7 @@ impl Table {
             note: note.to_owned(),
             columns: columns.iter().map(|&column| column.to_owned()).collect(),
             rows: Vec::new(),
+            budgets: Vec::new(),
         }
     }
 
@@ -82,6 +97,24 @@ impl Table {
             name: name.into(),
             cells: cells.into(),
         });
+    }
+}
+
+impl Budget {
+    /// Whether it is kept, as far as the interval tells.
+    pub(crate) fn verdict(&self) -> &'static str {
+        let (low, high) = match self.takes {
+            Cell::Median { low, high, .. } => (low, high),
+            Cell::Number(number) => (number, number),
+            Cell::Text(_) => (f64::NAN, f64::NAN),
+        };
+        if high <= self.at_most {
+            "met"
+        } else if low > self.at_most {
+            "missed"
+        } else {
+            "not decided"
+        }
     }
 }
 
@@ -125,6 +158,35 @@ impl Curve {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_budget_is_decided_where_the_interval_lies_on_one_side_of_it() {
+        let verdict = |low, high| {
+            let budget = Budget {
+                ours: String::new(),
+                of: String::new(),
+                at_most: 0.9,
+                takes: Cell::Median {
+                    value: f64::midpoint(low, high),
+                    low,
+                    high,
+                },
+            };
+            budget.verdict()
+        };
+        assert_eq!(verdict(0.7, 0.9), "met");
+        assert_eq!(verdict(0.89, 0.91), "not decided");
+        assert_eq!(verdict(0.91, 1.2), "missed");
+    }
+
+    #[test]
+    fn what_was_kept_before_there_were_budgets_is_read() {
+        let table = r#"{"title": "t", "note": "", "columns": ["", "x"], "rows": []}"#;
+        let table: Table = serde_json::from_str(table).unwrap();
+        assert!(table.budgets.is_empty());
+        let written = serde_json::to_string(&table).unwrap();
+        assert!(!written.contains("budgets"), "{written}");
+    }
 
     #[test]
     fn a_curve_that_doubles_with_each_doubling_grows_by_the_first_power() {
