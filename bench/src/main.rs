@@ -36,6 +36,7 @@ parts, and what they need beside Rust, a C compiler and the Envoy that they fetc
   harness       loading, starting and playing on the harness (crun and runc, for a line each)
   memory        of a VM and of a stream
   sizes         of modules and images, and how they start
+  starts        of one module, the first and further ones
   growth        what grows with what
   soak          streams by lot through each filter; only if named
   fuzz          targets of fuzzing; only if named (nightly, cargo-fuzz)

@@ -76,19 +76,21 @@ pub(crate) enum Part {
     Harness,
     Memory,
     Sizes,
+    Starts,
     Growth,
     Soak,
     Fuzz,
 }
 
 impl Part {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Work,
         Self::Collection,
         Self::Instructions,
         Self::Harness,
         Self::Memory,
         Self::Sizes,
+        Self::Starts,
         Self::Growth,
         Self::Soak,
         Self::Fuzz,
@@ -102,6 +104,7 @@ impl Part {
             Self::Harness => "harness",
             Self::Memory => "memory",
             Self::Sizes => "sizes",
+            Self::Starts => "starts",
             Self::Growth => "growth",
             Self::Soak => "soak",
             Self::Fuzz => "fuzz",
@@ -116,6 +119,7 @@ impl Part {
             Self::Harness => "The harness",
             Self::Memory => "Memory",
             Self::Sizes => "Sizes, and what they cost at the start",
+            Self::Starts => "Starts of one module, the first and further ones",
             Self::Growth => "What grows with what",
             Self::Soak => "Streams by lot",
             Self::Fuzz => "Fuzzing",
@@ -151,6 +155,10 @@ impl Part {
                 "Bytes of what is shipped, and how long Envoy takes until it is ready with a plugin of the module, less \
                  than without."
             }
+            Self::Starts => {
+                "From the start of an Envoy with one worker until it is ready, in turns without a plugin, with one, and with many; \
+                 and the processor time of all its threads until then."
+            }
             Self::Growth => {
                 "Fuel is the harness's count of executed instructions in the module, host calls not among them: the same on \
                  every machine. The exponent is the slope of each curve's upper half, both axes by logarithms: 1 is \
@@ -184,6 +192,7 @@ impl Part {
             Self::Instructions => on_envoy::instructions::run(root),
             Self::Memory => on_envoy::memory::run(root, extent),
             Self::Sizes => on_envoy::sizes::run(root, extent),
+            Self::Starts => on_envoy::sizes::starts(root, extent),
             Self::Soak => crate::soak::run(root, extent),
             Self::Fuzz => crate::fuzzing::run(root, extent, targets),
             #[cfg(feature = "harness")]
@@ -363,7 +372,7 @@ mod tests {
         assert_eq!((parsed.extent.rounds, parsed.extent.streams), (8, 5_000));
         // The page says how it was called.
         assert_eq!(parsed.options, " --quick --streams 5000");
-        assert_eq!(Arguments::parse(&[]).unwrap().parts, Part::ALL[..7]);
+        assert_eq!(Arguments::parse(&[]).unwrap().parts, Part::ALL[..8]);
         let words = ["--part", "fuzz", "--minutes", "2", "--target", "json"];
         let parsed = Arguments::parse(&words).unwrap();
         assert_eq!(

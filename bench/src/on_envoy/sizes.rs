@@ -20,6 +20,12 @@ use crate::report::outcome::{Cell, Found, Table};
 
 const WITHOUT: &str = "no filter";
 
+/// Plugins of a module beside the first.
+const FURTHER: usize = 19;
+
+const FIRST_PLUGIN: &str = "the first plugin of a module";
+const FURTHER_PLUGIN: &str = "each further plugin of the same module";
+
 /// What is started.
 struct Subject {
     name: &'static str,
@@ -160,22 +166,44 @@ fn start(filters: Vec<Value>, folder: &Path) -> anyhow::Result<(f64, f64)> {
     Ok((waited, processor))
 }
 
-/// The processor time in which Envoy starts a VM of auth-scrub, in microseconds.
-#[cfg(feature = "harness")]
-pub(crate) fn vm_start(root: &Path, rounds: usize) -> anyhow::Result<Median> {
-    /// Plugins in one Envoy, each with VMs of its own: canary, main thread and worker.
-    const PLUGINS: usize = 20;
-    const VMS: usize = 3;
+/// Starts of one module: what the first plugin takes, and each of many more.
+pub(crate) fn starts(root: &Path, extent: Extent) -> anyhow::Result<Found> {
     let folder = RunFolder::claim(&root.join("target/tmp/bench"))?;
     let path = Modules::new(root, &folder).shipped("auth-scrub")?;
     let plugin = |number| wasm_configured(&format!("plugin-{number}"), &path, "{}");
-    let mut times = Vec::new();
-    for _ in 0..rounds {
-        let (_, without) = start(Vec::new(), &folder)?;
-        let (_, with) = start((0..PLUGINS).map(plugin).collect(), &folder)?;
-        times.push((with - without) * 1e3 / (PLUGINS * VMS) as f64);
+    let rounds = extent.rounds.div_ceil(2);
+    let mut first = (Vec::new(), Vec::new());
+    let mut further = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        eprint!("\rround {} of {rounds}", round + 1);
+        let of = |plugins: usize| start((0..plugins).map(plugin).collect(), &folder);
+        let (without, one, many) = (of(0)?, of(1)?, of(1 + FURTHER)?);
+        first.0.push(one.0 - without.0);
+        first.1.push(one.1 - without.1);
+        further.0.push((many.0 - one.0) / FURTHER as f64);
+        further.1.push((many.1 - one.1) / FURTHER as f64);
     }
-    Ok(Median::of(times))
+    eprintln!();
+    let mut table = Table::new(
+        "auth-scrub, once and many times",
+        &format!(
+            "The first plugin is what an Envoy with one takes more than without; a further one is what an Envoy with {} takes \
+             more than with one, for one of {FURTHER}. Their modules are the same bytes, which V8 compiles once in a process. \
+             Each has a VM id, and so four VMs, of its own: the base, which runs the module's start alone, the canary, \
+             which tries the plugin and ends, and those of the main thread and of the worker.",
+            1 + FURTHER
+        ),
+        &["", "start, ms", "CPU of the start, ms"],
+    );
+    for (name, (waited, processor)) in [(FIRST_PLUGIN, first), (FURTHER_PLUGIN, further)] {
+        let cells = [waited, processor].map(|numbers| Cell::from(Median::of(numbers)));
+        table.row(name, cells);
+    }
+    Ok(Found {
+        extent: format!("{rounds} rounds."),
+        tables: vec![table],
+        plots: Vec::new(),
+    })
 }
 
 /// The bytes of a package's image in a registry.
