@@ -150,7 +150,10 @@ impl Part {
                  could be measured beside it: on crates.io `pdk-unit` comes without an open licence, and `proxy-wasm-host` 0.2.0 \
                  asks for a newer Rust than this project's; Google's is built by Bazel, from sources alone."
             }
-            Self::Memory => "Resident memory is that of the whole process, by the kernel's count.",
+            Self::Memory => {
+                "Resident memory is that of the whole process, by the kernel's count. The tables of streams are single measurements, \
+                 each row in an Envoy of its own."
+            }
             Self::Sizes => {
                 "Bytes of what is shipped, and how long Envoy takes until it is ready with a plugin of the module, less \
                  than without."

@@ -1,10 +1,11 @@
 //! What plugins and streams take of a real Envoy's memory, and what is left after many streams.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use attache_envoy::{Envoy, RunFolder, StartOptions};
+use serde_json::Value;
 
 use super::filters::{lua, wasm, wasm_configured};
 use super::guests::Modules;
@@ -12,15 +13,16 @@ use super::load::{Client, hold};
 use super::peers::Peers;
 use super::work::{Candidate, NOWHERE, Work};
 use super::{bootstrap, installation};
+use crate::interval::Median;
 use crate::process::Process;
 use crate::report::Extent;
 use crate::report::outcome::{Cell, Found, Table};
 
-/// Plugins in one Envoy, each in a VM of its own.
-const PLUGINS: usize = 20;
+/// Plugins of a module beside the first, each in VMs of its own.
+const FURTHER: usize = 19;
 
-/// Canary, main thread and one worker have a VM each; the canary's ends.
-const KEPT: usize = 2;
+/// How often Envoys are started for plugins: the least of which lowest and highest hold a median at 95 %, and one.
+const TIMES: usize = 7;
 
 /// Streams that wait at once.
 const WAITING: usize = 400;
@@ -28,6 +30,9 @@ const WAITING: usize = 400;
 const GET: &str = "GET /orders?page=2 HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer x\r\n\r\n";
 
 const WITHOUT: &str = "no filter";
+
+/// A filter under a name.
+type Filter<'a> = dyn Fn(&str) -> Value + 'a;
 
 /// Measures all three.
 pub(crate) fn run(root: &Path, extent: Extent) -> anyhow::Result<Found> {
@@ -70,57 +75,74 @@ fn chains(candidates: Vec<Candidate>) -> Work {
     }
 }
 
-/// What a plugin takes, as the difference between Envoys with many and without.
+/// What the first plugin of a module takes, and each further one.
 fn plugins(modules: &Modules<'_>, folder: &Path) -> anyhow::Result<Table> {
-    let measure = |filter: Option<&dyn Fn(&str) -> serde_json::Value>| -> anyhow::Result<u64> {
+    let measure = |count: usize, filter: &Filter<'_>| -> anyhow::Result<f64> {
         let mut listener = Candidate::new(WITHOUT, None);
-        if let Some(filter) = filter {
-            // All in one chain, under names of their own.
-            let all = (0..PLUGINS).map(|number| filter(&format!("plugin-{number}")));
-            listener.filters = all.collect();
-        }
+        // All in one chain, under names of their own.
+        let all = (0..count).map(|number| filter(&format!("plugin-{number}")));
+        listener.filters = all.collect();
         let (envoy, process) = start(&chains(vec![listener]), &Peers::default(), folder)?;
         let address = envoy.listener_address(WITHOUT)?;
         Client::connect(address, GET.as_bytes())?.send(200)?;
         let memory = process.memory()?;
         envoy.stop()?;
-        Ok(memory)
+        Ok(memory as f64 / 1024.0)
     };
-    let without = measure(None)?;
     let mut table = Table::new(
         "A plugin",
         &format!(
-            "Resident memory of an Envoy with one worker and {PLUGINS} plugins, each in VMs of its own, less that without, for \
-             one plugin: two VMs stay, of the main thread and of the worker. Each had 200 requests before."
+            "Resident memory of an Envoy with one worker. The first plugin is what an Envoy with one takes more than without: \
+             what V8 takes for itself is in it, and the compiled code of the module. A further one is what an Envoy with {} \
+             takes more than with one, for one of {FURTHER}, whose modules are the same bytes and have VMs of their own. Of \
+             the four VMs of a plugin three stay: the base, and those of the main thread and of the worker. Each had 200 requests \
+             before. Each Envoy was started {TIMES} times, in turns.",
+            1 + FURTHER
         ),
-        &["", "KiB a plugin"],
+        &["", "the first plugin, KiB", "each further one, KiB"],
     );
-    let megabytes = |memory: u64| memory as f64 / f64::from(1 << 20);
-    for (name, path, configuration) in [
-        ("raw imports", modules.raw("header")?, ""),
-        ("bare proxy-wasm", modules.bare("header", &[])?.0, ""),
-        ("SDK", modules.sdk("header")?, ""),
-        ("auth-scrub", modules.shipped("auth-scrub")?, "{}"),
-        ("metrics", modules.shipped("metrics")?, "{}"),
-        (
-            "transform",
-            modules.shipped("transform")?,
-            r#"{"request": {"rules": [{"steps": [{"op": "set", "header": "x-bench", "value": "1"}]}]}}"#,
-        ),
-    ] {
-        let with = measure(Some(&|id: &str| match configuration {
+    let module = |path: PathBuf, configuration: &'static str| -> Box<Filter<'static>> {
+        Box::new(move |id| match configuration {
             "" => wasm(id, &path),
             _ => wasm_configured(id, &path, configuration),
-        }))?;
-        let each = (megabytes(with) - megabytes(without)) * 1024.0 / PLUGINS as f64;
-        table.row(name, [Cell::from(each.round())]);
+        })
+    };
+    let rewrite = r#"{"request": {"rules": [{"steps": [{"op": "set", "header": "x-bench", "value": "1"}]}]}}"#;
+    let all = [
+        ("raw imports", module(modules.raw("header")?, "")),
+        (
+            "bare proxy-wasm",
+            module(modules.bare("header", &[])?.0, ""),
+        ),
+        ("SDK", module(modules.sdk("header")?, "")),
+        ("auth-scrub", module(modules.shipped("auth-scrub")?, "{}")),
+        ("metrics", module(modules.shipped("metrics")?, "{}")),
+        ("transform", module(modules.shipped("transform")?, rewrite)),
+        (
+            "Lua script",
+            Box::new(|_| lua(include_str!("scripts/header.lua"))),
+        ),
+    ];
+    let mut without = Vec::new();
+    let mut added = vec![(Vec::new(), Vec::new()); all.len()];
+    for turn in 0..TIMES {
+        eprint!("\rturn {} of {TIMES}", turn + 1);
+        let empty = measure(0, &all[0].1)?;
+        for ((_, filter), (first, further)) in all.iter().zip(&mut added) {
+            let one = measure(1, filter)?;
+            first.push(one - empty);
+            further.push((measure(1 + FURTHER, filter)? - one) / FURTHER as f64);
+        }
+        without.push(empty);
     }
-    let with = measure(Some(&|_: &str| lua(include_str!("scripts/header.lua"))))?;
-    let each = (megabytes(with) - megabytes(without)) * 1024.0 / PLUGINS as f64;
-    table.row("Lua script", [Cell::from(each.round())]);
+    eprintln!();
+    for ((name, _), (first, further)) in all.iter().zip(added) {
+        let cells = [first, further].map(|numbers| Cell::from(Median::of(numbers)));
+        table.row(*name, cells);
+    }
     table.row(
-        format!("Envoy without a filter, in all ({KEPT} threads)"),
-        [Cell::from((megabytes(without) * 1024.0).round())],
+        "Envoy without a filter, in all (main thread and one worker)",
+        [Cell::from(Median::of(without)), "".into()],
     );
     Ok(table)
 }
