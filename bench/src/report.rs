@@ -134,7 +134,7 @@ impl Part {
                  that a Wasm filter can cost. `dynamic module` is a shared library in Rust, written against the C interface of Envoy's dynamic \
                  modules. `bare proxy-wasm` is the crate of that name as its users build it; `pruned` has \
                  the callbacks dropped that the work does not need. Latency is that of a connection with one request \
-                 at a time. What a chain has four times stands there as a fourth."
+                 at a time, less that of such a request to the listener without a filter, with which it takes turns. What a chain has four times stands there as a fourth."
             }
             Self::Collection => {
                 "One request with a credential, a cookie and ten headers, or with a JSON body. Lua scripts and native filters \

@@ -13,7 +13,8 @@ pub(crate) struct Costs {
     pub(crate) processor: Vec<f64>,
     /// Of the servers that are asked.
     pub(crate) servers: Vec<f64>,
-    /// From the request to its answer, of a connection with one at a time.
+    /// From the request to its answer, of a connection with one at a time: of the one without a filter in all,
+    /// of others what they take more than that one in the same turn.
     pub(crate) latency: Vec<f64>,
 }
 
@@ -46,10 +47,11 @@ pub(crate) fn budgets(work: &Work, takes: impl Fn(usize) -> Cell) -> anyhow::Res
 /// Each candidate less the one without a filter.
 pub(crate) fn table(work: &Work, costs: &[Costs]) -> anyhow::Result<Table> {
     let without = costs.first().context("nothing was measured")?;
+    let copies = |at: usize| work.candidates[at].filters.len() as f64;
     let added = |at: usize, of: fn(&Costs) -> &Vec<f64>| -> anyhow::Result<Vec<f64>> {
         let (own, without) = (of(&costs[at]), of(without));
         ensure!(own.len() == without.len(), "rounds are missing");
-        let copies = work.candidates[at].filters.len() as f64;
+        let copies = copies(at);
         let pairs = own.iter().zip(without);
         Ok(pairs
             .map(|(own, without)| (own - without) / copies)
@@ -89,7 +91,8 @@ pub(crate) fn table(work: &Work, costs: &[Costs]) -> anyhow::Result<Table> {
         } else {
             Median::of_ratio(&own, &ours_added).into()
         };
-        let latency = Median::of(added(at, |costs| &costs.latency)?);
+        let latency = costs[at].latency.iter();
+        let latency = Median::of(latency.map(|added| added / copies(at)).collect());
         let servers = Median::of(added(at, |costs| &costs.servers)?);
         // What threads of this process do otherwise is no server's.
         let servers = if servers.low > 1.0 {
