@@ -1,8 +1,9 @@
 //! A client that sends requests by lot, cut anywhere, and resets some.
 
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -11,6 +12,7 @@ use super::draw::Lot;
 use super::message::{Message, filler, sum};
 use super::subject::Subject;
 use super::tally::{Tally, raise};
+use super::upstream::{Answer, SECRET};
 
 /// An answer that takes longer is lost.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,6 +42,18 @@ struct Drawn {
     bytes: Vec<u8>,
     fault: Fault,
     reply: usize,
+    pieces: usize,
+}
+
+/// What came back.
+enum Came {
+    /// Nothing in time.
+    Late,
+    /// The connection ended before a head.
+    Nothing,
+    /// A head and some of its body.
+    Part(Message),
+    Whole(Message),
 }
 
 impl Client {
@@ -77,26 +91,17 @@ impl Client {
             raise(&self.tally.client_resets);
             return Ok(None);
         }
-        let answer = sent.and_then(|()| Message::read(&mut reader));
-        if drawn.fault != Fault::None {
-            raise(&self.tally.upstream_resets);
+        if drawn.has_secret() {
+            raise(&self.tally.secrets);
         }
-        let Ok(Some(answer)) = answer else {
-            if drawn.fault != Fault::Within {
-                raise(&self.tally.lost);
-            }
+        let came = match sent {
+            Ok(()) => Came::read(&mut reader),
+            Err(_) => Came::Nothing,
+        };
+        raise(drawn.verdict(&came, &self.tally));
+        let Came::Whole(answer) = came else {
             return Ok(None);
         };
-        let status = answer.start.split(' ').nth(1).unwrap_or_default();
-        match drawn.fault {
-            // Envoy says so itself; or the answer was short enough to be out before.
-            Fault::Before | Fault::Within => {}
-            Fault::None if status.starts_with('5') => raise(&self.tally.unmeant),
-            Fault::None if status == "200" && answer.body == filler(drawn.reply, drawn.reply) => {
-                raise(&self.tally.answered);
-            }
-            Fault::None => raise(&self.tally.wrong_answers),
-        }
         let goes_on = drawn.fault == Fault::None && answer.header("connection") != Some("close");
         Ok(goes_on.then_some(reader))
     }
@@ -147,6 +152,7 @@ impl Client {
             bytes,
             fault,
             reply,
+            pieces,
         }
     }
 
@@ -166,6 +172,80 @@ impl Client {
     }
 }
 
+impl Drawn {
+    fn has_secret(&self) -> bool {
+        let secret = SECRET.as_bytes();
+        self.bytes.windows(secret.len()).any(|it| it == secret)
+    }
+
+    /// Where a stream is counted that came to this end.
+    fn verdict<'t>(&self, came: &Came, tally: &'t Tally) -> &'t AtomicU64 {
+        let body = || filler(self.reply, self.reply);
+        match (self.fault, came) {
+            (_, Came::Late) | (Fault::None | Fault::Before, Came::Nothing) => &tally.lost,
+            (Fault::None, Came::Part(_)) => &tally.lost,
+            (Fault::None, Came::Whole(answer)) => match answer.status() {
+                "200" if answer.body == body() => &tally.answered,
+                status if status.starts_with('5') => &tally.unmeant,
+                _ => &tally.wrong_answers,
+            },
+            _ => match self.is_reset_right(came) {
+                true => &tally.upstream_resets,
+                false => &tally.wrong_resets,
+            },
+        }
+    }
+
+    /// Whether Envoy has made of the upstream's reset what it should.
+    fn is_reset_right(&self, came: &Came) -> bool {
+        let begins = Answer::of(self.reply, self.pieces).begins();
+        match (self.fault, came) {
+            // The head was out, so that Envoy resets in its turn. What it has not sent by then may be lost.
+            (Fault::Within, Came::Nothing) => begins,
+            (Fault::Within, Came::Part(answer)) => {
+                begins
+                    && answer.status() == "200"
+                    && answer.body.len() < self.reply
+                    && filler(self.reply, self.reply).starts_with(&answer.body)
+            }
+            // To Envoy, a part of a head is none that HTTP knows.
+            (Fault::Within, Came::Whole(answer)) => {
+                !begins && is_envoys_own(answer, "502", "protocol error")
+            }
+            (Fault::Before, Came::Whole(answer)) => {
+                is_envoys_own(answer, "503", "connection termination")
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether Envoy says by itself, and no filter does, why there is no answer of the upstream.
+fn is_envoys_own(answer: &Message, status: &str, reason: &str) -> bool {
+    let said = format!(
+        "upstream connect error or disconnect/reset before headers. reset reason: {reason}"
+    );
+    answer.status() == status && answer.body == said.as_bytes()
+}
+
+impl Came {
+    fn read(reader: &mut BufReader<TcpStream>) -> Self {
+        let is_late = |error: &io::Error| {
+            [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind())
+        };
+        let mut message = match Message::head(reader) {
+            Ok(Some(message)) => message,
+            Err(error) if is_late(&error) => return Self::Late,
+            Ok(None) | Err(_) => return Self::Nothing,
+        };
+        match message.rest(reader) {
+            Ok(()) => Self::Whole(message),
+            Err(error) if is_late(&error) => Self::Late,
+            Err(_) => Self::Part(message),
+        }
+    }
+}
+
 /// Mostly small, sometimes up to 64 KiB.
 pub(super) fn size(lot: &mut Lot) -> usize {
     match lot.below(10) {
@@ -181,4 +261,110 @@ fn connect(address: SocketAddr) -> io::Result<BufReader<TcpStream>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     Ok(BufReader::new(stream))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::soak::tally::of;
+
+    /// The name of where an end is counted.
+    fn counted(fault: Fault, reply: usize, came: &Came) -> &'static str {
+        let drawn = Drawn {
+            bytes: Vec::new(),
+            fault,
+            reply,
+            pieces: 0,
+        };
+        let tally = Tally::default();
+        raise(drawn.verdict(came, &tally));
+        let counts = [
+            (&tally.answered, "answered"),
+            (&tally.upstream_resets, "reset"),
+            (&tally.lost, "lost"),
+            (&tally.unmeant, "unmeant"),
+            (&tally.wrong_answers, "wrong answer"),
+            (&tally.wrong_resets, "wrong reset"),
+        ];
+        let mut raised = counts.iter().filter(|(count, _)| of(count) == 1);
+        raised.next().unwrap().1
+    }
+
+    /// What Envoy says by itself.
+    fn own(status: u16, reason: &str) -> Came {
+        let said = "upstream connect error or disconnect/reset before headers. reset reason: ";
+        Came::Whole(message(status, format!("{said}{reason}").into_bytes()))
+    }
+
+    fn message(status: u16, body: Vec<u8>) -> Message {
+        Message {
+            start: format!("HTTP/1.1 {status} X"),
+            headers: Vec::new(),
+            body,
+        }
+    }
+
+    #[test]
+    fn an_answer_is_held_to_what_the_upstream_sends() {
+        let whole = |status, body| Came::Whole(message(status, body));
+        assert_eq!(
+            counted(Fault::None, 3, &whole(200, filler(3, 3))),
+            "answered"
+        );
+        assert_eq!(
+            counted(Fault::None, 3, &whole(200, filler(2, 3))),
+            "wrong answer"
+        );
+        assert_eq!(
+            counted(Fault::None, 3, &whole(404, filler(3, 3))),
+            "wrong answer"
+        );
+        assert_eq!(counted(Fault::None, 3, &whole(503, Vec::new())), "unmeant");
+        assert_eq!(counted(Fault::None, 3, &Came::Nothing), "lost");
+        let part = Came::Part(message(200, filler(1, 3)));
+        assert_eq!(counted(Fault::None, 3, &part), "lost");
+    }
+
+    #[test]
+    fn a_reset_before_an_answer_is_a_503() {
+        let (ended, broken) = ("connection termination", "protocol error");
+        let before = |came: &Came| counted(Fault::Before, 0, came);
+        assert_eq!(before(&own(503, ended)), "reset");
+        assert_eq!(before(&own(500, ended)), "wrong reset");
+        // A plugin whose VM is gone is a 503 without a word.
+        assert_eq!(before(&own(503, broken)), "wrong reset");
+        assert_eq!(
+            before(&Came::Whole(message(503, Vec::new()))),
+            "wrong reset"
+        );
+        assert_eq!(before(&Came::Nothing), "lost");
+        // Half of a head is another fault.
+        let within = |came: &Came| counted(Fault::Within, 0, came);
+        assert_eq!(within(&own(502, broken)), "reset");
+        assert_eq!(within(&own(503, ended)), "wrong reset");
+        assert_eq!(
+            within(&Came::Whole(message(200, Vec::new()))),
+            "wrong reset"
+        );
+        assert_eq!(within(&Came::Nothing), "wrong reset");
+    }
+
+    #[test]
+    fn a_reset_within_an_answer_cuts_it() {
+        let part = |status, body| Came::Part(message(status, body));
+        let within = |came: &Came| counted(Fault::Within, 500, came);
+        assert_eq!(within(&part(200, filler(250, 500))), "reset");
+        assert_eq!(within(&Came::Nothing), "reset");
+        assert_eq!(within(&Came::Late), "lost");
+        assert_eq!(within(&part(200, filler(250, 1))), "wrong reset");
+        assert_eq!(within(&part(500, filler(250, 500))), "wrong reset");
+        assert_eq!(
+            within(&Came::Whole(message(200, filler(500, 500)))),
+            "wrong reset"
+        );
+        assert_eq!(
+            within(&Came::Whole(message(503, Vec::new()))),
+            "wrong reset"
+        );
+    }
 }

@@ -1,9 +1,9 @@
-//! HTTP/1.1 as both ends read it: whole messages, or nothing.
+//! HTTP/1.1 as both ends read it: a head, and as much of what follows as comes.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpStream;
 
-/// A message that came whole.
+/// A message, or what came of it.
 #[derive(Debug)]
 pub(super) struct Message {
     /// Its first line.
@@ -13,40 +13,50 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// Reads the next one; nothing where the connection ends before one begins.
-    pub(super) fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Self>> {
+    /// Reads the next one's head; nothing where the connection ends before one begins.
+    pub(super) fn head(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Self>> {
         let Some(start) = line(reader)? else {
             return Ok(None);
         };
-        let headers = fields(reader)?;
-        let mut message = Self {
+        Ok(Some(Self {
             start,
-            headers,
+            headers: fields(reader)?,
             body: Vec::new(),
-        };
-        if message.header("transfer-encoding") == Some("chunked") {
+        }))
+    }
+
+    /// Reads what comes behind the head. Of a body that does not come whole, what came is kept.
+    pub(super) fn rest(&mut self, reader: &mut BufReader<TcpStream>) -> io::Result<()> {
+        if self.header("transfer-encoding") == Some("chunked") {
             loop {
                 let size = line(reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
                 let size = usize::from_str_radix(size.trim(), 16).map_err(io::Error::other)?;
                 if size == 0 {
                     break;
                 }
-                message.take(reader, size)?;
+                self.take(reader, size)?;
                 line(reader)?;
             }
             let trailers = fields(reader)?;
-            message.headers.extend(trailers);
-        } else if let Some(length) = message.header("content-length") {
+            self.headers.extend(trailers);
+        } else if let Some(length) = self.header("content-length") {
             let length = length.parse().map_err(io::Error::other)?;
-            message.take(reader, length)?;
+            self.take(reader, length)?;
         }
-        Ok(Some(message))
+        Ok(())
     }
 
     fn take(&mut self, reader: &mut BufReader<TcpStream>, count: usize) -> io::Result<()> {
-        let had = self.body.len();
-        self.body.resize(had + count, 0);
-        reader.read_exact(&mut self.body[had..])
+        let came = reader.take(count as u64).read_to_end(&mut self.body)?;
+        if came < count {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+
+    /// The number of a response.
+    pub(super) fn status(&self) -> &str {
+        self.start.split(' ').nth(1).unwrap_or_default()
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {

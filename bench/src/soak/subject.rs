@@ -5,9 +5,10 @@ use super::draw::Lot;
 use super::message::filler;
 use super::upstream::SECRET;
 
-/// A filter of the collection.
+/// A filter of the collection, or none, whose streams show what is Envoy's own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Subject {
+    Nothing,
     AuthScrub,
     Metrics,
     Transform,
@@ -22,28 +23,41 @@ pub(super) struct Request {
 }
 
 impl Subject {
-    pub(super) const ALL: [Self; 3] = [Self::AuthScrub, Self::Metrics, Self::Transform];
+    pub(super) const ALL: [Self; 4] = [
+        Self::Nothing,
+        Self::AuthScrub,
+        Self::Metrics,
+        Self::Transform,
+    ];
 
-    pub(super) fn package(self) -> &'static str {
+    /// The package of the filter, or what stands in the place of its name.
+    pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Nothing => "no filter",
             Self::AuthScrub => "auth-scrub",
             Self::Metrics => "metrics",
             Self::Transform => "transform",
         }
     }
 
-    /// Two configurations that do the same, for reloads to and fro.
-    pub(super) fn configurations(self) -> [&'static str; 2] {
+    /// Whether its requests have secrets that the upstream must not see.
+    pub(super) fn hides(self) -> bool {
+        self == Self::AuthScrub
+    }
+
+    /// Two configurations of a filter that do the same, for reloads to and fro.
+    pub(super) fn configurations(self) -> &'static [&'static str] {
         match self {
-            Self::AuthScrub => [
+            Self::Nothing => &[],
+            Self::AuthScrub => &[
                 "{}",
                 r#"{"rules": [{"name": "credentials", "request": {"defaults": true}}]}"#,
             ],
-            Self::Metrics => [
+            Self::Metrics => &[
                 r#"{"reporter": "source"}"#,
                 r#"{"reporter": "destination"}"#,
             ],
-            Self::Transform => [
+            Self::Transform => &[
                 r#"{"request": {"body": {"hold_headers": true}, "rules": [{"steps": [
                     {"op": "set", "header": "x-bench", "value": "1"},
                     {"op": "replace", "body": "/role", "value": "guest"}]}]}}"#,
@@ -85,7 +99,7 @@ impl Subject {
                     }
                 }
             }
-            Self::Metrics => {}
+            Self::Nothing | Self::Metrics => {}
             Self::Transform => {
                 headers.push_str("x-wants: 1\r\n");
                 if has_body {
