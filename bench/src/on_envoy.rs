@@ -14,6 +14,7 @@ pub(crate) mod memory;
 mod peers;
 pub(crate) mod sizes;
 mod table;
+mod trace;
 pub(crate) mod work;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use attache_envoy::{Environment, Envoy, Installation, Progress, Selection, Start
 use self::load::Client;
 use self::peers::Peers;
 use self::table::Costs;
+use self::trace::Place;
 use self::work::{Candidate, Work};
 use crate::process::Process;
 
@@ -72,11 +74,19 @@ impl Bench {
         for candidate in &work.candidates {
             let address = envoy.listener_address(candidate.name)?;
             let mut client = Client::connect(address, &work.request)?;
-            let (_, response) = client
+            peers.forget();
+            let (count, response) = client
                 .send(work.requests)
                 .with_context(|| format!("{}: no responses", candidate.name))?;
             check(candidate, &response)
                 .with_context(|| format!("{}: {response:?}", candidate.name))?;
+            let place = Place {
+                envoy: &envoy,
+                peers: &peers,
+            };
+            place
+                .look(candidate, &mut client, count)
+                .with_context(|| format!("{}: its work is not seen", candidate.name))?;
             clients.push(client);
         }
         Ok(Self {

@@ -35,6 +35,8 @@ const RESPONSE_HEADER: u32 = 2;
 /// `envoy_dynamic_module_type_http_body_type`.
 const RECEIVED_REQUEST_BODY: u32 = 0;
 const BUFFERED_REQUEST_BODY: u32 = 1;
+/// `envoy_dynamic_module_type_http_callout_result`.
+const SUCCESS: u32 = 0;
 /// Statuses of callbacks.
 const CONTINUE: u32 = 0;
 const STOP_ITERATION: u32 = 1;
@@ -60,6 +62,17 @@ impl Buffer {
         start: null(),
         length: 0,
     };
+
+    /// # Safety
+    ///
+    /// Whoever owns the bytes keeps them as long as they are used.
+    unsafe fn bytes(&self) -> &[u8] {
+        if self.start.is_null() {
+            return &[];
+        }
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts(self.start, self.length) }
+    }
 }
 
 #[repr(C)]
@@ -97,6 +110,14 @@ unsafe extern "C" {
         timeout: u64,
     ) -> u32;
     fn envoy_dynamic_module_callback_http_filter_continue_decoding(stream: Stream);
+    fn envoy_dynamic_module_callback_http_send_response(
+        stream: Stream,
+        status: u32,
+        headers: *const Header,
+        headers_size: usize,
+        body: Buffer,
+        details: Buffer,
+    );
 }
 
 fn add(stream: Stream, map: u32, name: &str, value: &str) {
@@ -145,6 +166,19 @@ fn ask(stream: Stream) -> bool {
         )
     };
     refused == 0
+}
+
+/// Whether an answer has the status 200.
+fn allows(headers: *const Header, count: usize) -> bool {
+    if headers.is_null() {
+        return false;
+    }
+    // SAFETY: Envoy keeps the headers and their texts while it tells of the answer, which is while this runs.
+    unsafe {
+        let mut headers = std::slice::from_raw_parts(headers, count).iter();
+        let status = headers.find(|header| header.name.bytes() == b":status");
+        status.is_some_and(|header| header.value.bytes() == b"200")
+    }
 }
 
 /// Another version than Envoy's own is taken with a warning in its log.
@@ -270,12 +304,20 @@ extern "C" fn envoy_dynamic_module_on_http_filter_http_callout_done(
     stream: Stream,
     _work: Work,
     _number: u64,
-    _result: u32,
-    _headers: *const Header,
-    _headers_size: usize,
+    result: u32,
+    headers: *const Header,
+    headers_size: usize,
     _chunks: *const Buffer,
     _chunks_size: usize,
 ) {
+    if result != SUCCESS || !allows(headers, headers_size) {
+        let none = Buffer::NONE;
+        // SAFETY: the stream waits since its headers, and there is nothing else to read.
+        unsafe {
+            envoy_dynamic_module_callback_http_send_response(stream, 403, null(), 0, none, none);
+        }
+        return;
+    }
     add(stream, REQUEST_HEADER, "x-bench", "1");
     // SAFETY: the stream waits since its headers.
     unsafe { envoy_dynamic_module_callback_http_filter_continue_decoding(stream) };

@@ -48,13 +48,16 @@ fn listener(candidate: &Candidate, goes: Goes) -> Value {
         "name": "router",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
     }));
-    // What a filter has done to the request is seen in the response.
+    // What a filter has done to the request is seen in the response. The last two are there with and without the
+    // first header that they name, so that the response is as long for the chain without a filter.
     let mut route = json!({
         "match": {"prefix": "/"},
         "response_headers_to_add": [
             {"header": {"key": "x-powered-by", "value": "bench"}},
             {"header": {"key": "x-seen", "value": "%REQ(x-bench)%"}},
             {"header": {"key": "x-path", "value": "%REQ(:path)%"}},
+            {"header": {"key": "x-credential", "value": "%REQ(authorization?traceparent):1%"}},
+            {"header": {"key": "x-owner", "value": "%REQ(x-tenant?traceparent):1%"}},
         ],
     });
     match goes {

@@ -9,6 +9,7 @@ use super::filters::{header_mutation, lua, wasm_configured};
 use super::guests::Modules;
 use super::peers::Peers;
 use super::table::table;
+use super::trace::Trace;
 use super::work::{Candidate, Goes, NOWHERE, Work};
 use super::{Bench, installation};
 use crate::report::Extent;
@@ -95,6 +96,13 @@ pub(crate) fn run(root: &Path, extent: Extent) -> anyhow::Result<Found> {
     Ok(found)
 }
 
+/// What the response says of the credential if it came through, and if it did not: how `SCRUBBED` begins its
+/// `authorization`, and its `traceparent`.
+const CREDENTIAL: [&str; 2] = ["x-credential: B", "x-credential: 0"];
+
+/// The same of `x-tenant`.
+const OWNER: [&str; 2] = ["x-owner: a", "x-owner: 0"];
+
 fn ours(
     modules: &Modules<'_>,
     package: &'static str,
@@ -105,7 +113,17 @@ fn ours(
     Ok(Candidate::new(package, filter))
 }
 
-/// The chain without a filter first.
+/// The chain without a filter, of which the response says that no work was done.
+fn without(has: &[&'static str]) -> Candidate {
+    let candidate = Candidate::new("no filter", None);
+    has.iter()
+        .fold(candidate, |candidate, text| candidate.has(text))
+}
+
+fn script(name: &'static str, text: &str) -> Candidate {
+    Candidate::new(name, lua(text)).leaves(Trace::Script)
+}
+
 fn work(
     title: &'static str,
     note: &str,
@@ -113,15 +131,13 @@ fn work(
     ours: &'static str,
     candidates: Vec<Candidate>,
 ) -> Work {
-    let mut all = vec![Candidate::new("no filter", None)];
-    all.extend(candidates);
     Work {
         title,
         note: note.to_owned(),
         request: request.into(),
         requests: 200,
         goes: NOWHERE,
-        candidates: all,
+        candidates,
         ours,
     }
 }
@@ -136,6 +152,14 @@ fn scrubbing(modules: &Modules<'_>) -> anyhow::Result<Work> {
         "request_mutations": remove,
         "query_parameter_mutations": parameters,
     }));
+    let candidates = [
+        script(
+            "Lua",
+            include_str!("../../../filters/auth-scrub/bench/scrub.lua"),
+        ),
+        Candidate::new("native header_mutation", native),
+        ours(modules, "auth-scrub", "{}")?,
+    ];
     Ok(work(
         "auth-scrub",
         "The default rules on a request with one credential, a cookie and ten headers. The script folds names, decodes \
@@ -144,14 +168,9 @@ fn scrubbing(modules: &Modules<'_>) -> anyhow::Result<Work> {
          pass it. Neither counts anything. Budget: at most the CPU of the script.",
         SCRUBBED,
         "auth-scrub",
-        vec![
-            Candidate::new(
-                "Lua",
-                lua(include_str!("../../../filters/auth-scrub/bench/scrub.lua")),
-            ),
-            Candidate::new("native header_mutation", native),
-            ours(modules, "auth-scrub", "{}")?,
-        ],
+        std::iter::once(without(&CREDENTIAL[..1]))
+            .chain(candidates.map(|candidate| candidate.has(CREDENTIAL[1])))
+            .collect(),
     ))
 }
 
@@ -172,23 +191,24 @@ fn heads(modules: &Modules<'_>) -> anyhow::Result<Work> {
         ],
     }));
     let candidates = [
-        Candidate::new(
+        script(
             "Lua",
-            lua(include_str!(
-                "../../../filters/transform/bench/headers-and-query.lua"
-            )),
+            include_str!("../../../filters/transform/bench/headers-and-query.lua"),
         ),
         Candidate::new("native header_mutation", native),
         ours(modules, "transform", HEADS)?,
     ];
-    let seen = |candidate: Candidate| candidate.has("x-seen: 1").has("&tenant=acme");
+    let seen = |candidate: Candidate| candidate.has("x-seen: 1").has("&tenant=acme").has(OWNER[1]);
+    let without = without(&OWNER[..1]).lacks("x-seen").lacks("tenant=acme");
     Ok(work(
         "transform, two headers and a parameter",
         "One header is set, one removed, and a parameter of the query set, where the path begins with `/orders`. \
          `header_mutation` does so on each path.",
         SCRUBBED,
         "transform",
-        candidates.map(seen).into(),
+        std::iter::once(without)
+            .chain(candidates.map(seen))
+            .collect(),
     ))
 }
 
@@ -198,6 +218,7 @@ fn field(modules: &Modules<'_>) -> anyhow::Result<Work> {
         "POST /orders HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
          content-length: {length}\r\n\r\n{BODY}"
     );
+    let changed = Trace::Body(r#""role": "guest""#);
     // Envoy answers by itself before a body is there, and closes.
     let mut work = work(
         "transform, a field of a body",
@@ -206,8 +227,9 @@ fn field(modules: &Modules<'_>) -> anyhow::Result<Work> {
         &request,
         "transform",
         vec![
-            Candidate::new("Lua, by a pattern", lua(include_str!("scripts/field.lua"))),
-            ours(modules, "transform", FIELD)?,
+            without(&[]).leaves(Trace::Body(r#""role": "admin""#)),
+            script("Lua, by a pattern", include_str!("scripts/field.lua")).leaves(changed),
+            ours(modules, "transform", FIELD)?.leaves(changed),
         ],
     );
     work.goes = Goes::Upstream;
@@ -221,13 +243,15 @@ fn counting(modules: &Modules<'_>) -> anyhow::Result<Work> {
             "metrics, few labels",
             wasm_configured("metrics-few", &path, FEW),
         )
+        .leaves(Trace::Counter("edge_requests_total"))
     };
+    let ours = ours(modules, "metrics", "{}")?.leaves(Trace::Counter("istio_requests_total"));
     Ok(work(
         "metrics",
         "As it comes, and with few labels and no bytes. Nothing in this Envoy does the same: Lua cannot define a metric, \
          Istio's `istio_stats` is in Istio's build of Envoy only, and what Envoy counts by itself has no labels.",
         SCRUBBED,
         "metrics",
-        vec![few, ours(modules, "metrics", "{}")?],
+        vec![without(&[]), few, ours],
     ))
 }

@@ -1,10 +1,12 @@
 //! Who stands around the Envoy that is measured: an upstream, a cluster for call-outs, and services over gRPC.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use anyhow::Context;
 use attache_envoy::http1::Header;
 use attache_envoy::upstream::{
-    Fault, GrpcEnd, GrpcEvent, GrpcReply, Reply, Upstream, UpstreamError,
+    Fault, GrpcEnd, GrpcEvent, GrpcReply, Reply, Request, Upstream, UpstreamError,
 };
 
 /// Servers in this process, each a cluster.
@@ -80,6 +82,30 @@ impl Peers {
                 server.speaks_http2,
             )
         })
+    }
+
+    /// What came to a cluster's server since it was looked at or forgotten, as soon as it is so many requests.
+    pub(crate) fn requests(
+        &self,
+        cluster: &str,
+        count: usize,
+        limit: Duration,
+    ) -> anyhow::Result<Vec<Request>> {
+        let server = self.servers.iter().find(|it| it.cluster == cluster);
+        let server = server.with_context(|| format!("no cluster `{cluster}`"))?;
+        let requests = server.upstream.wait_for(count, limit);
+        requests.with_context(|| format!("`{cluster}` was not asked for each request"))
+    }
+
+    /// The bodies of these.
+    pub(crate) fn bodies(
+        &self,
+        cluster: &str,
+        count: usize,
+        limit: Duration,
+    ) -> anyhow::Result<Vec<Vec<u8>>> {
+        let requests = self.requests(cluster, count, limit)?;
+        Ok(requests.into_iter().map(|it| it.body).collect())
     }
 
     /// Forgets what they have recorded, which would grow.

@@ -12,6 +12,7 @@ use super::filters::{
 use super::guests::Modules;
 use super::peers::Peers;
 use super::table::table;
+use super::trace::Trace;
 use super::{Bench, installation};
 use crate::report::Extent;
 use crate::report::outcome::Found;
@@ -52,6 +53,8 @@ pub(crate) struct Candidate {
     pub(crate) has: Vec<&'static str>,
     /// And what it says if it was not.
     pub(crate) lacks: Vec<&'static str>,
+    /// Where else it is seen. This is looked for once, before anything is measured.
+    pub(crate) traces: Vec<Trace>,
 }
 
 impl Candidate {
@@ -61,6 +64,7 @@ impl Candidate {
             filters: filter.into().into_iter().collect(),
             has: Vec::new(),
             lacks: Vec::new(),
+            traces: Vec::new(),
         }
     }
 
@@ -83,6 +87,11 @@ impl Candidate {
         self.lacks.push(text);
         self
     }
+
+    pub(crate) fn leaves(mut self, trace: Trace) -> Self {
+        self.traces.push(trace);
+        self
+    }
 }
 
 const WITHOUT: &str = "no filter";
@@ -100,6 +109,9 @@ const GET: &str =
     "GET /orders?page=2 HTTP/1.1\r\nhost: bench\r\naccept: */*\r\nuser-agent: bench/1.0\r\n\r\n";
 
 const RESPONSE_HEADERS: &str = "proxy_on_response_headers";
+
+/// What a filter is called with that does nothing.
+const CALLBACKS: [&str; 2] = ["proxy_on_request_headers", RESPONSE_HEADERS];
 
 /// A response of headers alone.
 pub(crate) const NOWHERE: Goes = Goes::Nowhere { answer: 0 };
@@ -190,13 +202,23 @@ fn headers(modules: &Modules<'_>, count: usize) -> anyhow::Result<Work> {
         _ => appends("x-out"),
     };
     let native = json!({"request_mutations": appends("x-bench"), "response_mutations": response});
+    // Where there is nothing to do, nobody sees that Envoy's own filter and a dynamic module do it.
     let mut candidates = vec![
         Candidate::new(WITHOUT, None),
         Candidate::new(NATIVE, header_mutation(native)),
         Candidate::new(DYNAMIC, dynamic_module(&modules.dynamic()?, name)),
-        Candidate::new(LUA, lua(script)),
+        Candidate::new(LUA, lua(script)).leaves(Trace::Script),
     ];
-    candidates.extend(guests(modules, name, &[RESPONSE_HEADERS], wasm)?);
+    let guests = guests(modules, name, &[RESPONSE_HEADERS], wasm)?;
+    candidates.extend(guests.map(|guest| {
+        match count {
+            0 => CALLBACKS
+                .map(Trace::Call)
+                .into_iter()
+                .fold(guest, Candidate::leaves),
+            _ => guest,
+        }
+    }));
     let copies = if count > 2 { 1 } else { 4 };
     let seen = |candidate: Candidate| match count {
         0 => candidate.lacks("x-seen"),
@@ -210,11 +232,11 @@ fn headers(modules: &Modules<'_>, count: usize) -> anyhow::Result<Work> {
             false => seen(candidate.times(copies)),
         })
         .collect();
-    for (name, filter) in [
-        (AUTHZ, ext_authz("authz", false)),
-        (PROC, ext_proc("proc", "SEND", "NONE")),
+    for (name, cluster, filter) in [
+        (AUTHZ, "authz", ext_authz("authz", false)),
+        (PROC, "proc", ext_proc("proc", "SEND", "NONE")),
     ] {
-        let candidate = Candidate::new(name, filter);
+        let candidate = Candidate::new(name, filter).leaves(Trace::Asked(cluster, 1));
         candidates.push(match count {
             0 => candidate.lacks("x-seen"),
             _ => candidate.has("x-seen: 1").has("x-out: 1"),
@@ -288,24 +310,43 @@ fn call(modules: &Modules<'_>) -> anyhow::Result<Work> {
     })
 }
 
-/// A request with a body of 64 KiB.
+/// Bytes of a request's body.
+const UPLOAD: usize = 1 << 16;
+
+/// A request with a body.
 fn upload() -> Vec<u8> {
-    let head = "POST /orders HTTP/1.1\r\nhost: bench\r\ncontent-length: 65536\r\n\r\n";
-    [head.as_bytes(), &vec![b'x'; 1 << 16]].concat()
+    let head = format!("POST /orders HTTP/1.1\r\nhost: bench\r\ncontent-length: {UPLOAD}\r\n\r\n");
+    [head.as_bytes(), &vec![b'x'; UPLOAD]].concat()
 }
+
+/// A candidate behind which the upstream gets the whole body. This is looked for first: a look at what else it leaves
+/// may take requests of its own.
+fn arrives(mut candidate: Candidate) -> Candidate {
+    candidate.traces.insert(0, Trace::Length(UPLOAD));
+    candidate
+}
+
+/// The host call by which a module reads a body, whose length is not told to anybody.
+const READS: Trace = Trace::Call("proxy_get_buffer_bytes");
 
 fn buffered(modules: &Modules<'_>) -> anyhow::Result<Work> {
     let length = "x-seen: 65536";
     let mut candidates = vec![
         Candidate::new(WITHOUT, None),
-        Candidate::new("native filter (buffer)", buffer()),
+        Candidate::new("native filter (buffer)", buffer()).leaves(Trace::Held),
         Candidate::new(DYNAMIC, dynamic_module(&modules.dynamic()?, "buffer")).has(length),
         Candidate::new(LUA, lua(include_str!("scripts/buffer.lua"))).has(length),
     ];
     let guests = guests(modules, "buffer", &["proxy_on_request_body"], holding)?;
     candidates.extend(guests.map(|candidate| candidate.has(length)));
-    candidates.push(Candidate::new(AUTHZ, ext_authz("authz", true)));
-    candidates.push(Candidate::new(PROC, ext_proc("proc", "SKIP", "BUFFERED")));
+    candidates.push(
+        Candidate::new(AUTHZ, ext_authz("authz", true)).leaves(Trace::Asked("authz", UPLOAD)),
+    );
+    candidates.push(
+        Candidate::new(PROC, ext_proc("proc", "SKIP", "BUFFERED"))
+            .leaves(Trace::Asked("proc", UPLOAD)),
+    );
+    let candidates = candidates.into_iter().map(arrives);
     Ok(Work {
         title: "A body of 64 KiB, buffered",
         note: "The request waits until its body is whole; the filter reads it and puts its length into a header. Envoy's `buffer` \
@@ -314,7 +355,7 @@ fn buffered(modules: &Modules<'_>) -> anyhow::Result<Work> {
         request: upload(),
         requests: 80,
         goes: Goes::Upstream,
-        candidates,
+        candidates: candidates.collect(),
         ours: SDK,
     })
 }
@@ -322,18 +363,24 @@ fn buffered(modules: &Modules<'_>) -> anyhow::Result<Work> {
 fn streamed(modules: &Modules<'_>) -> anyhow::Result<Work> {
     let mut candidates = vec![
         Candidate::new(WITHOUT, None),
+        // What this one reads, nobody sees: Envoy neither logs nor counts what a dynamic module calls.
         Candidate::new(DYNAMIC, dynamic_module(&modules.dynamic()?, "stream")),
-        Candidate::new(LUA, lua(include_str!("scripts/stream.lua"))),
+        Candidate::new(LUA, lua(include_str!("scripts/stream.lua"))).leaves(Trace::Script),
     ];
-    candidates.extend(guests(modules, "stream", &["proxy_on_request_body"], wasm)?);
-    candidates.push(Candidate::new(PROC, ext_proc("proc", "SKIP", "STREAMED")));
+    let guests = guests(modules, "stream", &["proxy_on_request_body"], wasm)?;
+    candidates.extend(guests.map(|it| it.leaves(READS)));
+    candidates.push(
+        Candidate::new(PROC, ext_proc("proc", "SKIP", "STREAMED"))
+            .leaves(Trace::Asked("proc", UPLOAD)),
+    );
+    let candidates = candidates.into_iter().map(arrives);
     Ok(Work {
         title: "A body of 64 KiB, streamed",
         note: "Each piece of the body is read as it passes. No native filter only reads, and `ext_authz` cannot.".to_owned(),
         request: upload(),
         requests: 80,
         goes: Goes::Upstream,
-        candidates,
+        candidates: candidates.collect(),
         ours: SDK,
     })
 }

@@ -3,11 +3,15 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ptr::{null_mut, slice_from_raw_parts_mut};
 
 /// `:method: GET`, `:path: /check` and `:authority: callee`, as the host reads pairs.
 const HEADERS: &[u8] = b"\x03\0\0\0\x07\0\0\0\x03\0\0\0\x05\0\0\0\x06\0\0\0\x0a\0\0\0\x06\0\0\0\
     :method\0GET\0:path\0/check\0:authority\0callee\0";
 const NONE: &[u8] = b"\0\0\0\0";
+
+/// The headers of an answer, as the host numbers maps.
+const ANSWER: u32 = 6;
 
 thread_local! {
     /// Which stream waits for which answer.
@@ -36,6 +40,23 @@ unsafe extern "C" {
         name_size: usize,
         value: *const u8,
         value_size: usize,
+    ) -> u32;
+    fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *mut *mut u8,
+        value_size: *mut usize,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
     ) -> u32;
 }
 
@@ -82,10 +103,33 @@ extern "C" fn proxy_on_http_call_response(_: u32, token: u32, _: u32, _: u32, _:
         return;
     };
     let name = "x-bench";
-    // SAFETY: the host reads both texts while the call runs.
+    // SAFETY: the host reads the texts while the calls run.
     unsafe {
         proxy_set_effective_context(context);
+        if !allows() {
+            let none = NONE.as_ptr();
+            proxy_send_local_response(403, none, 0, none, 0, none, NONE.len(), -1);
+            return;
+        }
         proxy_add_header_map_value(0, name.as_ptr(), name.len(), "1".as_ptr(), 1);
         proxy_continue_stream(0);
+    }
+}
+
+/// Whether the answer has the status 200. One that did not come has none.
+fn allows() -> bool {
+    let name = ":status";
+    let (mut data, mut length) = (null_mut(), 0);
+    // SAFETY: the host reads the name and writes both places while the call runs; what it was given by the allocator
+    // is given back once, with its length.
+    unsafe {
+        proxy_get_header_map_value(
+            ANSWER,
+            name.as_ptr(),
+            name.len(),
+            &raw mut data,
+            &raw mut length,
+        );
+        !data.is_null() && *Box::from_raw(slice_from_raw_parts_mut(data, length)) == *b"200"
     }
 }
