@@ -139,7 +139,7 @@ pub(crate) fn run(root: &Path, extent: Extent) -> anyhow::Result<Found> {
         "What became of the streams",
         "Of those that the upstream has reset, the client gets a 503 where nothing of an answer was out, and a 502 where \
          a part of its head was, both with Envoy's own words; else its stream is reset too, and what came before has to be a 200 \
-         and the beginning of the answer. `lost` has no answer, `unmeant` has a 5xx, \
+         and the beginning of the answer. `lost` has no answer, or a part of one that nobody cut, and `unmeant` has a 5xx \
          though neither side had reset anything; `wrong` came to the upstream or back otherwise than byte for byte as it \
          should; `leaks` are requests that came to the upstream with a secret. Each request is searched as soon as its \
          headers have come, whether its body comes whole or not. `traps` are lines in Envoy's log about a module that \

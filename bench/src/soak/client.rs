@@ -182,8 +182,7 @@ impl Drawn {
     fn verdict<'t>(&self, came: &Came, tally: &'t Tally) -> &'t AtomicU64 {
         let body = || filler(self.reply, self.reply);
         match (self.fault, came) {
-            (_, Came::Late) | (Fault::None | Fault::Before, Came::Nothing) => &tally.lost,
-            (Fault::None, Came::Part(_)) => &tally.lost,
+            (_, Came::Late | Came::Nothing) | (Fault::None, Came::Part(_)) => &tally.lost,
             (Fault::None, Came::Whole(answer)) => match answer.status() {
                 "200" if answer.body == body() => &tally.answered,
                 status if status.starts_with('5') => &tally.unmeant,
@@ -200,8 +199,7 @@ impl Drawn {
     fn is_reset_right(&self, came: &Came) -> bool {
         let begins = Answer::of(self.reply, self.pieces).begins();
         match (self.fault, came) {
-            // The head was out, so that Envoy resets in its turn. What it has not sent by then may be lost.
-            (Fault::Within, Came::Nothing) => begins,
+            // Envoy passes on what it has, and resets in its turn.
             (Fault::Within, Came::Part(answer)) => {
                 begins
                     && answer.status() == "200"
@@ -346,7 +344,7 @@ mod tests {
             within(&Came::Whole(message(200, Vec::new()))),
             "wrong reset"
         );
-        assert_eq!(within(&Came::Nothing), "wrong reset");
+        assert_eq!(within(&Came::Nothing), "lost");
     }
 
     #[test]
@@ -354,7 +352,7 @@ mod tests {
         let part = |status, body| Came::Part(message(status, body));
         let within = |came: &Came| counted(Fault::Within, 500, came);
         assert_eq!(within(&part(200, filler(250, 500))), "reset");
-        assert_eq!(within(&Came::Nothing), "reset");
+        assert_eq!(within(&Came::Nothing), "lost");
         assert_eq!(within(&Came::Late), "lost");
         assert_eq!(within(&part(200, filler(250, 1))), "wrong reset");
         assert_eq!(within(&part(500, filler(250, 500))), "wrong reset");

@@ -8,10 +8,10 @@ use super::upstream::SECRET;
 /// A filter of the collection, or none, whose streams show what is Envoy's own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Subject {
-    Nothing,
     AuthScrub,
     Metrics,
     Transform,
+    Nothing,
 }
 
 /// A request without its framing.
@@ -24,10 +24,10 @@ pub(super) struct Request {
 
 impl Subject {
     pub(super) const ALL: [Self; 4] = [
-        Self::Nothing,
         Self::AuthScrub,
         Self::Metrics,
         Self::Transform,
+        Self::Nothing,
     ];
 
     /// The package of the filter, or what stands in the place of its name.
