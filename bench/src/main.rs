@@ -24,6 +24,7 @@ const USAGE: &str = "\
 Measures what the project promises, and writes it down.
 
 usage: bench report [--part NAME]... [--quick] [--rounds N] [--streams N] [--minutes N] [--target NAME]...
+                    [--keep]
        bench pages
 
 report runs the parts that are named, or those of docs/benchmarks.md, and writes them into the pages; what other parts
@@ -46,7 +47,8 @@ options:
   --rounds N   how often what takes time is measured; 40
   --streams N  how many streams there are of what grows over many; 1000000
   --minutes N  of a processor for each target of fuzzing; 10
-  --target T   this target of fuzzing alone; the lines of others stay";
+  --target T   this target of fuzzing alone; the lines of others stay
+  --keep       put what fuzzing finds new, as few inputs as go all its ways, into fuzz/corpus";
 
 fn main() -> ExitCode {
     match run() {

@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use self::machine::Machine;
 use self::outcome::{Found, Outcome, Plot};
 use self::quote::Outcomes;
+use crate::fuzzing::{Findings, Wanted};
 use crate::on_envoy;
 
 /// How much is done.
@@ -188,7 +189,7 @@ impl Part {
         }
     }
 
-    fn run(self, root: &Path, extent: Extent, targets: &[String]) -> anyhow::Result<Found> {
+    fn run(self, root: &Path, extent: Extent, fuzzing: &Wanted) -> anyhow::Result<Found> {
         match self {
             Self::Work => on_envoy::work::run(root, extent),
             Self::Collection => on_envoy::collection::run(root, extent),
@@ -197,7 +198,7 @@ impl Part {
             Self::Sizes => on_envoy::sizes::run(root, extent),
             Self::Starts => on_envoy::sizes::starts(root, extent),
             Self::Soak => crate::soak::run(root, extent),
-            Self::Fuzz => crate::fuzzing::run(root, extent, targets),
+            Self::Fuzz => crate::fuzzing::run(root, extent, fuzzing),
             #[cfg(feature = "harness")]
             Self::Harness => crate::harness::run(root, extent),
             #[cfg(feature = "harness")]
@@ -215,8 +216,7 @@ impl Part {
 struct Arguments {
     parts: Vec<Part>,
     extent: Extent,
-    /// Of fuzzing; all, if there are none.
-    targets: Vec<String>,
+    fuzzing: Wanted,
     /// What says the extent, as it was said.
     options: String,
 }
@@ -227,11 +227,15 @@ impl Arguments {
         let mut parsed = Self {
             parts: Vec::new(),
             extent: if quick { Extent::QUICK } else { Extent::FULL },
-            targets: Vec::new(),
+            fuzzing: Wanted::default(),
             options: if quick { " --quick" } else { "" }.to_owned(),
         };
         let mut words = words.iter().filter(|word| **word != "--quick");
         while let Some(&word) = words.next() {
+            if word == "--keep" {
+                parsed.fuzzing.findings = Findings::Keep;
+                continue;
+            }
             let value = *words.next().with_context(|| format!("`{word}` of what?"))?;
             let number = |least: usize| {
                 let number = value.parse().ok().filter(|number| *number >= least);
@@ -250,17 +254,18 @@ impl Arguments {
                 "--rounds" => parsed.extent.rounds = number(6)?,
                 "--streams" => parsed.extent.streams = number(10)?,
                 "--minutes" => parsed.extent.minutes = number(1)? as u64,
-                "--target" => parsed.targets.push(value.to_owned()),
+                "--target" => parsed.fuzzing.targets.push(value.to_owned()),
                 _ => bail!(
-                    "`{word}` is no option; there are --part, --quick, --rounds, --streams, --minutes and --target"
+                    "`{word}` is no option; there are --part, --quick, --rounds, --streams, --minutes, --target and --keep"
                 ),
             }
             if ["--rounds", "--streams", "--minutes"].contains(&word) {
                 parsed.options.push_str(&format!(" {word} {value}"));
             }
         }
-        if !parsed.targets.is_empty() && !parsed.parts.contains(&Part::Fuzz) {
-            bail!("--target is for `--part fuzz`");
+        let asks = !parsed.fuzzing.targets.is_empty() || parsed.fuzzing.findings == Findings::Keep;
+        if asks && !parsed.parts.contains(&Part::Fuzz) {
+            bail!("--target and --keep are for `--part fuzz`");
         }
         if parsed.parts.is_empty() {
             let parts = Part::ALL.into_iter();
@@ -277,7 +282,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
     let Arguments {
         parts,
         extent,
-        targets,
+        fuzzing,
         options,
     } = Arguments::parse(words)?;
     let machine = Machine::this()?;
@@ -291,7 +296,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
             tables,
             plots,
         } = part
-            .run(root, extent, &targets)
+            .run(root, extent, &fuzzing)
             .with_context(|| format!("the part `{}` did not end well", part.name()))?;
         let outcome = Outcome {
             command: format!(
@@ -378,10 +383,13 @@ mod tests {
         assert_eq!(Arguments::parse(&[]).unwrap().parts, Part::ALL[..8]);
         let words = ["--part", "fuzz", "--minutes", "2", "--target", "json"];
         let parsed = Arguments::parse(&words).unwrap();
-        assert_eq!(
-            (parsed.extent.minutes, parsed.targets),
-            (2, vec!["json".to_owned()])
-        );
+        assert_eq!(parsed.extent.minutes, 2);
+        assert_eq!(parsed.fuzzing.targets, ["json"]);
+        assert_eq!(parsed.fuzzing.findings, Findings::Leave);
+        let parsed = Arguments::parse(&["--keep", "--part", "fuzz"]).unwrap();
+        assert_eq!(parsed.fuzzing.findings, Findings::Keep);
+        let error = Arguments::parse(&["--keep"]).unwrap_err();
+        assert!(error.to_string().contains("--part fuzz"), "{error}");
         let error = Arguments::parse(&["--part", "wrok"]).unwrap_err();
         assert!(
             error.to_string().contains("there are work, collection"),
