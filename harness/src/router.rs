@@ -65,6 +65,8 @@ impl Proxy {
         }
         let length = bytes.len();
         let refused_tunnel = stream.refused_tunnel;
+        // What a request declares does not bound what goes through the tunnel that it opens.
+        let bounded = stream.tunnel.is_none();
         let answered =
             stream.response.headers.is_some() && !self.world.mutated(Rule::SurplusIsReceived);
         let Some(request) = &mut self.world.streams[slot].exchange.upstream else {
@@ -84,7 +86,7 @@ impl Proxy {
         if end {
             return self.ask(slot);
         }
-        if !surplus && exceeds_declared_length(&request.message) {
+        if !surplus && bounded && exceeds_declared_length(&request.message) {
             return self.look_at_length(slot);
         }
         // A server of HTTP/1.1 knows by the length that it has all, though a filter may hold the end.

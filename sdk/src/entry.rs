@@ -122,7 +122,10 @@ impl Root {
     fn misplaced(&self, place: &str) {
         if !self.said.replace(true) {
             let root_id = property_text("plugin_root_id");
-            error!("filter={root_id} is configured as {place}, which it is not");
+            // Of no stream: what was at work last is at work no more.
+            tasks::callback(self.id, self.id, || {
+                error!("filter={root_id} is configured as {place}, which it is not");
+            });
         }
     }
 }

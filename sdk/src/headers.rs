@@ -550,7 +550,12 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
 /// Names only: values may be secrets.
 impl fmt::Debug for Headers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.list.get().map(|list| {
+        // What no host stands behind is there without a call.
+        let list = match self.stream {
+            NOBODY => Some(self.list()),
+            _ => self.list.get().map(Box::as_ref),
+        };
+        let names = list.map(|list| {
             list.iter()
                 .map(|(name, _)| String::from_utf8_lossy(name))
                 .collect::<Vec<_>>()

@@ -63,7 +63,11 @@ pub(crate) fn install() {
     let _ = log::set_logger(&HostLogger);
     log::set_max_level(LevelFilter::Info);
     std::panic::set_hook(Box::new(|panic| {
-        host::log(LogLevel::Critical, &panic.to_string());
+        let mut line = panic.to_string();
+        if let Some(ids) = IDS.get() {
+            (ids.put)(&mut line);
+        }
+        host::log(LogLevel::Critical, &line);
         // What the crate below says of a callback for a stream of another kind.
         if panic.payload_as_str() == Some("invalid context_id") {
             let hint = "is a filter for HTTP streams configured as a TCP filter?";

@@ -238,15 +238,15 @@ impl<M: Mode> Request<M> {
     ///
     /// # Errors
     ///
-    /// [`InvalidMethod`] where it would change what the messages are made of: to `HEAD` or `CONNECT`, and from `CONNECT`.
+    /// [`InvalidMethod`] where it would change what the messages are made of: to or from `HEAD` and `CONNECT`.
     /// The request is unchanged then.
     pub fn set_method(&mut self, method: &Method) -> Result<(), InvalidMethod> {
         let own = self.method();
         if own == method.as_str().as_bytes() {
             return Ok(());
         }
-        let is_tunnel = own == b"CONNECT" || *method == Method::CONNECT;
-        if is_tunnel || *method == Method::HEAD {
+        let other_messages = [&b"CONNECT"[..], b"HEAD"];
+        if other_messages.contains(&own) || other_messages.contains(&method.as_str().as_bytes()) {
             return Err(InvalidMethod);
         }
         self.headers
@@ -533,7 +533,8 @@ pub struct InvalidMethod;
 
 impl fmt::Display for InvalidMethod {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a method cannot become HEAD or CONNECT, nor CONNECT another")
+        formatter
+            .write_str("HEAD and CONNECT cannot become another method, nor another one of them")
     }
 }
 

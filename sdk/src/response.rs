@@ -138,11 +138,13 @@ impl<M: Mode> Response<M> {
     ///
     /// # Errors
     ///
-    /// [`InvalidStatus`] where the new status or the old one says that there is no body (1xx, 204 and 304; RFC 9110, 6.4.1),
-    /// since the client would then take a body for the next response, or wait for one. The response is unchanged then.
+    /// [`InvalidStatus`] where the new status or the old one says that there is no body (1xx, 204, 304, and what opens a
+    /// tunnel by `CONNECT`; RFC 9110, 6.4.1), since the client would then take a body for the next response, or wait for one.
+    /// The response is unchanged then.
     pub fn set_status(&mut self, status: StatusCode) -> Result<(), InvalidStatus> {
         let old = self.status().ok_or(InvalidStatus)?;
-        if old != status && [old, status].into_iter().any(is_bodiless) {
+        let opens = old.is_success() != status.is_success() && self.may_be_tunnel();
+        if old != status && ([old, status].into_iter().any(is_bodiless) || opens) {
             return Err(InvalidStatus);
         }
         match &mut self.answer.origin {
@@ -395,6 +397,12 @@ impl<M: Mode> Response<M> {
         Collect::new(self.answer.link.clone(), Direction::Response, limit).watched()
     }
 
+    /// Whether it answers `CONNECT`. The host is asked only where the request has no end.
+    fn may_be_tunnel(&self) -> bool {
+        let link = self.answer.upstream();
+        link.is_some_and(|link| !link.flow(Direction::Request).is_whole() && answers_connect(link))
+    }
+
     /// The body of a tunnel has no end. The host is asked only where there may be one: the request of
     /// a tunnel has no end either.
     fn mark_tunnel(&self) {
@@ -530,5 +538,32 @@ impl From<LocalReply> for Answer {
             headers,
             origin: Origin::Local(Box::new(reply)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printing_a_reply_shows_names_and_sizes_and_no_values() {
+        let reply = || {
+            LocalReply::new(StatusCode::OK)
+                .header("set-cookie", "session=secret")
+                .body("a secret")
+        };
+        let text = format!("{:?}", reply());
+        assert!(
+            text.contains("set-cookie") && text.contains("8 bytes"),
+            "{text}"
+        );
+        assert!(!text.contains("secret"), "{text}");
+        let text = format!("{:?}", Response::<Streaming>::from(reply()).headers());
+        assert!(
+            text.contains("set-cookie") && !text.contains("secret"),
+            "{text}"
+        );
+        let becomes = crate::Fate::Becomes(http::HeaderValue::from_static("secret"));
+        assert_eq!(format!("{becomes:?}"), "Becomes(..)");
     }
 }

@@ -78,8 +78,8 @@ pub trait BodyTransform: 'static {
 
     /// How many bytes may be left and wait. One that leaves more ends its stream, whatever the failure mode: how
     /// long a word or a line is, the peer chooses, which must not switch the transform off. A request is answered
-    /// 413; a response 502, or cut off where it is on its way. Keep it below the listener's
-    /// `per_connection_buffer_limit_bytes`.
+    /// 413 and a response 502, where the client can still be answered as by [`Piece::refuse`]; else the stream is reset.
+    /// Keep it below the listener's `per_connection_buffer_limit_bytes`.
     ///
     /// ```
     /// use attache::prelude::*;

@@ -139,6 +139,21 @@ fn what_may_go_better_is_what_nobody_has_answered() {
     let reason = String::new();
     assert!(error(CallErrorKind::Unanswered { reason }).may_go_better());
     assert!(!error(CallErrorKind::StreamEnded).may_go_better());
+    // What `error_for_server_failure` makes of an answer.
+    for (code, passes) in [
+        (502, true),
+        (503, true),
+        (504, true),
+        (500, false),
+        (501, false),
+    ] {
+        let status = http::StatusCode::from_u16(code).unwrap();
+        assert_eq!(
+            error(CallErrorKind::ServerFailure(status)).may_go_better(),
+            passes,
+            "{code}"
+        );
+    }
     let status = |code| {
         let message = String::new();
         let kind = CallErrorKind::GrpcStatus { code, message };

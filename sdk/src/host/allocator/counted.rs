@@ -1,5 +1,5 @@
 //! Counts the allocations of a thread, for tests of what a stream takes.
-#![allow(
+#![expect(
     unsafe_code,
     reason = "a global allocator is an unsafe trait; each method passes its arguments on"
 )]
