@@ -228,7 +228,7 @@ impl<M: Mode> Request<M> {
     /// # use attache::prelude::*;
     /// # async fn call(mut request: Request, next: Next) -> Result<Response, Error> {
     /// // A form can only POST.
-    /// let wants_put = request.headers().get("x-http-method-override").is_some_and(|it| it == b"PUT");
+    /// let wants_put = request.headers().all("x-http-method-override") == [b"PUT"];
     /// if wants_put && request.method() == b"POST" && request.set_method(&Method::PUT).is_err() {
     ///     return Ok(Response::local(StatusCode::BAD_REQUEST, "no such method\n"));
     /// }
