@@ -461,19 +461,17 @@ impl Proxy {
         {
             response.message.push(bytes);
         }
-        let response = stream.exchange.response.as_ref();
-        let surplus = response.is_some_and(|it| exceeds_declared_length(&it.message));
         if of_head && stream.codec == Codec::Http2 {
             self.world
                 .comes_to(Some(slot), KnownDifference::UnreadableMessage);
         }
         if end {
-            self.complete(slot)
-        } else if surplus {
-            // The client has all that it waits for, though a filter may hold the end.
-            self.look_at_response_length(slot)
-        } else {
-            Ok(())
+            return self.complete(slot);
+        }
+        // The client has all that it waits for, though a filter may hold the end.
+        match &self.world.streams[slot].exchange.response {
+            Some(it) if exceeds_declared_length(&it.message) => self.look_at_response_length(slot),
+            _ => Ok(()),
         }
     }
 
